@@ -1,0 +1,92 @@
+import type { Person } from '../identity/person.ts'
+import type { LockScope } from '../kernel/change.ts'
+import type { GrantId, LockId, PersonId, RequestId } from '../kernel/ids.ts'
+import type { Instant } from '../kernel/time.ts'
+import type { Approval, Policy } from '../policy/rules.ts'
+import type { Resource, Role } from '../resources/catalogue.ts'
+import type { Decision, Grant, Lock, Request } from './states.ts'
+
+/** Something that a person may ask for, and what it takes. */
+export interface Offer {
+  readonly resource: Resource
+  readonly role: Role
+  readonly policy: Policy
+}
+
+export interface Wish {
+  readonly resource: string
+  readonly role: string
+  readonly lengthMs: number
+  readonly reason: string
+  readonly ticket: string | null
+  readonly startsAt: Instant | null
+  /** For the approver: `browser at 203.0.113.9`. */
+  readonly origin: string
+}
+
+/** A request with everything a page shows of it. */
+export interface RequestView {
+  readonly request: Request
+  readonly requester: Person
+  readonly decisions: readonly { readonly decision: Decision; readonly person: Person }[]
+  readonly grant: Grant | undefined
+  /** Distinct people still missing; 0 when it is closed. */
+  readonly missing: number
+  readonly approval: Approval
+  /** The link that the policy makes of the ticket. */
+  readonly ticketLink: string | null
+  /** The requester's last grants on this resource, newest first. */
+  readonly history: readonly Grant[]
+}
+
+/** The use cases from request to grant. Each is one transaction, with its audit event and its change. */
+export interface Access {
+  /** What the person may ask for, in the file's order. */
+  offers(person: Person): readonly Offer[]
+  /** @throws Fault RESOURCE_UNKNOWN, ROLE_UNKNOWN (with what they could have meant), NOT_ALLOWED */
+  offer(person: Person, resource: string, role: string): Offer
+  /**
+   * Files a request; where the policy needs nobody, it is approved at once and the grant exists when this resolves.
+   * @throws Fault NOT_ALLOWED, REASON_REQUIRED, TICKET_REQUIRED, LENGTH_REFUSED, LOCKED, INPUT_INVALID
+   */
+  ask(person: Person, wish: Wish): Promise<Request>
+  /** Called off by its own requester. @throws Fault REQUEST_UNKNOWN, REQUEST_CLOSED */
+  cancel(person: Person, request: RequestId): Promise<void>
+  /**
+   * @throws Fault REQUEST_UNKNOWN, SELF_APPROVAL, NOT_ALLOWED, ALREADY_DECIDED, REQUEST_CLOSED, REQUEST_LAPSED
+   * @returns the request as it is after this decision.
+   */
+  decide(person: Person, request: RequestId, verdict: Decision['verdict'], comment: string): Promise<Request>
+  /** By an approver of that grant or an operator. Ends live sessions. @throws Fault GRANT_UNKNOWN, GRANT_IN_WRONG_STATE, NOT_ALLOWED */
+  revoke(person: Person, grant: GrantId, comment: string): Promise<void>
+  /** By its own person, early. */
+  handBack(person: Person, grant: GrantId): Promise<void>
+  /** By operators. @throws Fault NOT_ALLOWED, INPUT_INVALID (empty scope, no reason) */
+  placeLock(person: Person, scope: LockScope, reason: string): Promise<Lock>
+  liftLock(person: Person, lock: LockId): Promise<void>
+  locks(): Promise<readonly Lock[]>
+
+  mayDecide(person: Person, request: Request): boolean
+  isOperator(person: Person): boolean
+  isReviewer(person: Person): boolean
+
+  /** The requester, possible approvers, reviewers and operators may see it. @throws Fault REQUEST_UNKNOWN otherwise. */
+  view(person: Person, request: RequestId): Promise<RequestView>
+  /** Open requests that this person may decide on, oldest first. */
+  toDecide(person: Person): Promise<readonly RequestView[]>
+  /** Requests that were decided lately and that this person may see. */
+  decided(person: Person, limit: number): Promise<readonly RequestView[]>
+  requestsOf(person: Person, limit: number): Promise<readonly Request[]>
+  livingGrants(person: PersonId): Promise<readonly Grant[]>
+  /** The link to a prefilled request page. */
+  askLink(resource: string, role: string): URL
+  requestLink(request: RequestId): URL
+
+  /**
+   * Waits until this person may open sessions as that role: an approval, or a grant by other means.
+   * @throws Fault REQUEST_DENIED, REQUEST_LAPSED, REQUEST_WAIT_OVER, LOCKED; rejects with `signal.reason` when it aborts.
+   */
+  waitForGrant(person: Person, resource: string, role: string, waitMs: number, signal: AbortSignal): Promise<void>
+  /** Settles what time alone decides: lapses requests, starts and expires grants. Returns how many it found. */
+  sweep(): Promise<number>
+}

@@ -1,0 +1,49 @@
+import type { Facts } from '../audit/facts.ts'
+import type { GrantId, LockId, PersonId, RequestId } from '../kernel/ids.ts'
+import type { Instant } from '../kernel/time.ts'
+import type { Decision, Grant, Lock, Request, Requested } from './states.ts'
+
+export interface AccessReads {
+  request(id: RequestId): Promise<Request | undefined>
+  requestsOf(person: PersonId, limit: number): Promise<readonly Request[]>
+  /** State `requested`, oldest first. */
+  openRequests(): Promise<readonly Requested[]>
+  /** Newest first, any state but `requested`. */
+  closedRequests(limit: number): Promise<readonly Request[]>
+  /** Oldest first. */
+  decisionsOn(request: RequestId): Promise<readonly Decision[]>
+  grant(id: GrantId): Promise<Grant | undefined>
+  grantOf(request: RequestId): Promise<Grant | undefined>
+  /** In state `scheduled` or `active`, of one person or of all. */
+  livingGrants(person?: PersonId): Promise<readonly Grant[]>
+  /** In state `active` for exactly this; the one that lasts longest. */
+  activeGrant(person: PersonId, resource: string, role: string): Promise<Grant | undefined>
+  /** Newest first, any state. */
+  grantsOf(person: PersonId, limit: number): Promise<readonly Grant[]>
+  /** Not lifted. */
+  standingLocks(): Promise<readonly Lock[]>
+  lock(id: LockId): Promise<Lock | undefined>
+  /** Requests whose `lapsesAt` has come. */
+  requestsToLapse(at: Instant): Promise<readonly Requested[]>
+  /** Scheduled grants whose start has come, and active ones whose end has come. */
+  grantsToSettle(at: Instant): Promise<readonly Grant[]>
+}
+
+/** The database refuses what the types forbid: illegal steps, deleting, self-approval, a second decision by one person. */
+export interface AccessTx extends AccessReads, Facts {
+  insertRequest(request: Request): Promise<void>
+  /** Writes the state that follows. @throws Fault GRANT_IN_WRONG_STATE / REQUEST_CLOSED when the stored state does not lead there. */
+  updateRequest(request: Request): Promise<void>
+  /** @throws Fault ALREADY_DECIDED on a second decision by one person; SELF_APPROVAL for the requester. */
+  insertDecision(decision: Decision): Promise<void>
+  insertGrant(grant: Grant): Promise<void>
+  updateGrant(grant: Grant): Promise<void>
+  insertLock(lock: Lock): Promise<void>
+  /** False if it had been lifted already. */
+  liftLock(id: LockId, by: PersonId, at: Instant): Promise<boolean>
+}
+
+export interface AccessStore extends AccessReads {
+  /** All of `work` happens, durably, or nothing of it; runs as if alone. */
+  transact<T>(work: (tx: AccessTx) => Promise<T>): Promise<T>
+}

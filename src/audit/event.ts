@@ -1,0 +1,76 @@
+import type { FaultCode } from '../kernel/fault.ts'
+import type { PersonId } from '../kernel/ids.ts'
+import type { Instant } from '../kernel/time.ts'
+
+/** Every kind of fact that the audit log holds. docs/operations.md lists them; a test compares the two. */
+export const auditTypes = [
+  'gateway.started',
+  'gateway.stopped',
+  'person.signed-in',
+  'person.sign-in-refused',
+  'person.signed-out',
+  'person.groups-changed',
+  'sign-in.confirmed',
+  'sign-in.refused',
+  'binding.made',
+  'binding.revoked',
+  'token.made',
+  'token.revoked',
+  'token.refused',
+  'request.opened',
+  'request.refused',
+  'request.approved',
+  'request.denied',
+  'request.cancelled',
+  'request.lapsed',
+  'decision.refused',
+  'grant.started',
+  'grant.expired',
+  'grant.revoked',
+  'grant.handed-back',
+  'lock.placed',
+  'lock.lifted',
+  'session.refused',
+  'session.started',
+  'session.ended',
+  'session.killed',
+  'recording.replayed',
+  'recording.exported',
+  'audit.read',
+] as const
+export type AuditType = (typeof auditTypes)[number]
+
+/** One fact about the system itself. Flat, so that a log search understands it. */
+export interface AuditEvent {
+  readonly type: AuditType
+  readonly at: Instant
+  /** Who did it; null for the gateway itself and for people not yet known. */
+  readonly person: PersonId | null
+  readonly personName: string | null
+  /** Ids, names and numbers; never a secret, never undefined values. */
+  readonly data: Readonly<Record<string, AuditValue>>
+}
+export type AuditValue = string | number | boolean | null | readonly string[]
+
+/** Who acts, as the events need it. */
+export interface Actor {
+  readonly id: PersonId | null
+  readonly name: string | null
+}
+export const theGateway: Actor = { id: null, name: null }
+
+/** Makes an event; the one place where the shape is put together. */
+export function auditEvent(
+  type: AuditType,
+  at: Instant,
+  actor: Actor,
+  data: Readonly<Record<string, AuditValue | undefined>> = {},
+): AuditEvent {
+  const present = Object.entries(data).filter((entry): entry is [string, AuditValue] => entry[1] !== undefined)
+  return { type, at, person: actor.id, personName: actor.name, data: Object.fromEntries(present) }
+}
+
+/** A refusal, with the code that the person read. */
+export function refusalData(code: FaultCode, message: string): Record<string, AuditValue> {
+  return { code, message }
+}

@@ -1,0 +1,66 @@
+import type { Secret } from '../kernel/secret.ts'
+import type { Policy } from '../policy/rules.ts'
+import type { Resource } from '../resources/catalogue.ts'
+import type { ConfigFile } from './schema.ts'
+
+export interface TlsIdentity {
+  /** PEM: the certificate, then its chain. */
+  readonly certificate: string
+  readonly key: Secret
+}
+export interface WebListener {
+  readonly address: string
+  readonly port: number
+  readonly tls: TlsIdentity
+}
+export interface PostgresListener {
+  readonly address: string
+  readonly port: number
+  readonly tls: TlsIdentity | null
+  readonly plaintext: boolean
+}
+export interface OidcSettings {
+  readonly issuer: URL
+  readonly clientId: string
+  readonly clientSecret: Secret
+  /** PEM; null means the system's authorities. */
+  readonly ca: string | null
+  readonly scopes: readonly string[]
+  readonly groupsClaim: string
+}
+
+/** The one checked, frozen value that everything is built from. References are resolved, lengths are milliseconds. */
+export interface Config {
+  readonly gateway: {
+    readonly name: string
+    readonly publicUrl: URL
+    readonly clientHost: string
+    /** Absolute. */
+    readonly dataFolder: string
+  }
+  readonly listen: {
+    readonly web: WebListener
+    readonly postgres: readonly PostgresListener[]
+    readonly ops: { readonly address: string; readonly port: number }
+  }
+  readonly limits: {
+    readonly unauthenticatedPerAddressMax: number
+    readonly unauthenticatedMax: number
+    readonly handshakeMs: number
+  }
+  readonly identity: {
+    readonly oidc: OidcSettings
+    readonly sessionMs: number
+    readonly rememberMs: number
+    readonly signInMs: number
+    readonly sameAddress: boolean
+    readonly refreshMs: number
+    readonly tokenMsMax: number
+  }
+  readonly staff: { readonly reviewers: readonly string[]; readonly operators: readonly string[] }
+  readonly access: { readonly waitMs: number; readonly requestMs: number; readonly warnBeforeMs: readonly number[] }
+  readonly recording: { readonly unsavedBytesMax: number; readonly unsavedMsMax: number; readonly freeBytesMin: number }
+  readonly log: { readonly level: ConfigFile['log']['level'] }
+  readonly resources: readonly Resource[]
+  readonly policies: readonly Policy[]
+}

@@ -1,0 +1,102 @@
+import type { BindingId, BrowserSessionId, PersonId, SignInId, TokenId } from '../kernel/ids.ts'
+import type { Identified } from '../sessions/session.ts'
+import type { Person } from './person.ts'
+import type { Binding, BrowserSession, SignIn, Token } from './store.ts'
+
+/** Somebody at a browser, signed in. */
+export interface Visitor {
+  readonly person: Person
+  readonly browserSession: BrowserSession
+}
+
+/** Sign-in by OIDC in the browser: code flow with PKCE, state and nonce. */
+export interface BrowserSignIn {
+  /**
+   * Starts a sign-in.
+   * @param returnTo a path of the gateway's own pages (`/…`), to go on to; anything else becomes `/`.
+   * @returns where to send the browser, and the value of a short-lived cookie that ties the answer to this browser.
+   * @throws Fault PROVIDER_UNREACHABLE
+   */
+  begin(returnTo: string): Promise<{ readonly redirect: URL; readonly flowCookie: string }>
+  /**
+   * Takes the provider's answer.
+   * @returns the new session's cookie value and the path to go on to.
+   * @throws Fault SIGN_IN_FAILED for everything that is not as it must be: signature, issuer, audience, nonce, times, state, subject.
+   */
+  complete(
+    callback: URL,
+    flowCookie: string | undefined,
+    from: { readonly address: string; readonly userAgent: string },
+  ): Promise<{ readonly sessionCookie: string; readonly expiresInMs: number; readonly returnTo: string }>
+  /** Who holds this cookie; undefined when it is unknown, ended or over. */
+  visitor(sessionCookie: string | undefined): Promise<Visitor | undefined>
+  /**
+   * Ends this browser's session, the sign-ins that hang on it, and their live sessions.
+   * @returns where to send the browser to sign out at the provider too.
+   */
+  signOut(visitor: Visitor): Promise<URL>
+  /** OIDC Back-Channel Logout 1.0: checks the logout token and ends what it names. @throws Fault SIGN_IN_FAILED */
+  backChannelLogout(logoutToken: string): Promise<void>
+}
+
+/** Sign-in for programs without a browser: a link with a short code, answered on a page. */
+export interface InBandSignIn {
+  /** A remembered sign-in for a connection that looks like this; undefined when none, or when more than one person matches. */
+  recognise(client: { readonly address: string }): Promise<Identified | undefined>
+  begin(ask: Pick<SignIn, 'purpose' | 'address' | 'application' | 'resource' | 'role' | 'secretHash'>): Promise<SignIn>
+  /** The page that answers it, `https://…/s/KF7-XR2`. */
+  link(signIn: SignIn): URL
+  /**
+   * Waits for the answer.
+   * @throws Fault SIGN_IN_REFUSED, SIGN_IN_TIMED_OUT; rejects with `signal.reason` when it aborts.
+   */
+  answered(signIn: SignIn, signal: AbortSignal): Promise<Identified>
+  /** For the page. Undefined when there is none with this code, or it is over. */
+  byCode(code: string): Promise<SignIn | undefined>
+  byId(id: SignInId): Promise<SignIn | undefined>
+  /**
+   * @param remember makes a binding for the program's address, up to `identity.rememberFor`.
+   * @throws Fault SIGN_IN_OTHER_ADDRESS, SIGN_IN_TIMED_OUT, ALREADY_DECIDED
+   */
+  confirm(signIn: SignIn, visitor: Visitor, from: { readonly address: string }, remember: boolean): Promise<void>
+  refuse(signIn: SignIn, visitor: Visitor): Promise<void>
+  /** What the page says about remembering: for how long, and whether both addresses are the same. */
+  rememberMs: number
+}
+
+export interface Tokens {
+  /**
+   * @returns the token's text, shown once and never again. `curfew_` and 43 characters of base64url.
+   * @throws Fault INPUT_INVALID
+   */
+  make(
+    person: Person,
+    wish: { readonly label: string; readonly kind: Token['kind']; readonly lengthMs: number },
+  ): Promise<{ readonly text: string; readonly token: Token }>
+  /** Whose it is. @throws Fault TOKEN_REFUSED (unknown, revoked, over, or of the other kind), recorded in the audit log. */
+  verify(
+    text: string,
+    kind: Token['kind'],
+    from: { readonly address: string },
+  ): Promise<{ readonly person: Person; readonly token: Token }>
+  readonly lengthMsMax: number
+}
+
+/** What a person sees and ends of their own. */
+export interface OwnSignIns {
+  list(person: PersonId): Promise<{
+    readonly browserSessions: readonly BrowserSession[]
+    readonly bindings: readonly Binding[]
+    readonly tokens: readonly Token[]
+  }>
+  /** Each ends the live sessions that came in by it. @throws Fault NOT_FOUND when it is not this person's. */
+  revoke(person: Person, id: BrowserSessionId | BindingId | TokenId): Promise<void>
+}
+
+export interface Identity {
+  readonly browser: BrowserSignIn
+  readonly inBand: InBandSignIn
+  readonly tokens: Tokens
+  readonly own: OwnSignIns
+  person(id: PersonId): Promise<Person | undefined>
+}

@@ -1,0 +1,19 @@
+import type { PersonId } from '../kernel/ids.ts'
+import type { Instant } from '../kernel/time.ts'
+
+/** Somebody whom the identity provider vouches for. `issuer` and `subject` together never change hands. */
+export interface Person {
+  readonly id: PersonId
+  readonly issuer: string
+  readonly subject: string
+  /** For people to read; not an identity. Null when the provider gives none. */
+  readonly email: string | null
+  readonly name: string | null
+  readonly groups: readonly string[]
+  readonly seenAt: Instant
+}
+
+/** How a person is written on pages, in notices and in the audit log. */
+export function displayName(person: Pick<Person, 'email' | 'name' | 'subject'>): string {
+  return person.email ?? person.name ?? person.subject
+}

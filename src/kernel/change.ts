@@ -1,0 +1,68 @@
+import type {
+  BrowserSessionId,
+  CredentialId,
+  GrantId,
+  LockId,
+  PersonId,
+  RequestId,
+  SessionId,
+  SignInId,
+} from './ids.ts'
+import type { Instant } from './time.ts'
+
+/** What a lock stops: everything that matches all the fields that are not null. At least one is set. */
+export interface LockScope {
+  readonly person: PersonId | null
+  readonly resource: string | null
+  readonly role: string | null
+}
+
+/**
+ * One fact that nodes must act on, written in the same transaction as the state it tells of.
+ * The change feed delivers each at least once, in order, to every node.
+ */
+export type Change =
+  | { readonly kind: 'request-opened'; readonly request: RequestId }
+  | {
+      readonly kind: 'request-closed'
+      readonly request: RequestId
+      readonly state: 'approved' | 'denied' | 'cancelled' | 'lapsed'
+    }
+  | {
+      readonly kind: 'grant-started'
+      readonly grant: GrantId
+      readonly person: PersonId
+      readonly resource: string
+      readonly role: string
+    }
+  | { readonly kind: 'grant-moved'; readonly grant: GrantId; readonly expiresAt: Instant }
+  | {
+      readonly kind: 'grant-ended'
+      readonly grant: GrantId
+      readonly cause: 'expired' | 'revoked' | 'handed-back'
+      /** Who did it, as the person cut off may read it (an e-mail address); null for time. */
+      readonly by: string | null
+      readonly comment: string | null
+    }
+  | { readonly kind: 'lock-placed'; readonly lock: LockId; readonly scope: LockScope; readonly reason: string }
+  | { readonly kind: 'lock-lifted'; readonly lock: LockId }
+  /** `browserSession` null: every sign-in of the person is void. */
+  | { readonly kind: 'signed-out'; readonly person: PersonId; readonly browserSession: BrowserSessionId | null }
+  | { readonly kind: 'credential-revoked'; readonly person: PersonId; readonly credential: CredentialId }
+  /** Groups or standing changed: policies must be asked again. */
+  | { readonly kind: 'person-changed'; readonly person: PersonId }
+  | { readonly kind: 'session-opened'; readonly session: SessionId }
+  | {
+      readonly kind: 'session-killed'
+      readonly session: SessionId
+      readonly by: string
+      readonly comment: string | null
+    }
+  | { readonly kind: 'session-ended'; readonly session: SessionId }
+  | { readonly kind: 'sign-in-answered'; readonly signIn: SignInId; readonly state: 'confirmed' | 'refused' }
+
+/** Where changes arrive. Owned by the kernel because every waiting room needs it. */
+export interface ChangeFeed {
+  /** `listener` runs for each change committed after this call returns; it must not throw. */
+  subscribe(listener: (change: Change) => void): Disposable
+}

@@ -1,0 +1,34 @@
+const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+const shape = /^(\d{1,9})(ms|s|m|h|d)$/
+
+/**
+ * Reads `90s`, `30m`, `8h`, `2d`, `250ms`, or `0`.
+ * @returns milliseconds; undefined when the text has another form.
+ */
+export function parseDurationMs(text: string): number | undefined {
+  if (text === '0') return 0
+  const parts = shape.exec(text)
+  if (parts === null) return undefined
+  return Number(parts[1]) * unitMs[parts[2] as keyof typeof unitMs]
+}
+
+/** For people: `2 h 5 min`, `42 min`, `30 s`. Rounds to the two largest units, up at the end so that "0" never shows early. */
+export function formatDuration(lengthMs: number): string {
+  const totalSeconds = Math.ceil(lengthMs / 1000)
+  if (totalSeconds < 60) return `${Math.max(0, totalSeconds)} s`
+  const totalMinutes = Math.ceil(totalSeconds / 60)
+  const days = Math.floor(totalMinutes / 1440)
+  const hours = Math.floor((totalMinutes % 1440) / 60)
+  const minutes = totalMinutes % 60
+  const parts =
+    days > 0 ? [days && `${days} d`, hours && `${hours} h`] : [hours && `${hours} h`, minutes && `${minutes} min`]
+  return parts.filter(Boolean).join(' ')
+}
+
+/** As it is typed: `90s` as `90s`, 3600000 as `1h`. The largest unit that divides it. */
+export function writeDuration(lengthMs: number): string {
+  for (const unit of ['d', 'h', 'm', 's'] as const) {
+    if (lengthMs > 0 && lengthMs % unitMs[unit] === 0) return `${lengthMs / unitMs[unit]}${unit}`
+  }
+  return lengthMs === 0 ? '0' : `${lengthMs}ms`
+}

@@ -1,0 +1,31 @@
+/** Writes what happens in one session, in order, at the pace of the disk. */
+export interface Recorder {
+  /** False where the role says `recording: off`: then nothing needs decoding either. */
+  readonly active: boolean
+  /**
+   * Appends one line `[seconds, code, data]`. Never throws and never waits: after it, look at `full`.
+   * `data` must survive JSON.stringify; passwords are masked before they get here.
+   */
+  event(code: string, data: unknown): void
+  /** More than `maxUnsaved` is not on disk yet: stop reading until `drained()` resolves. */
+  readonly full: boolean
+  /** Resolves when `full` is false again, at once if it is; rejects with Fault RECORDING_FAILED when the recording broke (strict). */
+  drained(): Promise<void>
+  /** Writes the last segment and the signed manifest. Resolves when they are on disk. */
+  seal(end: Readonly<Record<string, unknown>>): Promise<void>
+}
+
+/** Starts recordings. The gate owns the only one. */
+export interface Recordings {
+  /**
+   * @param header the session, as the recording's header line shall carry it.
+   * @param onFailure called once when a strict recording can no longer be written.
+   * @returns the recorder, and where the file lies below the recordings folder.
+   * @throws Fault DISK_FULL when less than the threshold is free.
+   */
+  start(
+    header: Readonly<Record<string, unknown>> & { readonly session: string },
+    mode: 'strict' | 'bestEffort' | 'off',
+    onFailure: (error: Error) => void,
+  ): Promise<{ readonly recorder: Recorder; readonly path: string | null }>
+}

@@ -1,0 +1,42 @@
+import type { Observable } from '../kernel/observable.ts'
+import type { Instant } from '../kernel/time.ts'
+import type { Recorder } from '../recording/recorder.ts'
+import type { Identified, Client, Session, SessionEnd } from './session.ts'
+
+/** What a protocol asks the gate. */
+export interface Ask {
+  readonly identified: Identified
+  readonly resource: string
+  readonly role: string
+  readonly database: string | null
+  readonly client: Client
+}
+
+/**
+ * The right to open one upstream. Only the gate makes one.
+ * The holder listens to `cutOff`, says goodbye in its protocol's words, and calls `end` exactly once.
+ */
+export interface Admission {
+  readonly session: Session
+  /** Aborts with a Fault as its reason: why the session ends now. */
+  readonly cutOff: AbortSignal
+  /** When the grant ends. Moves when the grant is extended: the running session lives on. */
+  readonly deadline: Observable<Instant>
+  /** `listener` runs some minutes before the deadline (`access.warnBefore`), with the time left. */
+  onWarning(listener: (leftMs: number) => void): Disposable
+  readonly recorder: Recorder
+  /** The goodbye has been handed to the system: stops the clock of the cut latency. Harmless when there was no cut. */
+  told(): void
+  /** The connection is over: seals the recording and writes session end and audit event. */
+  end(how: Pick<SessionEnd, 'by' | 'bytesFromClient' | 'bytesFromTarget'> & { readonly error?: unknown }): Promise<void>
+  /** Runs `teardown` soon, in a slice of its own, after every session that is being cut was told. */
+  afterTold(teardown: () => void): void
+}
+
+export interface Gate {
+  /**
+   * Subscribes to changes, then checks locks, policy and grant.
+   * @throws Fault NO_GRANT, LOCKED, NOT_ALLOWED, RESOURCE_UNKNOWN, ROLE_UNKNOWN, DATABASE_REFUSED, SHUTTING_DOWN, DISK_FULL, …
+   */
+  admit(ask: Ask): Promise<Admission>
+}
