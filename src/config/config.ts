@@ -37,6 +37,7 @@ export interface Config {
     readonly clientHost: string
     /** Absolute. */
     readonly dataFolder: string
+    readonly drainMs: number
   }
   readonly listen: {
     readonly web: WebListener

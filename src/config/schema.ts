@@ -67,13 +67,10 @@ const postgresRole = z.strictObject({
     .array(z.string().min(1).max(63))
     .min(1)
     .meta({ description: 'Databases that may be opened; the first is the default.' }),
-  recording: z
-    .enum(['strict', 'bestEffort', 'off'])
-    .default('strict')
-    .meta({
-      description:
-        '`strict`: what cannot be recorded is not forwarded. `bestEffort`: the session outlives a failed recording. `off`: nothing is recorded.',
-    }),
+  recording: z.enum(['strict', 'bestEffort', 'off']).default('strict').meta({
+    description:
+      '`strict`: what cannot be recorded is not forwarded. `bestEffort`: the session outlives a failed recording. `off`: nothing is recorded.',
+  }),
 })
 
 const postgresResource = z.strictObject({
@@ -160,17 +157,16 @@ export const configSchema = z
     gateway: z
       .strictObject({
         name: name('This node, as recordings and the audit log name it.').default('gw-1'),
-        publicUrl: z
-          .url({ protocol: /^https$/ })
-          .meta({
-            description: 'Address of the pages as browsers reach them. HTTPS.',
-            examples: ['https://gw.example.com'],
-          }),
+        publicUrl: z.url({ protocol: /^https$/ }).meta({
+          description: 'Address of the pages as browsers reach them. HTTPS.',
+          examples: ['https://gw.example.com'],
+        }),
         clientHost: z
           .string()
           .optional()
           .meta({ description: 'Host name that psql is told to connect to. Default: the host of `publicUrl`.' }),
         data: filePath('Folder for state, keys and recordings. Made if missing.').default('data'),
+        drainFor: duration('How long live sessions may go on after SIGTERM; they are warned at once.').prefault('10s'),
       })
       .meta({ description: 'The gateway itself.' }),
     listen: z
@@ -207,21 +203,16 @@ export const configSchema = z
       .meta({ description: 'Bounds before authentication.' }),
     identity: z
       .strictObject({
-        issuer: z
-          .url({ protocol: /^https?$/ })
-          .meta({
-            description: 'The OIDC provider. `http` only on loopback.',
-            examples: ['https://login.example.com'],
-          }),
+        issuer: z.url({ protocol: /^https?$/ }).meta({
+          description: 'The OIDC provider. `http` only on loopback.',
+          examples: ['https://login.example.com'],
+        }),
         clientId: z.string().min(1).meta({ description: 'The client that the provider knows the gateway as.' }),
         clientSecret: secretReference('Secret of that client.'),
         ca: filePath('PEM file with the authorities to trust for the provider instead of the system’s.').optional(),
-        scopes: z
-          .array(z.string())
-          .default(['openid', 'email', 'profile', 'groups'])
-          .meta({
-            description: 'Scopes to ask for. Add `offline_access` so that groups are refreshed while people work.',
-          }),
+        scopes: z.array(z.string()).default(['openid', 'email', 'profile', 'groups']).meta({
+          description: 'Scopes to ask for. Add `offline_access` so that groups are refreshed while people work.',
+        }),
         groupsClaim: z.string().default('groups').meta({ description: 'Claim that lists the groups.' }),
         sessionFor: duration('How long a browser stays signed in.').prefault('12h'),
         rememberFor: duration('How long a sign-in from psql is remembered; 0 asks every time.').prefault('8h'),

@@ -1,0 +1,63 @@
+/** Every metric that Curfew publishes, with its help text. docs/operations.md lists them. */
+export const metricTable = {
+  curfew_connections_total: { type: 'counter', help: 'Accepted connections', labels: ['protocol'] },
+  curfew_connections_refused_total: {
+    type: 'counter',
+    help: 'Connections refused before a session, by fault code',
+    labels: ['protocol', 'code'],
+  },
+  curfew_unauthenticated_connections: {
+    type: 'gauge',
+    help: 'Connections that have not signed in yet',
+    labels: ['protocol'],
+  },
+  curfew_sessions_live: { type: 'gauge', help: 'Live sessions on this node', labels: [] },
+  curfew_sessions_started_total: { type: 'counter', help: 'Sessions started', labels: ['protocol'] },
+  curfew_sessions_ended_total: {
+    type: 'counter',
+    help: 'Sessions ended, by who ended them and the fault code',
+    labels: ['by', 'code'],
+  },
+  curfew_cut_latency_seconds: {
+    type: 'histogram',
+    help: 'From the cause of a cut to the goodbye handed to the system',
+    labels: ['code'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
+  },
+  curfew_sweeper_found_total: {
+    type: 'counter',
+    help: 'Sessions past their end that only the sweeper found; anything but 0 is a bug',
+    labels: [],
+  },
+  curfew_sign_ins_total: { type: 'counter', help: 'Sign-ins, by way and outcome', labels: ['way', 'outcome'] },
+  curfew_requests_total: { type: 'counter', help: 'Requests closed, by state', labels: ['state'] },
+  curfew_recording_bytes_total: { type: 'counter', help: 'Bytes of recordings on disk', labels: [] },
+  curfew_recording_unsaved_bytes: { type: 'gauge', help: 'Recorded bytes that are not on disk yet', labels: [] },
+  curfew_recording_failures_total: { type: 'counter', help: 'Recordings that broke', labels: [] },
+  curfew_upstream_failures_total: {
+    type: 'counter',
+    help: 'Targets that could not be reached or refused the login',
+    labels: ['resource', 'code'],
+  },
+  curfew_web_request_seconds: {
+    type: 'histogram',
+    help: 'Time to answer a page or API request',
+    labels: ['route', 'status'],
+    buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
+  },
+} as const satisfies Record<
+  string,
+  { type: 'counter' | 'gauge' | 'histogram'; help: string; labels: readonly string[]; buckets?: readonly number[] }
+>
+
+type Table = typeof metricTable
+type NamesOf<Type> = { [Name in keyof Table]: Table[Name]['type'] extends Type ? Name : never }[keyof Table]
+type Labels<Name extends keyof Table> = Readonly<Record<Table[Name]['labels'][number], string>>
+
+/** Counting, handed in. Label values come from small, closed sets; never a person, never a client's own text. */
+export interface Metrics {
+  add<Name extends NamesOf<'counter'>>(name: Name, labels: Labels<Name>, by?: number): void
+  set<Name extends NamesOf<'gauge'>>(name: Name, labels: Labels<Name>, value: number): void
+  /** `value` in seconds. */
+  observe<Name extends NamesOf<'histogram'>>(name: Name, labels: Labels<Name>, value: number): void
+}
