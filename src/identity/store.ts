@@ -13,6 +13,8 @@ export interface BrowserSession {
   readonly providerSession: string | null
   /** Kept only to sign out at the provider (id_token_hint). */
   readonly idToken: string | null
+  /** The provider's refresh token, AES-256-GCM under the gateway's data key, base64url; null when the provider gave none. */
+  readonly sealedRefreshToken: string | null
   readonly address: string
   readonly userAgent: string
   readonly createdAt: Instant
@@ -79,6 +81,8 @@ export interface IdentityReads {
   browserSessionBySecret(secretHash: string): Promise<BrowserSession | undefined>
   browserSessionsOf(person: PersonId): Promise<readonly BrowserSession[]>
   browserSessionsByProvider(issuer: string, providerSession: string): Promise<readonly BrowserSession[]>
+  /** Neither ended nor over at `at`, and with a refresh token. */
+  browserSessionsToRefresh(at: Instant): Promise<readonly BrowserSession[]>
   signIn(id: SignInId): Promise<SignIn | undefined>
   signInByCode(code: string): Promise<SignIn | undefined>
   bindingsFor(kind: Binding['kind'], value: string, at: Instant): Promise<readonly Binding[]>
@@ -92,6 +96,8 @@ export interface IdentityTx extends IdentityReads, Facts {
   /** Inserts, or updates e-mail, name, groups and seenAt of the person with this id. */
   savePerson(person: Person): Promise<void>
   insertBrowserSession(session: BrowserSession): Promise<void>
+  /** The provider gave a new refresh token, or took it back (null). */
+  updateBrowserSessionTokens(id: BrowserSessionId, sealedRefreshToken: string | null): Promise<void>
   /** False if it had ended already. */
   endBrowserSession(id: BrowserSessionId, at: Instant): Promise<boolean>
   insertSignIn(signIn: SignIn): Promise<void>
