@@ -99,4 +99,6 @@ export interface Identity {
   readonly tokens: Tokens
   readonly own: OwnSignIns
   person(id: PersonId): Promise<Person | undefined>
+  /** For operators who name somebody in a lock. Letters' case does not matter; at most 10. */
+  peopleByEmail(email: string): Promise<readonly Person[]>
 }

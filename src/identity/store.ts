@@ -77,6 +77,8 @@ export interface Token {
 export interface IdentityReads {
   person(id: PersonId): Promise<Person | undefined>
   personBySubject(issuer: string, subject: string): Promise<Person | undefined>
+  /** Letters' case does not matter; more than one when issuers overlap. At most 10. */
+  peopleByEmail(email: string): Promise<readonly Person[]>
   browserSession(id: BrowserSessionId): Promise<BrowserSession | undefined>
   browserSessionBySecret(secretHash: string): Promise<BrowserSession | undefined>
   browserSessionsOf(person: PersonId): Promise<readonly BrowserSession[]>
