@@ -1,0 +1,50 @@
+import type { Access } from '../access/access.ts'
+import type { AuditStore } from '../audit/store.ts'
+import type { Identity } from '../identity/identity.ts'
+import type { ChangeFeed } from '../kernel/change.ts'
+import type { Random } from '../kernel/ids.ts'
+import type { Log } from '../kernel/log.ts'
+import type { Metrics } from '../kernel/metrics.ts'
+import type { Clock } from '../kernel/time.ts'
+import type { Catalogue } from '../resources/catalogue.ts'
+import type { LiveSessions } from '../sessions/live.ts'
+import type { SessionReads } from '../sessions/session.ts'
+
+export interface WebSettings {
+  /** The gateway's name, as recordings and the audit log give it. */
+  readonly gateway: string
+  /** How long the session of the CLI lasts, at most the longest life of a token. */
+  readonly cliSessionMs: number
+}
+
+/** JSON Web Key Set (RFC 7517) of the gateway's public keys. */
+export interface PublicKeys {
+  readonly keys: readonly Readonly<Record<string, unknown>>[]
+}
+
+/** Everything that the pages and the API speak to. */
+export interface WebDeps {
+  /** As browsers reach the pages: requests for another host are refused, forms from another origin too. */
+  readonly publicUrl: URL
+  /** The host that psql is told to connect to. */
+  readonly clientHost: string
+  /** Undefined when no PostgreSQL listener is open. */
+  readonly postgresPort: () => number | undefined
+  /** Path of the CA file that clients must name (`sslrootcert`); absent when the system's authorities do. */
+  readonly caHint?: string | undefined
+  readonly identity: Identity
+  readonly access: Access
+  readonly live: LiveSessions
+  readonly sessions: SessionReads
+  readonly audit: AuditStore
+  /** Absolute: what `SessionRow.recording` is relative to. */
+  readonly recordingsFolder: string
+  readonly publicKeys: () => PublicKeys
+  readonly catalogue: Catalogue
+  readonly settings: WebSettings
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly changes: ChangeFeed
+}

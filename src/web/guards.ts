@@ -1,0 +1,81 @@
+import type { MiddlewareHandler } from 'hono'
+import { Fault } from '../kernel/fault.ts'
+import type { WebEnv } from './context.ts'
+import type { WebDeps } from './deps.ts'
+
+type Guard = MiddlewareHandler<WebEnv>
+
+/** No inline script or style, nothing from elsewhere, never in a frame. */
+const contentSecurityPolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+  "base-uri 'none'",
+].join('; ')
+
+const headers: Readonly<Record<string, string>> = {
+  'Content-Security-Policy': contentSecurityPolicy,
+  'Strict-Transport-Security': 'max-age=31536000',
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+  // not `no-referrer`: browsers then send `Origin: null` with our own forms (Fetch, "append a request Origin header")
+  'Referrer-Policy': 'same-origin',
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Permissions-Policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
+}
+
+/** Every answer carries them; what says nothing about caching is not cached. */
+export const securityHeaders: Guard = async (c, next) => {
+  await next()
+  for (const [name, value] of Object.entries(headers)) c.res.headers.set(name, value)
+  if (!c.res.headers.has('Cache-Control')) c.res.headers.set('Cache-Control', 'no-store')
+}
+
+/** Names the request in the log and on error pages, and counts how long it took. */
+export function observed({ random, clock, log, metrics }: WebDeps): Guard {
+  return async (c, next) => {
+    const startedMs = clock.monotonicMs()
+    c.set('requestId', random.id('web'))
+    c.set('route', 'none')
+    await next()
+    const tookMs = clock.monotonicMs() - startedMs
+    const line = { web: c.var.requestId, method: c.req.method, route: c.var.route, status: c.res.status }
+    metrics.observe('curfew_web_request_seconds', { route: line.route, status: String(line.status) }, tookMs / 1000)
+    log.debug({ ...line, tookMs: Math.round(tookMs) }, 'answered')
+  }
+}
+
+/** A name that is not ours: DNS rebinding, or a wrong proxy. The health check may come by address. */
+export function ownHostOnly({ publicUrl }: WebDeps): Guard {
+  const hosts = new Set([publicUrl.host, `${publicUrl.hostname}:${publicUrl.port || '443'}`])
+  return async (c, next) => {
+    const host = (c.req.header('host') ?? '').toLowerCase()
+    if (hosts.has(host) || c.req.path === '/healthz') return next()
+    return c.text(`This gateway is reached at ${publicUrl.origin}\n`, 421)
+  }
+}
+
+/**
+ * A change comes from our own pages: Origin, and Sec-Fetch-Site where the browser sends it, must say so.
+ * Calls without cookies prove themselves otherwise: the API by its bearer, back-channel logout by its token;
+ * for those only a browser on a foreign page is refused.
+ */
+export function ownOriginOnly({ publicUrl }: WebDeps, withoutCookies: (path: string) => boolean): Guard {
+  return async (c, next) => {
+    if (c.req.method === 'GET' || c.req.method === 'HEAD') return next()
+    const origin = c.req.header('origin')
+    const site = c.req.header('sec-fetch-site')
+    const foreign =
+      (origin !== undefined && origin !== publicUrl.origin) || (site !== undefined && site !== 'same-origin')
+    const silent = origin === undefined && site === undefined
+    if (foreign || (silent && !withoutCookies(c.req.path))) {
+      throw new Fault('ORIGIN_REFUSED', 'This form did not come from a page of this gateway.')
+    }
+    return next()
+  }
+}
