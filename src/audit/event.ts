@@ -19,6 +19,7 @@ export const auditTypes = [
   'token.refused',
   'request.opened',
   'request.refused',
+  'request.approval-given',
   'request.approved',
   'request.denied',
   'request.cancelled',

@@ -12,6 +12,9 @@ export interface Ask {
   readonly client: Client
 }
 
+/** Why the end is near: the grant's deadline, or the gateway's own stop. */
+export type WarningCause = 'deadline' | 'shutdown'
+
 /**
  * The right to open one upstream. Only the gate makes one.
  * The holder listens to `cutOff`, says goodbye in its protocol's words, and calls `end` exactly once.
@@ -22,8 +25,8 @@ export interface Admission {
   readonly cutOff: AbortSignal
   /** When the grant ends. Moves when the grant is extended: the running session lives on. */
   readonly deadline: Observable<Instant>
-  /** `listener` runs some minutes before the deadline (`access.warnBefore`), with the time left. */
-  onWarning(listener: (leftMs: number) => void): Disposable
+  /** `listener` runs some minutes before the deadline (`access.warnBefore`), or when the gateway will stop, with the time left. */
+  onWarning(listener: (leftMs: number, cause: WarningCause) => void): Disposable
   readonly recorder: Recorder
   /** The goodbye has been handed to the system: stops the clock of the cut latency. Harmless when there was no cut. */
   told(): void

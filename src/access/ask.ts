@@ -1,0 +1,151 @@
+import { theGateway } from '../audit/event.ts'
+import type { Person } from '../identity/person.ts'
+import { Fault } from '../kernel/fault.ts'
+import type { RequestId } from '../kernel/ids.ts'
+import { later, type Instant } from '../kernel/time.ts'
+import { checkWish, policyFor } from '../policy/decide.ts'
+import type { Resource } from '../resources/catalogue.ts'
+import { unknownName } from '../resources/catalogue.ts'
+import type { Offer, Wish } from './access.ts'
+import type { AccessDeps } from './deps.ts'
+import { accessEvents, actor } from './events.ts'
+import { lockedFault, lockStops } from './locks.ts'
+import type { Approved, Request, Requested } from './states.ts'
+import type { AccessTx } from './store.ts'
+import { approve, cancel, expectOpen, grantFrom } from './transitions.ts'
+
+export const openRequestsMax = 20
+const startAheadMaxMs = 90 * 86_400_000
+
+export function offersFor({ catalogue, policies }: AccessDeps, person: Person): Offer[] {
+  return catalogue.resources.flatMap((resource) =>
+    Object.values(resource.roles).flatMap((role) => {
+      const policy = policyFor(policies, person, resource, role.name)
+      return policy === undefined ? [] : [{ resource, role, policy }]
+    }),
+  )
+}
+
+/** @throws Fault RESOURCE_UNKNOWN, ROLE_UNKNOWN: never says whether a name exists that the person may not see. */
+export function offerFor(deps: AccessDeps, person: Person, resource: string, role: string): Offer {
+  const offers = offersFor(deps, person)
+  const there = offers.filter((offer) => offer.resource.name === resource)
+  if (there.length === 0) {
+    throw unknownName('resource', resource, [...new Set(offers.map((offer) => offer.resource.name))])
+  }
+  const offer = there.find((candidate) => candidate.role.name === role)
+  if (offer !== undefined) return offer
+  throw unknownName(
+    'role',
+    role,
+    there.map((candidate) => candidate.role.name),
+  )
+}
+
+export async function ask(deps: AccessDeps, person: Person, wish: Wish): Promise<Request> {
+  const offer = offerFor(deps, person, wish.resource, wish.role)
+  const wished = { ...wish, ticket: wish.ticket?.trim() || null, reason: wish.reason.trim() }
+  checkWish(offer.policy, wished)
+  const now = deps.clock.now()
+  checkStart(wished.startsAt, now)
+  return deps.store.transact(async (tx) => {
+    await refuseLocked(tx, person, offer.resource, wish.role)
+    const open = (await tx.openRequests()).filter((request) => request.person === person.id)
+    const same = open.find((request) => sameWish(request, wished) && now < request.lapsesAt)
+    if (same !== undefined) return same
+    if (open.length >= openRequestsMax) {
+      throw new Fault('RATE_LIMITED', `You have ${open.length} open requests already.`, {
+        hint: 'Call some of them off, or wait until they are decided.',
+      })
+    }
+    return file(deps, tx, person, offer, wished, now)
+  })
+}
+
+function checkStart(startsAt: Instant | null, now: Instant): void {
+  if (startsAt !== null && startsAt > now + startAheadMaxMs) {
+    throw new Fault('INPUT_INVALID', 'The start is more than 90 days ahead.')
+  }
+}
+
+async function refuseLocked(tx: AccessTx, person: Person, resource: Resource, role: string): Promise<void> {
+  const what = { person: person.id, resource: resource.name, role }
+  const lock = (await tx.standingLocks()).find(({ scope }) => lockStops(scope, what))
+  if (lock !== undefined) throw lockedFault(lock.reason)
+}
+
+/** A second tap on the same button files nothing new. */
+function sameWish(request: Requested, wish: Wish): boolean {
+  return (
+    request.resource === wish.resource &&
+    request.role === wish.role &&
+    request.lengthMs === wish.lengthMs &&
+    request.reason === wish.reason &&
+    request.ticket === wish.ticket &&
+    request.startsAt === wish.startsAt
+  )
+}
+
+async function file(
+  deps: AccessDeps,
+  tx: AccessTx,
+  person: Person,
+  { policy }: Offer,
+  wish: Wish,
+  now: Instant,
+): Promise<Request> {
+  const request: Requested = {
+    state: 'requested',
+    id: deps.random.id('request'),
+    person: person.id,
+    resource: wish.resource,
+    role: wish.role,
+    lengthMs: wish.lengthMs,
+    reason: wish.reason,
+    ticket: wish.ticket,
+    startsAt: wish.startsAt,
+    policy: policy.name,
+    approval: policy.approval,
+    origin: wish.origin,
+    askedAt: now,
+    lapsesAt: later(now, deps.settings.requestMs),
+  }
+  await tx.insertRequest(request)
+  await tx.record(accessEvents.opened(request, person))
+  await tx.announce({ kind: 'request-opened', request: request.id })
+  if (policy.approval.kind !== 'none') return request
+  const approved = approve(request, now)
+  await tx.updateRequest(approved)
+  await tx.record(accessEvents.closed(approved, theGateway))
+  await giveGrant(deps, tx, approved, now)
+  return approved
+}
+
+/** The grant that follows an approval, in the same transaction. */
+export async function giveGrant(deps: AccessDeps, tx: AccessTx, request: Approved, now: Instant): Promise<void> {
+  const grant = grantFrom(request, deps.random.id('grant'), now)
+  await tx.insertGrant(grant)
+  await tx.record(accessEvents.started(grant, now))
+  await tx.announce({ kind: 'request-closed', request: request.id, state: 'approved' })
+  if (grant.state === 'active') {
+    const { id, person, resource, role } = grant
+    await tx.announce({ kind: 'grant-started', grant: id, person, resource, role })
+  }
+  deps.metrics.add('curfew_requests_total', { state: 'approved' })
+}
+
+export async function cancelRequest(deps: AccessDeps, person: Person, id: RequestId): Promise<void> {
+  await deps.store.transact(async (tx) => {
+    const request = await tx.request(id)
+    if (request === undefined || request.person !== person.id) throw unknownRequest()
+    const cancelled = cancel(expectOpen(request, deps.clock.now()), deps.clock.now())
+    await tx.updateRequest(cancelled)
+    await tx.record(accessEvents.closed(cancelled, actor(person)))
+    await tx.announce({ kind: 'request-closed', request: id, state: 'cancelled' })
+  })
+  deps.metrics.add('curfew_requests_total', { state: 'cancelled' })
+}
+
+export function unknownRequest(): Fault {
+  return new Fault('REQUEST_UNKNOWN', 'There is no such request that you may see.')
+}

@@ -1,0 +1,38 @@
+import { inAny } from '../policy/decide.ts'
+import type { Access } from './access.ts'
+import { ask, cancelRequest, offerFor, offersFor } from './ask.ts'
+import { decide } from './decide.ts'
+import type { AccessDeps } from './deps.ts'
+import { handBackGrant, isOperator, liftLock, placeLock, revokeGrant, sweep } from './end.ts'
+import { couldDecide, decided, toDecide, viewRequest } from './views.ts'
+import { waitForGrant } from './wait-for-grant.ts'
+
+/** Puts the use cases together over their store. */
+export function createAccess(deps: AccessDeps): Access {
+  const { store, clock, changes, publicUrl } = deps
+  return {
+    offers: (person) => offersFor(deps, person),
+    offer: (person, resource, role) => offerFor(deps, person, resource, role),
+    ask: (person, wish) => ask(deps, person, wish),
+    cancel: (person, request) => cancelRequest(deps, person, request),
+    decide: (person, request, verdict, comment) => decide(deps, person, request, verdict, comment),
+    revoke: (person, grant, comment) => revokeGrant(deps, person, grant, comment),
+    handBack: (person, grant) => handBackGrant(deps, person, grant),
+    placeLock: (person, scope, reason) => placeLock(deps, person, scope, reason),
+    liftLock: (person, lock) => liftLock(deps, person, lock),
+    locks: () => store.standingLocks(),
+    mayDecide: (person, request) => request.state === 'requested' && couldDecide(person, request),
+    isOperator: (person) => isOperator(deps, person),
+    isReviewer: (person) => inAny(person.groups, deps.staff.reviewers),
+    view: (person, request) => viewRequest(deps, person, request),
+    toDecide: (person) => toDecide(deps, person),
+    decided: (person, limit) => decided(deps, person, limit),
+    requestsOf: (person, limit) => store.requestsOf(person.id, limit),
+    livingGrants: async (person) => (await store.livingGrants(person)).filter((grant) => clock.now() < grant.expiresAt),
+    askLink: (resource, role) => new URL(`/ask?${new URLSearchParams({ resource, role })}`, publicUrl),
+    requestLink: (request) => new URL(`/requests/${request}`, publicUrl),
+    waitForGrant: (person, resource, role, waitMs, signal) =>
+      waitForGrant({ person: person.id, resource, role, waitMs, signal }, { store, changes, clock }),
+    sweep: () => sweep(deps),
+  }
+}

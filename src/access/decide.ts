@@ -1,0 +1,121 @@
+import { auditEvent, refusalData } from '../audit/event.ts'
+import type { Person } from '../identity/person.ts'
+import { Fault, asFault } from '../kernel/fault.ts'
+import type { RequestId } from '../kernel/ids.ts'
+import type { Instant } from '../kernel/time.ts'
+import { mayApprove, missingPeople, sameHuman } from '../policy/decide.ts'
+import { giveGrant, unknownRequest } from './ask.ts'
+import { knownPerson, type AccessDeps } from './deps.ts'
+import { accessEvents, actor } from './events.ts'
+import type { Decision, Request, Requested } from './states.ts'
+import type { AccessTx } from './store.ts'
+import { approve, deny, expectOpen } from './transitions.ts'
+
+export const commentLengthMax = 1000
+
+/** One person's word. The transaction runs as if alone, so two people at one instant cannot both be "one more needed". */
+export async function decide(
+  deps: AccessDeps,
+  person: Person,
+  id: RequestId,
+  verdict: Decision['verdict'],
+  comment: string,
+): Promise<Request> {
+  if (comment.length > commentLengthMax) {
+    throw new Fault('INPUT_INVALID', `The comment is longer than ${commentLengthMax} characters.`)
+  }
+  try {
+    return await deps.store.transact((tx) => decideIn(deps, tx, person, id, verdict, comment.trim()))
+  } catch (error) {
+    await recordRefusal(deps, person, id, error)
+    throw error
+  }
+}
+
+async function decideIn(
+  deps: AccessDeps,
+  tx: AccessTx,
+  person: Person,
+  id: RequestId,
+  verdict: Decision['verdict'],
+  comment: string,
+): Promise<Request> {
+  const stored = await tx.request(id)
+  if (stored === undefined) throw unknownRequest()
+  const now = deps.clock.now()
+  const requester = await knownPerson(deps, stored.person)
+  checkRight(person, requester, stored)
+  const earlier = await tx.decisionsOn(id)
+  if (earlier.some((decision) => decision.person === person.id)) {
+    throw new Fault('ALREADY_DECIDED', 'You have decided on this request already.')
+  }
+  const request = expectOpen(stored, now)
+  const decision: Decision = {
+    id: deps.random.id('decision'),
+    request: id,
+    person: person.id,
+    verdict,
+    comment,
+    at: now,
+  }
+  await tx.insertDecision(decision)
+  return verdict === 'deny'
+    ? refuse(deps, tx, person, request, decision)
+    : second(deps, tx, person, request, decision, earlier)
+}
+
+function checkRight(person: Person, requester: Person, request: Request): void {
+  if (sameHuman(person, requester)) throw new Fault('SELF_APPROVAL', 'Nobody decides on their own request.')
+  if (!mayApprove(request.approval, person, requester)) {
+    throw new Fault('NOT_ALLOWED', 'You are not in a group that decides on this request.')
+  }
+}
+
+/** One refusal decides. */
+async function refuse(
+  deps: AccessDeps,
+  tx: AccessTx,
+  person: Person,
+  request: Requested,
+  decision: Decision,
+): Promise<Request> {
+  const denied = deny(request, decision.at)
+  await tx.updateRequest(denied)
+  await tx.record(accessEvents.closed(denied, actor(person), decision))
+  await tx.announce({ kind: 'request-closed', request: request.id, state: 'denied' })
+  deps.metrics.add('curfew_requests_total', { state: 'denied' })
+  return denied
+}
+
+async function second(
+  deps: AccessDeps,
+  tx: AccessTx,
+  person: Person,
+  request: Requested,
+  decision: Decision,
+  earlier: readonly Decision[],
+): Promise<Request> {
+  const others = await Promise.all(earlier.map((given) => knownPerson(deps, given.person)))
+  const missing = missingPeople(request.approval, [...others, person])
+  if (missing > 0) {
+    await tx.record(accessEvents.seconded(request, person, decision, missing))
+    await tx.announce({ kind: 'request-opened', request: request.id })
+    return request
+  }
+  const approved = approve(request, decision.at)
+  await tx.updateRequest(approved)
+  await tx.record(accessEvents.closed(approved, actor(person), decision))
+  await giveGrant(deps, tx, approved, decision.at as Instant)
+  return approved
+}
+
+/** Refused decisions leave a trace too; the refusal itself must reach the person whatever happens here. */
+async function recordRefusal(deps: AccessDeps, person: Person, request: RequestId, error: unknown): Promise<void> {
+  const fault = asFault(error)
+  if (fault === undefined || fault.code === 'STORE_FAILED') return
+  const event = auditEvent('decision.refused', deps.clock.now(), actor(person), {
+    request,
+    ...refusalData(fault.code, fault.message),
+  })
+  await deps.store.transact((tx) => tx.record(event))
+}

@@ -1,0 +1,31 @@
+import type { Person } from '../identity/person.ts'
+import type { ChangeFeed } from '../kernel/change.ts'
+import { Fault } from '../kernel/fault.ts'
+import type { PersonId, Random } from '../kernel/ids.ts'
+import type { Metrics } from '../kernel/metrics.ts'
+import type { Clock } from '../kernel/time.ts'
+import type { Policy } from '../policy/rules.ts'
+import type { Catalogue } from '../resources/catalogue.ts'
+import type { AccessStore } from './store.ts'
+
+/** What the use cases stand on. */
+export interface AccessDeps {
+  readonly store: AccessStore
+  readonly changes: ChangeFeed
+  readonly catalogue: Catalogue
+  readonly policies: readonly Policy[]
+  readonly staff: { readonly reviewers: readonly string[]; readonly operators: readonly string[] }
+  readonly settings: { readonly requestMs: number }
+  readonly publicUrl: URL
+  readonly person: (id: PersonId) => Promise<Person | undefined>
+  readonly clock: Clock
+  readonly random: Random
+  readonly metrics: Metrics
+}
+
+/** The person behind an id that the state itself holds. */
+export async function knownPerson(deps: Pick<AccessDeps, 'person'>, id: PersonId): Promise<Person> {
+  const person = await deps.person(id)
+  if (person === undefined) throw new Fault('STORE_FAILED', `The state names ${id}, whom it does not know.`)
+  return person
+}

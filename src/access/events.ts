@@ -1,0 +1,65 @@
+import { auditEvent, theGateway, type Actor, type AuditEvent } from '../audit/event.ts'
+import { displayName, type Person } from '../identity/person.ts'
+import { isoTime, type Instant } from '../kernel/time.ts'
+import type { Decision, Grant, Lock, Request } from './states.ts'
+
+/** The audit events of this room: one helper for each fact. */
+export const accessEvents = {
+  opened: (request: Request, by: Person): AuditEvent =>
+    auditEvent('request.opened', request.askedAt, actor(by), {
+      ...requestData(request),
+      lengthMs: request.lengthMs,
+      reason: request.reason,
+      ticket: request.ticket,
+      policy: request.policy,
+      origin: request.origin,
+      startsAt: request.startsAt === null ? null : isoTime(request.startsAt),
+    }),
+  closed: (request: Exclude<Request, { state: 'requested' }>, by: Actor, decision?: Decision): AuditEvent =>
+    auditEvent(`request.${request.state}`, request.closedAt, by, {
+      ...requestData(request),
+      requester: request.person,
+      decision: decision?.id,
+      comment: decision?.comment,
+    }),
+  /** An approval that does not suffice alone. */
+  seconded: (request: Request, by: Person, decision: Decision, missing: number): AuditEvent =>
+    auditEvent('request.approval-given', decision.at, actor(by), {
+      ...requestData(request),
+      requester: request.person,
+      decision: decision.id,
+      comment: decision.comment,
+      missing,
+    }),
+  started: (grant: Grant, at: Instant): AuditEvent =>
+    auditEvent('grant.started', at, theGateway, {
+      ...grantData(grant),
+      state: grant.state,
+      startsAt: isoTime(grant.startsAt),
+      expiresAt: isoTime(grant.expiresAt),
+    }),
+  ended: (grant: Extract<Grant, { endedAt: Instant }>, by: Actor): AuditEvent =>
+    auditEvent(grantEnds[grant.state], grant.endedAt, by, { ...grantData(grant), comment: grant.comment }),
+  locked: (lock: Lock, by: Person): AuditEvent =>
+    auditEvent('lock.placed', lock.placedAt, actor(by), { lock: lock.id, ...scopeData(lock), reason: lock.reason }),
+  lifted: (lock: Lock, by: Person, at: Instant): AuditEvent =>
+    auditEvent('lock.lifted', at, actor(by), { lock: lock.id, ...scopeData(lock) }),
+}
+
+const grantEnds = { expired: 'grant.expired', revoked: 'grant.revoked', ended: 'grant.handed-back' } as const
+
+export function actor(person: Person): Actor {
+  return { id: person.id, name: displayName(person) }
+}
+
+function requestData({ id, resource, role }: Request) {
+  return { request: id, resource, role }
+}
+
+function grantData({ id, request, person, resource, role }: Grant) {
+  return { grant: id, request, holder: person, resource, role }
+}
+
+function scopeData({ scope }: Lock) {
+  return { scopePerson: scope.person, scopeResource: scope.resource, scopeRole: scope.role }
+}

@@ -1,0 +1,90 @@
+import { Fault } from '../kernel/fault.ts'
+import type { GrantId, PersonId } from '../kernel/ids.ts'
+import { later, type Instant } from '../kernel/time.ts'
+import type {
+  Active,
+  Approved,
+  Cancelled,
+  Denied,
+  Ended,
+  Expired,
+  Grant,
+  Lapsed,
+  Request,
+  Requested,
+  Revoked,
+  Scheduled,
+} from './states.ts'
+
+// Pure steps over values, with time as an argument. A step that is not here does not exist.
+
+export function approve(request: Requested, at: Instant): Approved {
+  return { ...request, state: 'approved', closedAt: at }
+}
+
+export function deny(request: Requested, at: Instant): Denied {
+  return { ...request, state: 'denied', closedAt: at }
+}
+
+export function cancel(request: Requested, at: Instant): Cancelled {
+  return { ...request, state: 'cancelled', closedAt: at }
+}
+
+/** What time alone does to a request. At `lapsesAt` itself it is over. */
+export function settleRequest(request: Requested, now: Instant): Requested | Lapsed {
+  return now < request.lapsesAt ? request : { ...request, state: 'lapsed', closedAt: request.lapsesAt }
+}
+
+/** The grant that an approval gives. Its clock starts now, or when it was asked for if that is later. */
+export function grantFrom(request: Approved, id: GrantId, now: Instant): Scheduled | Active {
+  const startsAt = request.startsAt !== null && request.startsAt > now ? request.startsAt : now
+  const given = {
+    id,
+    request: request.id,
+    person: request.person,
+    resource: request.resource,
+    role: request.role,
+    policy: request.policy,
+    startsAt,
+    expiresAt: later(startsAt, request.lengthMs),
+  }
+  return startsAt > now ? { ...given, state: 'scheduled' } : { ...given, state: 'active' }
+}
+
+/** What time alone does to a grant. The end instant itself is already outside. */
+export function settleGrant(grant: Scheduled | Active, now: Instant): Scheduled | Active | Expired {
+  if (now >= grant.expiresAt) {
+    return { ...grant, state: 'expired', endedAt: grant.expiresAt, endedBy: null, comment: null }
+  }
+  if (grant.state === 'scheduled' && now >= grant.startsAt) return { ...grant, state: 'active' }
+  return grant
+}
+
+export function revoke(grant: Scheduled | Active, by: PersonId, comment: string, at: Instant): Revoked {
+  return { ...grant, state: 'revoked', endedAt: at, endedBy: by, comment }
+}
+
+export function handBack(grant: Scheduled | Active, at: Instant): Ended {
+  return { ...grant, state: 'ended', endedAt: at, endedBy: grant.person, comment: null }
+}
+
+/** The one door from what the store returns to a request that can still be decided. */
+export function expectOpen(request: Request, now: Instant): Requested {
+  if (request.state === 'requested') {
+    if (settleRequest(request, now).state === 'requested') return request
+    throw new Fault('REQUEST_LAPSED', 'Nobody decided in time; the request has lapsed.')
+  }
+  if (request.state === 'lapsed') throw new Fault('REQUEST_LAPSED', 'The request has lapsed.')
+  throw new Fault('REQUEST_CLOSED', `The request was ${request.state} already.`)
+}
+
+/** The one door to a grant that can still be ended. */
+export function expectLiving(grant: Grant, now: Instant): Scheduled | Active {
+  if (grant.state === 'scheduled' || grant.state === 'active') {
+    const settled = settleGrant(grant, now)
+    if (settled.state !== 'expired') return settled
+    throw new Fault('GRANT_IN_WRONG_STATE', 'The grant has expired already.')
+  }
+  const how = { expired: 'has expired', revoked: 'was revoked', ended: 'was handed back' }[grant.state]
+  throw new Fault('GRANT_IN_WRONG_STATE', `The grant ${how} already.`)
+}

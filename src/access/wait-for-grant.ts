@@ -1,0 +1,79 @@
+import type { Change, ChangeFeed, LockScope } from '../kernel/change.ts'
+import { formatDuration } from '../kernel/durations.ts'
+import { Fault } from '../kernel/fault.ts'
+import type { PersonId, RequestId } from '../kernel/ids.ts'
+import type { Clock } from '../kernel/time.ts'
+import { lockedFault, lockStops } from './locks.ts'
+import type { AccessReads } from './store.ts'
+
+interface Waiter {
+  readonly person: PersonId
+  readonly resource: string
+  readonly role: string
+  readonly waitMs: number
+  readonly signal: AbortSignal
+}
+interface Around {
+  readonly store: AccessReads
+  readonly changes: ChangeFeed
+  readonly clock: Clock
+}
+
+/** Subscribes first, then looks: an approval that comes in between is not lost. */
+export async function waitForGrant(waiter: Waiter, { store, changes, clock }: Around): Promise<void> {
+  waiter.signal.throwIfAborted()
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const aborted = () => reject(waiter.signal.reason)
+  const onChange = (change: Change) => {
+    verdictOf(change, waiter, store).then((verdict) => verdict === 'granted' && resolve(), reject)
+  }
+  using _subscription = changes.subscribe(onChange)
+  const timer = clock.after(waiter.waitMs, () => reject(waitOver(waiter.waitMs)))
+  waiter.signal.addEventListener('abort', aborted, { once: true })
+  try {
+    const standing = store.activeGrant(waiter.person, waiter.resource, waiter.role).then((grant) => {
+      if (grant !== undefined && grant.expiresAt > clock.now()) resolve()
+    })
+    await Promise.race([promise, standing.then(() => promise)])
+  } finally {
+    timer.cancel()
+    waiter.signal.removeEventListener('abort', aborted)
+  }
+}
+
+/** What a change means to somebody who waits. @throws Fault when the wait is over without a grant. */
+async function verdictOf(change: Change, waiter: Waiter, store: AccessReads): Promise<'granted' | 'unmoved'> {
+  switch (change.kind) {
+    case 'grant-started':
+      return isFor(change, waiter) ? 'granted' : 'unmoved'
+    case 'lock-placed':
+      if (stops(change.scope, waiter)) throw lockedFault(change.reason)
+      return 'unmoved'
+    case 'request-closed':
+      if (change.state === 'denied' || change.state === 'lapsed') await throwIfOwn(change.request, waiter, store)
+      return 'unmoved'
+    default:
+      return 'unmoved'
+  }
+}
+
+function isFor(what: { person: PersonId; resource: string; role: string }, waiter: Waiter): boolean {
+  return what.person === waiter.person && what.resource === waiter.resource && what.role === waiter.role
+}
+
+function stops(scope: LockScope, { person, resource, role }: Waiter): boolean {
+  return lockStops(scope, { person, resource, role })
+}
+
+async function throwIfOwn(id: RequestId, waiter: Waiter, store: AccessReads): Promise<void> {
+  const request = await store.request(id)
+  if (request === undefined || !isFor(request, waiter)) return
+  if (request.state === 'lapsed') throw new Fault('REQUEST_LAPSED', 'Nobody decided on your request in time.')
+  const refusal = (await store.decisionsOn(id)).findLast((decision) => decision.verdict === 'deny')
+  const comment = refusal?.comment ? `: ${refusal.comment}` : '.'
+  throw new Fault('REQUEST_DENIED', `Your request was refused${comment}`)
+}
+
+function waitOver(waitMs: number): Fault {
+  return new Fault('REQUEST_WAIT_OVER', `Nobody approved within ${formatDuration(waitMs)}.`)
+}

@@ -1,0 +1,114 @@
+import { formatDuration } from '../kernel/durations.ts'
+import { Fault } from '../kernel/fault.ts'
+import type { PersonId } from '../kernel/ids.ts'
+import type { Resource } from '../resources/catalogue.ts'
+import type { Approval, Policy } from './rules.ts'
+
+/** What a policy looks at in a person. */
+export interface Subject {
+  readonly id: PersonId
+  readonly email: string | null
+  readonly groups: readonly string[]
+}
+
+/** The first policy in the file's order that lets this person ask for that role; undefined means no. */
+export function policyFor(
+  policies: readonly Policy[],
+  person: Subject,
+  resource: Resource,
+  role: string,
+): Policy | undefined {
+  return policies.find((policy) => inAny(person.groups, policy.who.groups) && covers(policy, resource, role))
+}
+
+/** Whether the policy speaks of this role on this resource, whoever asks. */
+export function covers(policy: Policy, resource: Resource, role: string): boolean {
+  const { resources, labels, roles } = policy.what
+  return (
+    (resources === null || resources.includes(resource.name)) &&
+    (roles === null || roles.includes(role)) &&
+    Object.entries(labels).every(
+      ([key, value]) => Object.hasOwn(resource.labels, key) && resource.labels[key] === value,
+    )
+  )
+}
+
+export function inAny(groups: readonly string[], wanted: readonly string[]): boolean {
+  return wanted.some((group) => groups.includes(group))
+}
+
+/** Whether both are the same human being: the same account, or two accounts with one e-mail address. */
+export function sameHuman(left: Subject, right: Subject): boolean {
+  if (left.id === right.id) return true
+  return left.email !== null && right.email !== null && left.email.toLowerCase() === right.email.toLowerCase()
+}
+
+/** Whether this person's word counts. Nobody decides for themselves. */
+export function mayApprove(approval: Approval, approver: Subject, requester: Subject): boolean {
+  return approval.kind === 'people' && !sameHuman(approver, requester) && inAny(approver.groups, approval.from)
+}
+
+/** How many more distinct people must approve. Counts people, never groups or clicks. */
+export function missingPeople(approval: Approval, approvers: readonly Subject[]): number {
+  if (approval.kind === 'none') return 0
+  const distinct = approvers.filter((one, index) => !approvers.slice(0, index).some((other) => sameHuman(one, other)))
+  return Math.max(0, approval.people - distinct.length)
+}
+
+export const reasonLengthMax = 1000
+export const ticketLengthMax = 100
+
+/**
+ * Holds a wish against the policy that would allow it.
+ * @throws Fault LENGTH_REFUSED, REASON_REQUIRED, TICKET_REQUIRED, INPUT_INVALID
+ */
+export function checkWish(
+  policy: Policy,
+  wish: { readonly lengthMs: number; readonly reason: string; readonly ticket: string | null },
+): void {
+  checkLength(policy, wish.lengthMs)
+  if (wish.reason.length > reasonLengthMax) {
+    throw new Fault('INPUT_INVALID', `The reason is longer than ${reasonLengthMax} characters.`)
+  }
+  if (policy.reason === 'required' && wish.reason.trim() === '') {
+    throw new Fault('REASON_REQUIRED', 'A reason is needed for this.')
+  }
+  checkTicket(policy, wish.ticket)
+}
+
+function checkLength(policy: Policy, lengthMs: number): void {
+  if (!Number.isSafeInteger(lengthMs) || lengthMs < 1000) {
+    throw new Fault('LENGTH_REFUSED', 'The length must be at least one second.', {
+      hint: `Ask for up to ${formatDuration(policy.length.mostMs)}.`,
+    })
+  }
+  if (lengthMs > policy.length.mostMs) {
+    throw new Fault('LENGTH_REFUSED', `${formatDuration(lengthMs)} is longer than the policy allows.`, {
+      hint: `Ask for at most ${formatDuration(policy.length.mostMs)}.`,
+    })
+  }
+}
+
+function checkTicket({ ticket: rule }: Policy, ticket: string | null): void {
+  if (ticket === null || ticket === '') {
+    if (rule?.required === true) throw new Fault('TICKET_REQUIRED', 'A ticket is needed for this.', ticketHint(rule))
+    return
+  }
+  if (ticket.length > ticketLengthMax) {
+    throw new Fault('INPUT_INVALID', `The ticket is longer than ${ticketLengthMax} characters.`)
+  }
+  if (rule !== null && !rule.pattern.test(ticket)) {
+    throw new Fault('TICKET_REQUIRED', 'The ticket does not have the form that the policy asks for.', ticketHint(rule))
+  }
+}
+
+function ticketHint({ pattern }: NonNullable<Policy['ticket']>): { hint: string } {
+  return { hint: `It must match ${pattern.source}` }
+}
+
+/** The address of a ticket, if the policy knows how to make one. */
+export function ticketLink(policy: Policy | undefined, ticket: string | null): string | null {
+  const template = policy?.ticket?.link
+  if (template === null || template === undefined || ticket === null) return null
+  return template.replaceAll('{ticket}', encodeURIComponent(ticket))
+}

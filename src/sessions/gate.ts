@@ -1,0 +1,342 @@
+import type { AccessReads } from '../access/store.ts'
+import { lockedFault, lockStops } from '../access/locks.ts'
+import type { Active } from '../access/states.ts'
+import { displayName, type Person } from '../identity/person.ts'
+import type { Change, ChangeFeed } from '../kernel/change.ts'
+import { formatDuration } from '../kernel/durations.ts'
+import { asFault, Fault } from '../kernel/fault.ts'
+import type { PersonId, Random, SessionId } from '../kernel/ids.ts'
+import type { Log } from '../kernel/log.ts'
+import type { Metrics } from '../kernel/metrics.ts'
+import { isoTime, type Clock, type Instant } from '../kernel/time.ts'
+import { inAny, policyFor } from '../policy/decide.ts'
+import type { Policy } from '../policy/rules.ts'
+import type { Recordings } from '../recording/recorder.ts'
+import { unknownName, type Catalogue, type Role } from '../resources/catalogue.ts'
+import type { Admission, Ask, Gate } from './admission.ts'
+import { sessionEvents } from './events.ts'
+import { LiveSession, type LiveSessionHost } from './live-session.ts'
+import { endingReason, expiredFault } from './reasons.ts'
+import type { Session, SessionEnd, SessionStore } from './session.ts'
+import { ToldQueue } from './told-queue.ts'
+
+export interface GateDeps {
+  readonly node: string
+  readonly catalogue: Catalogue
+  readonly policies: readonly Policy[]
+  readonly operators: readonly string[]
+  readonly access: AccessReads
+  readonly sessions: SessionStore
+  readonly recordings: Recordings
+  readonly changes: ChangeFeed
+  readonly person: (id: PersonId) => Promise<Person | undefined>
+  readonly askLink: (resource: string, role: string) => URL
+  readonly warnBeforeMs: readonly number[]
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly metrics: Metrics
+  /** Runs a task after the input and output that is ready now. */
+  readonly soon: (task: () => void) => void
+}
+
+/** How long past its end a session may live before the sweeper calls it missed. */
+const missedGraceMs = 1000
+/** While an admission is being checked, changes that may end it are kept for it. */
+interface Candidate {
+  readonly changes: Change[]
+}
+
+/** Admits sessions and ends them. Every cut-off of every protocol comes out of here. */
+export class SessionGate implements Gate, AsyncDisposable {
+  readonly #deps: GateDeps
+  readonly #live = new Map<SessionId, LiveSession>()
+  readonly #candidates = new Set<Candidate>()
+  readonly #host: LiveSessionHost
+  readonly #subscription: Disposable
+  #draining = false
+
+  constructor(deps: GateDeps) {
+    this.#deps = deps
+    const { clock, log, metrics, warnBeforeMs } = deps
+    const toldQueue = new ToldQueue(deps.soon, (error) => log.error({ error }, 'teardown of a session failed'))
+    this.#host = { clock, log, metrics, warnBeforeMs, toldQueue, finished: (live, end) => this.#finished(live, end) }
+    this.#subscription = deps.changes.subscribe((change) => this.#apply(change))
+  }
+
+  async admit(ask: Ask): Promise<Admission> {
+    const candidate: Candidate = { changes: [] }
+    this.#candidates.add(candidate)
+    try {
+      const grant = await this.#check(ask)
+      return await this.#open(ask, grant, candidate)
+    } catch (error) {
+      await this.#recordRefusal(ask, error)
+      throw error
+    } finally {
+      this.#candidates.delete(candidate)
+    }
+  }
+
+  async #check(ask: Ask): Promise<Active> {
+    const { access, clock } = this.#deps
+    if (this.#draining) throw shuttingDown()
+    const person = await this.#knownPerson(ask.identified.person)
+    this.#checkNames(ask, person)
+    const what = { person: person.id, resource: ask.resource, role: ask.role }
+    const lock = (await access.standingLocks()).find(({ scope }) => lockStops(scope, what))
+    if (lock !== undefined) throw lockedFault(lock.reason)
+    const grant = await access.activeGrant(person.id, ask.resource, ask.role)
+    if (grant?.state !== 'active' || clock.now() >= grant.expiresAt) throw this.#noGrant(ask)
+    return grant
+  }
+
+  #checkNames(ask: Ask, person: Person): void {
+    const { catalogue, policies } = this.#deps
+    const visible = catalogue.resources.filter((resource) =>
+      Object.keys(resource.roles).some((role) => policyFor(policies, person, resource, role) !== undefined),
+    )
+    const resource = visible.find((candidate) => candidate.name === ask.resource)
+    if (resource === undefined) {
+      throw unknownName(
+        'resource',
+        ask.resource,
+        visible.map((candidate) => candidate.name),
+      )
+    }
+    const roles = Object.values(resource.roles).filter(
+      (role) => policyFor(policies, person, resource, role.name) !== undefined,
+    )
+    const role = roles.find((candidate) => candidate.name === ask.role)
+    if (role === undefined) {
+      throw unknownName(
+        'role',
+        ask.role,
+        roles.map((candidate) => candidate.name),
+      )
+    }
+    checkDatabase(role, ask.database)
+  }
+
+  #noGrant({ resource, role }: Ask): Fault {
+    return new Fault('NO_GRANT', `You have no access to ${resource} as ${role} now.`, {
+      hint: `Ask for it: ${this.#deps.askLink(resource, role)}`,
+    })
+  }
+
+  async #open(ask: Ask, grant: Active, candidate: Candidate): Promise<Admission> {
+    const { clock, metrics } = this.#deps
+    const session = this.#describe(ask, grant)
+    const { recorder, path, failed } = await this.#record(session)
+    try {
+      await this.#writeStart(session, path)
+    } catch (error) {
+      await recorder.seal({ by: 'gate', code: 'STORE_FAILED', message: 'The session could not be written down.' })
+      throw error
+    }
+    const live = new LiveSession(session, recorder, grant.expiresAt, this.#host)
+    this.#live.set(session.id, live)
+    metrics.add('curfew_sessions_started_total', { protocol: session.client.protocol })
+    metrics.set('curfew_sessions_live', {}, this.#live.size)
+    failed.then((error) =>
+      live.cut(new Fault('RECORDING_FAILED', 'The recording cannot be written.', { cause: error })),
+    )
+    for (const change of candidate.changes) this.#applyTo(live, change)
+    if (this.#draining) live.cut(shuttingDown())
+    if (clock.now() >= live.deadline.value) live.cut(expiredFault(session, isoTime(live.deadline.value)))
+    if (!live.cutOff.aborted) return live
+    await live.end({ by: 'gate', bytesFromClient: 0, bytesFromTarget: 0 })
+    throw live.cutOff.reason
+  }
+
+  #describe({ identified, resource, role, database, client }: Ask, grant: Active): Session {
+    const { clock, random, node } = this.#deps
+    const startedAt = clock.now()
+    return {
+      id: random.id('session'),
+      ...identified,
+      grant: grant.id,
+      resource,
+      role,
+      database,
+      client,
+      node,
+      startedAt,
+    }
+  }
+
+  async #record(session: Session) {
+    const mode = this.#deps.catalogue.role(session.resource, session.role)?.recording ?? 'strict'
+    const { id, startedAt, ...rest } = session
+    const header = { session: id, startedAt: isoTime(startedAt), ...rest }
+    const { promise: failed, resolve } = Promise.withResolvers<Error>()
+    return { ...(await this.#deps.recordings.start(header, mode, resolve)), failed }
+  }
+
+  async #writeStart(session: Session, recording: string | null): Promise<void> {
+    await this.#deps.sessions.transact(async (tx) => {
+      await tx.insertSession(session, recording)
+      await tx.record(sessionEvents.started(session, recording))
+      await tx.announce({ kind: 'session-opened', session: session.id })
+    })
+  }
+
+  async #finished(live: LiveSession, end: SessionEnd): Promise<void> {
+    const { sessions, log, metrics } = this.#deps
+    const { session, recorder } = live
+    this.#live.delete(session.id)
+    metrics.set('curfew_sessions_live', {}, this.#live.size)
+    metrics.add('curfew_sessions_ended_total', { by: end.by, code: end.code ?? 'none' })
+    const { code, message, by } = end
+    const outcomes = await Promise.allSettled([
+      recorder.seal({ at: isoTime(end.at), by, code, message, cutLatencyMs: end.cutLatencyMs }),
+      sessions.transact(async (tx) => {
+        if (!(await tx.endSession(session.id, end))) return
+        await tx.record(sessionEvents.ended(session, end))
+        await tx.announce({ kind: 'session-ended', session: session.id })
+      }),
+    ])
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected')
+        log.error({ session: session.id, error: outcome.reason }, 'session end not kept')
+    }
+    log.info({ session: session.id, grant: session.grant, by, code, cutLatencyMs: end.cutLatencyMs }, 'session ended')
+  }
+
+  #apply(change: Change): void {
+    for (const candidate of this.#candidates) candidate.changes.push(change)
+    if (change.kind === 'person-changed') void this.#recheck(change.person)
+    else for (const live of this.#live.values()) this.#applyTo(live, change)
+  }
+
+  #applyTo(live: LiveSession, change: Change): void {
+    if (change.kind === 'person-changed' && change.person === live.session.person) void this.#recheck(change.person)
+    if (change.kind === 'grant-moved' && change.grant === live.session.grant) live.move(change.expiresAt)
+    const reason = endingReason(change, live.session)
+    if (reason !== undefined) live.cut(reason)
+  }
+
+  /** Groups changed: sessions that no policy would allow any more end. When in doubt, they end. */
+  async #recheck(id: PersonId): Promise<void> {
+    const { catalogue, policies, log } = this.#deps
+    const person = await this.#deps.person(id).catch((error: unknown) => {
+      log.error({ person: id, error }, 'groups could not be read again; ending the sessions')
+      return undefined
+    })
+    for (const live of this.#live.values()) {
+      if (live.session.person !== id) continue
+      const resource = catalogue.resource(live.session.resource)
+      const policy = person && resource && policyFor(policies, person, resource, live.session.role)
+      if (policy === undefined) {
+        const { resource: name, role } = live.session
+        live.cut(new Fault('POLICY_CHANGED', `Your groups no longer allow ${name} as ${role}.`))
+      }
+    }
+  }
+
+  async #recordRefusal(ask: Ask, error: unknown): Promise<void> {
+    const { sessions, clock, log } = this.#deps
+    const fault = asFault(error)
+    if (fault === undefined || fault.code === 'STORE_FAILED' || fault.code === 'SHUTTING_DOWN') return
+    await sessions
+      .transact((tx) => tx.record(sessionEvents.refused(ask, fault, clock.now())))
+      .catch((failure: unknown) => log.error({ error: failure }, 'refusal not kept in the audit log'))
+  }
+
+  async #knownPerson(id: PersonId): Promise<Person> {
+    const person = await this.#deps.person(id)
+    if (person === undefined) throw new Fault('NOT_ALLOWED', 'Nobody is known by this sign-in.')
+    return person
+  }
+
+  /** By operators for any session, by a person for their own. Any node may be asked; the one that has it ends it. */
+  async kill(person: Person, id: SessionId, comment: string): Promise<void> {
+    const { sessions, clock, operators } = this.#deps
+    if (comment.length > 1000) throw new Fault('INPUT_INVALID', 'The comment is too long.')
+    await sessions.transact(async (tx) => {
+      const row = await tx.session(id)
+      if (row === undefined || row.end !== null) throw new Fault('NOT_FOUND', 'There is no such live session.')
+      if (row.session.person !== person.id && !inAny(person.groups, operators)) {
+        throw new Fault('NOT_ALLOWED', 'Only operators end the sessions of others.')
+      }
+      const by = displayName(person)
+      await tx.record(sessionEvents.killed(row.session, { id: person.id, name: by }, comment || null, clock.now()))
+      await tx.announce({ kind: 'session-killed', session: id, by, comment: comment || null })
+    })
+  }
+
+  /** The second line: ends what should have ended already, and counts it, for it is a bug. */
+  sweep(): number {
+    const missed = [...this.#live.values()].filter((live) => live.missedDeadline(missedGraceMs))
+    for (const live of missed) live.cut(expiredFault(live.session, isoTime(live.deadline.value)))
+    if (missed.length > 0) this.#deps.metrics.add('curfew_sweeper_found_total', {}, missed.length)
+    return missed.length
+  }
+
+  /** Ends what a stopped gateway of this name left behind. Runs before the first session. */
+  async closeStranded(): Promise<number> {
+    const { sessions, clock, node } = this.#deps
+    const rows = (await sessions.sessions({ live: true, limit: 100_000 })).filter((row) => row.session.node === node)
+    for (const { session } of rows) {
+      const end = strandedEnd(clock.now())
+      await sessions.transact(async (tx) => {
+        if (await tx.endSession(session.id, end)) await tx.record(sessionEvents.ended(session, end))
+      })
+    }
+    return rows.length
+  }
+
+  get liveCount(): number {
+    return this.#live.size
+  }
+
+  /** Refuses new sessions, warns the live ones, lets them go on for `graceMs`, then ends them and waits for their ends. */
+  async drain(graceMs: number): Promise<void> {
+    this.#draining = true
+    if (graceMs > 0 && this.#live.size > 0) {
+      this.#deps.log.info({ live: this.#live.size, graceMs }, `draining for ${formatDuration(graceMs)}`)
+      for (const live of this.#live.values()) live.warn(graceMs, 'shutdown')
+      await this.#emptyWithin(graceMs)
+    }
+    const rest = [...this.#live.values()]
+    for (const live of rest) live.cut(shuttingDown())
+    await this.#emptyWithin(10_000)
+    await Promise.allSettled(rest.map((live) => live.ended))
+  }
+
+  async #emptyWithin(limitMs: number): Promise<void> {
+    const { clock } = this.#deps
+    const untilMs = clock.monotonicMs() + limitMs
+    while (this.#live.size > 0 && clock.monotonicMs() < untilMs) {
+      await new Promise<void>((resolve) => clock.after(20, resolve))
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain(0)
+    this.#subscription[Symbol.dispose]()
+  }
+}
+
+function checkDatabase(role: Role, database: string | null): void {
+  if (database === null || role.databases.includes(database)) return
+  throw new Fault('DATABASE_REFUSED', `The role ${role.name} may not open the database "${database.slice(0, 80)}".`, {
+    hint: `It may open: ${role.databases.join(', ')}`,
+  })
+}
+
+function shuttingDown(): Fault {
+  return new Fault('SHUTTING_DOWN', 'The gateway is shutting down.')
+}
+
+function strandedEnd(at: Instant): SessionEnd {
+  return {
+    at,
+    by: 'gate',
+    code: 'SHUTTING_DOWN',
+    message: 'The gateway stopped without ending this session; its connection ended with it.',
+    cutLatencyMs: null,
+    bytesFromClient: 0,
+    bytesFromTarget: 0,
+  }
+}

@@ -1,0 +1,110 @@
+import { Fault, asFault } from '../kernel/fault.ts'
+import type { Log } from '../kernel/log.ts'
+import type { Metrics } from '../kernel/metrics.ts'
+import type { Observable } from '../kernel/observable.ts'
+import { isoTime, type Clock, type Instant } from '../kernel/time.ts'
+import type { Recorder } from '../recording/recorder.ts'
+import type { Admission, WarningCause } from './admission.ts'
+import { Deadline } from './deadline.ts'
+import { expiredFault } from './reasons.ts'
+import type { Session, SessionEnd } from './session.ts'
+import type { ToldQueue } from './told-queue.ts'
+
+/** What a live session needs from the gate. */
+export interface LiveSessionHost {
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly toldQueue: ToldQueue
+  readonly warnBeforeMs: readonly number[]
+  /** Writes the end: session row, audit event, change. */
+  finished(live: LiveSession, end: SessionEnd): Promise<void>
+}
+
+/** The one owner of a session's deadline and AbortController, and so of its cut-off. */
+export class LiveSession implements Admission {
+  readonly session: Session
+  readonly recorder: Recorder
+  readonly deadline: Observable<Instant>
+  readonly cutOff: AbortSignal
+  readonly #controller = new AbortController()
+  readonly #host: LiveSessionHost
+  readonly #deadline: Deadline
+  readonly #warningListeners = new Set<(leftMs: number, cause: WarningCause) => void>()
+  #causeMonotonicMs: number | undefined
+  #cutLatencyMs: number | null = null
+  #ended: Promise<void> | undefined
+
+  constructor(session: Session, recorder: Recorder, expiresAt: Instant, host: LiveSessionHost) {
+    this.session = session
+    this.recorder = recorder
+    this.#host = host
+    this.cutOff = this.#controller.signal
+    this.#deadline = new Deadline(host.clock, expiresAt, host.warnBeforeMs, {
+      end: (dueMs) => this.cut(expiredFault(session, isoTime(this.deadline.value)), dueMs),
+      warning: (leftMs) => this.warn(leftMs, 'deadline'),
+    })
+    this.deadline = this.#deadline.instant
+  }
+
+  onWarning(listener: (leftMs: number, cause: WarningCause) => void): Disposable {
+    this.#warningListeners.add(listener)
+    return { [Symbol.dispose]: () => void this.#warningListeners.delete(listener) }
+  }
+
+  /** @param causeMonotonicMs when the cause arose, for the measured latency; now when absent. */
+  cut(reason: Fault, causeMonotonicMs: number = this.#host.clock.monotonicMs()): void {
+    if (this.cutOff.aborted || this.#ended !== undefined) return
+    this.#causeMonotonicMs = causeMonotonicMs
+    this.#deadline.stop()
+    this.#controller.abort(reason)
+  }
+
+  move(expiresAt: Instant): void {
+    this.#deadline.move(expiresAt)
+  }
+
+  /** Says something to the person without ending anything; the protocol chooses the words for the time left. */
+  warn(leftMs: number, cause: WarningCause): void {
+    for (const listener of [...this.#warningListeners]) listener(leftMs, cause)
+  }
+
+  missedDeadline(graceMs: number): boolean {
+    return !this.cutOff.aborted && this.#deadline.missed(graceMs)
+  }
+
+  told(): void {
+    if (this.#causeMonotonicMs === undefined || this.#cutLatencyMs !== null) return
+    this.#cutLatencyMs = this.#host.clock.monotonicMs() - this.#causeMonotonicMs
+    const { code } = this.cutOff.reason as Fault
+    this.#host.metrics.observe('curfew_cut_latency_seconds', { code }, this.#cutLatencyMs / 1000)
+  }
+
+  afterTold(teardown: () => void): void {
+    this.#host.toldQueue.push(teardown)
+  }
+
+  end(how: Parameters<Admission['end']>[0]): Promise<void> {
+    this.#ended ??= this.#finish(how)
+    return this.#ended
+  }
+
+  get ended(): Promise<void> | undefined {
+    return this.#ended
+  }
+
+  async #finish(how: Parameters<Admission['end']>[0]): Promise<void> {
+    this.#deadline.stop()
+    const reason = this.cutOff.aborted ? (this.cutOff.reason as Fault) : asFault(how.error)
+    const end: SessionEnd = {
+      at: this.#host.clock.now(),
+      by: this.cutOff.aborted ? 'gate' : how.by,
+      code: reason?.code ?? null,
+      message: reason?.message ?? null,
+      cutLatencyMs: this.#cutLatencyMs === null ? null : Math.round(this.#cutLatencyMs * 1000) / 1000,
+      bytesFromClient: how.bytesFromClient,
+      bytesFromTarget: how.bytesFromTarget,
+    }
+    await this.#host.finished(this, end)
+  }
+}
