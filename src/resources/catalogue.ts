@@ -1,3 +1,4 @@
+import { closest } from '../kernel/closest.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { Secret } from '../kernel/secret.ts'
 
@@ -57,7 +58,7 @@ export function createCatalogue(resources: readonly Resource[]): Catalogue {
  * @param visible the names that this person may see; others never appear in the answer.
  */
 export function unknownName(kind: 'resource' | 'role', name: string, visible: readonly string[]): Fault {
-  const close = visible.filter((candidate) => editDistance(candidate, name) <= Math.max(2, Math.floor(name.length / 3)))
+  const close = closest(name, visible)
   const shown = close.length > 0 ? close : visible.slice(0, 5)
   const hint = shown.length > 0 ? `Did you mean ${shown.map((candidate) => `"${candidate}"`).join(' or ')}?` : undefined
   const shortened = name.length > 80 ? `${name.slice(0, 80)}…` : name
@@ -66,19 +67,4 @@ export function unknownName(kind: 'resource' | 'role', name: string, visible: re
     `There is no ${kind} "${shortened}" that you may use.`,
     hint === undefined ? {} : { hint },
   )
-}
-
-/** Levenshtein distance, with a cheap way out for lengths that cannot be close. */
-function editDistance(left: string, right: string): number {
-  if (Math.abs(left.length - right.length) > 8 || left.length > 100) return Number.POSITIVE_INFINITY
-  let previous = Array.from({ length: right.length + 1 }, (_, column) => column)
-  for (let row = 1; row <= left.length; row++) {
-    const current = [row]
-    for (let column = 1; column <= right.length; column++) {
-      const substituted = previous[column - 1]! + (left[row - 1] === right[column - 1] ? 0 : 1)
-      current.push(Math.min(substituted, previous[column]! + 1, current[column - 1]! + 1))
-    }
-    previous = current
-  }
-  return previous[right.length]!
 }
