@@ -35,6 +35,8 @@ export interface Config {
     readonly name: string
     readonly publicUrl: URL
     readonly clientHost: string
+    /** For `sslrootcert` in connect strings; null leaves it out. */
+    readonly clientRootCertificate: string | null
     /** Absolute. */
     readonly dataFolder: string
     readonly drainMs: number

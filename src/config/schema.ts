@@ -165,6 +165,10 @@ export const configSchema = z
           .string()
           .optional()
           .meta({ description: 'Host name that psql is told to connect to. Default: the host of `publicUrl`.' }),
+        clientRootCertificate: z.string().optional().meta({
+          description:
+            'What the pages tell clients to write as `sslrootcert`: the path of the CA file on their machines, or `system`. Absent: not written.',
+        }),
         data: filePath('Folder for state, keys and recordings. Made if missing.').default('data'),
         drainFor: duration('How long live sessions may go on after SIGTERM; they are warned at once.').prefault('10s'),
       })
