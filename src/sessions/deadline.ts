@@ -44,6 +44,13 @@ export class Deadline {
     this.#arm()
   }
 
+  /** The wall clock jumped (suspend, NTP, an administrator): looks at once instead of at the end of the piece. */
+  lookAgain(): void {
+    if (this.#over) return
+    this.#timer?.cancel()
+    this.#wait()
+  }
+
   /** Past by more than `graceMs` and still not ended: what a sweeper looks for. */
   missed(graceMs: number): boolean {
     return !this.#over && this.#clock.now() > this.instant.value + graceMs

@@ -40,6 +40,8 @@ export interface GateDeps {
   readonly soon: (task: () => void) => void
 }
 
+/** The two clocks drifting apart by more than this between two sweeps is a jump, not a slew. */
+const jumpMsMin = 250
 /** How long past its end a session may live before the sweeper calls it missed. */
 const missedGraceMs = 1000
 /** While an admission is being checked, changes that may end it are kept for it. */
@@ -55,6 +57,7 @@ export class SessionGate implements Gate, AsyncDisposable {
   readonly #host: LiveSessionHost
   readonly #subscription: Disposable
   #draining = false
+  #clockOffsetMs: number | undefined
 
   constructor(deps: GateDeps) {
     this.#deps = deps
@@ -265,12 +268,26 @@ export class SessionGate implements Gate, AsyncDisposable {
     })
   }
 
-  /** The second line: ends what should have ended already, and counts it, for it is a bug. */
+  /**
+   * Runs every second or so. After a jump of the wall clock every deadline looks again at once; then the second
+   * line: it ends what should have ended already, and counts it, for that is a bug.
+   */
   sweep(): number {
+    this.#noticeJump()
     const missed = [...this.#live.values()].filter((live) => live.missedDeadline(missedGraceMs))
     for (const live of missed) live.cut(expiredFault(live.session, isoTime(live.deadline.value)))
     if (missed.length > 0) this.#deps.metrics.add('curfew_sweeper_found_total', {}, missed.length)
     return missed.length
+  }
+
+  #noticeJump(): void {
+    const { clock, log } = this.#deps
+    const offsetMs = clock.now() - clock.monotonicMs()
+    const jumpMs = offsetMs - (this.#clockOffsetMs ?? offsetMs)
+    this.#clockOffsetMs = offsetMs
+    if (Math.abs(jumpMs) < jumpMsMin) return
+    log.warn({ jumpMs: Math.round(jumpMs), live: this.#live.size }, 'the wall clock jumped; looking at every deadline')
+    for (const live of this.#live.values()) live.clockJumped()
   }
 
   /** Ends what a stopped gateway of this name left behind. Runs before the first session. */

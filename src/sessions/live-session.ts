@@ -69,6 +69,10 @@ export class LiveSession implements Admission {
     for (const listener of [...this.#warningListeners]) listener(leftMs, cause)
   }
 
+  clockJumped(): void {
+    if (!this.cutOff.aborted) this.#deadline.lookAgain()
+  }
+
   missedDeadline(graceMs: number): boolean {
     return !this.cutOff.aborted && this.#deadline.missed(graceMs)
   }
