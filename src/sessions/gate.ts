@@ -303,6 +303,10 @@ export class SessionGate implements Gate, AsyncDisposable {
     return rows.length
   }
 
+  get draining(): boolean {
+    return this.#draining
+  }
+
   get liveCount(): number {
     return this.#live.size
   }

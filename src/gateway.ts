@@ -1,0 +1,216 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createAccess } from './access/create-access.ts'
+import type { Access } from './access/access.ts'
+import { auditEvent, theGateway } from './audit/event.ts'
+import { startCheckpoints } from './audit/checkpoints.ts'
+import type { Config } from './config/config.ts'
+import { createIdentity } from './identity/create-identity.ts'
+import type { Identity } from './identity/identity.ts'
+import type { Listening } from './kernel/listening.ts'
+import type { Log } from './kernel/log.ts'
+import type { Random } from './kernel/ids.ts'
+import type { Clock } from './kernel/time.ts'
+import { createLog } from './observability/log.ts'
+import { createMetrics } from './observability/metrics.ts'
+import { listenOps } from './observability/ops.ts'
+import { createCancelKeys } from './protocols/postgres/cancel-keys.ts'
+import { listenPostgres } from './protocols/postgres/listener.ts'
+import { openSigningKey } from './recording/keys.ts'
+import { openRecordings } from './recording/recordings.ts'
+import { createCatalogue } from './resources/catalogue.ts'
+import { SessionGate } from './sessions/gate.ts'
+import { createLiveSessions } from './sessions/live.ts'
+import { openDataKey } from './store/data-key.ts'
+import type { State } from './store/state.ts'
+import { openSqliteState } from './store/sqlite/open.ts'
+import { systemClock, systemRandom } from './system.ts'
+import { listenWeb } from './web/listen.ts'
+
+/** Parts that tests put in place of the machine's own. */
+export interface Overrides {
+  readonly clock?: Clock
+  readonly random?: Random
+  readonly log?: Log
+}
+
+/** A running gateway. Disposing drains it: new sessions are refused, live ones warned, then ended, recordings sealed. */
+export interface Gateway extends AsyncDisposable {
+  readonly web: Listening
+  readonly postgres: readonly Listening[]
+  readonly ops: Listening
+  readonly gate: SessionGate
+  readonly access: Access
+  readonly identity: Identity
+  readonly state: State
+  readonly log: Log
+}
+
+/** How often time alone is written down, and the second line looks for what the first missed. */
+const sweepMs = 1000
+const checkpointMs = 10 * 60_000
+
+/**
+ * Puts every room together and opens the listeners.
+ * @throws Fault for problems that an operator can mend; system errors (EADDRINUSE, EACCES) as they are.
+ */
+export async function startGateway(config: Config, overrides: Overrides = {}): Promise<Gateway> {
+  await using stack = new AsyncDisposableStack()
+  const clock = overrides.clock ?? systemClock
+  const random = overrides.random ?? systemRandom
+  const log = (overrides.log ?? createLog(config.log)).child({ node: config.gateway.name })
+  const metrics = createMetrics()
+  const { dataFolder } = config.gateway
+  await mkdir(dataFolder, { recursive: true, mode: 0o700 })
+
+  const state = stack.use(await openSqliteState({ folder: dataFolder, clock, log }))
+  const key = await openSigningKey(dataFolder)
+  const recordingsFolder = join(dataFolder, 'recordings')
+  const recordings = stack.use(
+    await openRecordings({ folder: recordingsFolder, key, settings: config.recording, clock, log, metrics }),
+  )
+  stack.use(startCheckpoints({ audit: state.audit, key, clock, log, everyMs: checkpointMs }))
+  await noteStartAndStop(state, config, clock, stack)
+
+  const catalogue = createCatalogue(config.resources)
+  const identity = stack.use(
+    await createIdentity({
+      settings: config.identity,
+      publicUrl: config.gateway.publicUrl,
+      store: state.identity,
+      changes: state.changes,
+      clock,
+      random,
+      log,
+      metrics,
+      dataKey: await openDataKey(dataFolder),
+    }),
+  )
+  const access = createAccess({
+    store: state.access,
+    changes: state.changes,
+    catalogue,
+    policies: config.policies,
+    staff: config.staff,
+    settings: config.access,
+    publicUrl: config.gateway.publicUrl,
+    person: (id) => identity.person(id),
+    clock,
+    random,
+    metrics,
+  })
+  const gate = stack.use(
+    new SessionGate({
+      node: config.gateway.name,
+      catalogue,
+      policies: config.policies,
+      operators: config.staff.operators,
+      access: state.access,
+      sessions: state.sessions,
+      recordings,
+      changes: state.changes,
+      person: (id) => identity.person(id),
+      askLink: access.askLink,
+      warnBeforeMs: config.access.warnBeforeMs,
+      clock,
+      random,
+      log,
+      metrics,
+      soon: setImmediate,
+    }),
+  )
+  const stranded = await gate.closeStranded()
+  if (stranded > 0) log.warn({ sessions: stranded }, 'sessions that an earlier stop left open were closed')
+  stack.use(startSweeping(gate, access, log))
+
+  const postgres: Listening[] = []
+  const web = stack.use(
+    await listenWeb(config.listen.web, {
+      publicUrl: config.gateway.publicUrl,
+      clientHost: config.gateway.clientHost,
+      caHint: config.gateway.clientRootCertificate ?? undefined,
+      postgresPort: () => postgres[0]?.port,
+      identity,
+      access,
+      live: createLiveSessions(gate, state.sessions, state.access),
+      sessions: state.sessions,
+      audit: state.audit,
+      recordingsFolder,
+      publicKeys: () => key.publicKeys(),
+      catalogue,
+      settings: { gateway: config.gateway.name, cliSessionMs: config.identity.sessionMs },
+      clock,
+      random,
+      log,
+      metrics,
+      changes: state.changes,
+    }),
+  )
+  const ops = stack.use(await listenOps(config.listen.ops, { metrics, log, ready: () => readiness(state, gate) }))
+  const cancelKeys = createCancelKeys({ clock })
+  stack.defer(() => drain(postgres, gate, config.gateway.drainMs))
+  for (const listener of config.listen.postgres) {
+    postgres.push(
+      await listenPostgres(listener, {
+        gate,
+        identity,
+        access,
+        catalogue,
+        settings: config,
+        clock,
+        random,
+        log,
+        metrics,
+        cancelKeys,
+      }),
+    )
+  }
+  log.info({ web: web.port, postgres: postgres.map(({ port }) => port), ops: ops.port }, 'gateway started')
+  const all = stack.move()
+  return { web, postgres, ops, gate, access, identity, state, log, [Symbol.asyncDispose]: () => all.disposeAsync() }
+}
+
+/** New connections are refused at once; live sessions may go on for a while, then end. */
+async function drain(listeners: readonly Listening[], gate: SessionGate, drainMs: number): Promise<void> {
+  await Promise.all([gate.drain(drainMs), ...listeners.map((listener) => listener[Symbol.asyncDispose]())])
+}
+
+/** The first and the last event that a run writes. */
+async function noteStartAndStop(
+  { audit }: State,
+  { gateway }: Config,
+  clock: Clock,
+  stack: AsyncDisposableStack,
+): Promise<void> {
+  const note = (type: 'gateway.started' | 'gateway.stopped') =>
+    audit.append([auditEvent(type, clock.now(), theGateway, { node: gateway.name })])
+  await note('gateway.started')
+  stack.defer(() => note('gateway.stopped'))
+}
+
+/** Writes down what time alone decides, and looks for what should have ended. One look at a time. */
+function startSweeping(gate: SessionGate, access: Access, log: Log): Disposable {
+  let looking = false
+  const look = async () => {
+    gate.sweep()
+    if (looking) return
+    looking = true
+    try {
+      await access.sweep()
+    } catch (error) {
+      log.error({ error }, 'sweep failed; the next one follows')
+    } finally {
+      looking = false
+    }
+  }
+  const timer = setInterval(() => void look(), sweepMs)
+  return { [Symbol.dispose]: () => clearInterval(timer) }
+}
+
+async function readiness(state: State, gate: SessionGate): Promise<{ ok: boolean; problems: string[] }> {
+  const problems = [
+    ...((await state.healthy()) ? [] : ['the state cannot be read and written']),
+    ...(gate.draining ? ['the gateway is shutting down'] : []),
+  ]
+  return { ok: problems.length === 0, problems }
+}
