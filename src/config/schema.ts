@@ -1,11 +1,14 @@
 import * as z from 'zod'
 import { parseDurationMs } from '../kernel/durations.ts'
 
+const durationMsMax = 3650 * 86_400_000
+
 const duration = (about: string) =>
   z
     .string()
-    .refine((text) => parseDurationMs(text) !== undefined, {
-      error: 'expected a length of time such as 90s, 30m, 8h or 2d',
+    .regex(/^(0|\d{1,9}(ms|s|m|h|d))$/, { error: 'expected a length of time such as 90s, 30m, 8h or 2d' })
+    .refine((text) => (parseDurationMs(text) ?? 0) <= durationMsMax, {
+      error: 'expected a length of time of at most 3650d',
     })
     .transform((text) => parseDurationMs(text)!)
     .meta({ description: about, examples: ['30m'] })
@@ -73,7 +76,8 @@ const postgresRole = z.strictObject({
   }),
 })
 
-const postgresResource = z.strictObject({
+/** One entry of `resources`. */
+export const resourceSchema = z.strictObject({
   kind: z.literal('postgres').meta({ description: 'A PostgreSQL server.' }),
   description: z.string().max(200).default('').meta({ description: 'One line for the pages.' }),
   labels: z
@@ -101,7 +105,8 @@ const postgresResource = z.strictObject({
     .meta({ description: 'What a person can be on it.' }),
 })
 
-const policy = z.strictObject({
+/** One entry of `policies`. */
+export const policySchema = z.strictObject({
   name: z.string().min(1).max(80).meta({ description: 'Shown to people and written in the audit log.' }),
   who: z.strictObject({ groups: groups('Any of these groups.') }).meta({ description: 'Whom it is for.' }),
   what: z
@@ -269,10 +274,10 @@ export const configSchema = z
       .prefault({})
       .meta({ description: 'The JSON log on standard output.' }),
     resources: z
-      .record(name('Resource name: what people write as the database.'), postgresResource)
+      .record(name('Resource name: what people write as the database.'), resourceSchema)
       .meta({ description: 'What stands behind the gateway.' }),
     policies: z
-      .array(policy)
+      .array(policySchema)
       .meta({ description: 'Who may ask for what. The first that matches decides; without a match the answer is no.' }),
   })
   .meta({ title: 'Curfew configuration' })

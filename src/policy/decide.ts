@@ -22,7 +22,11 @@ export function policyFor(
 }
 
 /** Whether the policy speaks of this role on this resource, whoever asks. */
-export function covers(policy: Policy, resource: Resource, role: string): boolean {
+export function covers(
+  policy: Pick<Policy, 'what'>,
+  resource: Pick<Resource, 'name' | 'labels'>,
+  role: string,
+): boolean {
   const { resources, labels, roles } = policy.what
   return (
     (resources === null || resources.includes(resource.name)) &&

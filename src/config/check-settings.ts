@@ -1,0 +1,147 @@
+import { isIP } from 'node:net'
+import type { ConfigPath, Finding } from './problems.ts'
+import type { Salvaged } from './salvage.ts'
+import type { ConfigFile } from './schema.ts'
+
+/** What is wrong with addresses, ports and lengths although each fits its type. */
+export function settingsFindings(parts: Salvaged): readonly Finding[] {
+  return [
+    ...(parts.gateway === undefined ? [] : gatewayFindings(parts.gateway)),
+    ...(parts.listen === undefined ? [] : listenFindings(parts.listen)),
+    ...(parts.identity === undefined ? [] : identityFindings(parts.identity)),
+    ...lengthFindings(parts),
+  ]
+}
+
+/** What is allowed, but worth knowing. */
+export function settingsNotices(parts: Salvaged): readonly Finding[] {
+  const plain = (parts.listen?.postgres ?? []).flatMap((listener, index) =>
+    listener.plaintext === 'allow' && !isLoopback(listener.address)
+      ? [
+          {
+            path: ['listen', 'postgres', index, 'plaintext'],
+            message: `passwords and rows cross the network readable on ${listener.address}`,
+            hint: 'Listen on 127.0.0.1, or set `tls` and `plaintext: refuse`.',
+          },
+        ]
+      : [],
+  )
+  const untrusted = Object.entries(parts.resources).flatMap(([name, resource]) =>
+    resource.tls.mode === 'disable' && !isLoopback(resource.host)
+      ? [
+          {
+            path: ['resources', name, 'tls', 'mode'],
+            message: `the way to ${resource.host} is neither encrypted nor verified`,
+            hint: 'Use `mode: verify-full`, with `ca` where the target has an authority of its own.',
+          },
+        ]
+      : [],
+  )
+  const unrecorded = Object.entries(parts.resources).flatMap(([name, resource]) =>
+    Object.entries(resource.roles)
+      .filter(([, role]) => role.recording === 'off')
+      .map(([role]) => ({
+        path: ['resources', name, 'roles', role, 'recording'],
+        message: 'sessions with this role leave no recording',
+      })),
+  )
+  return [...plain, ...untrusted, ...unrecorded]
+}
+
+/** Whether a host name or address can only mean this machine. */
+export function isLoopback(host: string): boolean {
+  const bare = host.replace(/^\[|\]$/g, '')
+  return bare === 'localhost' || bare === '::1' || (isIP(bare) === 4 && bare.startsWith('127.'))
+}
+
+function gatewayFindings(gateway: ConfigFile['gateway']): readonly Finding[] {
+  const url = new URL(gateway.publicUrl)
+  const bare = url.pathname === '/' && url.search === '' && url.hash === '' && url.username === ''
+  if (bare) return []
+  const path = ['gateway', 'publicUrl']
+  return [{ path, expected: `only scheme, host and port, such as ${url.origin}`, message: 'got more than that' }]
+}
+
+function identityFindings(identity: ConfigFile['identity']): readonly Finding[] {
+  const issuer = new URL(identity.issuer)
+  const findings: Finding[] = []
+  if (issuer.protocol === 'http:' && !isLoopback(issuer.hostname)) {
+    findings.push({
+      path: ['identity', 'issuer'],
+      expected: 'an address that begins with https://',
+      message: `got http:// for ${issuer.hostname}`,
+      hint: 'Plain http is only for a provider on this machine (127.0.0.1, ::1 or localhost).',
+    })
+  }
+  if (!identity.scopes.includes('openid')) {
+    findings.push({
+      path: ['identity', 'scopes'],
+      message: '`openid` is missing',
+      hint: 'Without it there is no sign-in.',
+    })
+  }
+  return findings
+}
+
+interface PlacedAddress {
+  readonly path: ConfigPath
+  readonly address: string
+  readonly port: number
+}
+
+function listenFindings(listen: ConfigFile['listen']): readonly Finding[] {
+  const all: readonly PlacedAddress[] = [
+    { path: ['listen', 'web'], ...listen.web },
+    ...listen.postgres.map((listener, index) => ({ path: ['listen', 'postgres', index], ...listener })),
+    { path: ['listen', 'ops'], ...listen.ops },
+  ]
+  return [
+    ...all.filter(({ address }) => isIP(address) === 0 && address !== 'localhost').map(badAddress),
+    ...all.flatMap((one, index) => portTaken(one, all.slice(0, index))),
+    ...listen.postgres.flatMap((listener, index) =>
+      listener.tls === undefined && listener.plaintext === 'refuse' ? [nobodyCanConnect(index)] : [],
+    ),
+  ]
+}
+
+function badAddress({ path, address }: PlacedAddress): Finding {
+  return { path: [...path, 'address'], expected: 'an IP address of this machine', message: `got "${address}"` }
+}
+
+function portTaken(one: PlacedAddress, before: readonly PlacedAddress[]): readonly Finding[] {
+  const wide = (address: string) => address === '0.0.0.0' || address === '::'
+  const other = before.find(
+    ({ address, port }) =>
+      port === one.port && port !== 0 && (address === one.address || wide(address) || wide(one.address)),
+  )
+  if (other === undefined) return []
+  const [, kind, index] = other.path
+  const name = index === undefined ? String(kind) : `${String(kind)}[${index}]`
+  return [
+    { path: [...one.path, 'port'], message: `port ${one.port} is taken by listen.${name}`, hint: 'Choose another.' },
+  ]
+}
+
+function nobodyCanConnect(index: number): Finding {
+  return {
+    path: ['listen', 'postgres', index],
+    message: 'nobody can connect: there is no `tls`, and `plaintext` is refused',
+    hint: 'Give it `tls`; for a sidecar on loopback set `plaintext: allow`.',
+    at: 'key',
+  }
+}
+
+/** Lengths of which 0 makes no sense. */
+function lengthFindings({ limits, identity, access }: Salvaged): readonly Finding[] {
+  const lengths: readonly (readonly [ConfigPath, number | undefined])[] = [
+    [['limits', 'handshake'], limits?.handshake],
+    [['identity', 'sessionFor'], identity?.sessionFor],
+    [['identity', 'signInFor'], identity?.signInFor],
+    [['identity', 'refreshEvery'], identity?.refreshEvery],
+    [['identity', 'tokenFor'], identity?.tokenFor],
+    [['access', 'requestFor'], access?.requestFor],
+  ]
+  return lengths
+    .filter(([, lengthMs]) => lengthMs === 0)
+    .map(([path]) => ({ path, expected: 'a length of time above 0', message: 'got 0' }))
+}
