@@ -122,7 +122,7 @@ function configuration(
       show(context, messagePage('That did not work', `${out.error}: ${out.error_description ?? 'no description'}`)),
     // The library's own dispatcher refuses loopback addresses, and here everything is on loopback.
     fetch: (url: string, { dispatcher: _refusing, ...request }: Record<string, unknown> = {}) =>
-      undiciFetch(url, { ...request, headers: [...(request['headers'] as Headers)], dispatcher: agent } as object),
+      undiciFetch(url, { ...request, headers: [...(request['headers'] as Headers)], dispatcher: agent }),
   }
 }
 
@@ -212,7 +212,7 @@ async function grantEverything(provider: Provider, { params, session, grantId, p
   const grant =
     known ?? new provider.Grant({ accountId: session?.accountId ?? '', clientId: String(params['client_id']) })
   const missing = prompt.details['missingOIDCScope']
-  grant.addOIDCScope(Array.isArray(missing) ? missing.join(' ') : String(params['scope'] ?? 'openid'))
+  grant.addOIDCScope(Array.isArray(missing) ? missing.join(' ') : 'openid')
   return grant.save()
 }
 

@@ -1,0 +1,150 @@
+import { auditEvent, refusalData, theGateway } from '../audit/event.ts'
+import { asFault, Fault } from '../kernel/fault.ts'
+import type { Instant } from '../kernel/time.ts'
+import { later } from '../kernel/time.ts'
+import { plainAddress } from './address.ts'
+import type { IdentityDeps } from './deps.ts'
+import { actorOf, endBrowserSession, endEverything, isLive } from './endings.ts'
+import { FailureLimit } from './failure-limit.ts'
+import { Flows } from './flow.ts'
+import { secretHash } from './hash.ts'
+import type { BrowserSignIn, Visitor } from './identity.ts'
+import { newPerson, updatePerson } from './people.ts'
+import type { Person } from './person.ts'
+import type { LogoutToken, OidcClient, Vouched } from './provider.ts'
+import { safeReturnTo } from './return-to.ts'
+import type { Seal } from './seal.ts'
+import { createSeal } from './seal.ts'
+import { SeenOnce } from './seen-once.ts'
+import type { IdentityTx } from './store.ts'
+
+const TOKEN_LENGTH_MAX = 16_384
+const USER_AGENT_LENGTH_MAX = 256
+const LOGOUT_REPLAY_MS = 10 * 60_000
+const MINUTE_MS = 60_000
+const REFUSALS_AUDITED_PER_MINUTE = 10
+
+interface From {
+  readonly address: string
+  readonly userAgent: string
+}
+
+/** @param refreshTokens seals what the provider gives for later. */
+export function createBrowserSignIn(deps: IdentityDeps, provider: OidcClient, refreshTokens: Seal): BrowserSignIn {
+  const { clock, random, store, settings, publicUrl, metrics } = deps
+  const flows = new Flows(createSeal(deps.dataKey, 'sign-in flow', random), random, clock)
+  const refuse = refusals(deps)
+  const logoutsSeen = new SeenOnce(clock, LOGOUT_REPLAY_MS)
+
+  return {
+    async begin(returnTo) {
+      const flow = flows.begin(safeReturnTo(returnTo, publicUrl))
+      const redirect = await provider.authorizationUrl(flow).catch(refuse('browser', null))
+      return { redirect, flowCookie: flows.cookie(flow) }
+    },
+
+    async complete(callback, flowCookie, from) {
+      const flow = flows.take(flowCookie)
+      const vouched = await redeem(callback, flow).catch(refuse('browser', plainAddress(from.address)))
+      const cookie = Buffer.from(random.bytes(32)).toString('base64url')
+      const at = clock.now()
+      await store.transact((tx) => admit(tx, vouched, cookie, from, at))
+      metrics.add('curfew_sign_ins_total', { way: 'browser', outcome: 'ok' })
+      return { sessionCookie: cookie, expiresInMs: settings.sessionMs, returnTo: flow?.returnTo ?? '/' }
+    },
+
+    async visitor(sessionCookie) {
+      if (sessionCookie === undefined || sessionCookie === '') return undefined
+      const browserSession = await store.browserSessionBySecret(secretHash(sessionCookie))
+      if (browserSession === undefined || !isLive(browserSession, clock.now())) return undefined
+      const person = await store.person(browserSession.person)
+      return person === undefined ? undefined : { person, browserSession }
+    },
+
+    async signOut({ person, browserSession }: Visitor) {
+      await store.transact((tx) => endBrowserSession(tx, person, browserSession, clock.now(), 'sign-out'))
+      return provider.endSessionUrl(browserSession.idToken)
+    },
+
+    async backChannelLogout(logoutToken) {
+      const told = await checkedLogout(logoutToken).catch(refuse('back-channel-logout', null))
+      await store.transact((tx) => signOutAsTold(tx, told, clock.now()))
+    },
+  }
+
+  async function redeem(callback: URL, flow: ReturnType<Flows['take']>): Promise<Vouched> {
+    if (flow === undefined) {
+      throw new Fault('SIGN_IN_FAILED', 'This sign-in was not begun in this browser, took too long or is over')
+    }
+    return provider.redeem(callback.searchParams, flow)
+  }
+
+  async function admit(tx: IdentityTx, vouched: Vouched, cookie: string, from: From, at: Instant): Promise<void> {
+    const person = await save(tx, vouched, at)
+    const id = random.id('browser')
+    const { refreshToken } = vouched
+    await tx.insertBrowserSession({
+      id,
+      person: person.id,
+      secretHash: secretHash(cookie),
+      providerSession: vouched.providerSession,
+      idToken: vouched.idToken,
+      sealedRefreshToken: refreshToken === null ? null : refreshTokens.close(refreshToken, id),
+      address: plainAddress(from.address),
+      userAgent: from.userAgent.slice(0, USER_AGENT_LENGTH_MAX),
+      createdAt: at,
+      expiresAt: later(at, settings.sessionMs),
+      endedAt: null,
+    })
+    const data = { way: 'browser', browserSession: id, address: plainAddress(from.address), groups: person.groups }
+    await tx.record(auditEvent('person.signed-in', at, actorOf(person), data))
+  }
+
+  async function save(tx: IdentityTx, vouched: Vouched, at: Instant): Promise<Person> {
+    const known = await tx.personBySubject(vouched.issuer, vouched.subject)
+    if (known !== undefined) return updatePerson(tx, known, vouched.profile, at)
+    const person = newPerson(random.id('person'), vouched, vouched.profile, at)
+    await tx.savePerson(person)
+    return person
+  }
+
+  async function checkedLogout(logoutToken: string): Promise<LogoutToken> {
+    if (logoutToken.length > TOKEN_LENGTH_MAX) throw new Fault('SIGN_IN_FAILED', 'The logout token is too long')
+    const told = await provider.logoutToken(logoutToken)
+    if (logoutsSeen.first(told.jti)) return told
+    throw new Fault('SIGN_IN_FAILED', 'The logout token was used before')
+  }
+}
+
+/** With `sid`: that one session. Without: everything of that person. */
+async function signOutAsTold(tx: IdentityTx, told: LogoutToken, at: Instant): Promise<void> {
+  if (told.providerSession === null) {
+    const person = told.subject === null ? undefined : await tx.personBySubject(told.issuer, told.subject)
+    if (person !== undefined) await endEverything(tx, person, at, 'provider sign-out')
+    return
+  }
+  for (const session of await tx.browserSessionsByProvider(told.issuer, told.providerSession)) {
+    const person = await tx.person(session.person)
+    if (person === undefined || (told.subject !== null && told.subject !== person.subject)) continue
+    if (isLive(session, at)) await endBrowserSession(tx, person, session, at, 'provider sign-out')
+  }
+}
+
+type Refuse = (way: 'browser' | 'back-channel-logout', address: string | null) => (error: unknown) => Promise<never>
+
+/** Counts, logs and records why a sign-in failed, then throws it on. Nobody fills the audit log by failing. */
+function refusals({ store, clock, log, metrics }: IdentityDeps): Refuse {
+  const limit = new FailureLimit(clock, REFUSALS_AUDITED_PER_MINUTE, MINUTE_MS)
+  return (way, address) => async (error) => {
+    const fault = asFault(error)
+    if (fault === undefined) throw error
+    metrics.add('curfew_sign_ins_total', { way, outcome: fault.code })
+    log.warn({ way, address, code: fault.code }, fault.message)
+    if (limit.count(address ?? way)) {
+      const data = { way, ...(address !== null && { address }), ...refusalData(fault.code, fault.message) }
+      const event = auditEvent('person.sign-in-refused', clock.now(), theGateway, data)
+      await store.transact((tx) => tx.record(event))
+    }
+    throw fault
+  }
+}

@@ -1,0 +1,33 @@
+import { createBrowserSignIn } from './browser-sign-in.ts'
+import type { IdentityDeps } from './deps.ts'
+import type { Identity } from './identity.ts'
+import { createInBandSignIn } from './in-band-sign-in.ts'
+import { createOwnSignIns } from './own-sign-ins.ts'
+import { bounded, createProviderFetch } from './provider-fetch.ts'
+import { OidcClient } from './provider.ts'
+import { Refresher } from './refresher.ts'
+import { createSeal } from './seal.ts'
+import { createTokens } from './tokens.ts'
+
+/**
+ * Opens the identity room. The provider is looked up when somebody first needs it, so the gateway starts without it.
+ * @throws Fault CONFIG_INVALID for a plain-http issuer beyond loopback; RangeError for a data key that is not 32 bytes.
+ */
+export async function createIdentity(deps: IdentityDeps): Promise<Identity & AsyncDisposable> {
+  await using started = new AsyncDisposableStack()
+  const own = deps.fetch === undefined ? started.use(createProviderFetch(deps.settings.oidc.ca)) : undefined
+  const fetch = own?.fetch ?? bounded(deps.fetch!)
+  const provider = new OidcClient(deps.settings.oidc, deps.publicUrl, deps.clock, fetch)
+  const refreshTokens = createSeal(deps.dataKey, 'refresh token', deps.random)
+  started.use(new Refresher(deps, provider, refreshTokens))
+  const running = started.move()
+  return {
+    browser: createBrowserSignIn(deps, provider, refreshTokens),
+    inBand: createInBandSignIn(deps),
+    tokens: createTokens(deps),
+    own: createOwnSignIns(deps),
+    person: (id) => deps.store.person(id),
+    peopleByEmail: (email) => deps.store.peopleByEmail(email),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  }
+}

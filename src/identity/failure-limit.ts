@@ -1,0 +1,57 @@
+import type { Clock, Instant } from '../kernel/time.ts'
+import { later } from '../kernel/time.ts'
+
+const ADDRESSES_MAX = 10_000
+
+interface Window {
+  failures: number
+  readonly overAt: Instant
+}
+
+/** Counts failures per address in windows of a fixed length; remembers at most 10,000 addresses. */
+export class FailureLimit {
+  readonly #windows = new Map<string, Window>()
+  readonly #clock: Clock
+  readonly #failuresMax: number
+  readonly #windowMs: number
+
+  constructor(clock: Clock, failuresMax: number, windowMs: number) {
+    this.#clock = clock
+    this.#failuresMax = failuresMax
+    this.#windowMs = windowMs
+  }
+
+  /** Whether this address has failed too often in its window. */
+  reached(address: string): boolean {
+    return (this.#current(address)?.failures ?? 0) >= this.#failuresMax
+  }
+
+  /** Counts one more. True while it is worth an audit event; false once the limit is passed. */
+  count(address: string): boolean {
+    const window = this.#current(address) ?? this.#open(address)
+    window.failures += 1
+    return window.failures <= this.#failuresMax
+  }
+
+  #current(address: string): Window | undefined {
+    const window = this.#windows.get(address)
+    return window !== undefined && window.overAt > this.#clock.now() ? window : undefined
+  }
+
+  #open(address: string): Window {
+    this.#windows.delete(address)
+    if (this.#windows.size >= ADDRESSES_MAX) this.#forget()
+    const window = { failures: 0, overAt: later(this.#clock.now(), this.#windowMs) }
+    this.#windows.set(address, window)
+    return window
+  }
+
+  /** Windows open in the order of the map, so the first ones end first. */
+  #forget(): void {
+    const now = this.#clock.now()
+    for (const [address, { overAt }] of this.#windows) {
+      if (overAt > now && this.#windows.size < ADDRESSES_MAX) return
+      this.#windows.delete(address)
+    }
+  }
+}

@@ -1,0 +1,201 @@
+import { auditEvent } from '../audit/event.ts'
+import { Fault } from '../kernel/fault.ts'
+import type { SignInId } from '../kernel/ids.ts'
+import type { Instant } from '../kernel/time.ts'
+import { isoTime, later } from '../kernel/time.ts'
+import type { Identified } from '../sessions/session.ts'
+import { plainAddress } from './address.ts'
+import { newCode, readCode } from './code.ts'
+import type { IdentityDeps } from './deps.ts'
+import { actorOf, isLive } from './endings.ts'
+import type { InBandSignIn, Visitor } from './identity.ts'
+import { identityPaths } from './paths.ts'
+import { displayName } from './person.ts'
+import type { Binding, IdentityTx, SignIn } from './store.ts'
+import { Waiting } from './waiting.ts'
+
+const TEXT_LENGTH_MAX = 64
+const TIMER_MS_MAX = 2 ** 31 - 1
+
+type Unanswered = Pick<SignIn, 'state' | 'person' | 'browserSession' | 'answeredAt'>
+const unanswered: Unanswered = { state: 'waiting', person: null, browserSession: null, answeredAt: null }
+
+export function createInBandSignIn(deps: IdentityDeps): InBandSignIn {
+  const { settings, store, clock, random, publicUrl, changes, metrics } = deps
+  const waiting = new Waiting(clock)
+
+  return {
+    rememberMs: settings.rememberMs,
+
+    async recognise({ address }) {
+      const binding = await onlyBinding(plainAddress(address))
+      if (binding === undefined) return undefined
+      const session = await store.browserSession(binding.browserSession)
+      const person = await store.person(binding.person)
+      if (person === undefined || session === undefined || session.endedAt !== null) return undefined
+      metrics.add('curfew_sign_ins_total', { way: 'remembered', outcome: 'ok' })
+      const personName = displayName(person)
+      return { person: person.id, personName, credential: binding.id, browserSession: session.id }
+    },
+
+    async begin(ask) {
+      const at = clock.now()
+      const address = plainAddress(ask.address)
+      const expiresAt = later(at, settings.signInMs)
+      const id = random.id('signin')
+      waiting.enter(id, address, expiresAt)
+      const open = { ...ask, id, address, application: shown(ask.application), createdAt: at, expiresAt }
+      try {
+        return await store.transact((tx) => insert(tx, open))
+      } catch (error) {
+        waiting.leave(id)
+        throw error
+      }
+    },
+
+    link: (signIn) => new URL(`${identityPaths.signIn}${signIn.code}`, publicUrl),
+
+    async answered(signIn, signal) {
+      try {
+        return await identified(await answer(signIn, signal))
+      } catch (error) {
+        const outcome = error instanceof Fault ? error.code : 'gone'
+        metrics.add('curfew_sign_ins_total', { way: 'in-band', outcome })
+        throw error
+      } finally {
+        waiting.leave(signIn.id)
+      }
+    },
+
+    async byCode(typed) {
+      const code = readCode(typed)
+      return present(code === undefined ? undefined : await store.signInByCode(code))
+    },
+
+    byId: async (id) => present(await store.signIn(id)),
+
+    async confirm(signIn, visitor, from, remember) {
+      if (settings.sameAddress && plainAddress(from.address) !== signIn.address) {
+        throw new Fault(
+          'SIGN_IN_OTHER_ADDRESS',
+          `The connection comes from ${signIn.address}, this page from elsewhere`,
+        )
+      }
+      await store.transact(async (tx) => {
+        const at = clock.now()
+        await settle(tx, signIn.id, visitor, 'confirmed', at)
+        if (remember && signIn.purpose === 'postgres') await bind(tx, signIn.address, visitor, at)
+      })
+    },
+
+    async refuse(signIn, visitor) {
+      await store.transact((tx) => settle(tx, signIn.id, visitor, 'refused', clock.now()))
+    },
+  }
+
+  /** Of one person only: behind one address there may be several. */
+  async function onlyBinding(address: string): Promise<Binding | undefined> {
+    const at = clock.now()
+    const bindings = (await store.bindingsFor('address', address, at)).filter((binding) => isLive(binding, at))
+    if (new Set(bindings.map(({ person }) => person)).size !== 1) return undefined
+    return bindings.reduce((last, binding) => (binding.expiresAt > last.expiresAt ? binding : last))
+  }
+
+  async function insert(tx: IdentityTx, open: Omit<SignIn, 'code' | keyof Unanswered>): Promise<SignIn> {
+    const signIn = { ...open, ...unanswered, code: await freeCode(tx) }
+    await tx.insertSignIn(signIn)
+    return signIn
+  }
+
+  async function freeCode(tx: IdentityTx): Promise<string> {
+    for (;;) {
+      const code = newCode(random)
+      if ((await tx.signInByCode(code)) === undefined) return code
+    }
+  }
+
+  function present(signIn: SignIn | undefined): SignIn | undefined {
+    return signIn !== undefined && clock.now() < signIn.expiresAt ? signIn : undefined
+  }
+
+  /** Listens first and looks then, so that no answer is missed. */
+  async function answer(signIn: SignIn, signal: AbortSignal): Promise<SignIn> {
+    signal.throwIfAborted()
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    using _listening = changes.subscribe((change) => {
+      if (change.kind === 'sign-in-answered' && change.signIn === signIn.id) resolve()
+    })
+    const timer = clock.after(Math.min(Math.max(0, signIn.expiresAt - clock.now()), TIMER_MS_MAX), resolve)
+    const abort = () => reject(signal.reason as Error)
+    signal.addEventListener('abort', abort, { once: true })
+    try {
+      const already = await store.signIn(signIn.id)
+      if (already !== undefined && already.state !== 'waiting') return already
+      await promise
+      return (await store.signIn(signIn.id)) ?? signIn
+    } finally {
+      timer.cancel()
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  async function identified(signIn: SignIn): Promise<Identified> {
+    if (signIn.state === 'waiting') {
+      throw new Fault('SIGN_IN_TIMED_OUT', `Nobody signed in with the code ${signIn.code} in time`)
+    }
+    if (signIn.state === 'refused') throw new Fault('SIGN_IN_REFUSED', 'The sign-in was refused on the page')
+    const person = signIn.person === null ? undefined : await store.person(signIn.person)
+    const session = signIn.browserSession === null ? undefined : await store.browserSession(signIn.browserSession)
+    if (person === undefined || session === undefined || !isLive(session, clock.now())) {
+      throw new Fault('SIGNED_OUT', 'The person who confirmed has signed out since')
+    }
+    metrics.add('curfew_sign_ins_total', { way: 'in-band', outcome: 'ok' })
+    const binding = (await store.bindingsOf(person.id)).find((one) => madeBy(one, signIn))
+    const credential = binding?.id ?? session.id
+    return { person: person.id, personName: displayName(person), credential, browserSession: session.id }
+  }
+
+  async function settle(
+    tx: IdentityTx,
+    id: SignInId,
+    { person, browserSession }: Visitor,
+    state: 'confirmed' | 'refused',
+    at: Instant,
+  ): Promise<void> {
+    const signIn = await tx.signIn(id)
+    if (signIn?.state === 'waiting' && at >= signIn.expiresAt) {
+      throw new Fault('SIGN_IN_TIMED_OUT', `The code ${signIn.code} is over`)
+    }
+    const session = await tx.browserSession(browserSession.id)
+    if (session === undefined || !isLive(session, at)) throw new Fault('SIGNED_OUT', 'You have signed out since')
+    const answered = { state, person: person.id, browserSession: session.id, answeredAt: at } as const
+    if (signIn === undefined || !(await tx.answerSignIn({ ...signIn, ...answered }))) {
+      throw new Fault('ALREADY_DECIDED', 'This sign-in was answered before')
+    }
+    const { code, address, purpose, application, resource, role } = signIn
+    const data = { signIn: id, code, address, purpose, application, resource, role, browserSession: session.id }
+    await tx.record(auditEvent(`sign-in.${state}`, at, actorOf(person), data))
+    await tx.announce({ kind: 'sign-in-answered', signIn: id, state })
+  }
+
+  async function bind(tx: IdentityTx, address: string, visitor: Visitor, at: Instant): Promise<void> {
+    const { person, browserSession } = visitor
+    const expiresAt = Math.min(later(at, settings.rememberMs), browserSession.expiresAt) as Instant
+    if (expiresAt <= at) return
+    const id = random.id('binding')
+    const of = { person: person.id, browserSession: browserSession.id }
+    await tx.insertBinding({ id, ...of, kind: 'address', value: address, createdAt: at, expiresAt, endedAt: null })
+    const data = { binding: id, address, until: isoTime(expiresAt), browserSession: browserSession.id }
+    await tx.record(auditEvent('binding.made', at, actorOf(person), data))
+  }
+}
+
+function madeBy(binding: Binding, signIn: SignIn): boolean {
+  const sameSession = binding.browserSession === signIn.browserSession && binding.value === signIn.address
+  return sameSession && binding.createdAt === signIn.answeredAt && binding.endedAt === null
+}
+
+/** What a client says about itself is only shown, never trusted. */
+function shown(text: string): string {
+  return text.replace(/[\p{C}]/gu, ' ').slice(0, TEXT_LENGTH_MAX)
+}

@@ -1,0 +1,44 @@
+import { Fault } from '../kernel/fault.ts'
+import type { BindingId, BrowserSessionId, TokenId } from '../kernel/ids.ts'
+import type { IdentityDeps } from './deps.ts'
+import { endBinding, endBrowserSession, endToken, isLive } from './endings.ts'
+import type { OwnSignIns } from './identity.ts'
+import type { Person } from './person.ts'
+import type { IdentityTx } from './store.ts'
+
+type OwnId = BrowserSessionId | BindingId | TokenId
+
+export function createOwnSignIns({ store, clock }: IdentityDeps): OwnSignIns {
+  return {
+    async list(person) {
+      const at = clock.now()
+      const [browserSessions, bindings, tokens] = await Promise.all([
+        store.browserSessionsOf(person),
+        store.bindingsOf(person),
+        store.tokensOf(person),
+      ])
+      return {
+        browserSessions: browserSessions.filter((one) => isLive(one, at)),
+        bindings: bindings.filter((one) => isLive(one, at)),
+        tokens: tokens.filter((one) => isLive(one, at)),
+      }
+    },
+
+    async revoke(person, id) {
+      const ended = await store.transact((tx) => end(tx, person, id))
+      if (!ended) throw new Fault('NOT_FOUND', 'This is not yours, or it has ended already')
+    },
+  }
+
+  /** Looks only among the person's own. */
+  async function end(tx: IdentityTx, person: Person, id: OwnId): Promise<boolean> {
+    const at = clock.now()
+    const cause = 'revoked by its owner'
+    const session = (await tx.browserSessionsOf(person.id)).find((one) => one.id === id)
+    if (session !== undefined) return endBrowserSession(tx, person, session, at, cause)
+    const binding = (await tx.bindingsOf(person.id)).find((one) => one.id === id)
+    if (binding !== undefined) return endBinding(tx, person, binding, at, cause)
+    const token = (await tx.tokensOf(person.id)).find((one) => one.id === id)
+    return token !== undefined && endToken(tx, person, token, at, cause)
+  }
+}

@@ -1,0 +1,309 @@
+import * as jose from 'jose'
+import * as oidc from 'openid-client'
+import type { OidcSettings } from '../config/config.ts'
+import { Fault } from '../kernel/fault.ts'
+import { later } from '../kernel/time.ts'
+import type { Clock, Instant } from '../kernel/time.ts'
+import { identityPaths } from './paths.ts'
+import { needsUserInfo, profileOf } from './profile.ts'
+import type { Profile } from './profile.ts'
+import { isLoopback, PROVIDER_DEADLINE_MS } from './provider-fetch.ts'
+import type { ProviderFetch } from './provider-fetch.ts'
+
+const SKEW_SECONDS = 30
+const METADATA_KEEP_MS = 60 * 60_000
+const LOGOUT_TOKEN_AGE_SECONDS_MAX = 300
+const asymmetric = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
+
+/** What only this browser's sign-in knows. */
+export interface FlowSecrets {
+  readonly state: string
+  readonly nonce: string
+  readonly verifier: string
+}
+
+/** Somebody whom the provider has just vouched for. */
+export interface Vouched {
+  readonly issuer: string
+  readonly subject: string
+  readonly profile: Profile
+  readonly providerSession: string | null
+  readonly idToken: string
+  readonly refreshToken: string | null
+}
+
+/** What a refresh told. `profile` null: the provider only said that the person is still welcome. */
+export interface Refreshed {
+  readonly profile: Profile | null
+  readonly refreshToken: string | null
+}
+
+export interface LogoutToken {
+  readonly issuer: string
+  readonly subject: string | null
+  readonly providerSession: string | null
+  readonly jti: string
+}
+
+/** The provider took the person back: disabled, signed out there, or consent withdrawn. */
+export class NoLongerWelcome extends Error {
+  override readonly name = 'NoLongerWelcome'
+}
+
+interface Discovered {
+  readonly metadata: oidc.ServerMetadata
+  /** For refreshes, which may share a cached key set. */
+  readonly shared: oidc.Configuration
+  readonly keys: jose.JWTVerifyGetKey
+  readonly staleAt: Instant
+}
+
+/** The one file that speaks OpenID Connect. Every call is bounded in time and size by `fetch`. */
+export class OidcClient {
+  readonly #settings: OidcSettings
+  readonly #redirectUri: string
+  readonly #signedOutUri: string
+  readonly #clock: Clock
+  readonly #fetch: ProviderFetch
+  #discovered: Discovered | undefined
+  #discovering: Promise<Discovered> | undefined
+
+  /** @throws Fault CONFIG_INVALID when the issuer is plain http and not on loopback. */
+  constructor(settings: OidcSettings, publicUrl: URL, clock: Clock, fetch: ProviderFetch) {
+    if (settings.issuer.protocol !== 'https:' && !isLoopback(settings.issuer)) {
+      throw new Fault('CONFIG_INVALID', `identity.issuer: ${settings.issuer.href} is not https, and not on loopback`)
+    }
+    this.#settings = settings
+    this.#redirectUri = new URL(identityPaths.callback, publicUrl).href
+    this.#signedOutUri = new URL(identityPaths.signedOut, publicUrl).href
+    this.#clock = clock
+    this.#fetch = fetch
+  }
+
+  /** Where to send the browser. @throws Fault PROVIDER_UNREACHABLE */
+  async authorizationUrl(secrets: FlowSecrets): Promise<URL> {
+    const { shared } = await this.#provider()
+    return oidc.buildAuthorizationUrl(shared, {
+      redirect_uri: this.#redirectUri,
+      scope: this.#settings.scopes.join(' '),
+      code_challenge: await oidc.calculatePKCECodeChallenge(secrets.verifier),
+      code_challenge_method: 'S256',
+      state: secrets.state,
+      nonce: secrets.nonce,
+    })
+  }
+
+  /**
+   * Exchanges the code for an ID token and checks everything about it.
+   * @param answer the query of the callback.
+   * @throws Fault SIGN_IN_FAILED, PROVIDER_UNREACHABLE
+   */
+  async redeem(answer: URLSearchParams, secrets: FlowSecrets): Promise<Vouched> {
+    const { metadata } = await this.#provider()
+    // A configuration of its own fetches the keys anew, so a rotation a moment ago does not refuse anybody.
+    const configuration = this.#configuration(metadata)
+    const callback = new URL(`${this.#redirectUri}?${answer.toString()}`)
+    const tokens = await translated(() =>
+      oidc.authorizationCodeGrant(configuration, callback, {
+        pkceCodeVerifier: secrets.verifier,
+        expectedState: secrets.state,
+        expectedNonce: secrets.nonce,
+        idTokenExpected: true,
+      }),
+    )
+    const claims = this.#timely(tokens.claims())
+    return {
+      issuer: claims.iss,
+      subject: claims.sub,
+      profile: await this.#profile(configuration, claims, tokens.access_token),
+      providerSession: typeof claims['sid'] === 'string' ? claims['sid'] : null,
+      idToken: tokens.id_token ?? '',
+      refreshToken: tokens.refresh_token ?? null,
+    }
+  }
+
+  /**
+   * Asks again about somebody who signed in before.
+   * @throws NoLongerWelcome; Fault PROVIDER_UNREACHABLE, SIGN_IN_FAILED (the answer cannot be trusted)
+   */
+  async refresh(refreshToken: string, subject: string): Promise<Refreshed> {
+    const { shared, metadata } = await this.#provider()
+    const tokens = await translated(() => oidc.refreshTokenGrant(shared, refreshToken).catch(takenBack))
+    const claims = tokens.claims()
+    if (claims !== undefined && this.#timely(claims).sub !== subject) {
+      throw new Fault('SIGN_IN_FAILED', 'The refreshed ID token is about somebody else')
+    }
+    const known = claims ?? { sub: subject }
+    const silent = claims === undefined && metadata.userinfo_endpoint === undefined
+    return {
+      profile: silent ? null : await this.#profile(shared, known, tokens.access_token),
+      refreshToken: tokens.refresh_token ?? null,
+    }
+  }
+
+  /** Where to sign out at the provider; the gateway's own page when it has no such endpoint or does not answer. */
+  async endSessionUrl(idToken: string | null): Promise<URL> {
+    const own = new URL(this.#signedOutUri)
+    const discovered = await this.#provider().catch(() => undefined) // signing out here must not need the provider
+    if (discovered?.metadata.end_session_endpoint === undefined) return own
+    return oidc.buildEndSessionUrl(discovered.shared, {
+      post_logout_redirect_uri: own.href,
+      ...(idToken !== null && { id_token_hint: idToken }),
+    })
+  }
+
+  /**
+   * Checks a logout token.
+   * @throws Fault SIGN_IN_FAILED, PROVIDER_UNREACHABLE
+   * @see OpenID Connect Back-Channel Logout 1.0, section 2.6
+   */
+  async logoutToken(token: string): Promise<LogoutToken> {
+    const { keys, metadata } = await this.#provider()
+    const { payload, protectedHeader } = await translated(() =>
+      jose.jwtVerify(token, keys, {
+        issuer: metadata.issuer,
+        audience: this.#settings.clientId,
+        algorithms: asymmetric,
+        clockTolerance: SKEW_SECONDS,
+        maxTokenAge: LOGOUT_TOKEN_AGE_SECONDS_MAX,
+        currentDate: new Date(this.#clock.now()),
+        requiredClaims: ['jti', 'events'],
+      }),
+    )
+    const problem = logoutTokenProblem(payload, protectedHeader.typ)
+    if (problem !== null) throw new Fault('SIGN_IN_FAILED', `The logout token was refused: ${problem}`)
+    return {
+      issuer: metadata.issuer,
+      subject: payload.sub ?? null,
+      providerSession: typeof payload['sid'] === 'string' ? payload['sid'] : null,
+      jti: payload.jti ?? '',
+    }
+  }
+
+  async #profile(configuration: oidc.Configuration, claims: Claims, accessToken: string): Promise<Profile> {
+    const { groupsClaim } = this.#settings
+    const endpoint = configuration.serverMetadata().userinfo_endpoint
+    if (endpoint === undefined || !needsUserInfo(claims, groupsClaim)) return profileOf(claims, groupsClaim)
+    const more = await translated(() => oidc.fetchUserInfo(configuration, accessToken, claims.sub))
+    return profileOf({ ...more, ...claims }, groupsClaim)
+  }
+
+  /** openid-client checks `exp`, but not that `iat` has come. */
+  #timely<T extends { readonly iat: number }>(claims: T | undefined): T {
+    if (claims === undefined) throw new Fault('SIGN_IN_FAILED', 'The identity provider gave no ID token')
+    if (claims.iat > this.#clock.now() / 1000 + SKEW_SECONDS) {
+      throw new Fault('SIGN_IN_FAILED', 'The ID token was refused: issued in the future')
+    }
+    return claims
+  }
+
+  /** Lazily, so that the gateway starts while the provider is down; an old answer serves when a new one cannot be had. */
+  async #provider(): Promise<Discovered> {
+    const known = this.#discovered
+    if (known !== undefined && known.staleAt > this.#clock.now()) return known
+    this.#discovering ??= this.#discover().finally(() => (this.#discovering = undefined))
+    try {
+      return (this.#discovered = await this.#discovering)
+    } catch (error) {
+      if (known !== undefined) return known
+      throw error
+    }
+  }
+
+  async #discover(): Promise<Discovered> {
+    const { issuer, clientId } = this.#settings
+    const found = await translated(() =>
+      oidc.discovery(issuer, clientId, undefined, oidc.None(), {
+        timeout: PROVIDER_DEADLINE_MS / 1000,
+        execute: this.#insecure(),
+        [oidc.customFetch]: this.#fetch as oidc.CustomFetch,
+      }),
+    )
+    const metadata = found.serverMetadata()
+    return {
+      metadata,
+      shared: this.#configuration(metadata),
+      keys: this.#remoteKeys(metadata),
+      staleAt: later(this.#clock.now(), METADATA_KEEP_MS),
+    }
+  }
+
+  #configuration(metadata: oidc.ServerMetadata): oidc.Configuration {
+    const secret = this.#settings.clientSecret.reveal()
+    // RFC 8414 section 2: client_secret_basic where the provider names no methods.
+    const basic = metadata.token_endpoint_auth_methods_supported?.includes('client_secret_basic') ?? true
+    const authentication = basic ? oidc.ClientSecretBasic(secret) : oidc.ClientSecretPost(secret)
+    const client = { [oidc.clockTolerance]: SKEW_SECONDS }
+    const configuration = new oidc.Configuration(metadata, this.#settings.clientId, client, authentication)
+    configuration.timeout = PROVIDER_DEADLINE_MS / 1000
+    configuration[oidc.customFetch] = this.#fetch as oidc.CustomFetch
+    // Without this the library trusts the channel and does not look at the ID token's signature.
+    oidc.enableNonRepudiationChecks(configuration)
+    for (const apply of this.#insecure()) apply(configuration)
+    return configuration
+  }
+
+  #insecure(): ((configuration: oidc.Configuration) => void)[] {
+    return this.#settings.issuer.protocol === 'https:' ? [] : [oidc.allowInsecureRequests]
+  }
+
+  /** For logout tokens, which anybody may send: unknown keys make it look again, but at most every 30 s. */
+  #remoteKeys(metadata: oidc.ServerMetadata): jose.JWTVerifyGetKey {
+    if (metadata.jwks_uri === undefined) throw new Fault('SIGN_IN_FAILED', 'The identity provider names no jwks_uri')
+    return jose.createRemoteJWKSet(new URL(metadata.jwks_uri), {
+      timeoutDuration: PROVIDER_DEADLINE_MS,
+      cooldownDuration: 30_000,
+      [jose.customFetch]: this.#fetch,
+    })
+  }
+}
+
+type Claims = Readonly<Record<string, unknown>> & { readonly sub: string }
+
+const logoutEvent = 'http://schemas.openid.net/event/backchannel-logout'
+
+/** Older providers send no type or `JWT`; with the event and without a nonce it still cannot be an ID token. */
+function logoutTokenProblem(payload: jose.JWTPayload, typ: string | undefined): string | null {
+  if (typ !== undefined && !/^(?:application\/)?(?:logout\+jwt|jwt)$/i.test(typ)) return `its type is ${typ}`
+  const events = payload['events']
+  const event = typeof events === 'object' && events !== null ? (events as Record<string, unknown>)[logoutEvent] : null
+  if (typeof event !== 'object' || event === null) return 'it has no logout event'
+  if (payload['nonce'] !== undefined) return 'it has a nonce'
+  if (payload.sub === undefined && typeof payload['sid'] !== 'string') return 'it names nobody'
+  return null
+}
+
+/** Turns what the libraries throw into Faults, once. */
+async function translated<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    throw translation(error)
+  }
+}
+
+/** The library's errors carry whole answers, tokens among them: only their text goes on. */
+function translation(error: unknown): Error {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof Fault || cause instanceof NoLongerWelcome) return cause
+  }
+  if (error instanceof oidc.AuthorizationResponseError) {
+    return new Fault('SIGN_IN_FAILED', `The identity provider refused: ${plain(error.error)}`)
+  }
+  const reason = error instanceof Error ? innermost(error).message || error.message : 'unknown'
+  return new Fault('SIGN_IN_FAILED', `The identity provider's answer was refused: ${plain(reason)}`)
+}
+
+/** RFC 6749 section 5.2: `invalid_grant` is the one answer that says the refresh token itself is no longer good. */
+function takenBack(error: unknown): never {
+  if (!(error instanceof oidc.ResponseBodyError) || error.error !== 'invalid_grant') throw error
+  throw new NoLongerWelcome(plain(error.error_description ?? error.error))
+}
+
+function innermost(error: Error): Error {
+  return error.cause instanceof Error ? innermost(error.cause) : error
+}
+
+function plain(text: string): string {
+  return text.replace(/\p{Cc}/gu, ' ').slice(0, 200)
+}

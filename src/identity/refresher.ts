@@ -1,0 +1,114 @@
+import { asFault } from '../kernel/fault.ts'
+import type { Timer } from '../kernel/time.ts'
+import type { IdentityDeps } from './deps.ts'
+import { endEverything, isLive } from './endings.ts'
+import { updatePerson } from './people.ts'
+import type { Person } from './person.ts'
+import { NoLongerWelcome } from './provider.ts'
+import type { OidcClient, Refreshed } from './provider.ts'
+import type { Seal } from './seal.ts'
+import type { BrowserSession } from './store.ts'
+
+/** However the file is written, the provider is not asked without a pause. */
+const EVERY_MS_MIN = 1000
+/** Timers end here. */
+const EVERY_MS_MAX = 2 ** 31 - 1
+
+type Outcome = 'refreshed' | 'ended' | 'unreachable' | 'failed'
+
+/**
+ * Asks the provider again and again about everybody who is signed in and whose refresh token it gave:
+ * changed groups reach the policies, people who were disabled there lose their sessions here.
+ * Starts at once; dispose to stop.
+ */
+export class Refresher implements AsyncDisposable {
+  readonly #deps: IdentityDeps
+  readonly #provider: OidcClient
+  readonly #seal: Seal
+  #timer: Timer | undefined
+  #round: Promise<void> = Promise.resolve()
+  #stopped = false
+
+  constructor(deps: IdentityDeps, provider: OidcClient, seal: Seal) {
+    this.#deps = deps
+    this.#provider = provider
+    this.#seal = seal
+    this.#arm()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true
+    this.#timer?.cancel()
+    await this.#round
+  }
+
+  #arm(): void {
+    if (this.#stopped) return
+    const { clock, settings } = this.#deps
+    const delayMs = Math.min(Math.max(settings.refreshMs, EVERY_MS_MIN), EVERY_MS_MAX)
+    this.#timer = clock.after(delayMs, () => {
+      this.#round = this.#refreshAll()
+        .catch((error: unknown) => this.#deps.log.error({ err: error }, 'refreshing sign-ins failed; trying again'))
+        .finally(() => this.#arm())
+    })
+  }
+
+  async #refreshAll(): Promise<void> {
+    const { store, clock, log } = this.#deps
+    for (const session of await store.browserSessionsToRefresh(clock.now())) {
+      if (this.#stopped) return
+      const person = await store.person(session.person)
+      if (person === undefined) continue
+      if ((await this.#refreshOne(session, person)) !== 'unreachable') continue
+      log.warn({}, 'the identity provider does not answer; sign-ins stay as they are until it does')
+      return // the others would wait for the same deadline
+    }
+  }
+
+  async #refreshOne(session: BrowserSession, person: Person): Promise<Outcome> {
+    const token = this.#seal.open(session.sealedRefreshToken ?? '', session.id)
+    if (token === undefined) return this.#forgetToken(session)
+    try {
+      await this.#apply(session, await this.#provider.refresh(token, person.subject))
+      return 'refreshed'
+    } catch (error) {
+      if (error instanceof NoLongerWelcome) return this.#end(session, person, error)
+      const fault = asFault(error)
+      if (fault?.code === 'PROVIDER_UNREACHABLE') return 'unreachable'
+      if (fault === undefined) throw error
+      this.#deps.log.error({ person: person.id, reason: fault.message }, 'a refresh was refused; trying again')
+      return 'failed'
+    }
+  }
+
+  async #apply(session: BrowserSession, { profile, refreshToken }: Refreshed): Promise<void> {
+    const at = this.#deps.clock.now()
+    await this.#deps.store.transact(async (tx) => {
+      const still = await tx.browserSession(session.id)
+      if (refreshToken !== null && still !== undefined && isLive(still, at)) {
+        await tx.updateBrowserSessionTokens(session.id, this.#seal.close(refreshToken, session.id))
+      }
+      const person = await tx.person(session.person)
+      if (person !== undefined && profile !== null) await updatePerson(tx, person, profile, at)
+    })
+  }
+
+  async #end(session: BrowserSession, person: Person, why: NoLongerWelcome): Promise<Outcome> {
+    const { store, clock, log } = this.#deps
+    const ended = await store.transact(async (tx) => {
+      const still = await tx.browserSession(session.id)
+      // Another node may have exchanged this very token a moment ago, or the person has signed out.
+      if (still?.sealedRefreshToken !== session.sealedRefreshToken || !isLive(still, clock.now())) return false
+      await endEverything(tx, person, clock.now(), 'provider refused the refresh')
+      return true
+    })
+    if (ended) log.info({ person: person.id, reason: why.message }, 'signed out: the provider refused the refresh')
+    return ended ? 'ended' : 'failed'
+  }
+
+  async #forgetToken(session: BrowserSession): Promise<Outcome> {
+    this.#deps.log.warn({ browserSession: session.id }, 'a refresh token cannot be unsealed: the data key has changed')
+    await this.#deps.store.transact((tx) => tx.updateBrowserSessionTokens(session.id, null))
+    return 'failed'
+  }
+}

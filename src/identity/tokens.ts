@@ -1,0 +1,117 @@
+import { auditEvent, theGateway } from '../audit/event.ts'
+import { Fault } from '../kernel/fault.ts'
+import { formatDuration } from '../kernel/durations.ts'
+import type { Instant } from '../kernel/time.ts'
+import { isoTime, later } from '../kernel/time.ts'
+import { plainAddress } from './address.ts'
+import type { IdentityDeps } from './deps.ts'
+import { actorOf, isLive } from './endings.ts'
+import { FailureLimit } from './failure-limit.ts'
+import { secretHash } from './hash.ts'
+import type { Tokens } from './identity.ts'
+import type { Person } from './person.ts'
+import type { Token } from './store.ts'
+
+const LABEL_LENGTH_MAX = 80
+const LIVE_PER_PERSON_MAX = 100
+const TEXT_LENGTH_MAX = 1024
+const TOUCH_EVERY_MS = 60_000
+const FAILURES_PER_MINUTE_MAX = 10
+
+type Kind = Token['kind']
+
+export function createTokens(deps: IdentityDeps): Tokens {
+  const { settings, store, clock, random, metrics } = deps
+  const failures = new FailureLimit(clock, FAILURES_PER_MINUTE_MAX, 60_000)
+
+  return {
+    lengthMsMax: settings.tokenMsMax,
+
+    async make(person, wish) {
+      const label = readLabel(wish.label)
+      checkLength(wish.lengthMs, settings.tokenMsMax)
+      const text = `curfew_${Buffer.from(random.bytes(32)).toString('base64url')}`
+      const at = clock.now()
+      const expiresAt = later(at, wish.lengthMs)
+      const token: Token = {
+        ...{ id: random.id('token'), person: person.id, label, kind: wish.kind, secretHash: secretHash(text) },
+        ...{ createdAt: at, expiresAt, lastUsedAt: null, endedAt: null },
+      }
+      await store.transact(async (tx) => {
+        const live = (await tx.tokensOf(person.id)).filter((one) => isLive(one, at)).length
+        if (live >= LIVE_PER_PERSON_MAX) {
+          throw new Fault('INPUT_INVALID', `You have ${live} tokens`, { hint: 'Revoke those you do not need.' })
+        }
+        await tx.insertToken(token)
+        const data = { token: token.id, label, kind: token.kind, until: isoTime(expiresAt) }
+        await tx.record(auditEvent('token.made', at, actorOf(person), data))
+      })
+      return { text, token }
+    },
+
+    async verify(text, kind, from) {
+      const address = plainAddress(from.address)
+      if (failures.reached(address)) {
+        metrics.add('curfew_sign_ins_total', { way: 'token', outcome: 'RATE_LIMITED' })
+        throw new Fault('RATE_LIMITED', 'Too many tokens were refused for this address')
+      }
+      const at = clock.now()
+      const { token, person, problem } = await judge(text, kind, at)
+      if (token === undefined || person === undefined || problem !== null) {
+        return refuse(address, token, person, problem ?? 'unknown', at)
+      }
+      await touch(token, at)
+      metrics.add('curfew_sign_ins_total', { way: 'token', outcome: 'ok' })
+      return { person, token }
+    },
+  }
+
+  /** Does the same work whatever is wrong: one hash, one look-up by it. */
+  async function judge(text: string, kind: Kind, at: Instant) {
+    const token = await store.tokenBySecret(secretHash(text.slice(0, TEXT_LENGTH_MAX)))
+    const person = token === undefined ? undefined : await store.person(token.person)
+    return { token, person, problem: token === undefined ? 'unknown' : problemOf(token, kind, at) }
+  }
+
+  /** The client reads the same sentence for every reason; the audit log knows which it was. */
+  async function refuse(
+    address: string,
+    token: Token | undefined,
+    person: Person | undefined,
+    reason: string,
+    at: Instant,
+  ): Promise<never> {
+    metrics.add('curfew_sign_ins_total', { way: 'token', outcome: 'TOKEN_REFUSED' })
+    if (failures.count(address)) {
+      const actor = person === undefined ? theGateway : actorOf(person)
+      const event = auditEvent('token.refused', at, actor, { address, reason, token: token?.id, label: token?.label })
+      await store.transact((tx) => tx.record(event))
+    }
+    throw new Fault('TOKEN_REFUSED', 'The token was refused')
+  }
+
+  async function touch(token: Token, at: Instant): Promise<void> {
+    if (token.lastUsedAt !== null && at - token.lastUsedAt < TOUCH_EVERY_MS) return
+    await store.transact((tx) => tx.touchToken(token.id, at))
+  }
+}
+
+function problemOf(token: Token, kind: Kind, at: Instant): string | null {
+  if (token.endedAt !== null) return 'revoked'
+  if (at >= token.expiresAt) return 'over'
+  return token.kind === kind ? null : `of kind ${token.kind}`
+}
+
+function readLabel(label: string): string {
+  const text = label.trim()
+  if (text === '' || text.length > LABEL_LENGTH_MAX || /\p{C}/u.test(text)) {
+    throw new Fault('INPUT_INVALID', `A token needs a label of 1 to ${LABEL_LENGTH_MAX} characters`)
+  }
+  return text
+}
+
+function checkLength(lengthMs: number, lengthMsMax: number): void {
+  if (!Number.isSafeInteger(lengthMs) || lengthMs <= 0 || lengthMs > lengthMsMax) {
+    throw new Fault('INPUT_INVALID', `A token may last at most ${formatDuration(lengthMsMax)}`)
+  }
+}

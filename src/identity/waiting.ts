@@ -1,0 +1,42 @@
+import { Fault } from '../kernel/fault.ts'
+import type { SignInId } from '../kernel/ids.ts'
+import type { Clock, Instant } from '../kernel/time.ts'
+
+const PER_ADDRESS_MAX = 32
+const TOTAL_MAX = 1000
+
+/** Bounds how many programs may wait for a sign-in at once: they are not known yet. */
+export class Waiting {
+  readonly #entries = new Map<SignInId, { readonly address: string; readonly overAt: Instant }>()
+  readonly #clock: Clock
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** @throws Fault RATE_LIMITED */
+  enter(id: SignInId, address: string, overAt: Instant): void {
+    this.#sweep()
+    if (this.#entries.size >= TOTAL_MAX) {
+      throw new Fault('RATE_LIMITED', `${TOTAL_MAX} programs wait for a sign-in already`)
+    }
+    const same = [...this.#entries.values()].filter((entry) => entry.address === address).length
+    if (same >= PER_ADDRESS_MAX) {
+      throw new Fault('RATE_LIMITED', `${PER_ADDRESS_MAX} programs at ${address} wait for a sign-in already`)
+    }
+    this.#entries.set(id, { address, overAt })
+  }
+
+  leave(id: SignInId): void {
+    this.#entries.delete(id)
+  }
+
+  /** All wait for the same length, so the first ones are over first. */
+  #sweep(): void {
+    const now = this.#clock.now()
+    for (const [id, { overAt }] of this.#entries) {
+      if (overAt > now) return
+      this.#entries.delete(id)
+    }
+  }
+}
