@@ -1,0 +1,177 @@
+import { type FileHandle, mkdir, open, statfs } from 'node:fs/promises'
+import path from 'node:path'
+
+/** Where recordings are written. Paths are relative, with `/`. When a promise resolves, the bytes are on the disk. */
+export interface RecordingFiles extends AsyncDisposable {
+  /** Makes a new file; fails when there is one. */
+  create(file: string, bytes: Buffer): Promise<void>
+  /** Writes `buffers` at `offset`, the end of the file. */
+  append(file: string, buffers: readonly Buffer[], offset: number): Promise<void>
+  /** Nothing more will be appended. */
+  close(file: string): Promise<void>
+  freeBytes(): Promise<number>
+}
+
+/** Files kept open between writes, however many sessions there are. */
+const openFilesMax = 256
+
+/** Recordings below `folder` on a local disk. */
+export class DiskFiles implements RecordingFiles {
+  readonly #folder: string
+  /** In the order of their last use. */
+  readonly #open = new Map<string, Promise<FileHandle>>()
+  readonly #inUse = new Map<string, number>()
+  readonly #folderSyncs = new Map<string, FolderSync>()
+  readonly #made = new Set<string>()
+
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  async create(file: string, bytes: Buffer): Promise<void> {
+    const whole = path.join(this.#folder, file)
+    await this.#makeFolder(path.dirname(whole))
+    await this.#use(
+      file,
+      () => open(whole, 'wx+', 0o600),
+      async (handle) => {
+        await writeAll(handle, [bytes], 0)
+        await handle.datasync()
+      },
+    )
+    await this.#syncFolder(path.dirname(whole))
+  }
+
+  async append(file: string, buffers: readonly Buffer[], offset: number): Promise<void> {
+    await this.#use(
+      file,
+      () => open(path.join(this.#folder, file), 'r+'),
+      async (handle) => {
+        await writeAll(handle, buffers, offset)
+        await handle.datasync() // also what of the file's size is needed to read the data back
+      },
+    )
+  }
+
+  async close(file: string): Promise<void> {
+    const handle = this.#open.get(file)
+    this.#open.delete(file)
+    await (await handle)?.close()
+  }
+
+  async freeBytes(): Promise<number> {
+    return freeBytesAt(this.#folder)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#open.keys()].map((file) => this.close(file)))
+  }
+
+  async #use(file: string, opening: () => Promise<FileHandle>, work: (handle: FileHandle) => Promise<void>) {
+    const handle = this.#open.get(file) ?? opening()
+    this.#open.delete(file)
+    this.#open.set(file, handle)
+    this.#inUse.set(file, (this.#inUse.get(file) ?? 0) + 1)
+    try {
+      await work(await handle)
+    } catch (error) {
+      this.#open.delete(file)
+      await handle.then((opened) => opened.close()).catch(() => {}) // the first failure is the one to tell
+      throw error
+    } finally {
+      this.#inUse.set(file, this.#inUse.get(file)! - 1)
+      if (this.#inUse.get(file) === 0) this.#inUse.delete(file)
+      await this.#closeOldest()
+    }
+  }
+
+  async #closeOldest(): Promise<void> {
+    for (const file of this.#open.keys()) {
+      if (this.#open.size <= openFilesMax) return
+      if (!this.#inUse.has(file)) await this.close(file)
+    }
+  }
+
+  async #makeFolder(folder: string): Promise<void> {
+    if (this.#made.has(folder)) return
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    // A new day's folder is only as durable as its name in the folders above it.
+    for (let above = path.dirname(folder); above.startsWith(this.#folder); above = path.dirname(above)) {
+      await this.#syncFolder(above)
+    }
+    this.#made.clear()
+    this.#made.add(folder)
+  }
+
+  /** Callers that come while a sync runs share the next one. */
+  #syncFolder(folder: string): Promise<void> {
+    const sync = this.#folderSyncs.get(folder) ?? new FolderSync(folder)
+    this.#folderSyncs.set(folder, sync)
+    return sync.request().finally(() => {
+      if (sync.idle) this.#folderSyncs.delete(folder)
+    })
+  }
+}
+
+class FolderSync {
+  readonly #folder: string
+  #running: Promise<void> | null = null
+  #next: Promise<void> | null = null
+
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  get idle(): boolean {
+    return this.#running === null && this.#next === null
+  }
+
+  request(): Promise<void> {
+    if (this.#running === null) return this.#run()
+    this.#next ??= this.#running.then(noop, noop).then(() => {
+      this.#next = null
+      return this.#run()
+    })
+    return this.#next
+  }
+
+  #run(): Promise<void> {
+    const run = syncFolder(this.#folder).finally(() => {
+      if (this.#running === run) this.#running = null
+    })
+    this.#running = run
+    return run
+  }
+}
+
+function noop(): void {}
+
+async function syncFolder(folder: string): Promise<void> {
+  await using handle = await open(folder, 'r')
+  await handle.sync()
+}
+
+async function writeAll(handle: FileHandle, buffers: readonly Buffer[], offset: number): Promise<void> {
+  let rest = buffers.filter((buffer) => buffer.length > 0)
+  let at = offset
+  while (rest.length > 0) {
+    const { bytesWritten } = await handle.writev(rest, at)
+    at += bytesWritten
+    rest = dropBytes(rest, bytesWritten)
+  }
+}
+
+function dropBytes(buffers: Buffer[], bytes: number): Buffer[] {
+  let left = bytes
+  let first = 0
+  while (first < buffers.length && left >= buffers[first]!.length) left -= buffers[first++]!.length
+  const rest = buffers.slice(first)
+  if (left > 0) rest[0] = rest[0]!.subarray(left)
+  return rest
+}
+
+/** Bytes that an ordinary user may still write on the disk that holds `folder`. */
+export async function freeBytesAt(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder)
+  return bavail * bsize
+}

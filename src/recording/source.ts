@@ -1,0 +1,49 @@
+import { open } from 'node:fs/promises'
+import { Fault } from '../kernel/fault.ts'
+
+/** Bytes that can be read by range: a file, or an object in a bucket. */
+export interface ByteSource extends AsyncDisposable {
+  readonly sizeBytes: number
+  /** Fewer than `lengthBytes` only at the end. */
+  read(offset: number, lengthBytes: number): Promise<Buffer>
+}
+
+/** @throws Fault RECORDING_UNREADABLE when the file cannot be opened. */
+export async function openFile(file: string): Promise<ByteSource> {
+  const handle = await open(file, 'r').catch((cause: unknown) => {
+    throw new Fault('RECORDING_UNREADABLE', `${file} cannot be opened`, { cause })
+  })
+  const { size } = await handle.stat()
+  return {
+    sizeBytes: size,
+    async read(offset, lengthBytes) {
+      const buffer = Buffer.allocUnsafe(Math.max(0, Math.min(lengthBytes, size - offset)))
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset)
+      return buffer.subarray(0, bytesRead)
+    },
+    [Symbol.asyncDispose]: () => handle.close(),
+  }
+}
+
+const windowBytes = 64 * 1024
+
+/** Answers small reads that lie close together from one larger read. */
+export class Window {
+  readonly #source: ByteSource
+  #offset = 0
+  #bytes: Buffer = Buffer.alloc(0)
+
+  constructor(source: ByteSource) {
+    this.#source = source
+  }
+
+  async read(offset: number, lengthBytes: number): Promise<Buffer> {
+    const wantedEnd = Math.min(offset + lengthBytes, this.#source.sizeBytes)
+    if (offset < this.#offset || wantedEnd > this.#offset + this.#bytes.length) {
+      this.#bytes = await this.#source.read(offset, Math.max(lengthBytes, windowBytes))
+      this.#offset = offset
+    }
+    const start = offset - this.#offset
+    return this.#bytes.subarray(start, start + lengthBytes)
+  }
+}

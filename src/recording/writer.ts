@@ -1,0 +1,328 @@
+import type { SigningKey } from './keys.ts'
+import { compressLines, encodeHeader, encodeManifest, encodeSegment, firstChain } from './format.ts'
+import type { RecordingFiles } from './files.ts'
+import { type Manifest, manifestType, SparseIndex } from './manifest.ts'
+import type { Lines, OpenOrder, Orders, Report, SealOrder } from './writer-messages.ts'
+
+export interface WriterSettings {
+  /** A segment is closed when its lines reach this many bytes … */
+  readonly segmentBytes: number
+  /** … or when its first line has waited this long. */
+  readonly closeAfterMs: number
+  readonly freeBytesMin: number
+}
+
+export interface WriterDeps {
+  readonly files: RecordingFiles
+  readonly sign: SigningKey['sign']
+  readonly settings: WriterSettings
+  /** Must not throw. */
+  report(report: Report): void
+  monotonicMs(): number
+  after(delayMs: number, task: () => void): void
+}
+
+/**
+ * Files written to at once. The threads that wait for the disk are shared with the rest of the process (four unless
+ * UV_THREADPOOL_SIZE says otherwise): a hanging disk must leave one for name look-ups.
+ */
+const writesAtOnceMax = 3
+const freeSpaceEveryMs = 1000
+
+/** One recording that is being written. */
+interface Track {
+  readonly id: number
+  readonly path: string
+  readonly header: string
+  readonly index: SparseIndex
+  chain: Buffer
+  /** Length of the file. */
+  offset: number
+  segments: number
+  events: number
+  rawBytes: number
+  lastUs: number
+  pending: Lines[]
+  pendingBytes: number
+  /** When the first pending line must be written; Infinity when there is none. */
+  dueAtMs: number
+  seal: SealOrder | null
+  isNew: boolean
+  queued: boolean
+  broken: boolean
+}
+
+/**
+ * The half of the recorder that lives in a thread of its own: closes segments, compresses, chains, signs, and writes
+ * each file in order while many files are written at once.
+ */
+export class RecordingWriter {
+  readonly #deps: WriterDeps
+  readonly #tracks = new Map<number, Track>()
+  /** Tracks with pending lines, in the order of their due times. */
+  readonly #waiting = new Set<Track>()
+  #ready: Track[] = []
+  #running = 0
+  #timerSet = false
+  #finishing = false
+  #report = emptyReport()
+  #reportSet = false
+
+  constructor(deps: WriterDeps) {
+    this.#deps = deps
+  }
+
+  handle(orders: Orders): void {
+    for (const order of orders.opens) this.#open(order)
+    for (const lines of orders.lines) this.#take(lines)
+    for (const order of orders.seals) this.#seal(order)
+    for (const id of orders.forgets) this.#forget(this.#tracks.get(id))
+    if (orders.finish) this.#finish()
+    this.#pump()
+  }
+
+  /** Looks at the disk now and then, until the writer is finished. */
+  watchFreeSpace(): void {
+    this.#deps.after(freeSpaceEveryMs, () => void this.#lookAtFreeSpace())
+  }
+
+  #open({ id, path, header }: OpenOrder): void {
+    const track: Track = {
+      id,
+      path,
+      header,
+      index: new SparseIndex(),
+      chain: Buffer.alloc(0),
+      offset: 0,
+      segments: 0,
+      events: 0,
+      rawBytes: 0,
+      lastUs: 0,
+      pending: [],
+      pendingBytes: 0,
+      dueAtMs: Infinity,
+      seal: null,
+      isNew: true,
+      queued: false,
+      broken: false,
+    }
+    this.#tracks.set(id, track)
+    this.#enqueue(track)
+  }
+
+  #take(lines: Lines): void {
+    const track = this.#tracks.get(lines.id)
+    if (track === undefined || track.broken) return // its failure is on the way to the other half
+    track.pending.push(lines)
+    track.pendingBytes += lines.bytes
+    if (track.pendingBytes >= this.#deps.settings.segmentBytes) return this.#enqueue(track)
+    if (track.dueAtMs !== Infinity) return
+    track.dueAtMs = this.#deps.monotonicMs() + this.#deps.settings.closeAfterMs
+    this.#waiting.add(track)
+    this.#setTimer()
+  }
+
+  #seal(order: SealOrder): void {
+    const track = this.#tracks.get(order.id)
+    if (track === undefined || track.broken) return
+    track.seal = order
+    this.#enqueue(track)
+  }
+
+  #finish(): void {
+    this.#finishing = true
+    for (const track of this.#tracks.values()) if (track.pendingBytes > 0) this.#enqueue(track)
+  }
+
+  #enqueue(track: Track): void {
+    if (track.queued) return // looked at again when its write is over
+    track.queued = true
+    this.#ready.push(track)
+  }
+
+  #setTimer(): void {
+    const [first] = this.#waiting
+    if (this.#timerSet || first === undefined) return
+    this.#timerSet = true
+    this.#deps.after(Math.max(1, first.dueAtMs - this.#deps.monotonicMs()), () => {
+      this.#timerSet = false
+      const nowMs = this.#deps.monotonicMs()
+      for (const track of this.#waiting) {
+        if (track.dueAtMs > nowMs) break
+        this.#waiting.delete(track)
+        this.#enqueue(track)
+      }
+      this.#pump()
+      this.#setTimer()
+    })
+  }
+
+  #pump(): void {
+    let next = 0
+    while (this.#running < writesAtOnceMax && next < this.#ready.length) void this.#run(this.#ready[next++]!)
+    if (next > 0) this.#ready = this.#ready.slice(next)
+    if (this.#finishing && this.#running === 0) void this.#finished()
+  }
+
+  async #run(track: Track): Promise<void> {
+    this.#running++
+    try {
+      await this.#write(track)
+    } catch (error) {
+      this.#break(track, error as Error)
+    }
+    this.#running--
+    track.queued = false
+    if (this.#hasMore(track)) this.#enqueue(track)
+    this.#pump()
+  }
+
+  #hasMore(track: Track): boolean {
+    if (track.broken || !this.#tracks.has(track.id)) return false
+    if (track.seal !== null || track.pendingBytes >= this.#deps.settings.segmentBytes) return true
+    return track.pendingBytes > 0 && (this.#finishing || track.dueAtMs <= this.#deps.monotonicMs())
+  }
+
+  async #write(track: Track): Promise<void> {
+    if (track.isNew) return this.#create(track)
+    const { seal, pending, offset } = track
+    track.pending = []
+    const bytes = track.pendingBytes
+    track.pendingBytes = 0
+    track.dueAtMs = Infinity
+    this.#waiting.delete(track)
+    const buffers = groupLines(pending, this.#deps.settings.segmentBytes).flatMap((lines) => closeSegment(track, lines))
+    if (seal !== null) buffers.push(await this.#closeFile(track, seal))
+    if (buffers.length === 0) return
+    await this.#deps.files.append(track.path, buffers, offset)
+    this.#tell((report) => report.saved.push({ id: track.id, bytes, fileBytes: track.offset - offset }))
+    if (seal !== null) await this.#sealed(track)
+  }
+
+  async #create(track: Track): Promise<void> {
+    const bytes = encodeHeader(track.header)
+    await this.#deps.files.create(track.path, bytes)
+    track.isNew = false
+    track.chain = firstChain(bytes)
+    track.offset = bytes.length
+    this.#tell((report) => {
+      report.opened.push(track.id)
+      report.saved.push({ id: track.id, bytes: 0, fileBytes: bytes.length })
+    })
+  }
+
+  async #closeFile(track: Track, { end, gap }: SealOrder): Promise<Buffer> {
+    const manifest: Manifest = {
+      format: 1,
+      header: JSON.parse(track.header) as Record<string, unknown>,
+      end: JSON.parse(end) as Record<string, unknown>,
+      segments: track.segments,
+      events: track.events,
+      rawBytes: track.rawBytes,
+      bytes: track.offset,
+      lastUs: track.lastUs,
+      chain: track.chain.toString('hex'),
+      index: track.index.entries,
+      ...(gap === null ? {} : { gap }),
+    }
+    const record = encodeManifest(await this.#deps.sign(manifestType, manifest))
+    track.offset += record.length
+    return record
+  }
+
+  async #sealed(track: Track): Promise<void> {
+    this.#tracks.delete(track.id)
+    this.#tell((report) => report.sealed.push(track.id))
+    await this.#deps.files.close(track.path)
+  }
+
+  #break(track: Track, error: Error): void {
+    this.#forget(track)
+    this.#tell((report) => report.failed.push({ id: track.id, message: error.message }))
+  }
+
+  #forget(track: Track | undefined): void {
+    if (track === undefined) return
+    track.broken = true
+    track.pending = []
+    track.pendingBytes = 0
+    this.#waiting.delete(track)
+    this.#tracks.delete(track.id)
+    void this.#deps.files.close(track.path).catch(() => {}) // nothing more is lost: the recording is given up
+  }
+
+  async #lookAtFreeSpace(): Promise<void> {
+    if (this.#finishing) return
+    try {
+      const freeBytes = this.#tracks.size === 0 ? Infinity : await this.#deps.files.freeBytes()
+      if (freeBytes < this.#deps.settings.freeBytesMin) this.#tell((report) => void (report.lowBytes = freeBytes))
+    } catch (error) {
+      for (const track of [...this.#tracks.values()]) this.#break(track, error as Error)
+    }
+    this.watchFreeSpace()
+  }
+
+  async #finished(): Promise<void> {
+    this.#finishing = false
+    await this.#deps.files[Symbol.asyncDispose]()
+    this.#tell((report) => void (report.finished = true))
+  }
+
+  /** Everything that happens in one turn of the loop goes into one message. */
+  #tell(write: (report: ReturnType<typeof emptyReport>) => void): void {
+    write(this.#report)
+    if (this.#reportSet) return
+    this.#reportSet = true
+    setImmediate(() => {
+      this.#reportSet = false
+      const report = this.#report
+      this.#report = emptyReport()
+      this.#deps.report(report)
+    })
+  }
+}
+
+function emptyReport() {
+  return {
+    opened: [] as number[],
+    saved: [] as Report['saved'][number][],
+    sealed: [] as number[],
+    failed: [] as Report['failed'][number][],
+    lowBytes: null as number | null,
+    finished: false,
+  }
+}
+
+/** Splits what is pending into segments: each closes when it has reached `segmentBytes`. */
+function groupLines(pending: readonly Lines[], segmentBytes: number): Lines[][] {
+  const groups: Lines[][] = []
+  let bytes = Infinity
+  for (const lines of pending) {
+    if (bytes >= segmentBytes) {
+      groups.push([])
+      bytes = 0
+    }
+    groups.at(-1)!.push(lines)
+    bytes += lines.bytes
+  }
+  return groups
+}
+
+/** Adds one segment to the track; returns its bytes. */
+function closeSegment(track: Track, lines: readonly Lines[]): Buffer[] {
+  const raw = Buffer.from(lines.map(({ text }) => text).join(''), 'utf8')
+  const payload = compressLines(raw)
+  const events = lines.reduce((sum, part) => sum + part.events, 0)
+  const { firstUs } = lines[0]!
+  const { lastUs } = lines.at(-1)!
+  const fields = { sequence: track.segments + 1, events, rawBytes: raw.length, firstUs, lastUs }
+  const { head, chain } = encodeSegment(fields, payload, track.chain)
+  track.index.add(fields.sequence, track.offset, firstUs)
+  track.chain = chain
+  track.offset += head.length + payload.length
+  track.segments++
+  track.events += events
+  track.rawBytes += raw.length
+  track.lastUs = lastUs
+  return [head, payload]
+}
