@@ -1,0 +1,76 @@
+import { expect, test } from 'vitest'
+import { Fault } from '../../src/kernel/fault.ts'
+import { Secret } from '../../src/kernel/secret.ts'
+import { createLog } from '../../src/observability/log.ts'
+
+function listen(level: 'debug' | 'info' | 'warn' | 'error' = 'debug') {
+  const lines: string[] = []
+  const log = createLog({ level, destination: { write: (line) => void lines.push(line) } })
+  return { log, lines, last: () => JSON.parse(lines.at(-1)!) as Record<string, unknown> }
+}
+
+test('a line carries level, ISO time, fields of its parents and the message', () => {
+  const { log, lines, last } = listen()
+  log.child({ session: 'session-1' }).child({ requestId: 'r1' }).info({ port: 5432 }, 'connected')
+  expect(lines).toHaveLength(1)
+  expect(lines[0]).toMatch(/\n$/)
+  expect(last()).toEqual({
+    level: 'info',
+    time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+    session: 'session-1',
+    requestId: 'r1',
+    port: 5432,
+    message: 'connected',
+  })
+})
+
+test('lines below the level are not written', () => {
+  const { log, lines } = listen('warn')
+  log.info({}, 'quiet')
+  log.warn({}, 'loud')
+  expect(lines).toHaveLength(1)
+})
+
+// Goal: no way to hand a secret to the log prints it. Method: one value in every hiding place that we know.
+test('secrets do not reach the log at any depth, nor through a child', () => {
+  const { log, lines } = listen()
+  const secret = 'hunter2'
+  log.child({ clientSecret: secret }).error(
+    {
+      password: secret,
+      headers: { Authorization: secret, cookie: secret, 'set-cookie': [secret] },
+      a: { b: { c: [{ access_token: secret, refreshToken: secret }] } },
+      wrapped: new Secret(secret),
+      map: new Map([['token', secret]]),
+      error: new Error('outer', { cause: Object.assign(new Error('inner'), { token: secret }) }),
+    },
+    'oops',
+  )
+  expect(lines.join('')).not.toContain(secret)
+  expect(lines.join('')).toContain('[redacted]')
+})
+
+test('ids and counts with such names stay readable', () => {
+  const { log, last } = listen()
+  log.info({ tokenId: 'token-abc', tokens: 3, token: null }, 'made')
+  expect(last()).toMatchObject({ tokenId: 'token-abc', tokens: 3, token: null })
+})
+
+test('errors carry name, code and causes; bugs their stack, faults not', () => {
+  const { log, last } = listen()
+  const cause = Object.assign(new Error('connect refused'), { code: 'ECONNREFUSED' })
+  log.error({ error: new Fault('UPSTREAM_UNREACHABLE', 'No answer.', { cause }) }, 'target')
+  const { error } = last() as { error: Record<string, unknown> & { cause: Record<string, unknown> } }
+  expect(error).toMatchObject({ name: 'Fault', code: 'UPSTREAM_UNREACHABLE', message: 'No answer.' })
+  expect(error).not.toHaveProperty('stack')
+  expect(error.cause).toMatchObject({ code: 'ECONNREFUSED', stack: expect.stringContaining('log.test.ts') })
+})
+
+test('what refers to itself, is huge or is binary is cut short', () => {
+  const { log, lines, last } = listen()
+  const loop: Record<string, unknown> = { bytes: new Uint8Array(9), many: Array.from({ length: 5000 }, () => 1) }
+  loop['self'] = loop
+  log.warn({ loop }, 'odd')
+  expect(lines[0]!.length).toBeLessThan(5000)
+  expect(last()).toMatchObject({ loop: { bytes: '[9 bytes]' } })
+})
