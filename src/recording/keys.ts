@@ -26,11 +26,12 @@ export interface ThreadKey {
 }
 
 /**
- * Opens `signing.jwk` in `folder`, or makes it on the first start (mode 0600, folder 0700). The public half is kept
- * in `public.jwks`, beside those of earlier keys: to rotate, move `signing.jwk` away and start again.
+ * Opens `keys/signing.jwk` in the data folder, or makes it on the first start (mode 0600, folder 0700). The public half
+ * is kept in `keys/public.jwks`, beside those of earlier keys: to rotate, move `signing.jwk` away and start again.
  * @throws Fault CONFIG_INVALID when the key cannot be read or everybody on the machine may read it.
  */
-export async function openSigningKey(folder: string): Promise<SigningKey> {
+export async function openSigningKey(dataFolder: string): Promise<SigningKey> {
+  const folder = path.join(dataFolder, 'keys')
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const file = path.join(folder, 'signing.jwk')
   const jwk = (await readKey(file)) ?? (await makeKey(folder, file))
