@@ -1,0 +1,160 @@
+import type { Kysely, UpdateResult } from 'kysely'
+import type { Grant, Request } from '../../access/states.ts'
+import type { AccessReads, AccessStore, AccessTx } from '../../access/store.ts'
+import { Fault } from '../../kernel/fault.ts'
+import {
+  fromDecision,
+  fromGrant,
+  fromLock,
+  fromRequest,
+  toDecision,
+  toGrant,
+  toLock,
+  toRequest,
+  toRequested,
+} from './access-rows.ts'
+import type { SqlState, SqlTx } from './sql-state.ts'
+import type { Tables } from './tables.ts'
+
+type Database = Kysely<Tables>
+
+export function accessStore(state: SqlState): AccessStore {
+  return {
+    ...accessReads(state.db),
+    transact: (work) => state.transact((tx) => work(accessTx(tx))),
+  }
+}
+
+function accessReads(db: Database): AccessReads {
+  return { ...requestReads(db), ...grantReads(db), ...lockReads(db) }
+}
+
+type RequestReads = Pick<
+  AccessReads,
+  'request' | 'requestsOf' | 'openRequests' | 'closedRequests' | 'decisionsOn' | 'requestsToLapse'
+>
+
+function requestReads(db: Database): RequestReads {
+  const requests = () => db.selectFrom('requests').selectAll()
+  const open = () => requests().where('state', '=', 'requested')
+  return {
+    async request(id) {
+      const row = await requests().where('id', '=', id).executeTakeFirst()
+      return row && toRequest(row)
+    },
+    async requestsOf(person, limit) {
+      const mine = requests().where('person_id', '=', person)
+      return (await mine.orderBy('asked_at', 'desc').orderBy('id').limit(limit).execute()).map(toRequest)
+    },
+    openRequests: async () => (await open().orderBy('asked_at').orderBy('id').execute()).map(toRequested),
+    async closedRequests(limit) {
+      const closed = requests().where('state', '<>', 'requested')
+      return (await closed.orderBy('closed_at', 'desc').orderBy('id').limit(limit).execute()).map(toRequest)
+    },
+    async decisionsOn(request) {
+      const decisions = db.selectFrom('decisions').selectAll().where('request_id', '=', request)
+      return (await decisions.orderBy('at').orderBy('id').execute()).map(toDecision)
+    },
+    requestsToLapse: async (at) =>
+      (await open().where('lapses_at', '<=', at).orderBy('lapses_at').orderBy('id').execute()).map(toRequested),
+  }
+}
+
+type GrantReads = Pick<
+  AccessReads,
+  'grant' | 'grantOf' | 'livingGrants' | 'activeGrant' | 'grantsOf' | 'grantsToSettle'
+>
+
+function grantReads(db: Database): GrantReads {
+  const grants = () => db.selectFrom('grants').selectAll()
+  return {
+    async grant(id) {
+      const row = await grants().where('id', '=', id).executeTakeFirst()
+      return row && toGrant(row)
+    },
+    async grantOf(request) {
+      const row = await grants().where('request_id', '=', request).executeTakeFirst()
+      return row && toGrant(row)
+    },
+    async livingGrants(person) {
+      const living = grants().where('state', 'in', ['scheduled', 'active'])
+      const wanted = person === undefined ? living : living.where('person_id', '=', person)
+      return (await wanted.orderBy('expires_at').orderBy('id').execute()).map(toGrant)
+    },
+    async activeGrant(person, resource, role) {
+      const row = await grants()
+        .where('state', '=', 'active')
+        .where('person_id', '=', person)
+        .where('resource', '=', resource)
+        .where('role', '=', role)
+        .orderBy('expires_at', 'desc')
+        .limit(1)
+        .executeTakeFirst()
+      return row && toGrant(row)
+    },
+    async grantsOf(person, limit) {
+      const mine = grants().where('person_id', '=', person)
+      return (await mine.orderBy('starts_at', 'desc').orderBy('id').limit(limit).execute()).map(toGrant)
+    },
+    grantsToSettle: async (at) => (await grantsDue(db, at).execute()).map(toGrant),
+  }
+}
+
+function grantsDue(db: Database, at: number) {
+  return db
+    .selectFrom('grants')
+    .selectAll()
+    .where('state', 'in', ['scheduled', 'active'])
+    .where((is) =>
+      is.or([is.and([is('state', '=', 'scheduled'), is('starts_at', '<=', at)]), is('expires_at', '<=', at)]),
+    )
+    .orderBy('expires_at')
+    .orderBy('id')
+}
+
+function lockReads(db: Database): Pick<AccessReads, 'standingLocks' | 'lock'> {
+  const locks = () => db.selectFrom('locks').selectAll()
+  return {
+    standingLocks: async () =>
+      (await locks().where('lifted_at', 'is', null).orderBy('placed_at').orderBy('id').execute()).map(toLock),
+    async lock(id) {
+      const row = await locks().where('id', '=', id).executeTakeFirst()
+      return row && toLock(row)
+    },
+  }
+}
+
+function accessTx(tx: SqlTx): AccessTx {
+  return {
+    ...accessReads(tx.db),
+    record: (event) => tx.record(event),
+    announce: (change) => tx.announce(change),
+    insertRequest: async (request) => void (await tx.db.insertInto('requests').values(fromRequest(request)).execute()),
+    updateRequest: (request) => updateRequest(tx.db, request),
+    insertDecision: async (decision) =>
+      void (await tx.db.insertInto('decisions').values(fromDecision(decision)).execute()),
+    insertGrant: async (grant) => void (await tx.db.insertInto('grants').values(fromGrant(grant)).execute()),
+    updateGrant: (grant) => updateGrant(tx.db, grant),
+    insertLock: async (lock) => void (await tx.db.insertInto('locks').values(fromLock(lock)).execute()),
+    async liftLock(id, by, at) {
+      const lift = tx.db.updateTable('locks').set({ lifted_by: by, lifted_at: at })
+      return changed(await lift.where('id', '=', id).where('lifted_at', 'is', null).executeTakeFirst())
+    },
+  }
+}
+
+async function updateRequest(db: Database, request: Request): Promise<void> {
+  const { id, ...columns } = fromRequest(request)
+  const result = await db.updateTable('requests').set(columns).where('id', '=', id).executeTakeFirst()
+  if (!changed(result)) throw new Fault('REQUEST_UNKNOWN', 'There is no such request.')
+}
+
+async function updateGrant(db: Database, grant: Grant): Promise<void> {
+  const { id, ...columns } = fromGrant(grant)
+  const result = await db.updateTable('grants').set(columns).where('id', '=', id).executeTakeFirst()
+  if (!changed(result)) throw new Fault('GRANT_UNKNOWN', 'There is no such grant.')
+}
+
+function changed({ numUpdatedRows }: UpdateResult): boolean {
+  return numUpdatedRows > 0n
+}

@@ -1,0 +1,206 @@
+import { sql, type Kysely, type UpdateResult } from 'kysely'
+import type { IdentityReads, IdentityStore, IdentityTx } from '../../identity/store.ts'
+import {
+  fromBinding,
+  fromBrowserSession,
+  fromPerson,
+  fromSignIn,
+  fromToken,
+  toBinding,
+  toBrowserSession,
+  toPerson,
+  toSignIn,
+  toToken,
+} from './identity-rows.ts'
+import type { SqlState, SqlTx } from './sql-state.ts'
+import type { Tables } from './tables.ts'
+
+type Database = Kysely<Tables>
+
+const peopleByEmailMax = 10
+
+export function identityStore(state: SqlState): IdentityStore {
+  return {
+    ...identityReads(state.db),
+    transact: (work) => state.transact((tx) => work(identityTx(tx))),
+  }
+}
+
+function identityReads(db: Database): IdentityReads {
+  return { ...personReads(db), ...browserSessionReads(db), ...signInReads(db), ...bindingReads(db), ...tokenReads(db) }
+}
+
+function personReads(db: Database): Pick<IdentityReads, 'person' | 'personBySubject' | 'peopleByEmail'> {
+  const people = () => db.selectFrom('persons').selectAll()
+  return {
+    async person(id) {
+      const row = await people().where('id', '=', id).executeTakeFirst()
+      return row && toPerson(row)
+    },
+    async personBySubject(issuer, subject) {
+      const row = await people().where('issuer', '=', issuer).where('subject', '=', subject).executeTakeFirst()
+      return row && toPerson(row)
+    },
+    async peopleByEmail(email) {
+      const same = people().where(({ eb, fn }) => eb(fn('lower', ['email']), '=', sql<string>`lower(${email})`))
+      return (await same.orderBy('id').limit(peopleByEmailMax).execute()).map(toPerson)
+    },
+  }
+}
+
+type BrowserSessionReads = Pick<
+  IdentityReads,
+  | 'browserSession'
+  | 'browserSessionBySecret'
+  | 'browserSessionsOf'
+  | 'browserSessionsByProvider'
+  | 'browserSessionsToRefresh'
+>
+
+function browserSessionReads(db: Database): BrowserSessionReads {
+  const sessions = () => db.selectFrom('browser_sessions').selectAll('browser_sessions')
+  return {
+    async browserSession(id) {
+      const row = await sessions().where('id', '=', id).executeTakeFirst()
+      return row && toBrowserSession(row)
+    },
+    async browserSessionBySecret(secretHash) {
+      const row = await sessions().where('secret_hash', '=', secretHash).executeTakeFirst()
+      return row && toBrowserSession(row)
+    },
+    async browserSessionsOf(person) {
+      const own = sessions().where('person_id', '=', person).orderBy('created_at', 'desc').orderBy('id')
+      return (await own.execute()).map(toBrowserSession)
+    },
+    async browserSessionsByProvider(issuer, providerSession) {
+      const same = sessions()
+        .innerJoin('persons', 'persons.id', 'browser_sessions.person_id')
+        .where('persons.issuer', '=', issuer)
+        .where('provider_session', '=', providerSession)
+      return (await same.orderBy('created_at', 'desc').execute()).map(toBrowserSession)
+    },
+    async browserSessionsToRefresh(at) {
+      const living = sessions().where('ended_at', 'is', null).where('expires_at', '>', at)
+      return (await living.where('sealed_refresh_token', 'is not', null).execute()).map(toBrowserSession)
+    },
+  }
+}
+
+function signInReads(db: Database): Pick<IdentityReads, 'signIn' | 'signInByCode'> {
+  const signIns = () => db.selectFrom('sign_ins').selectAll()
+  return {
+    async signIn(id) {
+      const row = await signIns().where('id', '=', id).executeTakeFirst()
+      return row && toSignIn(row)
+    },
+    /** Codes may come again after a while; the newest counts. */
+    async signInByCode(code) {
+      const same = signIns().where('code', '=', code).orderBy('created_at', 'desc')
+      const row = await same.limit(1).executeTakeFirst()
+      return row && toSignIn(row)
+    },
+  }
+}
+
+function bindingReads(db: Database): Pick<IdentityReads, 'bindingsFor' | 'bindingsOf'> {
+  const bindings = () => db.selectFrom('bindings').selectAll()
+  return {
+    async bindingsFor(kind, value, at) {
+      const same = bindings().where('kind', '=', kind).where('value', '=', value)
+      const living = same.where('ended_at', 'is', null).where('expires_at', '>', at)
+      return (await living.orderBy('created_at', 'desc').orderBy('id').execute()).map(toBinding)
+    },
+    async bindingsOf(person) {
+      const own = bindings().where('person_id', '=', person).orderBy('created_at', 'desc').orderBy('id')
+      return (await own.execute()).map(toBinding)
+    },
+  }
+}
+
+function tokenReads(db: Database): Pick<IdentityReads, 'token' | 'tokenBySecret' | 'tokensOf'> {
+  const tokens = () => db.selectFrom('tokens').selectAll()
+  return {
+    async token(id) {
+      const row = await tokens().where('id', '=', id).executeTakeFirst()
+      return row && toToken(row)
+    },
+    async tokenBySecret(secretHash) {
+      const row = await tokens().where('secret_hash', '=', secretHash).executeTakeFirst()
+      return row && toToken(row)
+    },
+    async tokensOf(person) {
+      const own = tokens().where('person_id', '=', person).orderBy('created_at', 'desc').orderBy('id')
+      return (await own.execute()).map(toToken)
+    },
+  }
+}
+
+function identityTx(tx: SqlTx): IdentityTx {
+  return {
+    ...identityReads(tx.db),
+    record: (event) => tx.record(event),
+    announce: (change) => tx.announce(change),
+    ...personWrites(tx.db),
+    ...signInWrites(tx.db),
+    ...credentialWrites(tx.db),
+  }
+}
+
+type PersonWrites = Pick<
+  IdentityTx,
+  'savePerson' | 'insertBrowserSession' | 'updateBrowserSessionTokens' | 'endBrowserSession'
+>
+
+function personWrites(db: Database): PersonWrites {
+  return {
+    async savePerson(person) {
+      const { id, issuer, subject, ...rest } = fromPerson(person)
+      const insert = db.insertInto('persons').values({ id, issuer, subject, ...rest })
+      await insert.onConflict((same) => same.column('id').doUpdateSet(rest)).execute()
+    },
+    insertBrowserSession: async (session) =>
+      void (await db.insertInto('browser_sessions').values(fromBrowserSession(session)).execute()),
+    async updateBrowserSessionTokens(id, sealedRefreshToken) {
+      const update = db.updateTable('browser_sessions').set({ sealed_refresh_token: sealedRefreshToken })
+      await update.where('id', '=', id).execute()
+    },
+    async endBrowserSession(id, at) {
+      const end = db.updateTable('browser_sessions').set({ ended_at: at })
+      return changed(await end.where('id', '=', id).where('ended_at', 'is', null).executeTakeFirst())
+    },
+  }
+}
+
+function signInWrites(db: Database): Pick<IdentityTx, 'insertSignIn' | 'answerSignIn'> {
+  return {
+    insertSignIn: async (signIn) => void (await db.insertInto('sign_ins').values(fromSignIn(signIn)).execute()),
+    async answerSignIn({ id, state, person, browserSession, answeredAt }) {
+      const answer = { state, person_id: person, browser_session_id: browserSession, answered_at: answeredAt }
+      const waiting = db.updateTable('sign_ins').set(answer).where('id', '=', id).where('state', '=', 'waiting')
+      return changed(await waiting.executeTakeFirst())
+    },
+  }
+}
+
+type CredentialWrites = Pick<IdentityTx, 'insertBinding' | 'endBinding' | 'insertToken' | 'endToken' | 'touchToken'>
+
+function credentialWrites(db: Database): CredentialWrites {
+  return {
+    insertBinding: async (binding) => void (await db.insertInto('bindings').values(fromBinding(binding)).execute()),
+    async endBinding(id, at) {
+      const end = db.updateTable('bindings').set({ ended_at: at })
+      return changed(await end.where('id', '=', id).where('ended_at', 'is', null).executeTakeFirst())
+    },
+    insertToken: async (token) => void (await db.insertInto('tokens').values(fromToken(token)).execute()),
+    async endToken(id, at) {
+      const end = db.updateTable('tokens').set({ ended_at: at })
+      return changed(await end.where('id', '=', id).where('ended_at', 'is', null).executeTakeFirst())
+    },
+    touchToken: async (id, at) =>
+      void (await db.updateTable('tokens').set({ last_used_at: at }).where('id', '=', id).execute()),
+  }
+}
+
+function changed({ numUpdatedRows }: UpdateResult): boolean {
+  return numUpdatedRows > 0n
+}

@@ -1,0 +1,162 @@
+import type { Generated } from 'kysely'
+
+// The rows as they lie in the database. Instants are epoch milliseconds; JSON columns hold text.
+
+export interface PersonRow {
+  id: string
+  issuer: string
+  subject: string
+  email: string | null
+  name: string | null
+  groups: string
+  seen_at: number
+}
+export interface BrowserSessionRow {
+  id: string
+  person_id: string
+  secret_hash: string
+  provider_session: string | null
+  id_token: string | null
+  sealed_refresh_token: string | null
+  address: string
+  user_agent: string
+  created_at: number
+  expires_at: number
+  ended_at: number | null
+}
+export interface SignInRow {
+  id: string
+  code: string
+  purpose: string
+  address: string
+  application: string
+  resource: string | null
+  role: string | null
+  secret_hash: string | null
+  created_at: number
+  expires_at: number
+  state: string
+  person_id: string | null
+  browser_session_id: string | null
+  answered_at: number | null
+}
+export interface BindingRow {
+  id: string
+  person_id: string
+  browser_session_id: string
+  kind: string
+  value: string
+  created_at: number
+  expires_at: number
+  ended_at: number | null
+}
+export interface TokenRow {
+  id: string
+  person_id: string
+  label: string
+  kind: string
+  secret_hash: string
+  created_at: number
+  expires_at: number
+  last_used_at: number | null
+  ended_at: number | null
+}
+export interface RequestRow {
+  id: string
+  person_id: string
+  resource: string
+  role: string
+  length_ms: number
+  reason: string
+  ticket: string | null
+  starts_at: number | null
+  policy: string
+  approval: string
+  origin: string
+  asked_at: number
+  lapses_at: number
+  state: string
+  closed_at: number | null
+}
+export interface DecisionRow {
+  id: string
+  request_id: string
+  person_id: string
+  verdict: string
+  comment: string
+  at: number
+}
+export interface GrantRow {
+  id: string
+  request_id: string
+  person_id: string
+  resource: string
+  role: string
+  policy: string
+  starts_at: number
+  expires_at: number
+  state: string
+  ended_at: number | null
+  ended_by: string | null
+  comment: string | null
+}
+export interface LockRow {
+  id: string
+  person_id: string | null
+  resource: string | null
+  role: string | null
+  reason: string
+  placed_by: string
+  placed_at: number
+  lifted_by: string | null
+  lifted_at: number | null
+}
+export interface SessionTableRow {
+  id: string
+  person_id: string
+  person_name: string
+  credential: string
+  browser_session_id: string | null
+  grant_id: string
+  resource: string
+  role: string
+  database: string | null
+  client: string
+  node: string
+  started_at: number
+  recording: string | null
+  ended_at: number | null
+  ending: string | null
+}
+export interface AuditRow {
+  sequence: number
+  json: string
+  previous: string
+  hash: string
+  type: Generated<string>
+}
+export interface CheckpointRow {
+  number: Generated<number>
+  sequence: number
+  jws: string
+}
+export interface ChangeTableRow {
+  number: Generated<number>
+  json: string
+}
+
+export interface Tables {
+  persons: PersonRow
+  browser_sessions: BrowserSessionRow
+  sign_ins: SignInRow
+  bindings: BindingRow
+  tokens: TokenRow
+  requests: RequestRow
+  decisions: DecisionRow
+  grants: GrantRow
+  locks: LockRow
+  sessions: SessionTableRow
+  audit: AuditRow
+  checkpoints: CheckpointRow
+  changes: ChangeTableRow
+}

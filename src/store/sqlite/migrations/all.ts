@@ -1,0 +1,4 @@
+import { first } from './0001-first.ts'
+
+/** By number: the first has number 1. What is published here never changes; a new need is a new number. */
+export const migrations: readonly string[] = [first]
