@@ -30,8 +30,8 @@ export interface WebDeps {
   readonly clientHost: string
   /** Undefined when no PostgreSQL listener is open. */
   readonly postgresPort: () => number | undefined
-  /** Path of the CA file that clients must name (`sslrootcert`); absent when the system's authorities do. */
-  readonly caHint?: string | undefined
+  /** Path of the CA file that clients must name (`sslrootcert`); null when the system's authorities do. */
+  readonly caHint?: string | null
   readonly identity: Identity
   readonly access: Access
   readonly live: LiveSessions

@@ -41,16 +41,22 @@ export function createRateLimit(
   }
 }
 
-/** True once per `key` and `everyMs`: for facts that are written once a visit, not once a click. */
-export function createOncePer(clock: Clock, everyMs: number, keysMax = 10_000): (key: string) => boolean {
+/** Remembers for `everyMs` what was done: for facts that are written once a visit, not once a click. */
+export function createLately(
+  clock: Clock,
+  everyMs: number,
+  keysMax = 10_000,
+): { has(key: string): boolean; mark(key: string): void } {
   const seen = new Map<string, number>()
-  return (key) => {
-    const nowMs = clock.monotonicMs()
-    const last = seen.get(key)
-    if (last !== undefined && nowMs - last < everyMs) return false
-    seen.delete(key)
-    seen.set(key, nowMs)
-    if (seen.size > keysMax) seen.delete(seen.keys().next().value!)
-    return true
+  return {
+    has(key) {
+      const atMs = seen.get(key)
+      return atMs !== undefined && clock.monotonicMs() - atMs < everyMs
+    },
+    mark(key) {
+      seen.delete(key)
+      seen.set(key, clock.monotonicMs())
+      if (seen.size > keysMax) seen.delete(seen.keys().next().value!)
+    },
   }
 }

@@ -1,0 +1,200 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import * as z from 'zod'
+import { displayName, type Person } from '../identity/person.ts'
+import type { SignIn, Token } from '../identity/store.ts'
+import { Fault } from '../kernel/fault.ts'
+import type { SignInId, TokenId } from '../kernel/ids.ts'
+import { isoTime } from '../kernel/time.ts'
+import * as schema from './api-schema.ts'
+import { peerAddress, type WebContext } from './context.ts'
+import { readJson } from './forms.ts'
+import { createRateLimit } from './rate-limit.ts'
+import type { Site } from './site.ts'
+
+const { apiPath } = schema
+const pollMs = 1500
+const usualTokenMs = 8 * 3_600_000
+
+/** What a call with a bearer token knows. */
+interface Caller {
+  readonly person: Person
+  readonly token: Token
+}
+
+/** The API under /api/v1; see api-schema.ts. */
+export function apiRoutes(site: Site): void {
+  loginRoutes(site)
+  meRoutes(site)
+  tokenRoutes(site)
+  auditRoutes(site)
+  site.open('GET', `${apiPath}/keys`, async (c) => {
+    await caller(site, c)
+    return c.json(site.deps.publicKeys())
+  })
+}
+
+function loginRoutes(site: Site): void {
+  const { identity, clock, random } = site.deps
+  const starts = createRateLimit(clock, { burst: 30, perMs: 4000 })
+  const polls = createRateLimit(clock, { burst: 120, perMs: 500 })
+  const redeemed = createRedeemed()
+
+  site.open('POST', `${apiPath}/login`, async (c) => {
+    starts.take(peerAddress(c))
+    const { application } = await body(c, schema.loginAsk)
+    const secret = Buffer.from(random.bytes(32)).toString('base64url')
+    const signIn = await identity.inBand.begin({
+      purpose: 'cli',
+      address: peerAddress(c),
+      application,
+      resource: null,
+      role: null,
+      secretHash: sha256(secret).toString('base64url'),
+    })
+    const { id, code, expiresAt } = signIn
+    const link = identity.inBand.link(signIn).href
+    return c.json({ id, secret, code, link, expiresAt: isoTime(expiresAt), intervalMs: pollMs }, 201)
+  })
+
+  site.open('POST', `${apiPath}/login/poll`, async (c) => {
+    polls.take(peerAddress(c))
+    const { id, secret } = await body(c, schema.loginPoll)
+    const signIn = await identity.inBand.byId(id as SignInId)
+    if (signIn === undefined || !holdsSecret(signIn, secret)) throw new Fault('NOT_FOUND', 'There is no such sign-in.')
+    if (signIn.state === 'refused') throw new Fault('SIGN_IN_REFUSED', 'The sign-in was refused on the page.')
+    const over = clock.now() >= signIn.expiresAt || redeemed.has(signIn.id)
+    if (over) throw new Fault('SIGN_IN_TIMED_OUT', 'The sign-in is over.', { hint: 'Log in again.' })
+    if (signIn.state === 'waiting') return c.json({ state: 'waiting' }, 202)
+    redeemed.add(signIn.id, signIn.expiresAt, clock.now())
+    return c.json(await redeem(site, signIn))
+  })
+}
+
+/** Each sign-in gives one token. Remembered until the sign-in itself is over, which is minutes. */
+function createRedeemed() {
+  const untilById = new Map<SignInId, number>()
+  return {
+    has: (id: SignInId) => untilById.has(id),
+    add(id: SignInId, until: number, now: number) {
+      for (const [other, end] of untilById) if (end <= now) untilById.delete(other)
+      untilById.set(id, until)
+    },
+  }
+}
+
+async function redeem({ deps }: Site, signIn: SignIn): Promise<z.output<typeof schema.loginDone>> {
+  const person = signIn.person === null ? undefined : await deps.identity.person(signIn.person)
+  if (person === undefined) throw new Fault('STORE_FAILED', 'The state does not know who answered this sign-in.')
+  const lengthMs = Math.min(deps.settings.cliSessionMs, deps.identity.tokens.lengthMsMax)
+  const made = await deps.identity.tokens.make(person, { label: signIn.application, kind: 'cli', lengthMs })
+  return { token: made.text, person: personJson(person), expiresAt: isoTime(made.token.expiresAt) }
+}
+
+function meRoutes(site: Site): void {
+  const { identity, access, settings } = site.deps
+  site.open('GET', `${apiPath}/me`, async (c) => {
+    const { person, token } = await caller(site, c)
+    return c.json({
+      person: personJson(person),
+      gateway: settings.gateway,
+      reviewer: access.isReviewer(person),
+      operator: access.isOperator(person),
+      token: tokenJson(token),
+      tokenMsMax: identity.tokens.lengthMsMax,
+    })
+  })
+  site.open('POST', `${apiPath}/logout`, async (c) => {
+    const { person, token } = await caller(site, c)
+    await identity.own.revoke(person, token.id)
+    return c.body(null, 204)
+  })
+}
+
+function tokenRoutes(site: Site): void {
+  const { identity, clock } = site.deps
+  site.open('GET', `${apiPath}/tokens`, async (c) => {
+    const { person } = await caller(site, c)
+    const { tokens } = await identity.own.list(person.id)
+    const living = tokens.filter((token) => token.endedAt === null && clock.now() < token.expiresAt)
+    return c.json({ tokens: living.toSorted((left, right) => right.createdAt - left.createdAt).map(tokenJson) })
+  })
+  site.open('POST', `${apiPath}/tokens`, async (c) => {
+    const { person } = await caller(site, c)
+    const wish = await body(c, schema.tokenWish)
+    const lengthMs = wish.lengthMs ?? Math.min(usualTokenMs, identity.tokens.lengthMsMax)
+    const made = await identity.tokens.make(person, { label: wish.label, kind: 'access', lengthMs })
+    return c.json({ text: made.text, token: tokenJson(made.token) }, 201)
+  })
+  site.app.delete(`${apiPath}/tokens/:id`, async (c) => {
+    c.set('route', `${apiPath}/tokens/:id`)
+    const { person } = await caller(site, c)
+    const id = c.req.param('id')
+    if (!id.startsWith('token-')) throw new Fault('NOT_FOUND', 'There is no such token of yours.')
+    await identity.own.revoke(person, id as TokenId)
+    return c.body(null, 204)
+  })
+}
+
+function auditRoutes(site: Site): void {
+  const { audit } = site.deps
+  site.open('GET', `${apiPath}/audit`, async (c) => {
+    await reviewer(site, c)
+    const { after, limit } = checked(schema.auditQuery, c.req.query())
+    const [events, head] = await Promise.all([audit.events(after, limit), audit.head()])
+    return c.json({ events, head })
+  })
+  site.open('GET', `${apiPath}/audit/checkpoints`, async (c) => {
+    await reviewer(site, c)
+    return c.json({ checkpoints: await audit.checkpoints() })
+  })
+}
+
+async function caller({ deps }: Site, c: WebContext): Promise<Caller> {
+  const bearer = /^Bearer ([\w.~+/-]{1,200}=*)$/i.exec(c.req.header('authorization') ?? '')?.[1]
+  if (bearer === undefined) {
+    throw new Fault('SIGN_IN_REQUIRED', 'This call needs a token.', { hint: 'Log in with: curfew login' })
+  }
+  return deps.identity.tokens.verify(bearer, 'cli', { address: peerAddress(c) })
+}
+
+/** Reading the audit log is a fact in it, once per token and half hour. */
+async function reviewer(site: Site, c: WebContext): Promise<Caller> {
+  const known = await caller(site, c)
+  if (!site.deps.access.isReviewer(known.person)) throw new Fault('NOT_ALLOWED', 'The audit log is for reviewers.')
+  await site.auditor.noteRead(known, peerAddress(c))
+  return known
+}
+
+async function body<Schema extends z.ZodType>(c: WebContext, shape: Schema): Promise<z.output<Schema>> {
+  return checked(shape, await readJson(c))
+}
+
+function checked<Schema extends z.ZodType>(shape: Schema, value: unknown): z.output<Schema> {
+  const result = shape.safeParse(value)
+  if (result.success) return result.data
+  const [first] = result.error.issues
+  const where = first === undefined || first.path.length === 0 ? 'the body' : first.path.join('.')
+  throw new Fault('INPUT_INVALID', `${where}: ${first?.message ?? 'not as expected'}`)
+}
+
+function personJson(person: Person): z.output<typeof schema.loginDone>['person'] {
+  const { id, email, name, groups } = person
+  return { id, displayName: displayName(person), email, name, groups: [...groups] }
+}
+
+function tokenJson(token: Token): z.output<typeof schema.token> {
+  const { id, label, kind, createdAt, expiresAt, lastUsedAt } = token
+  const lastUsed = lastUsedAt === null ? null : isoTime(lastUsedAt)
+  return { id, label, kind, createdAt: isoTime(createdAt), expiresAt: isoTime(expiresAt), lastUsedAt: lastUsed }
+}
+
+function holdsSecret(signIn: SignIn, secret: string): boolean {
+  if (signIn.purpose !== 'cli' || signIn.secretHash === null) return false
+  const expected = Buffer.from(signIn.secretHash, 'base64url')
+  const given = sha256(secret)
+  return expected.length === given.length && timingSafeEqual(expected, given)
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}

@@ -1,0 +1,69 @@
+import { Hono } from 'hono'
+import { Fault } from '../kernel/fault.ts'
+import { apiRoutes } from './api.ts'
+import { apiPath } from './api-schema.ts'
+import { loadAssets } from './assets.ts'
+import { createAuditor } from './auditor.ts'
+import type { WebApp, WebEnv } from './context.ts'
+import type { WebDeps } from './deps.ts'
+import { eventRoutes } from './events.ts'
+import { failureHandler } from './failure.ts'
+import { observed, ownHostOnly, ownOriginOnly, securityHeaders } from './guards.ts'
+import { approvalRoutes } from './pages/approvals.ts'
+import { askRoutes } from './pages/ask.ts'
+import { auditRoutes } from './pages/audit.ts'
+import { inBandRoutes } from './pages/in-band.ts'
+import { lockRoutes } from './pages/locks.ts'
+import { myAccessRoutes } from './pages/my-access.ts'
+import { recordingRoutes } from './pages/recordings.ts'
+import { requestRoutes } from './pages/requests.ts'
+import { sessionRoutes } from './pages/sessions.ts'
+import { signInRoutes } from './pages/sign-in.ts'
+import { signInsRoutes } from './pages/sign-ins.ts'
+import { createSite, type Site } from './site.ts'
+
+/**
+ * All pages and calls, behind their guards.
+ * @param closing aborts when the listener stops: ends the streams that would keep it open.
+ */
+export function createWebApp(deps: WebDeps, closing: AbortSignal): WebApp {
+  const app: WebApp = new Hono<WebEnv>()
+  const assets = loadAssets()
+  const site = createSite(app, deps, assets, createAuditor(deps.audit, deps.clock))
+  app.use(observed(deps), securityHeaders, ownHostOnly(deps), ownOriginOnly(deps, comesWithoutCookies))
+  app.onError(failureHandler(site))
+  app.notFound(() => {
+    throw new Fault('NOT_FOUND', 'There is no such page.')
+  })
+  assets.serveOn(app)
+  publicRoutes(site)
+  signInRoutes(site)
+  inBandRoutes(site)
+  myAccessRoutes(site)
+  askRoutes(site)
+  requestRoutes(site)
+  approvalRoutes(site)
+  sessionRoutes(site)
+  recordingRoutes(site)
+  signInsRoutes(site)
+  auditRoutes(site)
+  lockRoutes(site)
+  eventRoutes(site, closing)
+  apiRoutes(site)
+  return app
+}
+
+/** The API carries a bearer, the provider's logout call a signed token: neither can be forged by a foreign page. */
+function comesWithoutCookies(path: string): boolean {
+  return path.startsWith(`${apiPath}/`) || path === '/sign-in/back-channel-logout'
+}
+
+function publicRoutes(site: Site): void {
+  site.open('GET', '/healthz', (c) => c.text('ok\n'))
+  site.open('GET', '/robots.txt', (c) => c.text('User-agent: *\nDisallow: /\n'))
+  site.open('GET', '/.well-known/curfew/keys.json', (c) => {
+    c.header('Cache-Control', 'public, max-age=300')
+    c.header('Content-Type', 'application/jwk-set+json')
+    return c.body(JSON.stringify(site.deps.publicKeys()))
+  })
+}

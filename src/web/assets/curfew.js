@@ -1,0 +1,152 @@
+// Countdowns, copy buttons, local times, and pages that renew themselves. Every page also works without it.
+
+const units = [
+  ['d', 86_400],
+  ['h', 3600],
+  ['min', 60],
+]
+
+/** As kernel/durations.ts writes it: the two largest units, rounded up, so that "0" never shows early. */
+function formatLeft(leftMs) {
+  const seconds = Math.max(0, Math.ceil(leftMs / 1000))
+  if (seconds < 60) return `${seconds} s`
+  let rest = Math.ceil(seconds / 60) * 60
+  const parts = []
+  for (const [name, size] of units) {
+    const count = Math.floor(rest / size)
+    rest -= count * size
+    if (count > 0) parts.push(`${count} ${name}`)
+  }
+  return parts.slice(0, 2).join(' ')
+}
+
+function tick() {
+  const now = Date.now()
+  for (const element of document.querySelectorAll('[data-left-until]')) {
+    const text = formatLeft(Number(element.dataset.leftUntil) - now)
+    if (element.textContent !== text) element.textContent = text
+  }
+  for (const bar of document.querySelectorAll('[data-progress-until]')) {
+    const leftS = Math.max(0, Math.round((Number(bar.dataset.progressUntil) - now) / 1000))
+    bar.value = Math.min(bar.max, leftS)
+    bar.classList.toggle('late', leftS < Math.min(300, bar.max / 4))
+  }
+}
+
+const forms = {
+  moment: { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit' },
+  second: { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit' },
+  clock: { hour: '2-digit', minute: '2-digit' },
+}
+
+function showLocalTimes() {
+  const today = new Date().toDateString()
+  for (const element of document.querySelectorAll('time[data-form]')) {
+    const at = new Date(element.dateTime)
+    const form = element.dataset.form === 'clock' && at.toDateString() !== today ? 'moment' : element.dataset.form
+    element.textContent = at.toLocaleString('en-GB', { ...forms[form], timeZoneName: 'short' })
+  }
+}
+
+/** The next page comes in the right zone from the server. */
+function leaveZone() {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
+  if (/^[\w/+-]{1,64}$/.test(zone)) {
+    document.cookie = `__Host-curfew-zone=${zone}; Path=/; Secure; SameSite=Lax; Max-Age=31536000`
+  }
+}
+
+function showCopyButtons() {
+  if (!navigator.clipboard) return
+  for (const button of document.querySelectorAll('button[data-copy]')) button.hidden = false
+}
+
+async function copy(button) {
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy)
+    button.textContent = 'Copied'
+  } catch {
+    button.textContent = 'Select it' // the browser does not allow it here
+  }
+  setTimeout(() => (button.textContent = 'Copy'), 2000)
+}
+
+document.addEventListener('click', (event) => {
+  const button = event.target.closest?.('button[data-copy]')
+  if (button) void copy(button)
+})
+
+// One decision, one tap: the server refuses a second one anyway.
+document.addEventListener('submit', (event) => {
+  const form = event.target
+  if (form.dataset.sent) return event.preventDefault()
+  form.dataset.sent = 'yes'
+  setTimeout(() => delete form.dataset.sent, 3000)
+})
+
+/** Somebody types or has opened something: the page must not change under their hands. */
+function inUse(main) {
+  const typed = [...main.querySelectorAll('textarea, input:not([type=hidden])')].some((field) =>
+    field.type === 'checkbox' ? field.checked !== field.defaultChecked : field.value !== field.defaultValue,
+  )
+  return (
+    typed ||
+    main.querySelector('details[open]') !== null ||
+    main.contains(document.activeElement?.closest('input, textarea, select'))
+  )
+}
+
+/** Focus goes back to the same control, so that nobody who uses the keyboard is thrown to the top. */
+function replaceMain(main, next) {
+  const controls = (root) => [...root.querySelectorAll('a, button, summary')]
+  const focused = controls(main).indexOf(document.activeElement)
+  main.replaceChildren(...next.childNodes)
+  if (focused >= 0) controls(main)[focused]?.focus()
+}
+
+async function lookAgain() {
+  const main = document.getElementById('main')
+  if (inUse(main)) return
+  const answer = await fetch(location.href, { headers: { accept: 'text/html' }, cache: 'no-store' })
+  if (answer.redirected && new URL(answer.url).pathname !== location.pathname) return location.reload()
+  const page = new DOMParser().parseFromString(await answer.text(), 'text/html')
+  const next = page.getElementById('main')
+  if (!next || inUse(main)) return
+  replaceMain(main, next)
+  const nav = document.querySelector('nav')
+  const nextNav = page.querySelector('nav')
+  if (nav && nextNav && !nav.contains(document.activeElement)) nav.replaceChildren(...nextNav.childNodes)
+  prepare()
+}
+
+/** Open only while the page is looked at: browsers keep few connections to one host. */
+function follow(topic) {
+  let source
+  const open = () => {
+    source = new EventSource(`/events?topic=${encodeURIComponent(topic)}`)
+    source.addEventListener('changed', () => lookAgain().catch(() => {})) // the next change tries again
+    source.addEventListener('hello', (event) => {
+      if (event.target.greeted) lookAgain().catch(() => {}) // reconnected: something may have been missed
+      event.target.greeted = true
+    })
+  }
+  document.addEventListener('visibilitychange', () => {
+    source?.close()
+    if (document.hidden) return
+    open()
+    lookAgain().catch(() => {})
+  })
+  if (!document.hidden) open()
+}
+
+function prepare() {
+  tick()
+  showLocalTimes()
+  showCopyButtons()
+}
+
+prepare()
+leaveZone()
+setInterval(tick, 1000)
+const topic = document.getElementById('main')?.dataset.topic
+if (topic) follow(topic)

@@ -1,0 +1,107 @@
+import { streamSSE, type SSEStreamingApi } from 'hono/streaming'
+import type { Change } from '../kernel/change.ts'
+import { Fault } from '../kernel/fault.ts'
+import type { PersonId } from '../kernel/ids.ts'
+import type { Visit } from './context.ts'
+import type { Site } from './site.ts'
+
+const perPersonMax = 16
+const totalMax = 2000
+/** Many changes at once are one reason to look again. */
+const gatherMs = 300
+/** Keeps proxies from closing a quiet stream, and notices a sign-in that ran out. */
+const heartbeatMs = 25_000
+
+const requests: readonly Change['kind'][] = ['request-opened', 'request-closed']
+const grants: readonly Change['kind'][] = ['grant-started', 'grant-moved', 'grant-ended']
+const sessions: readonly Change['kind'][] = ['session-opened', 'session-killed', 'session-ended']
+const locks: readonly Change['kind'][] = ['lock-placed', 'lock-lifted']
+
+/** Which changes are a reason for a page to look again. The stream says "look again" and nothing else. */
+const topics: Readonly<Record<string, readonly Change['kind'][]>> = {
+  access: [...requests, ...grants, ...sessions, ...locks, 'person-changed'],
+  request: [...requests, ...grants],
+  approvals: [...requests, ...grants],
+  sessions: [...sessions, ...grants],
+  locks,
+}
+
+/** Tells open pages to look again. `closing` ends every stream when the listener stops. */
+export function eventRoutes(site: Site, closing: AbortSignal): void {
+  const open = new Map<PersonId, number>()
+  let total = 0
+
+  site.open('GET', '/events', async (c) => {
+    const visit = await site.visitOf(c)
+    const kinds = topics[c.req.query('topic') ?? '']
+    if (visit === undefined) throw new Fault('SIGN_IN_REQUIRED', 'You are not signed in any more.')
+    if (kinds === undefined) throw new Fault('NOT_FOUND', 'There is no such topic.')
+    const id = visit.person.id
+    if (total >= totalMax || (open.get(id) ?? 0) >= perPersonMax) {
+      throw new Fault('TOO_MANY_CONNECTIONS', 'Too many pages are open.')
+    }
+    total += 1
+    open.set(id, (open.get(id) ?? 0) + 1)
+    return streamSSE(c, async (stream) => {
+      try {
+        await follow(site, visit, new Set(kinds), stream, closing)
+      } finally {
+        total -= 1
+        const left = open.get(id)! - 1
+        if (left === 0) open.delete(id)
+        else open.set(id, left)
+      }
+    })
+  })
+}
+
+async function follow(
+  { deps, visitOf }: Site,
+  visit: Visit,
+  kinds: ReadonlySet<Change['kind']>,
+  stream: SSEStreamingApi,
+  closing: AbortSignal,
+): Promise<void> {
+  const bell = createBell()
+  let changed = false
+  using _feed = deps.changes.subscribe((change) => {
+    const mine = change.kind === 'signed-out' && change.person === visit.person.id
+    if (!mine && !kinds.has(change.kind)) return
+    changed = true
+    bell.ring()
+  })
+  const ring = () => bell.ring()
+  stream.onAbort(ring)
+  closing.addEventListener('abort', ring, { once: true })
+  try {
+    await stream.writeSSE({ event: 'hello', data: '', retry: 3000 })
+    while (!stream.aborted && !closing.aborted) {
+      const beat = deps.clock.after(heartbeatMs, ring)
+      await bell.rung()
+      beat.cancel()
+      if (stream.aborted || closing.aborted || (await visitOf(visit.c)) === undefined) return
+      await stream.writeSSE({ event: changed ? 'changed' : 'beat', data: '' })
+      changed = false
+      await new Promise<void>((resolve) => deps.clock.after(gatherMs, resolve))
+    }
+  } finally {
+    closing.removeEventListener('abort', ring)
+  }
+}
+
+/** A bell that remembers one ring until somebody waits for it. */
+function createBell(): { ring(): void; rung(): Promise<void> } {
+  let rang = false
+  let wake: (() => void) | undefined
+  return {
+    ring() {
+      rang = true
+      wake?.()
+    },
+    async rung() {
+      if (!rang) await new Promise<void>((resolve) => (wake = resolve))
+      wake = undefined
+      rang = false
+    },
+  }
+}

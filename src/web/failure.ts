@@ -1,0 +1,69 @@
+import { html } from 'hono/html'
+import { asFault } from '../kernel/fault.ts'
+import type { WebContext } from './context.ts'
+import { faultStatus } from './fault-status.ts'
+import { query } from './html/parts.ts'
+import type { Page } from './html/layout.ts'
+import type { Site } from './site.ts'
+
+/** What a failure says to whom it stopped. A bug says nothing of itself but the number of its log line. */
+interface Telling {
+  readonly status: NonNullable<Page['status']>
+  readonly code: string
+  readonly message: string
+  readonly hint: string
+}
+
+/** The handler for everything that a route throws: a calm page, or a problem (RFC 9457) for the API. */
+export function failureHandler({ deps, render, visitOf }: Site): (error: Error, c: WebContext) => Promise<Response> {
+  return async (error, c) => {
+    const telling = tell(error)
+    if (telling.code === 'INTERNAL') {
+      deps.log.error({ err: error, web: c.var.requestId, route: c.var.route }, 'a page failed')
+    }
+    if (wantsProblem(c)) return problem(c, telling)
+    // the frame needs the visitor, and that look-up may be what failed
+    const visit = await visitOf(c).catch(() => undefined)
+    return render(c, failurePage(c, telling), visit).catch(() => render(c, failurePage(c, telling), undefined))
+  }
+}
+
+function tell(error: Error): Telling {
+  const fault = asFault(error)
+  if (fault === undefined) {
+    const hint = 'Try again; if it keeps failing, tell your operations people this number.'
+    return { status: 500, code: 'INTERNAL', message: 'Something went wrong inside the gateway.', hint }
+  }
+  return { status: faultStatus[fault.code], code: fault.code, message: fault.message, hint: fault.hint }
+}
+
+function wantsProblem(c: WebContext): boolean {
+  return c.req.path.startsWith('/api/') || !(c.req.header('accept') ?? '*/*').match(/text\/html|\*\/\*/)
+}
+
+function problem(c: WebContext, { status, code, message, hint }: Telling): Response {
+  const body = { type: `urn:curfew:${code}`, title: message, status, detail: message, code, hint }
+  c.header('Content-Type', 'application/problem+json')
+  if (status === 401) c.header('WWW-Authenticate', 'Bearer realm="curfew"')
+  return c.body(JSON.stringify({ ...body, requestId: c.var.requestId }), status)
+}
+
+function failurePage(c: WebContext, { status, code, message, hint }: Telling): Page {
+  const signIn = status === 401 || code === 'SIGN_IN_FAILED' || code === 'PROVIDER_UNREACHABLE'
+  const next = signIn
+    ? html`<a class="btn go" href="${query('/sign-in', { to: backTo(c) })}">Sign in</a>`
+    : html`<a class="btn plain" href="/">My access</a>`
+  const body = html`<h1>${message}</h1>
+    <p class="lead">${hint}</p>
+    <p class="next">${next}</p>
+    <p class="small mono">${code} · ${c.var.requestId}</p>`
+  return { title: message, narrow: true, status, body }
+}
+
+/** After signing in again: the page whose form it was. */
+function backTo(c: WebContext): string | undefined {
+  const referer = c.req.header('referer')
+  if (referer === undefined || !URL.canParse(referer)) return undefined
+  const { pathname, search } = new URL(referer)
+  return pathname.startsWith('/sign-in') || pathname === '/' ? undefined : `${pathname}${search}`
+}

@@ -1,0 +1,244 @@
+import { html } from 'hono/html'
+import type { Offer } from '../../access/access.ts'
+import { formatDuration, parseDurationMs, writeDuration } from '../../kernel/durations.ts'
+import { asFault, Fault, type FaultCode } from '../../kernel/fault.ts'
+import type { Instant } from '../../kernel/time.ts'
+import type { Html, Visit } from '../context.ts'
+import { faultStatus } from '../fault-status.ts'
+import { fieldsOf, type Fields } from '../forms.ts'
+import { needs, path } from '../html/parts.ts'
+import type { Site } from '../site.ts'
+import { offersTable } from './my-access.ts'
+
+const limits = { name: 64, length: 16, reason: 1000, ticket: 100, zone: 64 } as const
+const usualLengths = ['15m', '30m', '1h', '2h', '4h', '8h', '12h', '1d', '2d', '7d']
+
+interface Typed {
+  readonly resource: string
+  readonly role: string
+  readonly length: string
+  readonly reason: string
+  readonly ticket: string
+  readonly startsAt: string
+  readonly zone: string
+}
+
+type FieldName = 'for' | 'reason' | 'ticket' | 'startsAt'
+interface Wrong {
+  readonly field: FieldName | undefined
+  readonly fault: Fault
+}
+
+/** Asking for access: a form that a link can fill in, and that keeps what was typed when something is wrong. */
+export function askRoutes(site: Site): void {
+  const { access } = site.deps
+
+  site.page('/ask', (visit) => {
+    const typed = read(fieldsOf(new URL(visit.c.req.url).searchParams))
+    if (typed.resource === '' || typed.role === '') return chooseFirst(site, visit)
+    const offer = access.offer(visit.person, typed.resource, typed.role)
+    return site.render(visit.c, askPage(visit, offer, typed, undefined), visit)
+  })
+
+  site.form('/ask', async (visit, fields) => {
+    const typed = read(fields)
+    const offer = access.offer(visit.person, typed.resource, typed.role)
+    try {
+      const request = await access.ask(visit.person, wishOf(visit, typed))
+      return visit.c.redirect(path('requests', request.id), 303)
+    } catch (error) {
+      const fault = asFault(error)
+      const field = fault && fieldOf(fault.code, error)
+      if (fault === undefined || field === null) throw error
+      return site.render(visit.c, askPage(visit, offer, typed, { field, fault }), visit)
+    }
+  })
+}
+
+function read(fields: Fields): Typed {
+  return {
+    resource: fields.text('resource', limits.name),
+    role: fields.text('role', limits.name),
+    length: fields.text('for', limits.length),
+    reason: fields.text('reason', limits.reason),
+    ticket: fields.text('ticket', limits.ticket),
+    startsAt: fields.text('startsAt', limits.zone),
+    zone: fields.text('zone', limits.zone),
+  }
+}
+
+class StartRefused extends Fault {}
+
+function wishOf({ address }: Visit, typed: Typed) {
+  const lengthMs = parseDurationMs(typed.length)
+  if (lengthMs === undefined) {
+    throw new Fault('LENGTH_REFUSED', 'Give a length of time.', { hint: 'Such as 30m or 2h.' })
+  }
+  return {
+    resource: typed.resource,
+    role: typed.role,
+    lengthMs,
+    reason: typed.reason,
+    ticket: typed.ticket === '' ? null : typed.ticket,
+    startsAt: typed.startsAt === '' ? null : instantIn(typed.startsAt, typed.zone),
+    origin: `browser at ${address}`,
+  }
+}
+
+/** `2026-11-22T14:30`, as a `datetime-local` input sends it, in an IANA zone. */
+function instantIn(local: string, zone: string): Instant {
+  try {
+    return Temporal.PlainDateTime.from(local).toZonedDateTime(zone).epochMilliseconds as Instant
+  } catch (cause) {
+    throw new StartRefused('INPUT_INVALID', 'That is not a date and time.', {
+      cause,
+      hint: 'Such as 2026-11-22 14:30.',
+    })
+  }
+}
+
+/** Which field a fault belongs to; undefined: the whole form; null: not the form's fault at all. */
+function fieldOf(code: FaultCode, error: unknown): FieldName | undefined | null {
+  if (code === 'REASON_REQUIRED') return 'reason'
+  if (code === 'TICKET_REQUIRED') return 'ticket'
+  if (code === 'LENGTH_REFUSED') return 'for'
+  if (code === 'INPUT_INVALID') return error instanceof StartRefused ? 'startsAt' : undefined
+  return code === 'LOCKED' || code === 'RATE_LIMITED' ? undefined : null
+}
+
+function chooseFirst(site: Site, visit: Visit): Promise<Response> {
+  const body = html`<h1>Ask for access</h1>
+    <p class="lead">Pick what you need. Access begins when it is approved and ends by itself.</p>
+    ${offersTable(site.deps.access.offers(visit.person))}`
+  return site.render(visit.c, { title: 'Ask for access', current: 'access', body }, visit)
+}
+
+function askPage(visit: Visit, offer: Offer, typed: Typed, wrong: Wrong | undefined) {
+  const { resource, role, policy } = offer
+  const body = html`<h1>Ask for ${resource.name} as ${role.name}</h1>
+    <p class="lead">
+      Takes ${needs(policy.approval)}. The clock starts at the approval, and the access ends by itself.
+    </p>
+    ${
+      (resource.description !== '' || role.description !== '') &&
+      html`<section class="card">
+        <dl>
+          ${
+            resource.description !== '' &&
+            html`<dt>What it is</dt>
+              <dd>${resource.description}</dd>`
+          }${
+            role.description !== '' &&
+            html`<dt>You may</dt>
+              <dd>${role.description}</dd>`
+          }
+        </dl>
+      </section>`
+    }
+    <form method="post" action="/ask" class="stack">
+      ${wrong !== undefined && html`<p class="notice stop" role="alert">${wrong.fault.message} ${wrong.fault.hint}</p>`}
+      <input type="hidden" name="resource" value="${resource.name}" /><input
+        type="hidden"
+        name="role"
+        value="${role.name}"
+      />
+      ${lengthField(offer, typed, wrong)} ${reasonField(offer, typed, wrong)} ${ticketField(offer, typed, wrong)}
+      ${startField(visit, typed, wrong)}
+      <div class="actions"><a class="btn plain" href="/">Back</a><button class="btn go">Ask</button></div>
+    </form>`
+  return {
+    title: `Ask for ${resource.name}`,
+    current: 'access' as const,
+    narrow: true,
+    ...(wrong !== undefined && { status: faultStatus[wrong.fault.code] }),
+    body,
+  }
+}
+
+function lengthField({ policy }: Offer, typed: Typed, wrong: Wrong | undefined): Html {
+  const { defaultMs, mostMs } = policy.length
+  const wishedMs = parseDurationMs(typed.length)
+  const chosenMs = wishedMs !== undefined && wishedMs > 0 && wishedMs <= mostMs ? wishedMs : Math.min(defaultMs, mostMs)
+  const usual = usualLengths.map((text) => parseDurationMs(text)!)
+  const choices = [...new Set([...usual, defaultMs, mostMs, chosenMs])].filter((one) => one > 0 && one <= mostMs)
+  return html`<label for="for">How long</label>
+    <select id="for" name="for" ${marks('for', wrong)}>
+      ${choices
+        .toSorted((left, right) => left - right)
+        .map(
+          (one) =>
+            html`<option value="${writeDuration(one)}" ${one === chosenMs ? ' selected' : ''}>
+              ${formatDuration(one)}
+            </option>`,
+        )}
+    </select>`
+}
+
+function reasonField({ policy }: Offer, typed: Typed, wrong: Wrong | undefined): Html {
+  const required = policy.reason === 'required'
+  return html`<label for="reason">Why ${!required && html`<span class="optional">optional</span>`}</label>
+    <textarea
+      id="reason"
+      name="reason"
+      rows="3"
+      maxlength="${limits.reason}"
+      aria-describedby="reason-help"
+      ${required ? ' required' : ''}${marks('reason', wrong)}
+    >
+${typed.reason}</textarea>
+    <p class="help" id="reason-help">
+      A sentence that ${policy.approval.kind === 'none' ? 'a later reader of the log' : 'the approver'} understands.
+    </p>`
+}
+
+function ticketField({ policy }: Offer, typed: Typed, wrong: Wrong | undefined): Html | false {
+  if (policy.ticket === null) return false
+  const { pattern, required } = policy.ticket
+  return html`<label for="ticket">Ticket ${!required && html`<span class="optional">optional</span>`}</label>
+    <input
+      id="ticket"
+      name="ticket"
+      value="${typed.ticket}"
+      maxlength="${limits.ticket}"
+      autocomplete="off"
+      aria-describedby="ticket-help"
+      ${required ? ' required' : ''}${marks('ticket', wrong)}
+    />
+    <p class="help" id="ticket-help">${ticketForm(pattern)}</p>`
+}
+
+/** `INC-[0-9]+` is what operators write; people read an example of it. */
+function ticketForm(pattern: RegExp): Html {
+  const source = pattern.source.replace(/^\^(?:\(\?:)?/, '').replace(/\)?\$$/, '')
+  const example = source.replaceAll(/(?:\[0-9\]|\\d)(?:[+*]|\{[\d,]+\})?/g, '4821')
+  return /^[\w -]+$/.test(example) ? html`Such as <code>${example}</code>` : html`In the form <code>${source}</code>`
+}
+
+function startField({ show }: Visit, typed: Typed, wrong: Wrong | undefined): Html {
+  const zones = [...new Set([typed.zone || show.zone, show.zone, 'UTC'])]
+  return html`<details class="later" ${typed.startsAt !== '' || wrong?.field === 'startsAt' ? ' open' : ''}>
+    <summary>Not before a certain time</summary>
+    <div class="pair">
+      <div>
+        <label for="startsAt">From</label
+        ><input
+          id="startsAt"
+          name="startsAt"
+          type="datetime-local"
+          value="${typed.startsAt}"
+          ${marks('startsAt', wrong)}
+        />
+      </div>
+      <div>
+        <label for="zone">Time zone</label
+        ><select id="zone" name="zone">
+          ${zones.map((zone) => html`<option>${zone}</option>`)}
+        </select>
+      </div>
+    </div>
+  </details>`
+}
+
+function marks(field: FieldName, wrong: Wrong | undefined): Html | '' {
+  return wrong?.field === field ? html` aria-invalid="true"` : ''
+}

@@ -1,0 +1,185 @@
+import { html } from 'hono/html'
+import type { SignIn } from '../../identity/store.ts'
+import { formatDuration } from '../../kernel/durations.ts'
+import { Fault } from '../../kernel/fault.ts'
+import type { SignInId } from '../../kernel/ids.ts'
+import type { Html, Visit } from '../context.ts'
+import type { Page } from '../html/layout.ts'
+import { notice, path, query } from '../html/parts.ts'
+import { createRateLimit } from '../rate-limit.ts'
+import type { Site } from '../site.ts'
+
+const codeCharsMax = 24
+
+/** Answering a sign-in that psql or the CLI waits for. The page shows who asks: the defence against a phished link. */
+export function inBandRoutes(site: Site): void {
+  const { inBand } = site.deps.identity
+  // codes are short: nobody gets to try many
+  const guesses = createRateLimit(site.deps.clock, { burst: 20, perMs: 6000 })
+
+  async function waiting(visit: Visit): Promise<SignIn> {
+    const code = (visit.c.req.param('code') ?? '').toUpperCase()
+    const found = code.length <= codeCharsMax ? await inBand.byCode(code) : undefined
+    if (found !== undefined) return found
+    guesses.take(visit.address)
+    guesses.take(visit.person.id)
+    throw new Fault('SIGN_IN_TIMED_OUT', 'There is no sign-in with this code, or it is over.')
+  }
+
+  site.page('/s', (visit) => {
+    const code = (visit.c.req.query('code') ?? '').trim().toUpperCase().slice(0, codeCharsMax)
+    return code === '' ? site.render(visit.c, enterCode, visit) : visit.c.redirect(path('s', code), 303)
+  })
+
+  site.page('/s/:code', async (visit) => {
+    const signIn = await waiting(visit)
+    if (signIn.state !== 'waiting') return visit.c.redirect(path('answered', signIn.id), 303)
+    return site.render(visit.c, confirmPage(visit, signIn, inBand.rememberMs), visit)
+  })
+
+  site.form('/s/:code', async (visit, fields) => {
+    const signIn = await waiting(visit)
+    if (fields.text('answer', 16) === 'confirm') {
+      const remember = signIn.purpose === 'postgres' && fields.flag('remember')
+      await inBand.confirm(signIn, visit.visitor, { address: visit.address }, remember)
+    } else {
+      await inBand.refuse(signIn, visit.visitor)
+    }
+    return visit.c.redirect(path('answered', signIn.id), 303)
+  })
+
+  site.page('/answered/:id', async (visit) => {
+    const signIn = await inBand.byId(visit.c.req.param('id') as SignInId)
+    if (signIn?.person !== visit.person.id) throw new Fault('NOT_FOUND', 'There is no such sign-in of yours.')
+    return site.render(visit.c, await answeredPage(site, visit, signIn), visit)
+  })
+}
+
+const enterCode: Page = {
+  title: 'Enter a code',
+  narrow: true,
+  current: 'sign-ins',
+  body: html`<h1>Enter a code</h1>
+    <p class="lead">The one that psql or the command line shows while it waits.</p>
+    <form action="/s" class="stack">
+      <label for="code">Code</label>
+      <input
+        id="code"
+        name="code"
+        class="code"
+        required
+        maxlength="${codeCharsMax}"
+        autocomplete="off"
+        autocapitalize="characters"
+        spellcheck="false"
+      />
+      <div class="actions"><button class="btn go">Go on</button></div>
+    </form>`,
+}
+
+function confirmPage(visit: Visit, signIn: SignIn, rememberMs: number): Page {
+  const program = signIn.purpose === 'postgres' ? 'A database client' : 'A command line'
+  const body = html`<h1>Was this you?</h1>
+    <p class="lead">
+      ${program} waits to be let in as
+      <strong>${visit.person.email ?? visit.person.name ?? visit.person.subject}</strong>. It must show this code:
+    </p>
+    <p class="code big" aria-label="Code ${signIn.code}">${signIn.code}</p>
+    ${addressNotice(visit, signIn)}
+    <section class="card">
+      <dl>
+        ${
+          signIn.resource !== null &&
+          html`<dt>Wants</dt>
+            <dd><span class="name">${signIn.resource}</span>${signIn.role !== null && html` as ${signIn.role}`}</dd>`
+        }
+        ${
+          signIn.purpose === 'cli' &&
+          html`<dt>Wants</dt>
+            <dd>to act as you on the command line</dd>`
+        }
+        <dt>Program</dt>
+        <dd>${signIn.application || 'does not say'} <span class="small">(its own words)</span></dd>
+        <dt>From</dt>
+        <dd class="mono">${signIn.address}</dd>
+        <dt>Since</dt>
+        <dd class="time">${visit.show.second(signIn.createdAt)}</dd>
+        <dt>Waits until</dt>
+        <dd class="time">${visit.show.second(signIn.expiresAt)}</dd>
+      </dl>
+    </section>
+    <form method="post" action="${path('s', signIn.code)}" class="stack">
+      ${signIn.purpose === 'postgres' && rememberMs > 0 && rememberBox(visit, signIn, rememberMs)}
+      <div class="actions">
+        <button class="btn stop" name="answer" value="refuse">Not me: refuse</button
+        ><button class="btn go" name="answer" value="confirm">This was me: let it in</button>
+      </div>
+    </form>`
+  return { title: 'Was this you?', narrow: true, body }
+}
+
+function addressNotice({ address }: Visit, signIn: SignIn): Html {
+  return address === signIn.address
+    ? notice('go', 'It comes from the same address as this browser.')
+    : notice(
+        'wait',
+        html`It comes from <span class="mono">${signIn.address}</span>, and this browser from
+          <span class="mono">${address}</span>. Go on only if you started it there yourself; never because somebody sent
+          you the link.`,
+      )
+}
+
+function rememberBox({ address }: Visit, signIn: SignIn, rememberMs: number): Html {
+  return html`<label class="check"
+    ><input type="checkbox" name="remember" value="yes" ${address === signIn.address ? ' checked' : ''} />
+    <span
+      >Remember <span class="mono">${signIn.address}</span> for ${formatDuration(rememberMs)}<span class="help"
+        >Connections from that address need no browser until then. Not for addresses that others share.</span
+      ></span
+    ></label
+  >`
+}
+
+async function answeredPage(site: Site, visit: Visit, signIn: SignIn): Promise<Page> {
+  if (signIn.state === 'refused') {
+    const body = html`<h1>Refused</h1>
+      <p class="lead">Nothing was let in. If somebody sent you that link, tell your security people.</p>
+      <p class="next"><a class="btn plain" href="/">My access</a></p>`
+    return { title: 'Refused', narrow: true, body }
+  }
+  const body = html`<h1>You are signed in there</h1>
+    <p class="lead">
+      Go back to the terminal: ${signIn.purpose === 'cli' ? 'the command goes on by itself.' : 'it knows you now.'}
+    </p>
+    ${await nextStep(site, visit, signIn)}`
+  return { title: 'Signed in', narrow: true, topic: 'access', body }
+}
+
+/** Signed in is not yet allowed: says what is still missing. */
+async function nextStep({ deps }: Site, { person, now, show }: Visit, signIn: SignIn): Promise<Html | false> {
+  const { resource, role } = signIn
+  if (resource === null || role === null) return false
+  const same = (one: { resource: string; role: string }) => one.resource === resource && one.role === role
+  const grant = (await deps.access.livingGrants(person.id)).find((one) => same(one) && one.startsAt <= now)
+  if (grant !== undefined)
+    return notice('go', html`Your access to ${resource} as ${role} is open until ${show.clock(grant.expiresAt)}.`)
+  const open = (await deps.access.requestsOf(person, 30)).find((one) => same(one) && one.state === 'requested')
+  if (open !== undefined)
+    return notice(
+      'wait',
+      html`<a href="${path('requests', open.id)}">Your request for ${resource} as ${role}</a> waits for a decision. The
+        terminal goes on by itself once it is approved.`,
+    )
+  if (!deps.access.offers(person).some((offer) => offer.resource.name === resource && offer.role.name === role)) {
+    return notice(
+      'stop',
+      html`No policy lets you use ${resource} as ${role}. <a href="/">See what you may ask for</a>.`,
+    )
+  }
+  return html`<section class="card row">
+    <span class="grow"
+      >You have no access to <span class="name">${resource}</span> as ${role} yet. The terminal waits while you
+      ask.</span
+    ><a class="btn go" href="${query('/ask', { resource, role })}">Ask for it</a>
+  </section>`
+}

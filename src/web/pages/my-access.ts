@@ -1,0 +1,211 @@
+import { html } from 'hono/html'
+import type { Offer, RequestView } from '../../access/access.ts'
+import type { Grant, Request } from '../../access/states.ts'
+import { formatDuration } from '../../kernel/durations.ts'
+import type { GrantId } from '../../kernel/ids.ts'
+import type { Html } from '../context.ts'
+import {
+  action,
+  chip,
+  copyable,
+  countdown,
+  empty,
+  grantChip,
+  needs,
+  path,
+  progress,
+  query,
+  requestChip,
+} from '../html/parts.ts'
+import { psqlCommand } from '../html/psql.ts'
+import type { Show } from '../html/show.ts'
+import type { Site } from '../site.ts'
+
+const pastMax = 8
+const soonMs = 5 * 60_000
+
+/** The first page: what is open now, what waits, what can be asked for, what was. */
+export function myAccessRoutes(site: Site): void {
+  const { access } = site.deps
+  site.page('/', async (visit) => {
+    const [living, requests, sessions] = await Promise.all([
+      access.livingGrants(visit.person.id),
+      access.requestsOf(visit.person, 30),
+      site.deps.live.live({ person: visit.person.id }),
+    ])
+    const past = requests.filter((request) => !living.some((grant) => grant.request === request.id))
+    const closed = past.filter((request) => request.state !== 'requested').slice(0, pastMax)
+    const views = await Promise.all(closed.map((request) => access.view(visit.person, request.id)))
+    const connections = (grant: Grant) => sessions.filter(({ session }) => session.grant === grant.id).length
+    const body = html`<h1>My access</h1>
+      <p class="lead">What you may use now, and what you can ask for.</p>
+      <h2>Open now</h2>
+      ${living.length === 0 ? nothingOpen(access.offers(visit.person).length) : living.map((grant) => openGrant(site, visit.show, grant, connections(grant)))}
+      ${pending(
+        visit.show,
+        past.filter((request) => request.state === 'requested'),
+      )}
+      <h2>You can ask for</h2>
+      ${offersTable(access.offers(visit.person))} ${recent(visit.show, views)}`
+    return site.render(visit.c, { title: 'My access', current: 'access', topic: 'access', body }, visit)
+  })
+
+  site.form('/grants/:id/hand-back', async (visit) => {
+    await access.handBack(visit.person, visit.c.req.param('id') as GrantId)
+    return visit.c.redirect('/', 303)
+  })
+}
+
+function nothingOpen(offers: number): Html {
+  return offers === 0
+    ? empty(
+        'Nothing is open, and no policy lets you ask for anything yet. Your operations people can tell which groups may.',
+      )
+    : empty('Nothing is open. Pick what you need below; psql tells you the same when you connect.')
+}
+
+/** One living grant with how long is left and what to type. */
+export function openGrant(site: Site, show: Show, grant: Grant, connections: number): Html {
+  const about = `${grant.resource} as ${grant.role}`
+  return html`<section class="card" aria-label="${about}">
+    <div class="row">
+      <div class="grow">
+        <span class="name">${grant.resource}</span> <span class="role">as ${grant.role}</span>
+        <div class="small">
+          <a href="${path('requests', grant.request)}">Request</a> · by policy
+          “${grant.policy}”${connections > 0 && html` · <a href="/sessions">${connections === 1 ? 'one connection' : `${connections} connections`}</a>`}
+        </div>
+      </div>
+      ${grant.state === 'scheduled' ? startsLater(show, grant) : leftNow(show, grant)}
+      ${action(path('grants', grant.id, 'hand-back'), 'Hand back', 'plain', about)}
+    </div>
+    ${grant.state === 'active' && progress(show, grant.startsAt, grant.expiresAt)}
+    ${connectLine(site, grant.resource, grant.role)}
+  </section>`
+}
+
+function leftNow(show: Show, grant: Grant): Html {
+  const soon = grant.expiresAt - show.now < soonMs
+  return html`${soon ? chip('wait', 'ends soon') : grantChip(grant)}
+    <div class="time">
+      ${countdown(show, grant.expiresAt)} <span class="small">until ${show.clock(grant.expiresAt)}</span>
+    </div>`
+}
+
+function startsLater(show: Show, grant: Grant): Html {
+  return html`${grantChip(grant)}
+    <div class="time small">from ${show.clock(grant.startsAt)} until ${show.clock(grant.expiresAt)}</div>`
+}
+
+/** What to type, and how to reach the other databases of the role. */
+export function connectLine({ deps }: Site, resource: string, role: string): Html {
+  const command = psqlCommand(deps, resource, role)
+  if (command === undefined)
+    return html`<p class="small">The gateway has no PostgreSQL listener open at the moment.</p>`
+  const others = deps.catalogue.role(resource, role)?.databases.slice(1) ?? []
+  return html`${copyable(command, `the command for ${resource}`)}${
+    others.length > 0 &&
+    html`<p class="small others">
+      Other databases: ${others.map((name, at) => html`${at > 0 && ', '}<code>dbname=${resource}/${name}</code>`)}
+    </p>`
+  }`
+}
+
+function pending(show: Show, requests: readonly Request[]): Html | false {
+  if (requests.length === 0) return false
+  return html`<h2>Waiting for a decision</h2>
+    ${requests.map(
+      (request) =>
+        html`<section class="card">
+          <div class="row">
+            <div class="grow">
+              <a class="name" href="${path('requests', request.id)}">${request.resource}</a>
+              <span class="role">as ${request.role}, for ${formatDuration(request.lengthMs)}</span>
+              <div class="small">
+                Asked ${show.ago(request.askedAt)} · takes ${needs(request.approval)} · lapses
+                ${show.clock(request.lapsesAt)}
+              </div>
+            </div>
+            ${requestChip(request)}${action(path('requests', request.id, 'cancel'), 'Call off', 'plain', `${request.resource} as ${request.role}`)}
+          </div>
+        </section>`,
+    )}`
+}
+
+export function offersTable(offers: readonly Offer[]): Html {
+  if (offers.length === 0)
+    return empty('There is nothing here for your groups. Your operations people can change that in the policies.')
+  return html`<section class="card flat">
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">Resource</th>
+          <th scope="col">Role</th>
+          <th scope="col" class="wide">Takes</th>
+          <th scope="col" class="wide">At most</th>
+          <th scope="col"><span class="unseen">Ask</span></th>
+        </tr>
+      </thead>
+      <tbody>
+        ${offers.map(
+          ({ resource, role, policy }) =>
+            html`<tr>
+              <td>
+                <span class="name">${resource.name}</span>
+                <span class="small">${resource.kind}</span
+                >${resource.description !== '' && html`<div class="small">${resource.description}</div>`}
+              </td>
+              <td>${role.name}${role.description !== '' && html`<div class="small">${role.description}</div>`}</td>
+              <td class="wide">${needs(policy.approval)}</td>
+              <td class="wide">${formatDuration(policy.length.mostMs)}</td>
+              <td class="num">
+                <a
+                  class="btn plain small-btn"
+                  href="${query('/ask', { resource: resource.name, role: role.name })}"
+                  aria-label="Ask for ${resource.name} as ${role.name}"
+                  >Ask</a
+                >
+              </td>
+            </tr>`,
+        )}
+      </tbody>
+    </table>
+  </section>`
+}
+
+function recent(show: Show, views: readonly RequestView[]): Html | false {
+  if (views.length === 0) return false
+  return html`<h2>Lately</h2>
+    <section class="card flat">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">What</th>
+            <th scope="col">How it went</th>
+            <th scope="col" class="wide">When</th>
+            <th scope="col"><span class="unseen">Again</span></th>
+          </tr>
+        </thead>
+        <tbody>
+          ${views.map(
+            ({ request, grant }) =>
+              html`<tr>
+                <td>
+                  <a class="name" href="${path('requests', request.id)}">${request.resource}</a>
+                  <span class="role">as ${request.role}</span>
+                </td>
+                <td>${grant === undefined ? requestChip(request) : grantChip(grant)}</td>
+                <td class="wide time small">${show.moment(request.askedAt)}</td>
+                <td class="num">
+                  <a
+                    href="${query('/ask', { resource: request.resource, role: request.role, reason: request.reason, ticket: request.ticket ?? undefined })}"
+                    aria-label="Ask again for ${request.resource} as ${request.role}"
+                    >Again</a
+                  >
+                </td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </section>`
+}

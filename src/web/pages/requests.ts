@@ -1,0 +1,151 @@
+import { html } from 'hono/html'
+import type { RequestView } from '../../access/access.ts'
+import { displayName } from '../../identity/person.ts'
+import { formatDuration } from '../../kernel/durations.ts'
+import type { RequestId } from '../../kernel/ids.ts'
+import type { Html, Visit } from '../context.ts'
+import type { Page } from '../html/layout.ts'
+import { action, needs, path, query, requestChip } from '../html/parts.ts'
+import type { Show } from '../html/show.ts'
+import type { Site } from '../site.ts'
+import { openGrant } from './my-access.ts'
+
+/** A request as its requester sees it: what it waits for, and what to type once it is approved. */
+export function requestRoutes(site: Site): void {
+  const { access } = site.deps
+
+  site.page('/requests/:id', async (visit) => {
+    const view = await access.view(visit.person, visit.c.req.param('id') as RequestId)
+    // one link for both: the requester watches here, everybody else decides or reads there
+    if (view.requester.id !== visit.person.id) return visit.c.redirect(path('approvals', view.request.id), 303)
+    return site.render(visit.c, requestPage(site, visit, view), visit)
+  })
+
+  site.form('/requests/:id/cancel', async (visit) => {
+    const id = visit.c.req.param('id') as RequestId
+    await access.cancel(visit.person, id)
+    return visit.c.redirect(path('requests', id), 303)
+  })
+}
+
+function requestPage(site: Site, { show }: Visit, view: RequestView): Page {
+  const { request } = view
+  const open = request.state === 'requested'
+  const body = html`<h1>${request.resource} as ${request.role}</h1>
+    <p class="lead">${requestChip(request)} ${standing(show, view)}</p>
+    ${open && html`<p class="small">This page renews itself. A psql that waits goes on by itself, too.</p>`}
+    ${afterwards(site, show, view)}
+    <section class="card">${requestFacts(show, view)}</section>
+    ${decisionsList(show, view)}
+    ${open && html`<p class="next">${action(path('requests', request.id, 'cancel'), 'Call it off')}</p>`}`
+  return {
+    title: `${request.resource} as ${request.role}`,
+    current: 'access',
+    narrow: true,
+    topic: 'request',
+    ...(open && { refreshS: 5 }),
+    body,
+  }
+}
+
+/** One sentence: where it stands. */
+export function standing(show: Show, view: RequestView): Html {
+  const { request, missing, decisions } = view
+  switch (request.state) {
+    case 'requested':
+      return html`${missing === 1 ? 'One more person' : `${missing} people`} must approve: ${needs(request.approval)}.
+      It lapses ${show.clock(request.lapsesAt)}.`
+    case 'approved':
+      return request.approval.kind === 'none'
+        ? html`Approved at once by policy “${request.policy}”, ${show.clock(request.closedAt)}.`
+        : html`Approved by ${namesOf(view, 'approve')}, ${show.clock(request.closedAt)}.`
+    case 'denied':
+      return html`Refused by ${namesOf(view, 'deny')}, ${show.clock(request.closedAt)}.`
+    case 'cancelled':
+      return html`Called off by ${displayName(view.requester)}, ${show.clock(request.closedAt)}.`
+    case 'lapsed':
+      return html`It lapsed ${show.clock(request.closedAt)}:
+      ${decisions.length === 0 ? 'nobody decided' : 'not enough people approved'} in time.`
+  }
+}
+
+function namesOf({ decisions }: RequestView, verdict: 'approve' | 'deny'): string {
+  const names = decisions
+    .filter(({ decision }) => decision.verdict === verdict)
+    .map(({ person }) => displayName(person))
+  return names.length === 0 ? 'the gateway' : names.join(' and ')
+}
+
+/** What to do now: type this, wait until then, or ask again. */
+function afterwards(site: Site, show: Show, { request, grant }: RequestView): Html | false {
+  if (request.state === 'requested') return false
+  if (grant !== undefined && (grant.state === 'active' || grant.state === 'scheduled') && show.now < grant.expiresAt) {
+    return openGrant(site, show, grant, 0)
+  }
+  const again = query('/ask', {
+    resource: request.resource,
+    role: request.role,
+    reason: request.reason,
+    ticket: request.ticket ?? undefined,
+  })
+  return html`<section class="card row">
+    <span class="grow">${grantEnding(show, grant)}</span><a class="btn plain" href="${again}">Ask again</a>
+  </section>`
+}
+
+export function grantEnding(show: Show, grant: RequestView['grant']): Html {
+  if (grant === undefined) return html`No access came of it.`
+  switch (grant.state) {
+    case 'scheduled':
+      return html`The access starts ${show.clock(grant.startsAt)}.`
+    case 'active':
+      return html`The access is open until ${show.clock(grant.expiresAt)}.`
+    case 'expired':
+      return html`The access ended on time, ${show.clock(grant.endedAt)}.`
+    case 'revoked':
+      return html`The access was revoked ${show.clock(grant.endedAt)}${grant.comment && html`: “${grant.comment}”`}.`
+    case 'ended':
+      return html`The access was handed back ${show.clock(grant.endedAt)}.`
+  }
+}
+
+/** What was asked, for the requester and for approvers alike. */
+export function requestFacts(show: Show, { request, ticketLink }: RequestView, more: Html | false = false): Html {
+  return html`<dl>
+    <dt>Why</dt>
+    <dd class="words">${request.reason || html`<span class="small">no reason given</span>`}</dd>
+    ${
+      request.ticket !== null &&
+      html`<dt>Ticket</dt>
+        <dd>
+          ${ticketLink === null ? request.ticket : html`<a href="${ticketLink}" rel="noreferrer noopener">${request.ticket}</a>`}
+        </dd>`
+    }
+    <dt>How long</dt>
+    <dd class="time">
+      ${formatDuration(request.lengthMs)}${request.startsAt === null ? ' from the approval' : html`, not before ${show.moment(request.startsAt)}`}
+    </dd>
+    ${more}
+    <dt>Asked</dt>
+    <dd class="time">${show.moment(request.askedAt)}, ${request.origin}</dd>
+    <dt>Policy</dt>
+    <dd>${request.policy}, takes ${needs(request.approval)}</dd>
+  </dl>`
+}
+
+export function decisionsList(show: Show, { decisions }: RequestView): Html | false {
+  if (decisions.length === 0) return false
+  return html`<h2>Decisions</h2>
+    <section class="card">
+      <ul class="plain-list">
+        ${decisions.map(
+          ({ decision, person }) =>
+            html`<li>
+              <strong>${displayName(person)}</strong> ${decision.verdict === 'approve' ? 'approved' : 'refused'}
+              <span class="small time">${show.moment(decision.at)}</span
+              >${decision.comment !== '' && html`<div class="words">“${decision.comment}”</div>`}
+            </li>`,
+        )}
+      </ul>
+    </section>`
+}

@@ -1,0 +1,204 @@
+import { html } from 'hono/html'
+import type { OwnSignIns } from '../../identity/identity.ts'
+import type { BrowserSession, Token } from '../../identity/store.ts'
+import { formatDuration, parseDurationMs, writeDuration } from '../../kernel/durations.ts'
+import { Fault } from '../../kernel/fault.ts'
+import type { CredentialId } from '../../kernel/ids.ts'
+import type { Instant } from '../../kernel/time.ts'
+import type { Html, Visit } from '../context.ts'
+import type { Page } from '../html/layout.ts'
+import { action, chip, copyable, path } from '../html/parts.ts'
+import type { Show } from '../html/show.ts'
+import type { Site } from '../site.ts'
+
+const labelCharsMax = 80
+const usualLengths = ['1h', '8h', '1d', '7d', '30d', '90d']
+
+interface Made {
+  readonly text: string
+  readonly token: Token
+}
+
+/** What this person is signed in with, each with its way to end it; and tokens for programs. */
+export function signInsRoutes(site: Site): void {
+  const { identity } = site.deps
+
+  site.page('/sign-ins', async (visit) => site.render(visit.c, await signInsPage(site, visit, undefined), visit))
+
+  site.form('/sign-ins/tokens', async (visit, fields) => {
+    const lengthMs = parseDurationMs(fields.text('for', 16))
+    if (lengthMs === undefined) throw new Fault('INPUT_INVALID', 'Give a length of time such as 8h.')
+    const label = fields.text('label', labelCharsMax)
+    const made = await identity.tokens.make(visit.person, { label, kind: 'access', lengthMs })
+    // shown in the answer itself: a redirect would have to keep the secret somewhere
+    return site.render(visit.c, await signInsPage(site, visit, made), visit)
+  })
+
+  site.form('/sign-ins/:id/revoke', async (visit) => {
+    const id = visit.c.req.param('id') as CredentialId
+    await identity.own.revoke(visit.person, id)
+    return visit.c.redirect(id === visit.visitor.browserSession.id ? '/signed-out' : '/sign-ins', 303)
+  })
+}
+
+async function signInsPage(site: Site, visit: Visit, made: Made | undefined): Promise<Page> {
+  const own = living(await site.deps.identity.own.list(visit.person.id), visit.now)
+  const body = html`<h1>Sign-ins</h1>
+    <p class="lead">
+      Where you are signed in, what is remembered, and your tokens. Ending one ends the sessions that came in by it.
+    </p>
+    ${made !== undefined && madeCard(visit.show, made)}
+    <h2>Browsers</h2>
+    ${browsersTable(visit, own.browserSessions)}
+    <h2>Remembered addresses</h2>
+    ${bindingsTable(visit.show, own.bindings)}
+    <h2>Tokens</h2>
+    ${tokensTable(visit.show, own.tokens)} ${tokenForm(site)}`
+  return { title: 'Sign-ins', current: 'sign-ins', body, ...(made !== undefined && { status: 201 as const }) }
+}
+
+type Own = Awaited<ReturnType<OwnSignIns['list']>>
+
+function living(own: Own, now: Instant): Own {
+  const lives = (one: { endedAt: Instant | null; expiresAt: Instant }) => one.endedAt === null && now < one.expiresAt
+  const newest = <T extends { createdAt: Instant }>(all: readonly T[]) =>
+    all.toSorted((a, b) => b.createdAt - a.createdAt)
+  return {
+    browserSessions: newest(own.browserSessions.filter(lives)),
+    bindings: newest(own.bindings.filter(lives)),
+    tokens: newest(own.tokens.filter(lives)),
+  }
+}
+
+function madeCard(show: Show, { text, token }: Made): Html {
+  return html`<section class="card made" role="status">
+    <h2 class="inside">Your token “${token.label}”</h2>
+    <p>Copy it now: it is shown only this once. It works until ${show.moment(token.expiresAt)}.</p>
+    ${copyable(text, 'the token')}
+    <p class="small">Write the role as <code>user=ROLE.token</code> and give it as the password.</p>
+  </section>`
+}
+
+function table(heads: readonly (readonly [string, string])[], rows: readonly Html[]): Html {
+  return html`<section class="card flat">
+    <table>
+      <thead>
+        <tr>
+          ${heads.map(([text, kind]) => html`<th scope="col" class="${kind}">${text}</th>`)}
+          <th scope="col"><span class="unseen">End</span></th>
+        </tr>
+      </thead>
+      <tbody>
+        ${rows}
+      </tbody>
+    </table>
+  </section>`
+}
+
+function browsersTable({ show, visitor }: Visit, sessions: readonly BrowserSession[]): Html {
+  return table(
+    [
+      ['Browser', ''],
+      ['Since', 'wide'],
+      ['Until', ''],
+    ],
+    sessions.map((session) => {
+      const here = session.id === visitor.browserSession.id
+      const name = `${browserName(session.userAgent)} from ${session.address}`
+      return html`<tr>
+        <td>
+          ${browserName(session.userAgent)}
+          <span class="small mono">${session.address}</span> ${here && chip('go', 'this one')}
+        </td>
+        <td class="wide time small">${show.moment(session.createdAt)}</td>
+        <td class="time small">${show.moment(session.expiresAt)}</td>
+        <td class="num">${action(path('sign-ins', session.id, 'revoke'), 'End', 'plain', name)}</td>
+      </tr>`
+    }),
+  )
+}
+
+function bindingsTable(show: Show, bindings: Own['bindings']): Html {
+  if (bindings.length === 0)
+    return html`<p class="card small">
+      None. When psql asks you to sign in, you can let it remember the address for a while.
+    </p>`
+  return table(
+    [
+      ['Address', ''],
+      ['Since', 'wide'],
+      ['Until', ''],
+    ],
+    bindings.map(
+      (binding) =>
+        html`<tr>
+          <td class="mono">${binding.value}</td>
+          <td class="wide time small">${show.moment(binding.createdAt)}</td>
+          <td class="time small">${show.moment(binding.expiresAt)}</td>
+          <td class="num">${action(path('sign-ins', binding.id, 'revoke'), 'Forget', 'plain', binding.value)}</td>
+        </tr>`,
+    ),
+  )
+}
+
+function tokensTable(show: Show, tokens: readonly Token[]): Html {
+  if (tokens.length === 0)
+    return html`<p class="card small">None. A token lets a program in where no browser can open.</p>`
+  return table(
+    [
+      ['For', ''],
+      ['Last used', 'wide'],
+      ['Until', ''],
+    ],
+    tokens.map(
+      (token) =>
+        html`<tr>
+          <td>${token.label} ${token.kind === 'cli' && chip('plain', 'command line')}</td>
+          <td class="wide time small">${token.lastUsedAt === null ? 'never' : show.moment(token.lastUsedAt)}</td>
+          <td class="time small">${show.moment(token.expiresAt)}</td>
+          <td class="num">${action(path('sign-ins', token.id, 'revoke'), 'Revoke', 'plain', token.label)}</td>
+        </tr>`,
+    ),
+  )
+}
+
+function tokenForm({ deps }: Site): Html {
+  const mostMs = deps.identity.tokens.lengthMsMax
+  const lengths = [...new Set([...usualLengths.map((text) => parseDurationMs(text)!), mostMs])]
+    .filter((one) => one <= mostMs)
+    .toSorted((left, right) => left - right)
+  return html`<section class="card">
+    <h2 class="inside">Make a token</h2>
+    <form method="post" action="/sign-ins/tokens" class="inline">
+      <div class="grow">
+        <label for="label">What for</label
+        ><input
+          id="label"
+          name="label"
+          required
+          maxlength="${labelCharsMax}"
+          autocomplete="off"
+          placeholder="nightly report on ci-3"
+        />
+      </div>
+      <div>
+        <label for="length">How long</label
+        ><select id="length" name="for">
+          ${lengths.map((one) => html`<option value="${writeDuration(one)}">${formatDuration(one)}</option>`)}
+        </select>
+      </div>
+      <button class="btn go">Make</button>
+    </form>
+  </section>`
+}
+
+/** The word that people know their browser by; the whole text is too long to compare. */
+function browserName(userAgent: string): string {
+  const known = [/Edg\//, /OPR\//, /Firefox\//, /Chrome\//, /Safari\//]
+  const names = ['Edge', 'Opera', 'Firefox', 'Chrome', 'Safari']
+  const systems = [/Android/, /iPhone|iPad/, /Mac OS X/, /Windows/, /Linux/]
+  const systemNames = ['Android', 'iOS', 'macOS', 'Windows', 'Linux']
+  const name = names[known.findIndex((pattern) => pattern.test(userAgent))] ?? 'A browser'
+  const system = systemNames[systems.findIndex((pattern) => pattern.test(userAgent))]
+  return system === undefined ? name : `${name} on ${system}`
+}
