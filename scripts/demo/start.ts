@@ -1,0 +1,127 @@
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { loadConfig } from '../../src/config/load.ts'
+import { startGateway, type Gateway } from '../../src/gateway.ts'
+import { identityPaths } from '../../src/identity/paths.ts'
+import { createLog } from '../../src/observability/log.ts'
+import { clientId, configurationText, files, type DemoPorts } from './configuration.ts'
+import { openDataFolder, type DemoFolder } from './data-folder.ts'
+import { startOidcProvider, type OidcProvider } from './oidc-provider.ts'
+import { people } from './people.ts'
+import { freePort, startPostgres, type RunningPostgres } from './postgres.ts'
+import { makeShop } from './shop.ts'
+
+export interface DemoOptions {
+  /** Absolute. */
+  readonly dataFolder: string
+  /** Starts over with an empty folder. */
+  readonly reset: boolean
+  /** Runs one step of the start, and may tell about it. */
+  readonly step: <T>(title: string, work: () => Promise<T>) => Promise<T>
+  /** Aborts when the demo shall stop while it still starts. */
+  readonly stopping?: AbortSignal
+}
+
+export interface Demo extends AsyncDisposable {
+  readonly folder: DemoFolder
+  readonly ports: DemoPorts
+  readonly webUrl: URL
+  readonly target: RunningPostgres
+  readonly provider: OidcProvider
+  readonly gateway: Gateway
+}
+
+const usualPorts: DemoPorts = { web: 8443, postgres: 15432, ops: 9090, provider: 9000 }
+
+/**
+ * Starts everything that the demo needs. Disposing stops it in reverse order.
+ * @throws DemoProblem, ConfigProblems; and the reason of `stopping`.
+ */
+export async function startDemo(options: DemoOptions): Promise<Demo> {
+  await using started = new AsyncDisposableStack()
+  const step = <T>(title: string, work: () => Promise<T>): Promise<T> => {
+    options.stopping?.throwIfAborted()
+    return options.step(title, work)
+  }
+  const folder = started.use(await openDataFolder(options.dataFolder, options))
+  const ports = await choosePorts(usualPorts)
+  const webUrl = new URL(`https://localhost:${ports.web}`)
+
+  const target = await step('PostgreSQL 18 with a small shop in it', async () => {
+    const postgres = started.use(await startTarget(folder))
+    await makeShop(postgres, folder.passwords)
+    return postgres
+  })
+  const provider = await step('Identity provider with four people', async () =>
+    started.use(await startProvider(folder, ports, webUrl)),
+  )
+  const gateway = await step('The gateway', async () => {
+    const file = join(folder.path, files.configuration)
+    await writeFile(file, configurationText(ports, target.port, folder.caFile))
+    const config = await loadConfig(file, process.env)
+    const destination = pino.destination({ dest: join(folder.path, files.gatewayLog), sync: true, mode: 0o600 })
+    started.defer(() => destination.end())
+    return started.use(await startGateway(config, { log: createLog({ ...config.log, destination }) }))
+  })
+  options.stopping?.throwIfAborted()
+  const stack = started.move()
+  return { folder, ports, webUrl, target, provider, gateway, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+}
+
+async function startTarget(folder: DemoFolder): Promise<RunningPostgres> {
+  const { certificate, key, ca, superuserPassword } = folder
+  return startPostgres({ folder: join(folder.path, 'postgres'), tls: { certificate, key, ca }, superuserPassword })
+}
+
+async function startProvider(folder: DemoFolder, ports: DemoPorts, webUrl: URL): Promise<OidcProvider> {
+  const at = (path: string) => new URL(path, webUrl).href
+  const keyFolder = join(folder.path, 'secrets')
+  return startOidcProvider({
+    port: ports.provider,
+    people,
+    keyFolder,
+    backChannelCa: folder.ca,
+    clients: [
+      {
+        clientId,
+        clientSecret: folder.clientSecret,
+        redirectUris: [at(identityPaths.callback)],
+        postLogoutRedirectUris: [at(identityPaths.signedOut)],
+        backChannelLogoutUri: at(identityPaths.backChannelLogout),
+      },
+    ],
+  })
+}
+
+/** The usual ones, and others where those are taken. */
+async function choosePorts(usual: DemoPorts): Promise<DemoPorts> {
+  const choose = async (port: number) => ((await isFree(port)) ? port : freePort())
+  return {
+    web: await choose(usual.web),
+    postgres: await choose(usual.postgres),
+    ops: await choose(usual.ops),
+    provider: await choose(usual.provider),
+  }
+}
+
+/** `localhost` is both addresses, and a client may try either first. */
+async function isFree(port: number): Promise<boolean> {
+  return (await canListen(port, '127.0.0.1')) && (await canListen(port, '::1'))
+}
+
+async function canListen(port: number, address: string): Promise<boolean> {
+  const server = createServer()
+  try {
+    server.listen(port, address)
+    await once(server, 'listening')
+    return true
+  } catch (error) {
+    // Where there is no IPv6, nobody can be in the way there.
+    return ['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes((error as NodeJS.ErrnoException).code ?? '')
+  } finally {
+    server.close()
+  }
+}
