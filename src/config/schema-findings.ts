@@ -43,7 +43,7 @@ function findingsOf(issue: Issue, value: unknown, shape: JsonSchema): readonly F
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key, shape))
   if (issue.code === 'invalid_union') return unionFindings(issue, path, input, value, shape)
   if (input === undefined && issue.code !== 'invalid_key') {
-    return [{ path, message: 'it is missing', expected: expectedOf(issue), at: 'key', ...about(shape, path) }]
+    return [{ path, message: 'but it is missing', expected: expectedOf(issue), at: 'key', ...about(shape, path) }]
   }
   const name = issue.code === 'invalid_key' ? String(path.at(-1)) : input
   return [
@@ -77,7 +77,7 @@ function unionFindings(
     return branch.flatMap((inner) => findingsOf({ ...inner, path: [...path, ...inner.path] }, value, shape))
   }
   const expected = issue.errors.map((errors) => expectedOf(errors[0]!)).join(' or ')
-  if (input === undefined) return [{ path, message: 'it is missing', expected, at: 'key', ...about(shape, path) }]
+  if (input === undefined) return [{ path, message: 'but it is missing', expected, at: 'key', ...about(shape, path) }]
   return [{ path, message: `got ${quote(input, path)}`, expected }]
 }
 
@@ -96,6 +96,7 @@ const kinds: Readonly<Record<string, string>> = {
 }
 
 function expectedOf(issue: Issue): string {
+  if (issue.message.startsWith('expected ')) return ownWords(issue.message)
   switch (issue.code) {
     case 'invalid_type':
       return kinds[issue.expected] ?? issue.expected
@@ -108,10 +109,9 @@ function expectedOf(issue: Issue): string {
     case 'invalid_key':
       return expectedOf(issue.issues[0]!)
     case 'invalid_format':
-      if (issue.format === 'url') return `an address that begins with ${urlSchemes(issue)}`
-      return ownWords(issue.message)
+      return issue.format === 'url' ? `an address that begins with ${urlSchemes(issue)}` : issue.message
     default:
-      return ownWords(issue.message)
+      return issue.message
   }
 }
 
@@ -135,7 +135,7 @@ const secretKeys = new Set(['clientSecret', 'password', 'key'])
 
 /** Short, and never what may be a secret that somebody typed into the file. */
 function quote(value: unknown, path: ConfigPath): string {
-  if (Array.isArray(value)) return 'a list'
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
   if (value === null) return 'nothing'
   if (typeof value === 'object') return 'a map'
   if (secretKeys.has(String(path.at(-1)))) return 'something else'

@@ -3,32 +3,36 @@ import { parseDurationMs } from '../kernel/durations.ts'
 
 const durationMsMax = 3650 * 86_400_000
 
+const durationForm = { error: 'expected a length of time such as 90s, 30m, 8h or 2d' }
+
 const duration = (about: string) =>
   z
-    .string()
-    .regex(/^(0|\d{1,9}(ms|s|m|h|d))$/, { error: 'expected a length of time such as 90s, 30m, 8h or 2d' })
+    .string(durationForm)
+    .regex(/^(0|\d{1,9}(ms|s|m|h|d))$/, durationForm)
     .refine((text) => (parseDurationMs(text) ?? 0) <= durationMsMax, {
       error: 'expected a length of time of at most 3650d',
     })
     .transform((text) => parseDurationMs(text)!)
     .meta({ description: about, examples: ['30m'] })
 
+const sizeForm = { error: 'expected a size such as 256KiB, 1MiB or 2GiB' }
+
 const size = (about: string) =>
   z
-    .string()
-    .regex(/^\d{1,12}(B|KiB|MiB|GiB)$/, { error: 'expected a size such as 256KiB, 1MiB or 2GiB' })
+    .string(sizeForm)
+    .regex(/^\d{1,12}(B|KiB|MiB|GiB)$/, sizeForm)
     .transform((text) => {
       const [, count, unit] = /^(\d+)(\w+)$/.exec(text)!
       return Number(count) * { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }[unit as 'B' | 'KiB' | 'MiB' | 'GiB']
     })
     .meta({ description: about, examples: ['1MiB'] })
 
+const secretForm = { error: 'expected a reference, env:NAME or file:PATH, as secrets are never written here' }
+
 const secretReference = (about: string) =>
   z
-    .string()
-    .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/, {
-      error: 'expected a reference, env:NAME or file:PATH; secrets are never written in this file',
-    })
+    .string(secretForm)
+    .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/, secretForm)
     .meta({
       description: `${about} A reference: \`env:NAME\` or \`file:PATH\`.`,
       examples: ['env:SECRET', 'file:secrets/key.pem'],
