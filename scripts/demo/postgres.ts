@@ -18,6 +18,8 @@ export interface PostgresOptions {
   readonly tls: { readonly certificate: string; readonly key: string; readonly ca: string }
   /** Of the superuser `postgres`; set when the folder is new, and needed to connect later. */
   readonly superuserPassword: string
+  /** Lets clients on loopback connect without TLS, too; for benchmarks that compare plaintext with plaintext. */
+  readonly plaintext?: boolean
   /** Lines of postgresql.conf that replace or join our own. */
   readonly settings?: Readonly<Record<string, string | number>>
 }
@@ -130,7 +132,8 @@ async function configure(place: Place, options: PostgresOptions, port: number): 
   }
   const lines = Object.entries(settings).map(([name, value]) => `${name} = '${String(value).replaceAll("'", "''")}'\n`)
   await writeOwned(place, join(place.data, 'postgresql.conf'), lines.join(''))
-  const rules = ['127.0.0.1/32', '::1/128'].map((address) => `hostssl all all ${address} scram-sha-256\n`)
+  const kind = options.plaintext === true ? 'host' : 'hostssl'
+  const rules = ['127.0.0.1/32', '::1/128'].map((address) => `${kind} all all ${address} scram-sha-256\n`)
   await writeOwned(place, join(place.data, 'pg_hba.conf'), rules.join(''))
   await writeOwned(place, join(place.data, 'server.pem'), options.tls.certificate)
   await writeOwned(place, join(place.data, 'server.key'), options.tls.key)
