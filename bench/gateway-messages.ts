@@ -1,0 +1,16 @@
+import type { GrantId } from '../src/kernel/ids.ts'
+
+/** What a benchmark tells its gateway process to do. */
+export type Command =
+  | { readonly kind: 'token' }
+  | { readonly kind: 'grant'; readonly role: string; readonly lengthMs: number }
+  | { readonly kind: 'revoke'; readonly grant: GrantId }
+  | { readonly kind: 'usage' }
+
+export type Reply =
+  | { readonly kind: 'ready'; readonly postgresPort: number }
+  | { readonly kind: 'token'; readonly text: string }
+  | { readonly kind: 'grant'; readonly grant: GrantId; readonly expiresAt: number }
+  /** `startedAt`: wall clock when the call began. */
+  | { readonly kind: 'revoked'; readonly startedAt: number; readonly callMs: number }
+  | { readonly kind: 'usage'; readonly cpuMs: number; readonly rssBytes: number; readonly live: number }

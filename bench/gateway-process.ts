@@ -1,0 +1,72 @@
+/**
+ * A gateway in a process of its own, steered by messages from the benchmark that started it.
+ * Sign-in and approval are not what is measured, so the person, grants and tokens are made through the rooms directly.
+ */
+import { loadConfig } from '../src/config/load.ts'
+import { startGateway, type Gateway } from '../src/gateway.ts'
+import type { Person } from '../src/identity/person.ts'
+import type { GrantId } from '../src/kernel/ids.ts'
+import type { Command, Reply } from './gateway-messages.ts'
+
+const person: Person = {
+  id: 'person-bench',
+  issuer: 'http://127.0.0.1:9',
+  subject: 'bench',
+  email: 'bench@example.com',
+  name: null,
+  groups: ['engineers'],
+  seenAt: 0 as Person['seenAt'],
+}
+
+const [configFile = ''] = process.argv.slice(2)
+const gateway = await startGateway(await loadConfig(configFile, process.env))
+await gateway.state.identity.transact((tx) => tx.savePerson(person))
+process.on('message', (command: Command) => void answer(gateway, command))
+process.on('disconnect', () => void stop())
+send({ kind: 'ready', postgresPort: gateway.postgres[0]!.port })
+
+async function answer(running: Gateway, command: Command): Promise<void> {
+  switch (command.kind) {
+    case 'token': {
+      const { text } = await running.identity.tokens.make(person, {
+        label: 'bench',
+        kind: 'access',
+        lengthMs: 3_600_000,
+      })
+      return send({ kind: 'token', text })
+    }
+    case 'grant':
+      return send(await grant(running, command.role, command.lengthMs))
+    case 'revoke': {
+      const startedAt = Date.now()
+      const monotonicMs = performance.now()
+      await running.access.revoke({ ...person, groups: ['operators'] }, command.grant, 'benchmark')
+      return send({ kind: 'revoked', startedAt, callMs: performance.now() - monotonicMs })
+    }
+    case 'usage': {
+      const { user, system } = process.cpuUsage()
+      return send({
+        kind: 'usage',
+        cpuMs: (user + system) / 1000,
+        rssBytes: process.memoryUsage().rss,
+        live: running.gate.liveCount,
+      })
+    }
+  }
+}
+
+async function grant(running: Gateway, role: string, lengthMs: number): Promise<Reply> {
+  const wish = { resource: 'bench-db', role, lengthMs, reason: 'bench', ticket: null, startsAt: null, origin: 'bench' }
+  const request = await running.access.ask(person, wish)
+  const given = await running.state.access.grantOf(request.id)
+  return { kind: 'grant', grant: given!.id as GrantId, expiresAt: given!.expiresAt }
+}
+
+function send(reply: Reply): void {
+  process.send!(reply)
+}
+
+async function stop(): Promise<void> {
+  await gateway[Symbol.asyncDispose]()
+  process.exit(0)
+}

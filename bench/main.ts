@@ -1,0 +1,38 @@
+/** `npm run bench -- cutoff|pgbench [options]`: see docs/performance.md. */
+import { Command } from 'commander'
+import { benchCutoff } from './cutoff.ts'
+import { benchPgbench } from './pgbench.ts'
+
+const program = new Command('bench').description('Measures what docs/performance.md claims, with the real parts.')
+
+const numbers = (text: string) => text.split(',').map(Number)
+
+program
+  .command('cutoff')
+  .description('from the deadline and from the revoke call to the client having read the FATAL')
+  .option('--sessions <list>', 'numbers of live sessions', numbers, [1, 1000, 5000])
+  .option('--repeats <n>', 'how often each is measured', Number, 3)
+  .option('--json', 'one object per case')
+  .action(({ sessions, repeats, json }: { sessions: number[]; repeats: number; json?: true }) =>
+    print(benchCutoff(sessions, repeats), json === true),
+  )
+
+program
+  .command('pgbench')
+  .description('direct, pgbouncer where installed, and the gateway with recording on, in interleaved pairs')
+  .option('--clients <list>', 'numbers of clients', numbers, [1, 8, 32])
+  .option('--seconds <n>', 'length of one run', Number, 5)
+  .option('--pairs <n>', 'how often each runs', Number, 5)
+  .option('--json', 'one object per case')
+  .action(({ clients, seconds, pairs, json }: { clients: number[]; seconds: number; pairs: number; json?: true }) =>
+    print(benchPgbench({ clients, seconds, pairs }), json === true),
+  )
+
+await program.parseAsync()
+
+async function print(results: AsyncIterable<object>, json: boolean): Promise<void> {
+  for await (const result of results) {
+    const fields = Object.entries(result).map(([name, value]) => `${name}=${String(value)}`)
+    process.stdout.write(`${json ? JSON.stringify(result) : fields.join('  ')}\n`)
+  }
+}
