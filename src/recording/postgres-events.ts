@@ -1,76 +1,79 @@
 /**
  * The codes of a PostgreSQL recording and what each carries: the vocabulary that the relay writes and that
- * replay, the pages and `curfew verify` read. docs/recording-format.md describes them for other programs.
- *
- * `id` numbers the executions of a session from 1: a simple query takes one, an Execute takes one. Completions and
- * errors name it, so that pipelined answers find their statement. Text that was cut short carries its whole size
- * in bytes beside it; passwords are masked before they get here.
+ * replay and the pages read. docs/recording-format.md explains them for other programs; a test compares the two lists.
  */
 export interface PostgresEvents {
-  /** Simple query. A script of several statements is one `q` with several `c`. */
-  readonly q: { readonly id: number; readonly sql: string; readonly sqlBytes?: number }
-  /** Parse: `name` is empty for the unnamed statement. */
-  readonly p: { readonly name: string; readonly sql: string; readonly sqlBytes?: number }
-  /** Bind: `statement` was parsed, possibly long before. */
-  readonly b: { readonly portal: string; readonly statement: string; readonly values: readonly BoundValue[] }
-  /** Execute. `maxRows` 0: all of them. */
-  readonly x: { readonly id: number; readonly portal: string; readonly maxRows: number }
-  /**
-   * One statement of `id` is complete. `tag` as the server wrote it (`SELECT 3`), empty for an empty query,
-   * `(suspended)` when the row limit of an Execute was reached. `rows`: rows returned or touched, from the tag.
-   * `bytes`: result data sent to the client. `ms`: since the statement before it, or since `q`/`x`.
-   */
-  readonly c: {
-    readonly id: number
-    readonly tag: string
-    readonly rows?: number
-    readonly bytes?: number
-    readonly ms: number
+  /** A simple query; may hold several statements. `n` numbers what the session executes, from 1. */
+  readonly q: { readonly n: number } & StatementText
+  /** A statement is parsed under a name ('' is the unnamed one). */
+  readonly p: { readonly name: string } & StatementText
+  /** A parsed statement gets its values; `more` counts the ones left out. */
+  readonly b: {
+    readonly portal: string
+    readonly statement: string
+    readonly values: readonly BoundValue[]
+    readonly more?: number
   }
-  /** ErrorResponse. Without `id` it belongs to no execution (a failed Parse, a FATAL between statements). */
-  readonly e: {
-    readonly id?: number
-    readonly severity: string
-    readonly sqlstate: string
-    readonly message: string
-    readonly detail?: string
-    readonly hint?: string
-    readonly ms?: number
-  }
-  /** NoticeResponse from the target. */
-  readonly n: {
-    readonly id?: number
-    readonly severity: string
-    readonly sqlstate: string
-    readonly message: string
-  }
-  /** A COPY ended; `direction` as seen by the client. `rows` as far as the tag tells. */
-  readonly cp: { readonly id: number; readonly direction: 'in' | 'out'; readonly bytes: number; readonly rows?: number }
-  /** The client asked to cancel what runs, on a connection of its own. */
-  readonly k: Readonly<Record<string, never>>
-  /** ParameterStatus. */
+  /** A portal is executed. `rows`: at most so many; 0 for all. */
+  readonly x: { readonly n: number; readonly portal: string; readonly rows: number }
+  /** A function is called by its number (large objects of old drivers). */
+  readonly f: { readonly n: number; readonly oid: number; readonly argumentBytes: number }
+  /** Complete. `tag` as the server says it; null: the query was empty. `rows`: from the tag, or counted when it has none. */
+  readonly c: Answer & { readonly tag: string | null; readonly rows: number | null; readonly suspended?: true }
+  /** An error. `rows`: how many had been sent before. */
+  readonly e: Answer & ReportText & { readonly rows: number }
+  readonly n: ReportText
+  /** Data of a COPY has passed. `in`: to the server. */
+  readonly cp: { readonly direction: 'in' | 'out' | 'both'; readonly bytes: number }
+  /** Somebody asked to cancel what runs, with this session's key. */
+  readonly k: { readonly address: string }
+  /** The gate spoke to the person. */
+  readonly m: { readonly kind: 'notice' | 'warning' | 'cut'; readonly text: string; readonly code?: string }
+  /** A parameter of the session, at its start and when it changes. */
   readonly s: { readonly name: string; readonly value: string }
-  /** A word from the gateway to the person: a warning before the end. */
-  readonly m: { readonly text: string }
-  /** The session is over. `code`: the fault's, null for an ordinary end. */
-  readonly end: {
-    readonly by: 'client' | 'target' | 'gate'
-    readonly code: string | null
-    readonly message: string | null
-  }
 }
-
 export type PostgresCode = keyof PostgresEvents
 
-/**
- * A bind value: text as it was sent; null; or text cut short (`text`) or binary (`hex`, its first bytes),
- * with the whole size in bytes.
- */
+/** Every code, with its name in words. */
+export const postgresCodes: Readonly<Record<PostgresCode, string>> = {
+  q: 'simple query',
+  p: 'parse',
+  b: 'bind',
+  x: 'execute',
+  f: 'function call',
+  c: 'complete',
+  e: 'error',
+  n: 'notice',
+  cp: 'copy',
+  k: 'cancel',
+  m: 'message of the gate',
+  s: 'parameter',
+}
+
+export interface StatementText {
+  /** Passwords masked. */
+  readonly sql: string
+  /** Only when it was cut: length of the whole, and the SHA-256 of all its bytes, hex. */
+  readonly bytes?: number
+  readonly sha256?: string
+}
+
+/** Text as it is; binary as base64; a long value only its beginning, with the whole length; null for NULL. */
 export type BoundValue =
   | string
   | null
+  | { readonly base64: string; readonly bytes?: number }
   | { readonly text: string; readonly bytes: number }
-  | { readonly hex: string; readonly bytes: number }
 
-/** The tag of a `c` whose Execute stopped at its row limit (PortalSuspended). */
-export const suspendedTag = '(suspended)'
+/** `n`: the number of the `q`, `x` or `f` that it answers; null when that is not known. `ms`: since that began. */
+export interface Answer {
+  readonly n: number | null
+  readonly ms: number | null
+}
+
+export interface ReportText {
+  readonly severity: string
+  readonly sqlstate: string
+  readonly message: string
+  readonly detail?: string
+}

@@ -1,0 +1,42 @@
+import { z } from 'zod'
+import type { PostgresCode, PostgresEvents } from './postgres-events.ts'
+
+const text = z.string()
+const count = z.int().min(0)
+const maybe = <Shape extends z.ZodType>(shape: Shape) => z.exactOptional(shape)
+const statement = { sql: text, bytes: maybe(count), sha256: maybe(text) }
+const report = { severity: text, sqlstate: text, message: text, detail: maybe(text) }
+const answer = { n: count.nullable(), ms: z.number().nullable() }
+const bound = z.union([
+  text,
+  z.null(),
+  z.object({ base64: text, bytes: maybe(count) }),
+  z.object({ text, bytes: count }),
+])
+
+/** A file can hold anything: what is read is checked before it is used. */
+const shapes: { readonly [Code in PostgresCode]: z.ZodType<PostgresEvents[Code]> } = {
+  q: z.object({ n: count, ...statement }),
+  p: z.object({ name: text, ...statement }),
+  b: z.object({ portal: text, statement: text, values: z.array(bound), more: maybe(count) }),
+  x: z.object({ n: count, portal: text, rows: z.int() }),
+  f: z.object({ n: count, oid: count, argumentBytes: count }),
+  c: z.object({ ...answer, tag: text.nullable(), rows: count.nullable(), suspended: maybe(z.literal(true)) }),
+  e: z.object({ ...answer, ...report, rows: count }),
+  n: z.object(report),
+  cp: z.object({ direction: z.enum(['in', 'out', 'both']), bytes: count }),
+  k: z.object({ address: text }),
+  m: z.object({ kind: z.enum(['notice', 'warning', 'cut']), text, code: maybe(text) }),
+  s: z.object({ name: text, value: text }),
+}
+
+export type PostgresEvent = {
+  readonly [Code in PostgresCode]: { readonly code: Code; readonly data: PostgresEvents[Code] }
+}[PostgresCode]
+
+/** @returns undefined for a code that this version does not know, or data of another shape. */
+export function readPostgresEvent(code: string, data: unknown): PostgresEvent | undefined {
+  if (!Object.hasOwn(shapes, code)) return undefined
+  const read = shapes[code as PostgresCode].safeParse(data)
+  return read.success ? ({ code, data: read.data } as PostgresEvent) : undefined
+}

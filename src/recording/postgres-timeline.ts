@@ -1,0 +1,239 @@
+import type { RecordedEvent } from './format.ts'
+import type { BoundValue, PostgresEvents, ReportText } from './postgres-events.ts'
+import { readPostgresEvent } from './postgres-event-shapes.ts'
+
+/** One execution: a simple query (perhaps several statements), an Execute, or a function call. */
+export interface StatementItem {
+  readonly kind: 'statement'
+  /** Seconds since the start of the recording. */
+  readonly at: number
+  readonly n: number
+  /** As it was recorded; null when its Parse is not in the recording or the range that was read. */
+  readonly sql: string | null
+  /** Bytes of the whole text when `sql` is only its beginning. */
+  readonly sqlBytes: number | null
+  readonly binds: readonly BoundValue[]
+  /** Bind values that were not recorded. */
+  readonly bindsLeftOut: number
+  /** One per statement of a simple query; `tag` null for an empty one. */
+  readonly results: readonly {
+    readonly tag: string | null
+    readonly rows: number | null
+    readonly ms: number | null
+    /** The row limit of the Execute was reached; the rest may be fetched later. */
+    readonly suspended: boolean
+  }[]
+  readonly error: StatementError | null
+  /** Sum of what its answers took; null while there is none. */
+  readonly durationMs: number | null
+  readonly notices: readonly ReportText[]
+  readonly copy: PostgresEvents['cp'] | null
+  /** The target stopped it because somebody asked (57014). */
+  readonly cancelled: boolean
+}
+
+/** `rows`: how many had been sent before. */
+export interface StatementError extends ReportText {
+  readonly rows: number
+}
+
+export type TimelineItem =
+  | StatementItem
+  /** An error outside any execution; `sql`: the statement that was being parsed, if one was. */
+  | { readonly kind: 'error'; readonly at: number; readonly error: StatementError; readonly sql: string | null }
+  | { readonly kind: 'notice'; readonly at: number; readonly notice: ReportText }
+  | { readonly kind: 'cancel'; readonly at: number; readonly address: string }
+  | { readonly kind: 'parameter'; readonly at: number; readonly name: string; readonly value: string }
+  /** The gate spoke to the person. */
+  | ({ readonly kind: 'gate'; readonly at: number } & Omit<PostgresEvents['m'], 'kind'> & {
+        readonly what: PostgresEvents['m']['kind']
+      })
+  /** A line that this version does not know. */
+  | { readonly kind: 'unknown'; readonly at: number; readonly code: string }
+
+/** Items that wait for an answer before those behind them are shown. */
+const waitingMax = 10_000
+/** Named statements and portals that are remembered. */
+const namesMax = 10_000
+
+/**
+ * Puts what belongs together into statements, in the order in which they began. Streams: memory depends on how much is
+ * unanswered, not on the recording.
+ */
+export async function* postgresTimeline(events: AsyncIterable<RecordedEvent>): AsyncGenerator<TimelineItem> {
+  const builder = new TimelineBuilder()
+  for await (const event of events) {
+    builder.take(event)
+    yield* builder.finished()
+  }
+  yield* builder.rest()
+}
+
+type Draft = { -readonly [Key in keyof StatementItem]: StatementItem[Key] } & {
+  results: StatementItem['results'][number][]
+  notices: ReportText[]
+}
+interface Text {
+  readonly sql: string
+  readonly sqlBytes: number | null
+}
+interface Waiting {
+  readonly item: TimelineItem
+  readonly draft: Draft | null
+  readonly many: boolean
+  done: boolean
+}
+
+class TimelineBuilder {
+  #waiting: Waiting[] = []
+  #first = 0
+  readonly #open = new Map<number, Waiting>()
+  readonly #statements = new Map<string, Text>()
+  readonly #portals = new Map<string, { readonly statement: Text | null; readonly bind: PostgresEvents['b'] }>()
+  /** Parsed, and not yet part of anything executed. */
+  #parsing: string | null = null
+
+  take({ seconds: at, code, data }: RecordedEvent): void {
+    const event = readPostgresEvent(code, data)
+    switch (event?.code) {
+      case 'p':
+        this.#parsing = event.data.sql
+        return remember(this.#statements, event.data.name, textOf(event.data))
+      case 'b':
+        return this.#bind(event.data)
+      case 'q':
+        return this.#begin(at, event.data.n, textOf(event.data), null, true)
+      case 'x':
+        return this.#execute(at, event.data)
+      case 'f':
+        return this.#begin(at, event.data.n, { sql: `function call ${event.data.oid}`, sqlBytes: null }, null, true)
+      case 'c':
+        return this.#complete(event.data)
+      case 'e':
+        return this.#fail(at, event.data)
+      case 'n':
+        return this.#notice(at, event.data)
+      case 'cp':
+        return this.#copy(event.data)
+      case 'k':
+        return this.#add({ kind: 'cancel', at, address: event.data.address })
+      case 's':
+        return this.#add({ kind: 'parameter', at, ...event.data })
+      case 'm': {
+        const { kind: what, ...said } = event.data
+        return this.#add({ kind: 'gate', at, what, ...said })
+      }
+      default:
+        return this.#add({ kind: 'unknown', at, code })
+    }
+  }
+
+  *finished(): Generator<TimelineItem> {
+    while (this.#first < this.#waiting.length) {
+      const head = this.#waiting[this.#first]!
+      if (!head.done && this.#waiting.length - this.#first <= waitingMax) break
+      if (head.draft !== null) this.#open.delete(head.draft.n)
+      this.#first++
+      yield head.item
+    }
+    if (this.#first < 1024) return
+    this.#waiting = this.#waiting.slice(this.#first)
+    this.#first = 0
+  }
+
+  *rest(): Generator<TimelineItem> {
+    for (const { item } of this.#waiting.slice(this.#first)) yield item
+  }
+
+  #add(item: TimelineItem): void {
+    this.#waiting.push({ item, draft: null, many: false, done: true })
+  }
+
+  #begin(at: number, n: number, text: Text | null, bind: PostgresEvents['b'] | null, many: boolean): void {
+    const draft: Draft = {
+      kind: 'statement',
+      at,
+      n,
+      sql: text?.sql ?? null,
+      sqlBytes: text?.sqlBytes ?? null,
+      binds: bind?.values ?? [],
+      bindsLeftOut: bind?.more ?? 0,
+      results: [],
+      error: null,
+      durationMs: null,
+      notices: [],
+      copy: null,
+      cancelled: false,
+    }
+    const waiting: Waiting = { item: draft, draft, many, done: false }
+    this.#waiting.push(waiting)
+    this.#open.set(n, waiting)
+    this.#parsing = null
+  }
+
+  #bind(bind: PostgresEvents['b']): void {
+    remember(this.#portals, bind.portal, { statement: this.#statements.get(bind.statement) ?? null, bind })
+  }
+
+  #execute(at: number, { n, portal }: PostgresEvents['x']): void {
+    const bound = this.#portals.get(portal)
+    this.#begin(at, n, bound?.statement ?? null, bound?.bind ?? null, false)
+  }
+
+  #complete({ n, ms, tag, rows, suspended }: PostgresEvents['c']): void {
+    const waiting = this.#answered(n, ms)
+    waiting?.draft?.results.push({ tag, rows, ms, suspended: suspended === true })
+    if (waiting?.many === false) waiting.done = true
+  }
+
+  #fail(at: number, { n, ms, ...error }: PostgresEvents['e']): void {
+    const waiting = this.#answered(n, ms)
+    if (waiting === undefined || waiting.draft === null) {
+      this.#add({ kind: 'error', at, error, sql: this.#parsing })
+      this.#parsing = null
+      return
+    }
+    waiting.draft.error = error
+    waiting.draft.cancelled = error.sqlstate === '57014'
+    waiting.done = true
+  }
+
+  /** Answers come in order: whatever began before the one that is answered now gets no more. */
+  #answered(n: number | null, ms: number | null): Waiting | undefined {
+    const waiting = n === null ? undefined : this.#open.get(n)
+    if (waiting === undefined || waiting.draft === null) return undefined
+    for (const [before, earlier] of this.#open) {
+      if (before >= waiting.draft.n) break
+      earlier.done = true
+      this.#open.delete(before)
+    }
+    if (ms !== null) waiting.draft.durationMs = (waiting.draft.durationMs ?? 0) + ms
+    return waiting
+  }
+
+  #current(): Draft | null {
+    for (const waiting of this.#open.values()) if (!waiting.done) return waiting.draft
+    return null
+  }
+
+  #notice(at: number, notice: ReportText): void {
+    const current = this.#current()
+    if (current === null) this.#add({ kind: 'notice', at, notice })
+    else if (current.notices.length < 1000) current.notices.push(notice)
+  }
+
+  #copy(copy: PostgresEvents['cp']): void {
+    const current = this.#current()
+    if (current !== null) current.copy = copy
+  }
+}
+
+function textOf({ sql, bytes }: { sql: string; bytes?: number }): Text {
+  return { sql, sqlBytes: bytes ?? null }
+}
+
+function remember<Value>(names: Map<string, Value>, name: string, value: Value): void {
+  names.delete(name)
+  names.set(name, value)
+  if (names.size > namesMax) names.delete(names.keys().next().value!)
+}
