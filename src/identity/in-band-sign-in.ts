@@ -121,21 +121,22 @@ export function createInBandSignIn(deps: IdentityDeps): InBandSignIn {
   /** Listens first and looks then, so that no answer is missed. */
   async function answer(signIn: SignIn, signal: AbortSignal): Promise<SignIn> {
     signal.throwIfAborted()
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const wake = () => resolve()
     using _listening = changes.subscribe((change) => {
-      if (change.kind === 'sign-in-answered' && change.signIn === signIn.id) resolve()
+      if (change.kind === 'sign-in-answered' && change.signIn === signIn.id) wake()
     })
-    const timer = clock.after(Math.min(Math.max(0, signIn.expiresAt - clock.now()), TIMER_MS_MAX), resolve)
-    const abort = () => reject(signal.reason as Error)
-    signal.addEventListener('abort', abort, { once: true })
+    const timer = clock.after(Math.min(Math.max(0, signIn.expiresAt - clock.now()), TIMER_MS_MAX), wake)
+    signal.addEventListener('abort', wake, { once: true })
     try {
       const already = await store.signIn(signIn.id)
       if (already !== undefined && already.state !== 'waiting') return already
       await promise
+      signal.throwIfAborted()
       return (await store.signIn(signIn.id)) ?? signIn
     } finally {
       timer.cancel()
-      signal.removeEventListener('abort', abort)
+      signal.removeEventListener('abort', wake)
     }
   }
 
