@@ -15,7 +15,8 @@ import { auditRoutes } from './pages/audit.ts'
 import { inBandRoutes } from './pages/in-band.ts'
 import { lockRoutes } from './pages/locks.ts'
 import { myAccessRoutes } from './pages/my-access.ts'
-import { recordingRoutes } from './pages/recordings.ts'
+import { recordingRoutes } from './pages/recording.ts'
+import { recordingListRoutes } from './pages/recordings.ts'
 import { requestRoutes } from './pages/requests.ts'
 import { sessionRoutes } from './pages/sessions.ts'
 import { signInRoutes } from './pages/sign-in.ts'
@@ -44,6 +45,7 @@ export function createWebApp(deps: WebDeps, closing: AbortSignal): WebApp {
   requestRoutes(site)
   approvalRoutes(site)
   sessionRoutes(site)
+  recordingListRoutes(site)
   recordingRoutes(site)
   signInsRoutes(site)
   auditRoutes(site)

@@ -1,3 +1,4 @@
+import type { JSONWebKeySet } from 'jose'
 import type { Access } from '../access/access.ts'
 import type { AuditStore } from '../audit/store.ts'
 import type { Identity } from '../identity/identity.ts'
@@ -17,11 +18,6 @@ export interface WebSettings {
   readonly cliSessionMs: number
 }
 
-/** JSON Web Key Set (RFC 7517) of the gateway's public keys. */
-export interface PublicKeys {
-  readonly keys: readonly Readonly<Record<string, unknown>>[]
-}
-
 /** Everything that the pages and the API speak to. */
 export interface WebDeps {
   /** As browsers reach the pages: requests for another host are refused, forms from another origin too. */
@@ -31,7 +27,7 @@ export interface WebDeps {
   /** Undefined when no PostgreSQL listener is open. */
   readonly postgresPort: () => number | undefined
   /** Path of the CA file that clients must name (`sslrootcert`); null when the system's authorities do. */
-  readonly caHint?: string | null
+  readonly caHint?: string | null | undefined
   readonly identity: Identity
   readonly access: Access
   readonly live: LiveSessions
@@ -39,7 +35,8 @@ export interface WebDeps {
   readonly audit: AuditStore
   /** Absolute: what `SessionRow.recording` is relative to. */
   readonly recordingsFolder: string
-  readonly publicKeys: () => PublicKeys
+  /** Published, and trusted when recordings are checked. */
+  readonly publicKeys: () => JSONWebKeySet
   readonly catalogue: Catalogue
   readonly settings: WebSettings
   readonly clock: Clock

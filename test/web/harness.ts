@@ -1,0 +1,308 @@
+/** The pages over real rooms: state on disk, the identity provider, access, gate and recordings. Only psql is absent. */
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Agent, fetch } from 'undici'
+import { issue, makeAuthority } from '../../scripts/certificates.ts'
+import { createAccess } from '../../src/access/create-access.ts'
+import type { Access } from '../../src/access/access.ts'
+import { createIdentity } from '../../src/identity/create-identity.ts'
+import type { Identity } from '../../src/identity/identity.ts'
+import { displayName, type Person } from '../../src/identity/person.ts'
+import type { Log } from '../../src/kernel/log.ts'
+import { Secret } from '../../src/kernel/secret.ts'
+import { createMetrics } from '../../src/observability/metrics.ts'
+import type { Policy } from '../../src/policy/rules.ts'
+import { openSigningKey } from '../../src/recording/keys.ts'
+import { openRecordings } from '../../src/recording/recordings.ts'
+import { createCatalogue, type PostgresResource, type PostgresRole } from '../../src/resources/catalogue.ts'
+import type { Admission } from '../../src/sessions/admission.ts'
+import { SessionGate } from '../../src/sessions/gate.ts'
+import { createLiveSessions } from '../../src/sessions/live.ts'
+import { openDataKey } from '../../src/store/data-key.ts'
+import { openSqliteState } from '../../src/store/sqlite/open.ts'
+import type { State } from '../../src/store/state.ts'
+import { systemClock, systemRandom } from '../../src/system.ts'
+import { listenWeb } from '../../src/web/listen.ts'
+import { Browser, client, startProviderFor } from '../servers/oidc.ts'
+
+const hourMs = 3_600_000
+
+export interface Pages extends AsyncDisposable {
+  readonly url: URL
+  readonly certificate: string
+  readonly ca: string
+  readonly state: State
+  readonly access: Access
+  readonly identity: Identity
+  readonly folder: string
+  readonly logLines: readonly string[]
+  /** A client that holds no cookie. */
+  stranger(): Client
+  /** Signed in at the real provider. */
+  signIn(login: 'erin' | 'ada' | 'sam' | 'olga'): Promise<SignedIn>
+  /** A session under a living grant, as a protocol would open it. */
+  openSession(person: Person, resource: string, role: string): Promise<Admission>
+}
+
+export interface SignedIn extends Client {
+  readonly person: Person
+  readonly cookie: string
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  /** Where a redirect leads, below the public address. */
+  readonly location: string | null
+}
+
+export interface Client {
+  get(path: string, headers?: Record<string, string>): Promise<Answer>
+  /** As a form of our own pages sends it, unless `headers` say otherwise. */
+  post(path: string, form?: Record<string, string>, headers?: Record<string, string>): Promise<Answer>
+  json(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer & { body: any }>
+}
+
+export async function startPages(): Promise<Pages> {
+  await using stack = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'curfew-web-'))
+  stack.defer(() => rm(folder, { recursive: true, force: true }))
+  const port = await freePort()
+  const url = new URL(`https://localhost:${port}`)
+  const provider = stack.use(await startProviderFor(url))
+  const authority = await makeAuthority('Curfew web test')
+  const issued = await issue(authority, { names: ['localhost', '127.0.0.1'] })
+  const logLines: string[] = []
+  const rooms = await openRooms(stack, folder, url, provider.issuer, collect(logLines))
+  const listener = { address: '127.0.0.1', port, tls: { certificate: issued.certificate, key: new Secret(issued.key) } }
+  stack.use(await listenWeb(listener, rooms.deps))
+  const agent = new Agent({ connect: { ca: authority.certificate }, keepAliveTimeout: 1000 })
+  stack.defer(() => agent.destroy())
+  const all = stack.move()
+  const { state, access, identity, gate } = rooms
+  return {
+    url,
+    certificate: issued.certificate,
+    ca: authority.certificate,
+    state,
+    access,
+    identity,
+    folder,
+    logLines,
+    stranger: () => clientWith(url, agent, ''),
+    signIn: (login) => signInAs(url, agent, identity, login),
+    openSession: (person, resource, role) => gate.admit(askOf(person, resource, role)),
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  }
+}
+
+function askOf(person: Person, resource: string, role: string) {
+  return {
+    identified: {
+      person: person.id,
+      personName: displayName(person),
+      credential: 'token-for-tests' as const,
+      browserSession: null,
+    },
+    resource,
+    role,
+    database: null,
+    client: { protocol: 'postgres' as const, address: '203.0.113.9', port: 50_001, application: 'psql', tls: true },
+  }
+}
+
+async function openRooms(stack: AsyncDisposableStack, folder: string, publicUrl: URL, issuer: URL, log: Log) {
+  const common = { clock: systemClock, random: systemRandom, metrics: createMetrics(), log }
+  const state = stack.use(await openSqliteState({ folder, clock: systemClock, log }))
+  const key = await openSigningKey(join(folder, 'keys'))
+  const recordingsFolder = join(folder, 'recordings')
+  const settings = { unsavedBytesMax: 1 << 20, unsavedMsMax: 250, freeBytesMin: 1 }
+  const recordings = stack.use(await openRecordings({ folder: recordingsFolder, key, settings, ...common }))
+  const catalogue = createCatalogue(resources)
+  const identity = stack.use(
+    await createIdentity({
+      ...common,
+      settings: identitySettings(issuer),
+      publicUrl,
+      store: state.identity,
+      changes: state.changes,
+      dataKey: await openDataKey(folder),
+    }),
+  )
+  const shared = { ...common, changes: state.changes, catalogue, policies, person: identity.person }
+  const access = createAccess({
+    ...shared,
+    store: state.access,
+    staff: { reviewers: ['security'], operators: ['operations'] },
+    settings: { requestMs: hourMs },
+    publicUrl,
+  })
+  const gate = stack.use(
+    new SessionGate({
+      ...shared,
+      node: 'gw-1',
+      operators: ['operations'],
+      access: state.access,
+      sessions: state.sessions,
+      recordings,
+      askLink: access.askLink,
+      warnBeforeMs: [],
+      soon: setImmediate,
+    }),
+  )
+  const deps = {
+    ...common,
+    publicUrl,
+    clientHost: 'localhost',
+    postgresPort: () => 6432,
+    caHint: '/etc/curfew/ca.pem',
+    identity,
+    access,
+    live: createLiveSessions(gate, state.sessions, state.access),
+    sessions: state.sessions,
+    audit: state.audit,
+    recordingsFolder,
+    publicKeys: () => key.publicKeys(),
+    catalogue,
+    settings: { gateway: 'gw-1', cliSessionMs: 12 * hourMs },
+    changes: state.changes,
+  }
+  return { state, identity, access, gate, deps }
+}
+
+function identitySettings(issuer: URL) {
+  return {
+    oidc: {
+      issuer,
+      clientId: client.clientId,
+      clientSecret: new Secret(client.clientSecret),
+      ca: null,
+      scopes: ['openid', 'email', 'profile', 'groups'],
+      groupsClaim: 'groups',
+    },
+    sessionMs: 12 * hourMs,
+    rememberMs: 8 * hourMs,
+    signInMs: 5 * 60_000,
+    sameAddress: false,
+    refreshMs: hourMs,
+    tokenMsMax: 30 * 24 * hourMs,
+  }
+}
+
+const role = (name: string, description: string, databases: [string, ...string[]] = ['shop']): PostgresRole => ({
+  name,
+  description,
+  login: `shop_${name}`,
+  password: null,
+  databases,
+  recording: 'strict',
+})
+
+const resource = (name: string, description: string, roles: readonly PostgresRole[]): PostgresResource => ({
+  kind: 'postgres',
+  name,
+  description,
+  labels: {},
+  host: '127.0.0.1',
+  port: 5432,
+  tls: { mode: 'disable', ca: null, serverName: null },
+  roles: Object.fromEntries(roles.map((one) => [one.name, one])),
+})
+
+const resources = [
+  resource('prod-db', 'Customers and invoices of the shop', [
+    role('readonly', 'Read everything', ['shop', 'reporting']),
+    role('admin', 'Read and write'),
+  ]),
+  resource('staging', 'A copy without personal data', [role('readonly', 'Read everything')]),
+]
+
+const policies: readonly Policy[] = [
+  {
+    name: 'production takes an approver',
+    who: { groups: ['engineering'] },
+    what: { resources: ['prod-db'], labels: {}, roles: null },
+    length: { defaultMs: hourMs, mostMs: 8 * hourMs },
+    reason: 'required',
+    ticket: { pattern: /^(?:INC-[0-9]+)$/, link: 'https://tickets.example.com/{ticket}', required: false },
+    approval: { kind: 'people', people: 1, from: ['approvers', 'security'] },
+  },
+  {
+    name: 'staging is self-service',
+    who: { groups: ['engineering'] },
+    what: { resources: ['staging'], labels: {}, roles: null },
+    length: { defaultMs: hourMs, mostMs: 8 * hourMs },
+    reason: 'optional',
+    ticket: null,
+    approval: { kind: 'none' },
+  },
+]
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+async function signInAs(url: URL, agent: Agent, identity: Identity, login: string): Promise<SignedIn> {
+  const started = await clientWith(url, agent, '').get('/sign-in')
+  const flow = cookiesOf(started)
+  const back = await new Browser().signIn(new URL(started.headers.get('location')!), login)
+  const done = await clientWith(url, agent, flow).get(`${back.pathname}${back.search}`)
+  const cookie = cookiesOf(done)
+  const value = /__Host-curfew=([^;]+)/.exec(cookie)?.[1]
+  const visitor = await identity.browser.visitor(value)
+  if (visitor === undefined) throw new Error(`${login} did not get in: ${done.status} ${done.text}`)
+  return { ...clientWith(url, agent, cookie), person: visitor.person, cookie }
+}
+
+function cookiesOf(answer: Answer): string {
+  return answer.headers
+    .getSetCookie()
+    .map((line) => line.split(';')[0]!)
+    .join('; ')
+}
+
+function clientWith(url: URL, agent: Agent, cookie: string): Client {
+  const call = async (path: string, init: { method?: string; body?: any; headers?: Record<string, string> }) => {
+    const headers = { ...(cookie !== '' && { cookie }), accept: 'text/html', ...init.headers }
+    const response = await fetch(new URL(path, url), { ...init, headers, redirect: 'manual', dispatcher: agent })
+    const text = await response.text()
+    const location = response.headers.get('location')
+    return { status: response.status, headers: response.headers as unknown as Headers, text, location }
+  }
+  return {
+    get: (path, headers = {}) => call(path, { headers }),
+    post: (path, form = {}, headers = { origin: url.origin }) => {
+      const type = { 'content-type': 'application/x-www-form-urlencoded' }
+      return call(path, {
+        method: 'POST',
+        body: new URLSearchParams(form).toString(),
+        headers: { ...type, ...headers },
+      })
+    },
+    json: async (method, path, body, headers = {}) => {
+      const type = body === undefined ? {} : { 'content-type': 'application/json' }
+      const init = { method, headers: { accept: 'application/json', ...type, ...headers } }
+      const answer = await call(path, { ...init, ...(body !== undefined && { body: JSON.stringify(body) }) })
+      return { ...answer, body: answer.text === '' ? undefined : JSON.parse(answer.text) }
+    },
+  }
+}
+
+function collect(lines: string[]): Log {
+  const write = (fields: unknown, message: string) => void lines.push(`${message} ${JSON.stringify(fields, errors)}`)
+  const log: Log = { debug: write, info: write, warn: write, error: write, child: () => log }
+  return log
+}
+
+function errors(_key: string, value: unknown): unknown {
+  return value instanceof Error ? `${value.stack}` : value
+}
