@@ -4,7 +4,6 @@ import { parseArgs } from 'node:util'
 import { ConfigProblems } from '../../src/config/problems.ts'
 import { asFault } from '../../src/kernel/fault.ts'
 import { DemoProblem } from './data-folder.ts'
-import { startDemo } from './start.ts'
 import { demoFacts, storyText } from './story.ts'
 
 const checkout = resolve(import.meta.dirname, '../..')
@@ -32,7 +31,9 @@ async function main(): Promise<number> {
   const read = readArguments()
   if (typeof read === 'number') return read
   const stop = whenToStop()
+  hushProvider()
   try {
+    const { startDemo } = await import('./start.ts')
     await using demo = await startDemo({
       ...read,
       stopping: stop,
@@ -63,6 +64,16 @@ function readArguments(): Arguments | number {
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${help}`)
     return 2
+  }
+}
+
+/** The provider's library speaks on the console, of Node releases that it does not list; our output is for people and scripts. */
+function hushProvider(): void {
+  for (const name of ['info', 'warn'] as const) {
+    const speak = console[name].bind(console)
+    console[name] = (...words: unknown[]) => {
+      if (!String(words[0]).includes('oidc-provider ')) speak(...words)
+    }
   }
 }
 

@@ -126,8 +126,8 @@ Browser   It warns once, because the certificate is the demo's own. Choose "Adva
    Connect again as in story 1 and be approved. As olga open ${url}/sessions and end the session: psql is told why.
 
 5. Programs
-   As alice open ${url}/sign-ins and make a token. It is a password for the user readonly.token; reporting needs
-   no approval:
+   As alice open ${url}/ask and ask for reporting: it needs nobody's approval. Then make a token
+   on ${url}/sign-ins; it is the password of the user reporting.token:
      ${psqlFor(demo, 'reporting.token')} -c 'select * from monthly_revenue'
 
 Data, log and configuration are in ${near(folder.path)}; "npm run demo -- --reset" starts over.

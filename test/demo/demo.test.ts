@@ -1,0 +1,182 @@
+import { createServer } from 'node:net'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { DemoFacts } from '../../scripts/demo/story.ts'
+import { Program } from '../clients/program.ts'
+import { startPsql } from '../clients/psql.ts'
+import { Visitor } from '../clients/visitor.ts'
+
+const main = new URL('../../scripts/demo/main.ts', import.meta.url).pathname
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'curfew-demo-'))
+})
+afterEach(async () => {
+  await untilNothingRuns(folder)
+  await rm(folder, { recursive: true, force: true })
+})
+
+// Goal: a script can drive the demo by what it prints, and afterwards nothing of it is there.
+// Method: the real command with the usual port taken, real requests, SIGTERM; then processes and ports are looked up.
+test('the demo says where everything is, and leaves nothing running', { timeout: 60_000 }, async () => {
+  await using taken = await takePort(8443)
+  await using demo = startDemo('--json')
+  const facts = await ready(demo)
+  expect(demo.stdout.trim().split('\n')).toHaveLength(1)
+  expect(demo.stderr).toBe('')
+  expect(facts.web.port).not.toBe(taken.port)
+  expect(facts.people.map((person) => person.kind)).toEqual(['engineer', 'approver', 'reviewer', 'operator'])
+  expect((await fetch(new URL('/readyz', facts.ops.url))).status).toBe(200)
+  await expectSignIn(facts)
+  await expectShop(facts)
+  await expectPrivate(join(folder, 'secrets'))
+
+  demo.kill('SIGTERM')
+  expect(await demo.exited()).toMatchObject({ status: 0, signal: null })
+  await untilNothingRuns(folder)
+  const ports = [facts.web.port, facts.postgres.port, Number(new URL(facts.ops.url).port), facts.target.port]
+  for (const port of ports) expect(await isOpen(port)).toBe(false)
+})
+
+// Goal: what the first run made is used again, until it is cleared.
+// Method: the certificate that a browser was told to trust is compared over three starts.
+test('a second start uses the same data; --reset starts over', { timeout: 60_000 }, async () => {
+  const [first, second, third] = [await runOnce('--json'), await runOnce('--json'), await runOnce('--json', '--reset')]
+  expect(second).toBe(first)
+  expect(third).not.toBe(first)
+})
+
+// Goal: no PostgreSQL outlives a demo that could not say goodbye.
+// Method: SIGKILL, then every process that was started in the folder is looked for; and the next start works.
+test('killed, it leaves nothing running', { timeout: 60_000 }, async () => {
+  {
+    await using demo = startDemo('--json')
+    await ready(demo)
+    demo.kill('SIGKILL')
+    expect(await demo.exited()).toMatchObject({ signal: 'SIGKILL' })
+  }
+  await untilNothingRuns(folder)
+  await runOnce('--json')
+})
+
+// Goal: the same when whoever started it is killed.
+test('orphaned, it stops by itself', { timeout: 60_000 }, async () => {
+  const command = `"${process.execPath}" "${main}" --json --data "${folder}" & wait`
+  await using shell = new Program('/bin/sh', ['-c', command])
+  await ready(shell)
+  shell.kill('SIGKILL')
+  await untilNothingRuns(folder)
+})
+
+test('two demos do not share a folder', { timeout: 60_000 }, async () => {
+  await using demo = startDemo('--json')
+  await ready(demo)
+  await using other = startDemo('--json', '--reset')
+  expect(await other.exited()).toMatchObject({ status: 1, stdout: '' })
+  expect(other.stderr).toMatch(/^A demo already runs with .* \(process \d+\)\. Stop it, or choose another folder/)
+  demo.kill('SIGINT')
+  expect(await demo.exited()).toMatchObject({ status: 0 })
+})
+
+test('a folder with other things in it is never touched', { timeout: 30_000 }, async () => {
+  await writeFile(join(folder, 'thesis.txt'), 'the only copy')
+  await using demo = startDemo('--reset')
+  expect(await demo.exited()).toMatchObject({ status: 1 })
+  expect(demo.stderr).toMatch(/holds other things/)
+  expect(await readdir(folder)).toEqual(['thesis.txt'])
+})
+
+test('an unknown option is refused with the help', { timeout: 30_000 }, async () => {
+  await using demo = startDemo('--rest')
+  expect(await demo.exited()).toMatchObject({ status: 2, stdout: '' })
+  expect(demo.stderr).toMatch(/--rest[^]*--reset {2}clears/)
+})
+
+function startDemo(...args: string[]): Program {
+  return new Program(process.execPath, [main, '--data', folder, ...args], { waitMsMax: 40_000 })
+}
+
+async function ready(program: Program): Promise<DemoFacts> {
+  const [line] = await program.until(/^\{.*\}$/m)
+  return JSON.parse(line) as DemoFacts
+}
+
+/** @returns the authority's certificate of that run. */
+async function runOnce(...args: string[]): Promise<string> {
+  await using demo = startDemo(...args)
+  const { caFile } = await ready(demo)
+  demo.kill('SIGTERM')
+  expect(await demo.exited()).toMatchObject({ status: 0 })
+  return await readFile(caFile, 'utf8')
+}
+
+async function expectSignIn(facts: DemoFacts): Promise<void> {
+  await using visitor = new Visitor(await readFile(facts.caFile, 'utf8'))
+  const page = await visitor.open(new URL('/', facts.web.url), facts.people[0]!.login)
+  expect(page).toMatchObject({ status: 200, body: expect.stringContaining('prod-db') })
+}
+
+async function expectShop({ target, caFile }: DemoFacts): Promise<void> {
+  const password = (await readFile(join(target.passwordFolder, 'shop_readonly'), 'utf8')).trim()
+  const where = { port: target.port, user: 'shop_readonly', database: target.database, password, caFile }
+  await using psql = startPsql({ ...where, commands: ['select count(*) from invoices'] })
+  expect(await psql.exited()).toMatchObject({ status: 0, stdout: '2400\n' })
+}
+
+async function expectPrivate(secrets: string): Promise<void> {
+  const names = await readdir(secrets)
+  expect(names.length).toBeGreaterThan(4)
+  for (const name of names) expect((await stat(join(secrets, name))).mode & 0o077).toBe(0)
+}
+
+async function takePort(port: number): Promise<AsyncDisposable & { readonly port: number }> {
+  const server = createServer().listen(port, '127.0.0.1')
+  // Taken by somebody else is taken, too.
+  await Promise.race([once(server, 'listening'), once(server, 'error')]).catch(() => undefined)
+  return {
+    port,
+    async [Symbol.asyncDispose]() {
+      if (!server.listening) return
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
+
+async function isOpen(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false // refused: that is what is asked here
+  } finally {
+    socket.destroy()
+  }
+}
+
+/** Everything that the demo starts names its data folder on its command line. */
+async function untilNothingRuns(path: string): Promise<void> {
+  const deadline = performance.now() + 15_000
+  for (;;) {
+    const running = await commandsWith(path)
+    if (running.length === 0) return
+    if (performance.now() > deadline) throw new Error(`still running:\n${running.join('\n')}`)
+    await sleep(20)
+  }
+}
+
+async function commandsWith(path: string): Promise<string[]> {
+  const processes = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const commands = await Promise.all(
+    // A process may end between the two calls.
+    processes.map((id) => readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '')),
+  )
+  return commands.filter((command) => command.includes(path)).map((command) => command.replaceAll('\0', ' '))
+}
