@@ -1,0 +1,46 @@
+import { styleText } from 'node:util'
+
+/** The one file of the CLI that prints. Results go to standard output, everything else to standard error. */
+
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+/** One line of JSON on standard output. */
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`)
+}
+
+/** For people who watch: progress, advice, warnings. Never part of the result. */
+export function note(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
+/** `curfew: message`, and the hint on a line of its own. */
+export function complain(message: string, hint?: string | null): void {
+  const lines = [`curfew: ${message}`, ...(hint === undefined || hint === null || hint === '' ? [] : [`  ${hint}`])]
+  process.stderr.write(`${lines.join('\n')}\n`)
+}
+
+type Style = Parameters<typeof styleText>[0]
+
+/** Styled only where a terminal shows it (and NO_COLOR does not forbid it). */
+export function styled(style: Style, text: string): string {
+  return styleText(style, text, { stream: process.stdout })
+}
+
+/** Text from elsewhere, without the characters that move a terminal's cursor or change its state. */
+export function plain(text: string): string {
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '\u00b7')
+}
+
+/** Rows in columns, two spaces apart. @param head printed first, dimmed on a terminal. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((cell, column) => Math.max(cell.length, ...rows.map((row) => (row[column] ?? '').length)))
+  const line = (cells: readonly string[]) =>
+    widths
+      .map((width, column) => (cells[column] ?? '').padEnd(width))
+      .join('  ')
+      .trimEnd()
+  return [styled('dim', line(head)), ...rows.map(line)].join('\n')
+}
