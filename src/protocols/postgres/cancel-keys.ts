@@ -1,0 +1,103 @@
+import { timingSafeEqual } from 'node:crypto'
+import type { Clock } from '../../kernel/time.ts'
+
+/** A live session as CancelRequest names it. */
+export interface CancelEntry {
+  readonly processId: number
+  /** Ours; the client got it in BackendKeyData. */
+  readonly secret: Uint8Array
+  /** Passes the cancel on to this session's target. */
+  cancel(): void
+}
+
+/** The cancel keys of all live sessions of this node; every PostgreSQL listener shares one. */
+export interface CancelKeys {
+  add(entry: CancelEntry): Disposable
+  /**
+   * Acts on a CancelRequest. Says nothing to the caller's peer, whatever happens.
+   * @returns what came of it, for the log.
+   */
+  request(processId: number, secret: Uint8Array, address: string): 'passed-on' | 'no-match' | 'too-many'
+}
+
+const windowMs = 60_000
+/** Guesses at keys that one address may make a minute: a 4-byte key then takes thousands of years. */
+const missesPerWindowMax = 30
+const addressesMax = 10_000
+/** Cancels of one session a second; people press Ctrl-C, not more. */
+const hitsPerSecondMax = 20
+
+export function createCancelKeys({ clock }: { readonly clock: Clock }): CancelKeys {
+  return new Keys(clock)
+}
+
+interface Live extends CancelEntry {
+  hits: number
+  secondStartMs: number
+}
+
+class Keys implements CancelKeys {
+  readonly #clock: Clock
+  /** Targets number their processes independently, so one number may stand for several sessions. */
+  readonly #byProcess = new Map<number, Set<Live>>()
+  readonly #misses = new Map<string, number>()
+  #windowStartMs = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  add(entry: CancelEntry): Disposable {
+    const live: Live = { ...entry, cancel: () => entry.cancel(), hits: 0, secondStartMs: 0 }
+    const entries = this.#byProcess.get(entry.processId) ?? new Set()
+    this.#byProcess.set(entry.processId, entries.add(live))
+    return {
+      [Symbol.dispose]: () => {
+        entries.delete(live)
+        if (entries.size === 0 && this.#byProcess.get(entry.processId) === entries) {
+          this.#byProcess.delete(entry.processId)
+        }
+      },
+    }
+  }
+
+  request(processId: number, secret: Uint8Array, address: string): 'passed-on' | 'no-match' | 'too-many' {
+    if (this.#guessedTooOften(address)) return 'too-many'
+    const match = this.#find(processId, secret)
+    if (match === undefined) {
+      this.#misses.set(address, (this.#misses.get(address) ?? 0) + 1)
+      return 'no-match'
+    }
+    if (!this.#mayHit(match)) return 'too-many'
+    match.cancel()
+    return 'passed-on'
+  }
+
+  #find(processId: number, secret: Uint8Array): Live | undefined {
+    let found: Live | undefined
+    for (const entry of this.#byProcess.get(processId) ?? []) {
+      if (entry.secret.length === secret.length && timingSafeEqual(entry.secret, secret)) found = entry
+    }
+    return found
+  }
+
+  #guessedTooOften(address: string): boolean {
+    const nowMs = this.#clock.monotonicMs()
+    if (nowMs - this.#windowStartMs > windowMs) {
+      this.#misses.clear()
+      this.#windowStartMs = nowMs
+    }
+    const misses = this.#misses.get(address)
+    return misses === undefined ? this.#misses.size >= addressesMax : misses >= missesPerWindowMax
+  }
+
+  #mayHit(entry: Live): boolean {
+    const nowMs = this.#clock.monotonicMs()
+    if (nowMs - entry.secondStartMs > 1000) {
+      entry.secondStartMs = nowMs
+      entry.hits = 0
+    }
+    entry.hits += 1
+    return entry.hits <= hitsPerSecondMax
+  }
+}

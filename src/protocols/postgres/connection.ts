@@ -1,0 +1,126 @@
+import type { Socket } from 'node:net'
+import type { Access } from '../../access/access.ts'
+import type { Config } from '../../config/config.ts'
+import type { Identity } from '../../identity/identity.ts'
+import { asFault, Fault } from '../../kernel/fault.ts'
+import type { Random } from '../../kernel/ids.ts'
+import type { Log } from '../../kernel/log.ts'
+import type { Metrics } from '../../kernel/metrics.ts'
+import type { Clock } from '../../kernel/time.ts'
+import type { Catalogue } from '../../resources/catalogue.ts'
+import type { Gate } from '../../sessions/admission.ts'
+import { admit } from './admit.ts'
+import type { CancelKeys } from './cancel-keys.ts'
+import { Client } from './client.ts'
+import { farewell } from './farewell.ts'
+import { greet, newGuest, type Guest, type Terms } from './greet.ts'
+import { identify } from './identify.ts'
+import { PeerGone } from './inbox.ts'
+import type { Lobby } from './lobby.ts'
+import { errorResponse, fatal } from './messages.ts'
+import { runSession } from './session.ts'
+import { readWanted } from './startup.ts'
+
+export interface ConnectionDeps {
+  readonly gate: Gate
+  readonly identity: Pick<Identity, 'inBand' | 'tokens' | 'person'>
+  readonly access: Pick<Access, 'askLink' | 'waitForGrant'>
+  readonly catalogue: Catalogue
+  readonly settings: Pick<Config, 'limits' | 'access' | 'identity'>
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly cancelKeys: CancelKeys
+  readonly lobby: Lobby
+  readonly terms: Terms
+  /** Aborts with a Fault when the listener stops: ends what is not a session yet. */
+  readonly stopping: AbortSignal
+}
+
+/**
+ * One connection from accept to its last byte: greet, identify, admit, then its session.
+ * Resolves when the socket is closed and nothing of it goes on; never rejects.
+ */
+export async function serveConnection(socket: Socket, deps: ConnectionDeps): Promise<void> {
+  const guest = newGuest(socket)
+  socket.on('error', () => undefined) // whoever reads it at that moment sees it end; between readers nobody would
+  const { remoteAddress: address = '', remotePort: port = 0 } = socket
+  deps.metrics.add('curfew_connections_total', { protocol: 'postgres' })
+  try {
+    await receive(guest, { address: plainAddress(address), port }, deps)
+  } catch (error) {
+    refuse(guest.socket, error, deps)
+  } finally {
+    await farewell(guest.socket, deps.clock)
+  }
+}
+
+interface From {
+  readonly address: string
+  readonly port: number
+}
+
+async function receive(guest: Guest, from: From, deps: ConnectionDeps): Promise<void> {
+  using place = deps.lobby.enter(from.address)
+  const greeting = await greetInTime(guest, deps)
+  if (greeting.kind === 'cancel') {
+    const outcome = deps.cancelKeys.request(greeting.processId, greeting.secret, from.address)
+    deps.log.info({ address: from.address, outcome }, 'cancel request')
+    return
+  }
+  await serveClient(new Client(guest, greeting.startup, from), place, deps)
+}
+
+async function greetInTime(guest: Guest, { clock, settings, stopping, terms }: ConnectionDeps) {
+  const late = new AbortController()
+  const timer = clock.after(settings.limits.handshakeMs, () => {
+    late.abort(new Fault('DEADLINE_PASSED', 'No startup message came in time.'))
+  })
+  try {
+    return await greet(guest, terms, AbortSignal.any([late.signal, stopping]))
+  } finally {
+    timer.cancel()
+  }
+}
+
+async function serveClient(client: Client, place: Disposable, deps: ConnectionDeps): Promise<void> {
+  const { settings, clock, catalogue } = deps
+  const wanted = readWanted(client.startup)
+  const signal = AbortSignal.any([client.gone, deps.stopping])
+  const { signInMs } = settings.identity
+  const { handshakeMs } = settings.limits
+  const identified = await identify(client, wanted, signal, { identity: deps.identity, signInMs, handshakeMs, clock })
+  place[Symbol.dispose]()
+  client.authenticated()
+  const { resource, role } = wanted
+  // The gate refuses what must not be known; the default only saves it a look.
+  const database = wanted.database ?? catalogue.role(resource, role)?.databases[0] ?? null
+  const ask = { identified, resource, role, database, client: client.facts }
+  const admission = await admit(client, ask, signal, { ...deps, waitMs: settings.access.waitMs })
+  await runSession(client, admission, deps)
+}
+
+/** Every refusal is an ErrorResponse with SQLSTATE, message and hint, as long as somebody is there to read it. */
+function refuse(socket: Socket, error: unknown, { log, metrics }: ConnectionDeps): void {
+  if (error instanceof PeerGone) {
+    log.debug({ error }, 'a client hung up before its session began')
+    return
+  }
+  const fault = asFault(error)
+  if (fault === undefined) log.error({ error }, 'a connection failed')
+  metrics.add('curfew_connections_refused_total', { protocol: 'postgres', code: fault?.code ?? 'internal' })
+  if (socket.writable) socket.write(fault === undefined ? internalError : fatal(fault))
+}
+
+const internalError: Buffer = errorResponse({
+  severity: 'FATAL',
+  sqlstate: 'XX000',
+  message: 'Internal error of the gateway.',
+  hint: 'Tell your operations people; the log says more.',
+})
+
+/** IPv4 in IPv6's clothes is IPv4. */
+function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+}

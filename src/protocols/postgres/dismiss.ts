@@ -1,0 +1,116 @@
+import { once } from 'node:events'
+import type { Random } from '../../kernel/ids.ts'
+import type { Log } from '../../kernel/log.ts'
+import type { Clock } from '../../kernel/time.ts'
+import { cancelTarget } from './cancel-target.ts'
+import { Fields, fromServer, query, terminate } from './messages.ts'
+import { Inbox } from './inbox.ts'
+import { targetUnreadBytesMax } from './target-socket.ts'
+import { connectTarget, type Target, type TargetWish } from './target.ts'
+
+export interface DismissDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+export interface LeaveState {
+  /** It may be working on something. */
+  readonly busy: boolean
+  /** The last message to it was sent whole, so that a Terminate would be understood. */
+  readonly atBoundary: boolean
+}
+
+/** When to ask again, counted from one attempt to the next. */
+const cancelAgainMs = [50, 100, 250, 600, 1000] as const
+/** An idle server hangs up at once; if it does not, our picture of it was wrong. */
+const idleGraceMs = 1_000
+const lastWaitMs = 5_000
+
+/**
+ * Ends a connection to a target so that nothing goes on there: cancels what runs (a closed socket alone does not stop
+ * a statement), says Terminate, throws away what still comes, and looks until the server has hung up.
+ * A cancel that overtakes the statement it is meant for is lost, and a function may catch one: so it is repeated, and
+ * at last the server process is ended from a second connection of the same login (pg_terminate_backend).
+ * @returns when the server is gone; never rejects.
+ */
+export async function dismissTarget(
+  target: Target,
+  wish: TargetWish,
+  state: LeaveState,
+  deps: DismissDeps,
+): Promise<void> {
+  const { socket } = target
+  if (socket.closed) return
+  const closed = new AbortController()
+  socket.once('close', () => closed.abort())
+  socket.on('error', () => undefined) // gone is gone; `close` follows
+  // Not allowed to end by itself when the server says FIN first: then there is nothing left to send anyway.
+  socket.resume()
+  if (state.atBoundary) socket.end(terminate)
+  else socket.end()
+  try {
+    await insist(target, wish, state.busy, closed.signal, deps)
+  } catch (error) {
+    deps.log.error({ resource: wish.resource.name, processId: target.processId, error }, 'a target session may go on')
+  } finally {
+    socket.destroy()
+  }
+}
+
+async function insist(
+  target: Target,
+  wish: TargetWish,
+  busy: boolean,
+  closed: AbortSignal,
+  deps: DismissDeps,
+): Promise<void> {
+  if (!busy) await pause(idleGraceMs, closed, deps.clock)
+  for (const waitMs of cancelAgainMs) {
+    if (closed.aborted) return
+    await cancelTarget(wish.resource, target, deps.clock).catch((error: unknown) => {
+      deps.log.warn({ resource: wish.resource.name, error }, 'a cancel request did not get through')
+    })
+    await pause(waitMs, closed, deps.clock)
+  }
+  if (closed.aborted) return
+  deps.log.warn({ resource: wish.resource.name, processId: target.processId }, 'a statement resists being cancelled')
+  await terminateBackend(target, wish, closed, deps)
+  await pause(lastWaitMs, closed, deps.clock)
+  if (!closed.aborted) throw new Error('the server process did not end')
+}
+
+/** Its connection is still open, so the process number cannot belong to somebody else by now. */
+async function terminateBackend(
+  target: Target,
+  wish: TargetWish,
+  closed: AbortSignal,
+  deps: DismissDeps,
+): Promise<void> {
+  const plain = { ...wish, parameters: [['application_name', 'curfew']] as const }
+  const second = await connectTarget(plain, new AbortController().signal, deps)
+  const inbox = new Inbox(second.socket, targetUnreadBytesMax)
+  second.socket.resume()
+  try {
+    if (closed.aborted) return
+    second.socket.write(query(`select pg_catalog.pg_terminate_backend(${target.processId})`))
+    for (;;) {
+      const head = new Fields(await inbox.take(5))
+      const type = head.uint8()
+      await inbox.take(head.int32() - 4)
+      if (type === fromServer.readyForQuery) break
+    }
+    second.socket.end(terminate)
+    await once(second.socket, 'close', { signal: AbortSignal.timeout(lastWaitMs) })
+  } finally {
+    second.socket.destroy()
+  }
+}
+
+function pause(delayMs: number, closed: AbortSignal, clock: Clock): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  if (closed.aborted) return Promise.resolve()
+  const timer = clock.after(delayMs, resolve)
+  closed.addEventListener('abort', () => resolve(), { once: true })
+  return promise.finally(() => timer.cancel())
+}

@@ -1,0 +1,23 @@
+import type { Socket } from 'node:net'
+import type { Clock } from '../../kernel/time.ts'
+
+/** How long a peer may take to read the last words. */
+export const goodbyeMs = 1_000
+
+/**
+ * Ends a connection politely: what is written goes out, what still comes is thrown away (unread bytes would make the
+ * system reset the connection, and the last words be lost), and after `goodbyeMs` it is over in any case.
+ * @returns when the socket is closed.
+ */
+export function farewell(socket: Socket, clock: Clock): Promise<void> {
+  if (socket.closed) return Promise.resolve()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = clock.after(goodbyeMs, () => socket.destroy())
+  socket.once('close', () => {
+    timer.cancel()
+    resolve()
+  })
+  socket.on('error', () => undefined) // it is over either way
+  if (!socket.destroyed) socket.resume().end()
+  return promise
+}

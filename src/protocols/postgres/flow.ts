@@ -1,0 +1,156 @@
+import type { Socket } from 'node:net'
+import type { FrameWalker } from './frames.ts'
+
+/** Why a flow stands still; bits, as there may be several at once. */
+export const paused = { receiver: 1, recorder: 2 } as const
+
+/** An unfinished message up to this size waits for its end instead of being sent in halves. */
+const heldBytesMax = 64 * 1024
+
+export interface FlowEvents {
+  /** A chunk was walked (and so recorded) and forwarded. */
+  passed(): void
+  /** The walker could not make sense of it. The chunk was not forwarded. */
+  failed(error: unknown): void
+}
+
+/**
+ * One direction of a relay: walks message boundaries, forwards the chunks as they came, at the receiver's pace.
+ *
+ * With `holds` the tail of a chunk that is an unfinished message is kept until the rest has come. The receiver could
+ * do nothing with it anyway, and so nearly every moment is a message boundary at which something can be said to it.
+ * Only messages above 64 KiB are sent in halves.
+ */
+export class Flow {
+  bytes = 0
+  readonly #from: Socket
+  readonly #to: Socket
+  readonly #walker: FrameWalker
+  readonly #holds: boolean
+  readonly #events: FlowEvents
+  #paused = 0
+  #stopped = false
+  #muted = false
+  #split = false
+  #held: Buffer[] = []
+  #heldBytes = 0
+  #sayings: Buffer[] = []
+
+  constructor(from: Socket, to: Socket, walker: FrameWalker, holds: boolean, events: FlowEvents) {
+    this.#from = from
+    this.#to = to
+    this.#walker = walker
+    this.#holds = holds
+    this.#events = events
+  }
+
+  /** What the receiver has got ends inside a message. */
+  get split(): boolean {
+    return this.#holds ? this.#split : !this.#walker.atBoundary
+  }
+
+  /** @param unread what was read from the sender before. */
+  start(unread: Buffer): void {
+    this.#to.on('drain', this.#onDrain)
+    if (unread.length > 0) this.#onData(unread)
+    if (this.#stopped) return
+    this.#from.on('data', this.#onData)
+    if (this.#paused === 0) this.#from.resume()
+  }
+
+  pause(reason: number): void {
+    this.#paused |= reason
+    this.#from.pause()
+  }
+
+  resume(reason: number): void {
+    this.#paused &= ~reason
+    if (this.#paused === 0 && !this.#stopped) this.#from.resume()
+  }
+
+  /** The receiver left: what comes is still walked, and thrown away. */
+  mute(): void {
+    this.#muted = true
+    this.#held = []
+    this.#heldBytes = 0
+    this.resume(paused.receiver)
+  }
+
+  /** Nothing passes any more, for good. What was held back is dropped. */
+  stop(): void {
+    this.#stopped = true
+    this.#from.off('data', this.#onData)
+    this.#to.off('drain', this.#onDrain)
+    this.#held = []
+    this.#heldBytes = 0
+    this.#sayings = []
+  }
+
+  /** Puts a message of our own between the sender's, as soon as none of them is half sent. */
+  say(message: Buffer): void {
+    if (this.#stopped) return
+    this.#sayings.push(message)
+    this.#sayAtBoundary()
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.bytes += chunk.length
+    try {
+      this.#walker.walk(chunk)
+    } catch (error) {
+      this.#events.failed(error)
+      return
+    }
+    if (this.#holds) this.#passWhole(chunk)
+    else this.#write(chunk)
+    this.#events.passed()
+  }
+
+  #passWhole(chunk: Buffer): void {
+    const { boundary } = this.#walker
+    if (boundary === chunk.length) this.#release(chunk)
+    else if (boundary >= 0) {
+      this.#release(chunk.subarray(0, boundary))
+      this.#hold(chunk.subarray(boundary))
+    } else if (this.#split) this.#write(chunk)
+    else this.#hold(chunk)
+    this.#sayAtBoundary()
+  }
+
+  /** Sends what was held and `chunk`, which ends a message. */
+  #release(chunk: Buffer): void {
+    this.#split = false
+    this.#sendHeld(chunk)
+  }
+
+  #hold(tail: Buffer): void {
+    if (this.#heldBytes + tail.length > heldBytesMax) {
+      this.#split = true
+      this.#sendHeld(tail)
+      return
+    }
+    this.#held.push(tail)
+    this.#heldBytes += tail.length
+  }
+
+  #sendHeld(chunk: Buffer): void {
+    if (this.#heldBytes === 0) return this.#write(chunk)
+    this.#to.cork()
+    for (const part of this.#held) this.#write(part)
+    this.#write(chunk)
+    this.#to.uncork()
+    this.#held = []
+    this.#heldBytes = 0
+  }
+
+  #sayAtBoundary(): void {
+    if (this.split) return
+    while (this.#sayings.length > 0) this.#write(this.#sayings.shift()!)
+  }
+
+  #write(bytes: Buffer): void {
+    if (!this.#muted && !this.#to.write(bytes)) this.pause(paused.receiver)
+  }
+
+  readonly #onDrain = (): void => this.resume(paused.receiver)
+}

@@ -1,0 +1,119 @@
+import { Fault } from '../../kernel/fault.ts'
+
+/** Takes part in a walk over messages. Called for every message, so nothing here may allocate for those it skips. */
+export interface FrameTap {
+  /** A message begins. @returns how many of its first body bytes are wanted; 0 for none. */
+  begin(type: number, bodyBytes: number): number
+  /** All wanted bytes of a message for which `begin` wanted some (all there are, if it is shorter). Valid only during the call. */
+  head(type: number, bytes: Buffer, bodyBytes: number): void
+  /** Body bytes behind the wanted ones, as they pass. Valid only during the call. */
+  rest(type: number, bytes: Buffer): void
+  /** A message for which `begin` wanted some bytes is over. */
+  end(type: number): void
+}
+
+const headerBytes = 5
+
+/**
+ * Walks message boundaries of one direction without copying: reads type and length, then counts `remaining` down.
+ * It copies only heads that a tap wants and that are split over chunks.
+ * @see PostgreSQL manual, "Message Formats": byte type, int32 length that counts itself
+ */
+export class FrameWalker {
+  /** Type byte of the message that began last; 0 before the first. */
+  type = 0
+  /** Offset in the last chunk just behind its last whole message; -1 if no message ended in it. */
+  boundary = -1
+  readonly #tap: FrameTap | null
+  readonly #bodyBytesMax: number
+  readonly #header: Buffer = Buffer.allocUnsafe(headerBytes)
+  #headerBytes = 0
+  #remaining = 0
+  #bodyBytes = 0
+  /** Wanted bytes of the current message that have not come; 0 when the head was handed over or is not wanted. */
+  #wanted = 0
+  #tapped = false
+  #parts: Buffer[] = []
+
+  /** @param bodyBytesMax a longer message is a Fault PROTOCOL_VIOLATION. */
+  constructor(tap: FrameTap | null, bodyBytesMax: number) {
+    this.#tap = tap
+    this.#bodyBytesMax = bodyBytesMax
+  }
+
+  /** No message is half passed. */
+  get atBoundary(): boolean {
+    return this.#remaining === 0 && this.#headerBytes === 0
+  }
+
+  /** @throws Fault PROTOCOL_VIOLATION for a length that cannot be; the walker is of no use afterwards. */
+  walk(chunk: Buffer): void {
+    this.boundary = -1
+    let at = 0
+    while (at < chunk.length) {
+      at = this.#remaining > 0 ? this.#passBody(chunk, at) : this.#passHeader(chunk, at)
+      if (this.#remaining === 0 && this.#headerBytes === 0) this.boundary = at
+    }
+  }
+
+  #passHeader(chunk: Buffer, from: number): number {
+    if (this.#headerBytes === 0 && chunk.length - from >= headerBytes) {
+      this.#begin(chunk[from]!, chunk.readInt32BE(from + 1))
+      return from + headerBytes
+    }
+    const count = Math.min(headerBytes - this.#headerBytes, chunk.length - from)
+    chunk.copy(this.#header, this.#headerBytes, from, from + count)
+    this.#headerBytes += count
+    if (this.#headerBytes === headerBytes) {
+      this.#headerBytes = 0
+      this.#begin(this.#header[0]!, this.#header.readInt32BE(1))
+    }
+    return from + count
+  }
+
+  #begin(type: number, length: number): void {
+    const bodyBytes = length - 4
+    if (bodyBytes < 0 || bodyBytes > this.#bodyBytesMax) {
+      throw new Fault('PROTOCOL_VIOLATION', `A message claims a length of ${length} bytes.`)
+    }
+    this.type = type
+    this.#bodyBytes = bodyBytes
+    this.#remaining = bodyBytes
+    if (this.#tap === null) return
+    const wanted = this.#tap.begin(type, bodyBytes)
+    this.#tapped = wanted > 0
+    this.#wanted = Math.min(wanted, bodyBytes)
+    if (this.#tapped && bodyBytes === 0) {
+      this.#tap.head(type, empty, 0)
+      this.#tap.end(type)
+    }
+  }
+
+  #passBody(chunk: Buffer, from: number): number {
+    const count = Math.min(this.#remaining, chunk.length - from)
+    this.#remaining -= count
+    if (this.#tapped) this.#feedTap(this.#tap!, chunk, from, from + count)
+    return from + count
+  }
+
+  #feedTap(tap: FrameTap, chunk: Buffer, from: number, to: number): void {
+    const headTo = Math.min(from + this.#wanted, to)
+    if (this.#wanted > 0) {
+      this.#wanted -= headTo - from
+      const part = chunk.subarray(from, headTo)
+      if (this.#wanted > 0) this.#parts.push(Buffer.from(part))
+      else tap.head(this.type, this.#joined(part), this.#bodyBytes)
+    }
+    if (headTo < to) tap.rest(this.type, chunk.subarray(headTo, to))
+    if (this.#remaining === 0) tap.end(this.type)
+  }
+
+  #joined(last: Buffer): Buffer {
+    if (this.#parts.length === 0) return last
+    const whole = Buffer.concat([...this.#parts, last])
+    this.#parts = []
+    return whole
+  }
+}
+
+const empty: Buffer = Buffer.alloc(0)

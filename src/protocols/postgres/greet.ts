@@ -1,0 +1,124 @@
+import { constants } from 'node:crypto'
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { TLSSocket, type SecureContext } from 'node:tls'
+import { Fault } from '../../kernel/fault.ts'
+import { Inbox, PeerGone } from './inbox.ts'
+import { negotiateProtocolVersion } from './messages.ts'
+import { checkStartupLength, readFirstPacket, type Startup } from './startup.ts'
+
+/** How a listener meets its clients. */
+export interface Terms {
+  readonly tls: SecureContext | null
+  readonly plaintext: boolean
+}
+
+/** A client up to its first real packet. `socket` and `inbox` are replaced when TLS begins. */
+export interface Guest {
+  socket: Socket
+  inbox: Inbox
+  encrypted: boolean
+}
+
+export type Greeting =
+  | { readonly kind: 'cancel'; readonly processId: number; readonly secret: Buffer }
+  | { readonly kind: 'startup'; readonly startup: Startup }
+
+/** What a client may send before it is asked to. */
+export const clientUnreadBytesMax: number = 128 * 1024
+const tlsRecordHandshake = 0x16
+const alpnName = 'postgresql'
+const [yes, no] = [Buffer.from('S'), Buffer.from('N')]
+/** One SSLRequest, one GSSENCRequest, and the packet that counts. */
+const packetsMax = 3
+
+export const secureOptions: number = constants.SSL_OP_NO_RENEGOTIATION
+
+export function newGuest(socket: Socket): Guest {
+  return { socket, inbox: new Inbox(socket, clientUnreadBytesMax), encrypted: false }
+}
+
+/**
+ * Reads up to a complete startup message or cancel request; TLS by SSLRequest or at once (`sslnegotiation=direct`).
+ * @param signal ends it; its reason is what this rejects with.
+ * @throws Fault PROTOCOL_VIOLATION, PROTOCOL_UNSUPPORTED, TLS_REQUIRED; PeerGone
+ * @see PostgreSQL manual, "Message Flow", "Start-up", "SSL Session Encryption"
+ */
+export async function greet(guest: Guest, terms: Terms, signal: AbortSignal): Promise<Greeting> {
+  if ((await guest.inbox.peek(signal)) === tlsRecordHandshake) await beginDirectTls(guest, terms, signal)
+  for (let packets = 0; packets < packetsMax; packets++) {
+    const packet = readFirstPacket(await takePacket(guest.inbox, signal))
+    switch (packet.kind) {
+      case 'tls':
+        await answerTls(guest, terms, signal)
+        break
+      case 'gss':
+        guest.socket.write(no)
+        break
+      case 'cancel':
+        return packet
+      case 'startup':
+        if (!guest.encrypted && !terms.plaintext) {
+          throw new Fault('TLS_REQUIRED', 'This listener takes connections with TLS only.')
+        }
+        negotiate(guest.socket, packet.startup)
+        return packet
+    }
+  }
+  throw new Fault('PROTOCOL_VIOLATION', 'The client asks for encryption again and again.')
+}
+
+async function takePacket(inbox: Inbox, signal: AbortSignal): Promise<Buffer> {
+  const length = (await inbox.take(4, signal)).readInt32BE(0)
+  checkStartupLength(length)
+  return inbox.take(length - 4, signal)
+}
+
+function negotiate(socket: Socket, { negotiate: must, version, unknownOptions }: Startup): void {
+  if (must) socket.write(negotiateProtocolVersion(version, unknownOptions))
+}
+
+async function answerTls(guest: Guest, terms: Terms, signal: AbortSignal): Promise<void> {
+  if (guest.encrypted) throw new Fault('PROTOCOL_VIOLATION', 'The client asks for TLS inside TLS.')
+  if (terms.tls === null) {
+    guest.socket.write(no)
+    return
+  }
+  const early = guest.inbox.detach()
+  // Bytes behind an SSLRequest were not protected by the TLS that follows (CVE-2021-23214).
+  if (early.length > 0) {
+    guest.inbox = new Inbox(guest.socket, clientUnreadBytesMax)
+    throw new Fault('PROTOCOL_VIOLATION', 'The client sent unprotected bytes before TLS began.')
+  }
+  guest.socket.write(yes)
+  await beginTls(guest, terms.tls, signal)
+}
+
+async function beginDirectTls(guest: Guest, terms: Terms, signal: AbortSignal): Promise<void> {
+  if (terms.tls === null) throw new Fault('PROTOCOL_UNSUPPORTED', 'This listener has no TLS.')
+  guest.socket.unshift(guest.inbox.detach())
+  const tls = await beginTls(guest, terms.tls, signal)
+  // Without it, a browser could be made to speak to us in another protocol's words.
+  if (tls.alpnProtocol !== alpnName) throw new Fault('PROTOCOL_VIOLATION', `Direct TLS takes the ALPN "${alpnName}".`)
+}
+
+async function beginTls(guest: Guest, secureContext: SecureContext, signal: AbortSignal): Promise<TLSSocket> {
+  const tls = new TLSSocket(guest.socket, { isServer: true, secureContext, ALPNProtocols: [alpnName] })
+  tls.disableRenegotiation()
+  const hungUp = new AbortController()
+  const closed = () => hungUp.abort(new PeerGone())
+  tls.once('close', closed)
+  try {
+    await once(tls, 'secure', { signal: AbortSignal.any([signal, hungUp.signal]) })
+  } catch (error) {
+    tls.on('error', () => undefined).destroy() // nothing can be said without TLS
+    signal.throwIfAborted()
+    throw new PeerGone({ cause: error })
+  } finally {
+    tls.off('close', closed)
+  }
+  guest.socket = tls
+  guest.inbox = new Inbox(tls, clientUnreadBytesMax)
+  guest.encrypted = true
+  return tls
+}

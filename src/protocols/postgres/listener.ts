@@ -1,0 +1,54 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo, type Server } from 'node:net'
+import { createSecureContext } from 'node:tls'
+import type { PostgresListener } from '../../config/config.ts'
+import { Fault } from '../../kernel/fault.ts'
+import type { Listening } from '../../kernel/listening.ts'
+import { serveConnection, type ConnectionDeps } from './connection.ts'
+import { secureOptions, type Terms } from './greet.ts'
+import { createLobby, type Lobby } from './lobby.ts'
+
+/** `cancelKeys` is shared by all listeners of a node: a CancelRequest may come in by another one. */
+export interface PostgresDeps extends Omit<ConnectionDeps, 'lobby' | 'terms' | 'stopping'> {
+  /** Shared where the limits are to hold for several listeners together; by default each counts alone. */
+  readonly lobby?: Lobby
+}
+
+const keepAliveMs = 60_000
+
+/**
+ * Accepts PostgreSQL clients.
+ * Disposing stops accepting and ends, with SHUTTING_DOWN, what is not a session yet; sessions end by the gate's own
+ * cut, and it resolves when they have.
+ * @throws when the address cannot be listened on, or the certificate cannot be used.
+ */
+export async function listenPostgres(listener: PostgresListener, deps: PostgresDeps): Promise<Listening> {
+  const stop = new AbortController()
+  const connections = new Set<Promise<void>>()
+  const lobby = deps.lobby ?? createLobby(deps.settings.limits, deps.metrics)
+  const within = { ...deps, lobby, terms: termsOf(listener), stopping: stop.signal }
+  const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }
+  const server = createServer(options, (socket) => {
+    const served = serveConnection(socket, within)
+    connections.add(served)
+    void served.finally(() => connections.delete(served))
+  })
+  server.listen(listener.port, listener.address)
+  await once(server, 'listening')
+  server.on('error', (error) => deps.log.error({ error }, 'a connection could not be accepted'))
+  const { address, port } = server.address() as AddressInfo
+  return { address, port, [Symbol.asyncDispose]: () => close(server, stop, connections) }
+}
+
+function termsOf({ tls, plaintext }: PostgresListener): Terms {
+  if (tls === null) return { tls: null, plaintext }
+  const { certificate: cert, key } = tls
+  return { tls: createSecureContext({ cert, key: key.reveal(), minVersion: 'TLSv1.2', secureOptions }), plaintext }
+}
+
+async function close(server: Server, stop: AbortController, connections: Set<Promise<void>>): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  stop.abort(new Fault('SHUTTING_DOWN', 'The gateway is shutting down.'))
+  await Promise.all(connections)
+  await closed
+}

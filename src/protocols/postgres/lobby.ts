@@ -1,0 +1,41 @@
+import { Fault } from '../../kernel/fault.ts'
+import type { Metrics } from '../../kernel/metrics.ts'
+
+/** Counts the connections that have not signed in yet; one may serve several listeners. */
+export interface Lobby {
+  /** @throws Fault TOO_MANY_CONNECTIONS. Disposing leaves; twice is harmless. */
+  enter(address: string): Disposable
+}
+
+interface Limits {
+  readonly unauthenticatedPerAddressMax: number
+  readonly unauthenticatedMax: number
+}
+
+export function createLobby(limits: Limits, metrics: Metrics): Lobby {
+  const byAddress = new Map<string, number>()
+  let total = 0
+  const count = (address: string, by: 1 | -1) => {
+    total += by
+    const left = (byAddress.get(address) ?? 0) + by
+    if (left > 0) byAddress.set(address, left)
+    else byAddress.delete(address)
+    metrics.set('curfew_unauthenticated_connections', { protocol: 'postgres' }, total)
+  }
+  return {
+    enter(address) {
+      const here = byAddress.get(address) ?? 0
+      if (here >= limits.unauthenticatedPerAddressMax || total >= limits.unauthenticatedMax) {
+        throw new Fault('TOO_MANY_CONNECTIONS', 'Too many connections wait for a sign-in.')
+      }
+      count(address, 1)
+      let inside = true
+      return {
+        [Symbol.dispose]: () => {
+          if (inside) count(address, -1)
+          inside = false
+        },
+      }
+    },
+  }
+}

@@ -1,0 +1,63 @@
+import { formatDuration } from '../../kernel/durations.ts'
+import type { Fault } from '../../kernel/fault.ts'
+import { isoTime, type Instant } from '../../kernel/time.ts'
+import type { WarningCause } from '../../sessions/admission.ts'
+
+/** What people read in psql before and while they work. Plain ASCII: terminals and drivers differ. */
+
+export function signInNotice(ask: {
+  readonly link: URL
+  readonly code: string
+  readonly address: string
+  readonly what: string
+  readonly waitMs: number
+}): string {
+  return [
+    `sign in to reach ${ask.what}`,
+    '',
+    `    ${ask.link.href}`,
+    '',
+    `  The page must show the code ${ask.code} and the address ${ask.address}.`,
+    `  This connection waits for ${formatDuration(ask.waitMs)} and goes on by itself.`,
+    '',
+  ].join('\n')
+}
+
+export function signedInNotice(personName: string): string {
+  return `signed in as ${personName}`
+}
+
+export function waitForGrantNotice(ask: {
+  readonly link: URL
+  readonly what: string
+  readonly waitMs: number
+}): string {
+  return [
+    `you have no access to ${ask.what} now; ask for it`,
+    '',
+    `    ${ask.link.href}`,
+    '',
+    `  This connection waits for ${formatDuration(ask.waitMs)} and goes on by itself once it is approved.`,
+    '',
+  ].join('\n')
+}
+
+export function grantedNotice(what: string, until: Instant, now: Instant): string {
+  return `access to ${what} until ${timeForPeople(until)} (${formatDuration(until - now)})`
+}
+
+export function warningText(what: string, leftMs: number, cause: WarningCause): string {
+  const left = formatDuration(leftMs)
+  return cause === 'deadline'
+    ? `your access to ${what} ends in ${left}; this session ends with it`
+    : `the gateway stops in ${left}; this session ends with it`
+}
+
+export function cutText({ message, hint }: Fault): string {
+  return `${message} ${hint}`
+}
+
+/** `2026-11-22 14:48:07 UTC` */
+function timeForPeople(at: Instant): string {
+  return `${isoTime(at).slice(0, 19).replace('T', ' ')} UTC`
+}

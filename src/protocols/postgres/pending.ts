@@ -1,0 +1,101 @@
+import type { Clock } from '../../kernel/time.ts'
+import type { Answer } from './recording.ts'
+
+/** Where a Sync or the end of a simple query stands in the row of what is unanswered. */
+const syncMark = 0
+
+/** So many unanswered executions in one pipeline are followed; beyond, answers carry no number any more. */
+const unansweredMax = 100_000
+
+interface Unanswered {
+  /** Number of the event, or `syncMark`. */
+  readonly n: number
+  /** A simple query may be answered several times, up to ReadyForQuery. */
+  readonly many: boolean
+  startMs: number
+}
+
+/** Tells which statement an answer belongs to, and how long that took. Pipelines are answered in order. */
+export class Pending {
+  readonly #clock: Clock
+  #queue: Unanswered[] = []
+  #first = 0
+  #last = 0
+  #lost = false
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** A simple query or a function call begins; ReadyForQuery ends it. @returns its number. */
+  query(): number {
+    return this.#push(true)
+  }
+
+  execute(): number {
+    return this.#push(false)
+  }
+
+  sync(): void {
+    this.#add({ n: syncMark, many: true, startMs: 0 })
+  }
+
+  answered(): Answer {
+    const head = this.#head()
+    if (head === undefined || head.n === syncMark) return { n: null, ms: null }
+    const nowMs = this.#clock.monotonicMs()
+    const ms = rounded(nowMs - head.startMs)
+    // What ran behind this one began now: the next statement of a simple query, or the next execution.
+    if (head.many) head.startMs = nowMs
+    else this.#shift(nowMs)
+    return { n: head.n, ms }
+  }
+
+  /** After an error the server skips to the next Sync. */
+  failed(): Answer {
+    const answer = this.answered()
+    while (this.#head() !== undefined && !this.#head()!.many) this.#first += 1
+    return answer
+  }
+
+  ready(): void {
+    while (this.#head() !== undefined && !this.#head()!.many) this.#first += 1
+    this.#shift(this.#clock.monotonicMs())
+  }
+
+  #push(many: boolean): number {
+    this.#last += 1
+    this.#add({ n: this.#last, many, startMs: this.#clock.monotonicMs() })
+    return this.#last
+  }
+
+  #add(entry: Unanswered): void {
+    if (this.#queue.length - this.#first >= unansweredMax) this.#lost = true
+    if (this.#lost) this.#clear()
+    else this.#queue.push(entry)
+  }
+
+  #head(): Unanswered | undefined {
+    return this.#queue[this.#first]
+  }
+
+  #shift(nowMs: number): void {
+    this.#first += 1
+    const head = this.#head()
+    if (head !== undefined && head.startMs < nowMs && head.n !== syncMark) head.startMs = nowMs
+    if (this.#first >= this.#queue.length) this.#clear()
+    else if (this.#first > 1024) {
+      this.#queue = this.#queue.slice(this.#first)
+      this.#first = 0
+    }
+  }
+
+  #clear(): void {
+    this.#queue = []
+    this.#first = 0
+  }
+}
+
+function rounded(ms: number): number {
+  return Math.round(ms * 1000) / 1000
+}

@@ -1,0 +1,196 @@
+import type { Socket } from 'node:net'
+import { asFault, Fault } from '../../kernel/fault.ts'
+import type { Clock } from '../../kernel/time.ts'
+import type { Admission } from '../../sessions/admission.ts'
+import type { SessionEnd } from '../../sessions/session.ts'
+import { Activity } from './activity.ts'
+import type { LeaveState } from './dismiss.ts'
+import { farewell } from './farewell.ts'
+import { Flow, paused } from './flow.ts'
+import { FrameWalker } from './frames.ts'
+import { errorResponse, fatal, fromServer, warning } from './messages.ts'
+import { cutText, warningText } from './notices.ts'
+import { record } from './recording.ts'
+import type { Target } from './target.ts'
+import { Transcript } from './transcript.ts'
+
+export interface RelayParts {
+  readonly client: Socket
+  /** What the client sent before it was asked to. */
+  readonly clientUnread: Buffer
+  readonly target: Target
+  readonly admission: Admission
+  readonly clock: Clock
+  /** Ends the connection to the target, in the background. */
+  readonly dismiss: (state: LeaveState) => void
+}
+
+export type RelayEnd = Pick<SessionEnd, 'by' | 'bytesFromClient' | 'bytesFromTarget'> & { readonly error?: unknown }
+
+/** PostgreSQL takes no message of 1 GiB or more (PQ_LARGE_MESSAGE_LIMIT), and sends none. */
+const clientBodyBytesMax = 0x3fff_ffff
+const targetBodyBytesMax = 0x7fff_fffb
+
+/** The life of a session from "ready for queries" to its end: two flows, a recording, and one way for it to be over. */
+export class Relay {
+  readonly #parts: RelayParts
+  readonly #activity = new Activity()
+  readonly #up: Flow
+  readonly #down: Flow
+  readonly #over = Promise.withResolvers<RelayEnd>()
+  readonly #warnings: Disposable
+  #phase: 'open' | 'over' = 'open'
+  #waitsForRecorder = false
+
+  constructor(parts: RelayParts) {
+    this.#parts = parts
+    const { client, target, admission, clock } = parts
+    const transcript = admission.recorder.active ? new Transcript(admission.recorder, clock) : null
+    for (const [name, value] of target.parameters) transcript?.parameter(name, value)
+    const fromClient = new FrameWalker(this.#activity.clientTap(transcript?.client ?? null), clientBodyBytesMax)
+    const fromTarget = new FrameWalker(this.#activity.targetTap(transcript?.target ?? null), targetBodyBytesMax)
+    const passed = () => this.#keepPaceWithRecorder()
+    this.#up = new Flow(client, target.socket, fromClient, false, {
+      passed,
+      failed: (error) => this.#endBy('client', error),
+    })
+    this.#down = new Flow(target.socket, client, fromTarget, true, {
+      passed,
+      failed: (error) => this.#endBy('target', error),
+    })
+    this.#warnings = admission.onWarning((leftMs, cause) => {
+      this.say(warningText(`${admission.session.resource} as ${admission.session.role}`, leftMs, cause))
+    })
+  }
+
+  /** @returns when the session is over and the client has been told what there was to tell. Never rejects. */
+  run(): Promise<RelayEnd> {
+    const { client, target, admission, clientUnread } = this.#parts
+    client.on('end', this.#clientGone).on('close', this.#clientGone).on('error', this.#clientGone)
+    target.socket.on('end', this.#targetGone).on('close', this.#targetGone).on('error', this.#targetGone)
+    admission.cutOff.addEventListener('abort', this.#cutOff, { once: true })
+    if (admission.cutOff.aborted) this.#cutOff()
+    if (this.#phase === 'open') this.#up.start(clientUnread)
+    if (this.#phase === 'open') this.#down.start(target.unread)
+    if (client.destroyed) this.#clientGone()
+    else if (target.socket.destroyed) this.#targetGone()
+    return this.#over.promise
+  }
+
+  /** Says something to the person without ending anything. */
+  say(text: string): void {
+    if (this.#phase === 'over') return
+    this.#note('warning', text)
+    this.#down.say(warning(text))
+  }
+
+  readonly #cutOff = (): void => {
+    const reason: unknown = this.#parts.admission.cutOff.reason
+    this.#cut(asFault(reason) ?? new Fault('KILLED', 'The session was ended.', { cause: reason }))
+  }
+
+  /** First pass: nothing more is forwarded, and the person is told. The gate calls for the second when all were told. */
+  #cut(fault: Fault): void {
+    if (!this.#stop()) return
+    const { client, admission } = this.#parts
+    this.#note('cut', cutText(fault), fault.code)
+    if (this.#down.split) {
+      client.destroy()
+      admission.told()
+    } else client.write(fatal(fault), () => admission.told())
+    admission.afterTold(() => {
+      this.#leaveTarget()
+      this.#finish({ by: 'gate', error: fault })
+    })
+  }
+
+  #endBy(by: 'client' | 'target', error: unknown): void {
+    if (!this.#stop()) return
+    const fault = asFault(error)
+    const { client } = this.#parts
+    if (fault !== undefined && !this.#down.split) client.write(fatal(fault))
+    this.#leaveTarget()
+    this.#finish({ by, error })
+  }
+
+  readonly #clientGone = (): void => {
+    // After a Terminate the target finishes what it has and hangs up by itself; that is the end to wait for.
+    if (this.#activity.terminated && this.#phase === 'open') {
+      this.#up.mute()
+      this.#down.mute()
+      return
+    }
+    if (!this.#stop()) return
+    this.#leaveTarget()
+    this.#finish({ by: 'client' })
+  }
+
+  readonly #targetGone = (): void => {
+    const said = this.#activity.lastFromTarget === fromServer.errorResponse
+    const split = this.#down.split
+    if (!this.#stop()) return
+    const by = this.#activity.terminated ? 'client' : 'target'
+    if (!this.#activity.terminated && !said && !split) this.#parts.client.write(targetLost(this.#parts.admission))
+    this.#parts.target.socket.destroy()
+    this.#finish({ by })
+  }
+
+  /** @returns false if it was over already. */
+  #stop(): boolean {
+    if (this.#phase === 'over') return false
+    this.#phase = 'over'
+    this.#up.stop()
+    this.#down.stop()
+    this.#warnings[Symbol.dispose]()
+    this.#parts.admission.cutOff.removeEventListener('abort', this.#cutOff)
+    return true
+  }
+
+  #leaveTarget(): void {
+    const terminated = this.#activity.terminated && !this.#up.split
+    this.#parts.dismiss({ busy: this.#activity.busy, atBoundary: !this.#up.split && !terminated })
+  }
+
+  #finish(end: { by: SessionEnd['by']; error?: unknown }): void {
+    const { client, clock } = this.#parts
+    const over = () =>
+      this.#over.resolve({ ...end, bytesFromClient: this.#up.bytes, bytesFromTarget: this.#down.bytes })
+    client.once('finish', over)
+    void farewell(client, clock).then(over)
+  }
+
+  #note(kind: 'warning' | 'cut', text: string, code?: string): void {
+    const { recorder } = this.#parts.admission
+    if (recorder.active) record(recorder, 'm', { kind, text, ...(code !== undefined && { code }) })
+  }
+
+  /** What cannot be recorded is not forwarded: both directions wait until the disk has caught up. */
+  #keepPaceWithRecorder(): void {
+    const { recorder } = this.#parts.admission
+    if (!recorder.full || this.#waitsForRecorder) return
+    this.#waitsForRecorder = true
+    this.#up.pause(paused.recorder)
+    this.#down.pause(paused.recorder)
+    recorder.drained().then(
+      () => {
+        this.#waitsForRecorder = false
+        this.#up.resume(paused.recorder)
+        this.#down.resume(paused.recorder)
+      },
+      (error: unknown) => {
+        const fault = asFault(error)
+        this.#cut(fault ?? new Fault('RECORDING_FAILED', 'The recording cannot be written.', { cause: error }))
+      },
+    )
+  }
+}
+
+/** 08006: the connection failed while it was in use. */
+function targetLost({ session }: Admission): Buffer {
+  return errorResponse({
+    severity: 'FATAL',
+    sqlstate: '08006',
+    message: `${session.resource} closed the connection.`,
+    hint: 'Connect again; if it keeps happening, tell your operations people.',
+  })
+}

@@ -1,0 +1,130 @@
+import { asFault, Fault } from '../../kernel/fault.ts'
+import type { Random } from '../../kernel/ids.ts'
+import type { Log } from '../../kernel/log.ts'
+import type { Metrics } from '../../kernel/metrics.ts'
+import type { Clock } from '../../kernel/time.ts'
+import type { Catalogue } from '../../resources/catalogue.ts'
+import type { Admission } from '../../sessions/admission.ts'
+import type { CancelKeys } from './cancel-keys.ts'
+import { cancelTarget } from './cancel-target.ts'
+import type { Client } from './client.ts'
+import { dismissTarget } from './dismiss.ts'
+import { fatal, backendKeyData, parameterStatus, readyForQuery } from './messages.ts'
+import { record } from './recording.ts'
+import { Relay, type RelayEnd } from './relay.ts'
+import { version32 } from './startup.ts'
+import { connectTarget, type Target, type TargetWish } from './target.ts'
+
+export interface SessionDeps {
+  readonly catalogue: Catalogue
+  readonly cancelKeys: CancelKeys
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+const nothingPassed = { bytesFromClient: 0, bytesFromTarget: 0 } as const
+
+/**
+ * From an admission to its end: connects to the target, relays, and gives the admission back exactly once.
+ * Resolves when nothing of it goes on at the target.
+ */
+export async function runSession(client: Client, admission: Admission, deps: SessionDeps): Promise<void> {
+  const log = deps.log.child({ session: admission.session.id, resource: admission.session.resource })
+  const within = { ...deps, log }
+  const opened = await open(client, admission, within)
+  if ('end' in opened) {
+    await admission.end(opened.end)
+    return
+  }
+  const dismissals: Promise<void>[] = []
+  const end = await relay(client, admission, opened, dismissals, within)
+  await admission.end(end)
+  await Promise.all(dismissals)
+}
+
+interface Opened {
+  readonly wish: TargetWish
+  readonly target: Target
+}
+
+/** The upstream; or how the session ended without one, with the client told. */
+async function open(client: Client, admission: Admission, deps: SessionDeps): Promise<Opened | { end: RelayEnd }> {
+  try {
+    const wish = wishOf(client, admission, deps.catalogue)
+    const signal = AbortSignal.any([admission.cutOff, client.gone])
+    return { wish, target: await connectTarget(wish, signal, deps) }
+  } catch (error) {
+    return { end: failed(client, admission, error, deps) }
+  }
+}
+
+function failed(client: Client, admission: Admission, error: unknown, { log, metrics }: SessionDeps): RelayEnd {
+  const { cutOff, session } = admission
+  if (cutOff.aborted) {
+    const fault = asFault(cutOff.reason) ?? new Fault('KILLED', 'The session was ended.')
+    client.write(fatal(fault))
+    admission.told()
+    return { by: 'gate', error: fault, ...nothingPassed }
+  }
+  if (client.gone.aborted) return { by: 'client', error, ...nothingPassed }
+  const fault = asFault(error) ?? new Fault('UPSTREAM_UNREACHABLE', `${session.resource} cannot be used now.`)
+  log.warn({ code: fault.code, error }, 'the target could not be used')
+  metrics.add('curfew_upstream_failures_total', { resource: session.resource, code: fault.code })
+  client.write(fatal(fault))
+  return { by: 'target', error: fault, ...nothingPassed }
+}
+
+function wishOf(client: Client, { session }: Admission, catalogue: Catalogue): TargetWish {
+  const resource = catalogue.resource(session.resource)
+  const role = catalogue.role(session.resource, session.role)
+  if (resource === undefined || role === undefined) {
+    throw new Fault('RESOURCE_UNKNOWN', 'What this session is for does not exist any more.')
+  }
+  const database = session.database ?? role.databases[0]
+  if (!role.databases.includes(database)) {
+    throw new Fault('DATABASE_REFUSED', 'The role may not open this database.')
+  }
+  return { resource, role, database, parameters: client.startup.parameters }
+}
+
+async function relay(
+  client: Client,
+  admission: Admission,
+  { wish, target }: Opened,
+  dismissals: Promise<void>[],
+  deps: SessionDeps,
+): Promise<RelayEnd> {
+  const secret = deps.random.bytes(client.startup.version >= version32 ? 32 : 4)
+  using _key = deps.cancelKeys.add({
+    processId: target.processId,
+    secret,
+    cancel: () => passCancelOn(admission, wish, target, deps),
+  })
+  client.authenticated()
+  client.write(Buffer.concat(openingMessages(target, secret)))
+  const { socket, unread } = client.release()
+  const dismiss: ConstructorParameters<typeof Relay>[0]['dismiss'] = (state) => {
+    dismissals.push(dismissTarget(target, wish, state, deps))
+  }
+  const parts = { client: socket, clientUnread: unread, target, admission, clock: deps.clock, dismiss }
+  return await new Relay(parts).run()
+}
+
+/** The target's process id, because clients ask the server about it; the secret is ours. */
+function openingMessages(target: Target, secret: Uint8Array): Buffer[] {
+  return [
+    ...target.notices,
+    ...target.parameters.map(([name, value]) => parameterStatus(name, value)),
+    backendKeyData(target.processId, secret),
+    readyForQuery(target.status),
+  ]
+}
+
+function passCancelOn({ recorder }: Admission, wish: TargetWish, target: Target, deps: SessionDeps): void {
+  if (recorder.active) record(recorder, 'k', {})
+  cancelTarget(wish.resource, target, deps.clock).catch((error: unknown) => {
+    deps.log.warn({ error }, 'a cancel request did not get through')
+  })
+}
