@@ -32,7 +32,7 @@ const submitAtOnce = `document.forms[0].submit()`
 const sha256 = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
 
 /** Nothing loads from anywhere; only the style and the one script below run. No form-action: it would also stop the redirect back. */
-export const pagePolicy = `default-src 'none'; style-src ${sha256(style)}; script-src ${sha256(submitAtOnce)}; base-uri 'none'; frame-ancestors 'none'`
+export const pagePolicy = `default-src 'none'; img-src data:; style-src ${sha256(style)}; script-src ${sha256(submitAtOnce)}; base-uri 'none'; frame-ancestors 'none'`
 
 export function signInPage(accounts: readonly PageAccount[], hint: string, problem: string | null): string {
   const buttons = accounts.filter((account) => !account.needsPassword).map(accountButton)

@@ -86,10 +86,12 @@ export function createInBandSignIn(deps: IdentityDeps): InBandSignIn {
         await settle(tx, signIn.id, visitor, 'confirmed', at)
         if (remember && signIn.purpose === 'postgres') await bind(tx, signIn.address, visitor, at)
       })
+      waiting.leave(signIn.id)
     },
 
     async refuse(signIn, visitor) {
       await store.transact((tx) => settle(tx, signIn.id, visitor, 'refused', clock.now()))
+      waiting.leave(signIn.id)
     },
   }
 
