@@ -110,8 +110,11 @@ async function showStep<T>(title: string, work: () => Promise<T>): Promise<T> {
 /** @returns the exit code. */
 function explain(error: unknown): number {
   const fault = asFault(error)
+  const { code, port } = error as { readonly code?: unknown; readonly port?: unknown }
   if (fault !== undefined) process.stderr.write(`${fault.message}\n${fault.hint}\n`)
   else if (error instanceof DemoProblem || error instanceof ConfigProblems) process.stderr.write(`${error.message}\n`)
-  else process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  else if (code === 'EADDRINUSE') {
+    process.stderr.write(`Somebody else took port ${String(port)} while the demo started. Run it again.\n`)
+  } else process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
   return 1
 }

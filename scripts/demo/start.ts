@@ -47,14 +47,13 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     return options.step(title, work)
   }
   const folder = started.use(await openDataFolder(options.dataFolder, options))
-  const ports = await choosePorts(usualPorts)
-  const webUrl = new URL(`https://localhost:${ports.web}`)
-
   const target = await step('PostgreSQL 18 with a small shop in it', async () => {
     const postgres = started.use(await startTarget(folder))
     await makeShop(postgres, folder.passwords)
     return postgres
   })
+  const ports = await choosePorts(usualPorts)
+  const webUrl = new URL(`https://localhost:${ports.web}`)
   const provider = await step('Identity provider with four people', async () =>
     started.use(await startProvider(folder, ports, webUrl)),
   )

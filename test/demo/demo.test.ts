@@ -95,7 +95,7 @@ test('a folder with other things in it is never touched', { timeout: 30_000 }, a
 test('an unknown option is refused with the help', { timeout: 30_000 }, async () => {
   await using demo = startDemo('--rest')
   expect(await demo.exited()).toMatchObject({ status: 2, stdout: '' })
-  expect(demo.stderr).toMatch(/--rest[^]*--reset {2}clears/)
+  expect(demo.stderr).toMatch(/'--rest'[^]*--reset {8}clears/)
 })
 
 function startDemo(...args: string[]): Program {

@@ -89,61 +89,99 @@ interface Surroundings {
 export async function startTestGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
   await using stack = new AsyncDisposableStack()
   const surroundings = await startSurroundings(options, stack)
-  const { folder } = surroundings
-  const configFile = join(folder, 'curfew.yaml')
+  const configFile = join(surroundings.folder, 'curfew.yaml')
   const input = configInput(surroundings)
   options.configure?.(input)
   await writeFile(configFile, stringify(input))
   const config = await loadConfig(configFile, {})
-  const logFile = join(folder, 'gateway.log')
-  const overrides = { log: fileLog(logFile), ...options.overrides }
+  const logFile = join(surroundings.folder, 'gateway.log')
+  const start = () => startGateway(config, { log: fileLog(logFile), ...options.overrides })
+  const running = { gateway: await start() }
+  stack.defer(() => running.gateway[Symbol.asyncDispose]())
+  const crowd = stack.use(new Crowd(config.gateway.publicUrl, surroundings.authority.certificate, running))
+  return testGateway({ ...surroundings, config, configFile, logFile, running, crowd, start, stack: stack.move() })
+}
 
-  let gateway = await startGateway(config, overrides)
-  stack.defer(() => gateway[Symbol.asyncDispose]())
-  const visitors = new Map<Login, Promise<Visitor>>()
-  stack.defer(async () => {
-    for (const visitor of visitors.values()) await (await visitor)[Symbol.asyncDispose]()
-  })
-  const signedIn = (login: Login) => {
-    const visitor = visitors.get(login) ?? signIn(config.gateway.publicUrl, surroundings.authority.certificate, login)
-    visitors.set(login, visitor)
-    return visitor
-  }
-  const person = async (login: Login) => {
-    await signedIn(login)
-    return personOf(gateway, login)
-  }
-  const all = stack.move()
+interface Parts extends Surroundings {
+  readonly config: Config
+  readonly configFile: string
+  readonly logFile: string
+  readonly running: { gateway: Gateway }
+  readonly crowd: Crowd
+  readonly start: () => Promise<Gateway>
+  readonly stack: AsyncDisposableStack
+}
+
+function testGateway(parts: Parts): TestGateway {
+  const { config, configFile, folder, logFile, postgres, provider, certificate, authority, ports, running, crowd } =
+    parts
+  const caFile = join(folder, 'ca.pem')
   return {
-    config,
-    configFile,
-    folder,
-    logFile,
-    postgres: surroundings.postgres,
-    provider: surroundings.provider,
-    certificate: surroundings.certificate,
-    ca: surroundings.authority.certificate,
-    caFile: join(folder, 'ca.pem'),
+    ...{ config, configFile, folder, logFile, postgres, provider, certificate, caFile },
+    ca: authority.certificate,
     url: config.gateway.publicUrl,
-    postgresPort: surroundings.ports.postgres,
-    opsUrl: new URL(`http://127.0.0.1:${surroundings.ports.ops}`),
+    postgresPort: ports.postgres,
+    opsUrl: new URL(`http://127.0.0.1:${ports.ops}`),
     get gateway() {
-      return gateway
+      return running.gateway
     },
-    visitor: signedIn,
-    person,
+    visitor: (login) => crowd.visitor(login),
+    person: (login) => crowd.person(login),
     async token(login, lengthMs = hourMs) {
       const wish = { label: 'test', kind: 'access', lengthMs } as const
-      return (await gateway.identity.tokens.make(await person(login), wish)).text
+      return (await running.gateway.identity.tokens.make(await crowd.person(login), wish)).text
     },
-    grant: (login, role, lengthMs = hourMs) => makeGrant(gateway, person, login, role, lengthMs),
-    psql: (psql) =>
-      startPsql({ port: surroundings.ports.postgres, database: 'prod-db', caFile: join(folder, 'ca.pem'), ...psql }),
+    grant: (login, role, lengthMs = hourMs) => makeGrant(running.gateway, crowd, login, role, lengthMs),
+    psql: (psql) => startPsql({ port: ports.postgres, database: 'prod-db', caFile, ...psql }),
     async restart() {
-      await gateway[Symbol.asyncDispose]()
-      gateway = await startGateway(config, overrides)
+      await running.gateway[Symbol.asyncDispose]()
+      running.gateway = await parts.start()
     },
-    [Symbol.asyncDispose]: () => all.disposeAsync(),
+    [Symbol.asyncDispose]: () => parts.stack.disposeAsync(),
+  }
+}
+
+/** Everybody who has signed in so far, each with a browser of their own. */
+class Crowd implements AsyncDisposable {
+  readonly #publicUrl: URL
+  readonly #ca: string
+  readonly #running: { readonly gateway: Gateway }
+  readonly #visitors = new Map<Login, Promise<Visitor>>()
+
+  constructor(publicUrl: URL, ca: string, running: { readonly gateway: Gateway }) {
+    this.#publicUrl = publicUrl
+    this.#ca = ca
+    this.#running = running
+  }
+
+  visitor(login: Login): Promise<Visitor> {
+    const known = this.#visitors.get(login)
+    if (known !== undefined) return known
+    const signingIn = this.#signIn(login)
+    this.#visitors.set(login, signingIn)
+    return signingIn
+  }
+
+  async person(login: Login): Promise<Person> {
+    await this.visitor(login)
+    const email = people.find((one) => one.subject === login)!.email
+    const [found] = await this.#running.gateway.state.identity.peopleByEmail(email)
+    if (found === undefined) throw new Error(`${login} has signed in and is not known`)
+    return found
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const visitor of await Promise.allSettled(this.#visitors.values())) {
+      if (visitor.status === 'fulfilled') await visitor.value[Symbol.asyncDispose]()
+    }
+  }
+
+  async #signIn(login: Login): Promise<Visitor> {
+    const visitor = new Visitor(this.#ca)
+    const landed = await visitor.open(new URL('/sign-in', this.#publicUrl), login)
+    if (landed.url.origin === this.#publicUrl.origin && landed.status === 200) return visitor
+    await visitor[Symbol.asyncDispose]()
+    throw new Error(`${login} did not get in: ${landed.status} at ${landed.url.href}\n${landed.body}`)
   }
 }
 
@@ -230,35 +268,19 @@ function fileLog(file: string): NonNullable<Overrides['log']> {
   return createLog({ level: 'warn', destination: { write: (line) => appendFileSync(file, line) } })
 }
 
-async function signIn(publicUrl: URL, ca: string, login: Login): Promise<Visitor> {
-  const visitor = new Visitor(ca)
-  const landed = await visitor.open(new URL('/sign-in', publicUrl), login)
-  if (landed.url.origin !== publicUrl.origin || landed.status !== 200) {
-    throw new Error(`${login} did not get in: ${landed.status} at ${landed.url.href}\n${landed.body}`)
-  }
-  return visitor
-}
-
-async function personOf(gateway: Gateway, login: Login): Promise<Person> {
-  const email = people.find((one) => one.subject === login)!.email
-  const [found] = await gateway.state.identity.peopleByEmail(email)
-  if (found === undefined) throw new Error(`${login} has not signed in`)
-  return found
-}
-
 async function makeGrant(
   gateway: Gateway,
-  person: (login: Login) => Promise<Person>,
+  crowd: Crowd,
   login: Login,
   role: TestRole,
   lengthMs: number,
 ): Promise<Grant> {
-  const asker = await person(login)
+  const asker = await crowd.person(login)
   const wish = { resource: 'prod-db', role, lengthMs, reason: 'a test', ticket: null, startsAt: null, origin: 'test' }
   const request = await gateway.access.ask(asker, wish)
   const approvers = { reporting: [], readonly: ['bob'], admin: ['bob', 'carol'] } as const
   for (const approver of approvers[role]) {
-    await gateway.access.decide(await person(approver), request.id, 'approve', '')
+    await gateway.access.decide(await crowd.person(approver), request.id, 'approve', '')
   }
   const grants = await gateway.access.livingGrants(asker.id)
   const grant = grants.find((one) => one.request === request.id)
