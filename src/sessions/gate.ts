@@ -135,7 +135,8 @@ export class SessionGate implements Gate, AsyncDisposable {
       await this.#writeStart(session, path)
     } catch (error) {
       await recorder.seal({ by: 'gate', code: 'STORE_FAILED', message: 'The session could not be written down.' })
-      throw error
+      // The grant ended between the look at it and now; the database does not let a session in under it.
+      throw asFault(error)?.code === 'GRANT_IN_WRONG_STATE' ? this.#noGrant(ask) : error
     }
     const live = new LiveSession(session, recorder, grant.expiresAt, this.#host)
     this.#live.set(session.id, live)

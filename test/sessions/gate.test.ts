@@ -1,0 +1,291 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import type { Person } from '../../src/identity/person.ts'
+import type { BrowserSession } from '../../src/identity/store.ts'
+import type { Instant } from '../../src/kernel/time.ts'
+import type { Change } from '../../src/kernel/change.ts'
+import type { Fault } from '../../src/kernel/fault.ts'
+import { openSigningKey } from '../../src/recording/keys.ts'
+import { verifyRecording } from '../../src/recording/verify.ts'
+import { openRecordings } from '../../src/recording/recordings.ts'
+import type { Ask, Admission } from '../../src/sessions/admission.ts'
+import { SessionGate } from '../../src/sessions/gate.ts'
+import { systemClock, systemRandom } from '../../src/system.ts'
+import { openWorld, people, policies, quiet, silent, type World } from '../access/world.ts'
+
+const { alice, olga, mallory } = people
+const minute = 60_000
+
+const browserSession: BrowserSession = {
+  id: 'browser-one',
+  person: alice.id,
+  secretHash: 'x',
+  providerSession: null,
+  idToken: null,
+  sealedRefreshToken: null,
+  address: '127.0.0.1',
+  userAgent: 'test',
+  createdAt: systemClock.now(),
+  expiresAt: (systemClock.now() + 3_600_000) as Instant,
+  endedAt: null,
+}
+
+async function openGate(more: { freeBytesMin?: number } = {}) {
+  await using stack = new AsyncDisposableStack()
+  const world = stack.use(await openWorld())
+  await world.state.identity.transact((tx) => tx.insertBrowserSession(browserSession))
+  const key = await openSigningKey(world.folder)
+  const folder = join(world.folder, 'recordings')
+  const settings = { unsavedBytesMax: 1 << 20, unsavedMsMax: 250, freeBytesMin: more.freeBytesMin ?? 0 }
+  const recordings = stack.use(
+    await openRecordings({ folder, key, settings, clock: systemClock, log: quiet, metrics: silent }),
+  )
+  const gate = stack.use(newGate(world, recordings))
+  const all = stack.move()
+  return { world, gate, folder, key, recordings, [Symbol.asyncDispose]: () => all.disposeAsync() }
+}
+
+function newGate(world: World, recordings: Awaited<ReturnType<typeof openRecordings>>, node = 'gw-1') {
+  return new SessionGate({
+    node,
+    catalogue: world.catalogue,
+    policies,
+    operators: ['operators'],
+    access: world.state.access,
+    sessions: world.state.sessions,
+    recordings,
+    changes: world.state.changes,
+    person: (id) => world.state.identity.person(id),
+    askLink: world.access.askLink,
+    warnBeforeMs: [],
+    clock: systemClock,
+    random: systemRandom,
+    log: quiet,
+    metrics: silent,
+    soon: setImmediate,
+  })
+}
+
+const askFor = (person: Person, more: Partial<Ask> = {}): Ask => ({
+  identified: {
+    person: person.id,
+    personName: person.email ?? '',
+    credential: 'token-one',
+    browserSession: 'browser-one',
+  },
+  resource: 'prod-db',
+  role: 'reporting',
+  database: 'shop',
+  client: { protocol: 'postgres', address: '127.0.0.1', port: 5, application: 'psql', tls: true },
+  ...more,
+})
+
+async function grant(world: World, lengthMs = minute, person = alice) {
+  const wish = {
+    resource: 'prod-db',
+    role: 'reporting',
+    lengthMs,
+    reason: 'x',
+    ticket: null,
+    startsAt: null,
+    origin: 'test',
+  }
+  const request = await world.access.ask(person, wish)
+  return (await world.state.access.grantOf(request.id))!
+}
+
+/** What a protocol does: says goodbye when it is cut off, then ends. */
+function hold(admission: Admission): Promise<Fault> {
+  const { promise, resolve } = Promise.withResolvers<Fault>()
+  const goodbye = () => {
+    admission.told()
+    admission.afterTold(() => {
+      void admission.end({ by: 'gate', bytesFromClient: 1, bytesFromTarget: 2 })
+      resolve(admission.cutOff.reason as Fault)
+    })
+  }
+  if (admission.cutOff.aborted) goodbye()
+  else admission.cutOff.addEventListener('abort', goodbye, { once: true })
+  return promise
+}
+
+describe('admission', () => {
+  test('needs a grant; without one the answer carries the link', async () => {
+    await using open = await openGate()
+    await expect(open.gate.admit(askFor(alice))).rejects.toMatchObject({
+      code: 'NO_GRANT',
+      hint: 'Ask for it: https://gw.example.com/ask?resource=prod-db&role=reporting',
+    })
+    expect(await open.world.auditTypes()).toContain('session.refused')
+  })
+
+  test.each([
+    ['an unknown resource', { resource: 'nope' }, 'RESOURCE_UNKNOWN'],
+    ['an unknown role', { role: 'nope' }, 'ROLE_UNKNOWN'],
+    ['an inherited name as role', { role: 'constructor' }, 'ROLE_UNKNOWN'],
+    ['another database', { database: 'postgres' }, 'DATABASE_REFUSED'],
+  ] as const)('refuses %s', async (_, more, code) => {
+    await using open = await openGate()
+    await grant(open.world)
+    await expect(open.gate.admit(askFor(alice, more))).rejects.toMatchObject({ code })
+  })
+
+  test('of somebody whom no policy names shows no names', async () => {
+    await using open = await openGate()
+    const refused = open.gate.admit(askFor(mallory))
+    await expect(refused).rejects.toMatchObject({
+      code: 'RESOURCE_UNKNOWN',
+      hint: expect.not.stringContaining('prod') as string,
+    })
+  })
+
+  test('is refused by a lock, and by a full disk', async () => {
+    await using open = await openGate()
+    await grant(open.world)
+    await open.world.access.placeLock(olga, { person: null, resource: 'prod-db', role: null }, 'incident')
+    await expect(open.gate.admit(askFor(alice))).rejects.toMatchObject({ code: 'LOCKED' })
+    await using full = await openGate({ freeBytesMin: Number.MAX_SAFE_INTEGER })
+    await grant(full.world)
+    await expect(full.gate.admit(askFor(alice))).rejects.toMatchObject({ code: 'DISK_FULL' })
+    expect(full.gate.liveCount).toBe(0)
+  })
+})
+
+describe('the cut', () => {
+  type Cause = (open: Awaited<ReturnType<typeof openGate>>, admission: Admission) => Promise<unknown>
+  const { person, credential } = askFor(alice).identified
+  const announce = (open: Awaited<ReturnType<typeof openGate>>, change: Change) =>
+    open.world.state.access.transact((tx) => tx.announce(change))
+  const causes: readonly [string, Cause, string][] = [
+    ['revoking', (open, { session }) => open.world.access.revoke(olga, session.grant, 'incident'), 'GRANT_REVOKED'],
+    ['handing back', (open, { session }) => open.world.access.handBack(alice, session.grant), 'GRANT_HANDED_BACK'],
+    [
+      'a lock on the person',
+      (open) => open.world.access.placeLock(olga, { person: alice.id, resource: null, role: null }, 'x'),
+      'LOCKED',
+    ],
+    [
+      'a lock on the resource',
+      (open) => open.world.access.placeLock(olga, { person: null, resource: 'prod-db', role: null }, 'x'),
+      'LOCKED',
+    ],
+    [
+      'signing out',
+      (open) => announce(open, { kind: 'signed-out', person, browserSession: 'browser-one' }),
+      'SIGNED_OUT',
+    ],
+    [
+      'signing out everywhere',
+      (open) => announce(open, { kind: 'signed-out', person, browserSession: null }),
+      'SIGNED_OUT',
+    ],
+    [
+      'revoking the credential',
+      (open) => announce(open, { kind: 'credential-revoked', person, credential }),
+      'SIGNED_OUT',
+    ],
+    ['an operator', (open, { session }) => open.gate.kill(olga, session.id, 'too slow'), 'KILLED'],
+    [
+      'leaving the group',
+      async (open) => {
+        await open.world.state.identity.transact(async (tx) => {
+          await tx.savePerson({ ...alice, groups: [] })
+          await tx.announce({ kind: 'person-changed', person })
+        })
+      },
+      'POLICY_CHANGED',
+    ],
+    ['shutting down', (open) => open.gate.drain(0), 'SHUTTING_DOWN'],
+  ]
+
+  test.each(causes)('comes by %s, with reason, latency, audit event and a sealed recording', async (_, cause, code) => {
+    await using open = await openGate()
+    await grant(open.world)
+    const admission = await open.gate.admit(askFor(alice))
+    const held = hold(admission)
+    await cause(open, admission)
+    expect((await held).code).toBe(code)
+    await admission.end({ by: 'gate', bytesFromClient: 0, bytesFromTarget: 0 })
+    const row = await open.world.state.sessions.session(admission.session.id)
+    expect(row?.end).toMatchObject({ by: 'gate', code, bytesFromClient: 1, bytesFromTarget: 2 })
+    expect(row?.end?.cutLatencyMs).toBeGreaterThanOrEqual(0)
+    const verdict = await verifyRecording(join(open.folder, row!.recording!), open.key.publicKeys())
+    expect(verdict).toMatchObject({ state: 'sealed' })
+    expect(await open.world.auditTypes()).toContain('session.ended')
+  })
+
+  test('comes at the deadline, never before it', async () => {
+    await using open = await openGate()
+    const { expiresAt } = await grant(open.world, 1000)
+    const admission = await open.gate.admit(askFor(alice))
+    const fault = await hold(admission)
+    expect(Date.now()).toBeGreaterThanOrEqual(expiresAt)
+    expect(fault).toMatchObject({
+      code: 'GRANT_EXPIRED',
+      message: expect.stringContaining('prod-db as reporting') as string,
+    })
+  })
+
+  test('leaves the sessions of others alone', async () => {
+    await using open = await openGate()
+    await grant(open.world)
+    await grant(open.world, minute, people.dave)
+    const own = await open.gate.admit(askFor(alice))
+    const other = await open.gate.admit(askFor(people.dave))
+    const held = hold(own)
+    await open.world.access.placeLock(olga, { person: alice.id, resource: null, role: null }, 'x')
+    await held
+    expect(other.cutOff.aborted).toBe(false)
+    void hold(other)
+  })
+
+  test('is not lost when it comes while the admission is being checked', async () => {
+    await using open = await openGate()
+    for (let round = 0; round < 15; round++) {
+      const { id } = await grant(open.world)
+      const [admitted] = await Promise.allSettled([
+        open.gate.admit(askFor(alice)),
+        open.world.access.revoke(olga, id, ''),
+      ])
+      if (admitted.status === 'fulfilled') expect((await hold(admitted.value)).code).toBe('GRANT_REVOKED')
+      else expect(['NO_GRANT', 'GRANT_REVOKED']).toContain((admitted.reason as Fault).code)
+      expect(open.gate.liveCount).toBe(0)
+    }
+  })
+
+  test('is not for everybody to order', async () => {
+    await using open = await openGate()
+    await grant(open.world)
+    const admission = await open.gate.admit(askFor(alice))
+    await expect(open.gate.kill(mallory, admission.session.id, '')).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
+    const held = hold(admission)
+    await open.gate.kill(alice, admission.session.id, '')
+    expect((await held).code).toBe('KILLED')
+    await admission.end({ by: 'gate', bytesFromClient: 0, bytesFromTarget: 0 })
+    await expect(open.gate.kill(alice, admission.session.id, '')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+
+  test('comes when the recording cannot be written any more', async () => {
+    await using open = await openGate()
+    await grant(open.world)
+    const admission = await open.gate.admit(askFor(alice))
+    const held = hold(admission)
+    await open.recordings[Symbol.asyncDispose]()
+    admission.recorder.event('q', { id: 1, sql: 'select 1' })
+    expect((await held).code).toBe('RECORDING_FAILED')
+  })
+})
+
+test('what a killed gateway left open is closed at the next start', async () => {
+  await using open = await openGate()
+  await grant(open.world)
+  const admission = await open.gate.admit(askFor(alice))
+  const next = newGate(open.world, open.recordings)
+  expect(await next.closeStranded()).toBe(1)
+  expect((await open.world.state.sessions.session(admission.session.id))?.end).toMatchObject({ code: 'SHUTTING_DOWN' })
+  const other = newGate(open.world, open.recordings, 'gw-2')
+  expect(await other.closeStranded()).toBe(0)
+  void hold(admission)
+  await stat(open.folder)
+})
