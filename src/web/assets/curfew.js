@@ -37,6 +37,7 @@ const forms = {
   moment: { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit' },
   second: { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit' },
   clock: { hour: '2-digit', minute: '2-digit' },
+  time: { hour: '2-digit', minute: '2-digit', second: '2-digit' },
 }
 
 function showLocalTimes() {
@@ -44,7 +45,9 @@ function showLocalTimes() {
   for (const element of document.querySelectorAll('time[data-form]')) {
     const at = new Date(element.dateTime)
     const form = element.dataset.form === 'clock' && at.toDateString() !== today ? 'moment' : element.dataset.form
-    element.textContent = at.toLocaleString('en-GB', { ...forms[form], timeZoneName: 'short' })
+    const zone = form === 'time' ? {} : { timeZoneName: 'short' }
+    element.textContent = at.toLocaleString('en-GB', { ...forms[form], ...zone })
+    if (form === 'time') element.title = at.toLocaleString('en-GB', { ...forms.second, timeZoneName: 'short' })
   }
 }
 

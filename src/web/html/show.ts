@@ -13,21 +13,25 @@ export interface Show {
   second(at: Instant): Html
   /** `14:48 CET` today, with the date otherwise. */
   clock(at: Instant): Html
+  /** `14:48:07`, for rows below a heading that tells day and zone. */
+  time(at: Instant): Html
   /** `3 min ago`, `just now`. */
   ago(at: Instant): Html
 }
 
-type Form = 'moment' | 'second' | 'clock'
+type Form = 'moment' | 'second' | 'clock' | 'time'
 
 const parts: Readonly<Record<Form, Intl.DateTimeFormatOptions>> = {
   moment: { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit' },
   second: { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit' },
   clock: { hour: '2-digit', minute: '2-digit' },
+  time: { hour: '2-digit', minute: '2-digit', second: '2-digit' },
 }
 
 export function createShow(now: Instant, zone: string): Show {
+  const zoneOf = (form: Form) => ({ timeZone: zone, ...(form !== 'time' && { timeZoneName: 'short' as const }) })
   const write = (form: Form, at: Instant) => {
-    const text = new Intl.DateTimeFormat('en-GB', { ...parts[form], timeZone: zone, timeZoneName: 'short' }).format(at)
+    const text = new Intl.DateTimeFormat('en-GB', { ...parts[form], ...zoneOf(form) }).format(at)
     return html`<time datetime="${isoTime(at)}" data-form="${form}">${text}</time>`
   }
   const dayOf = (at: Instant) => new Intl.DateTimeFormat('en-GB', { dateStyle: 'short', timeZone: zone }).format(at)
@@ -37,6 +41,7 @@ export function createShow(now: Instant, zone: string): Show {
     moment: (at) => write('moment', at),
     second: (at) => write('second', at),
     clock: (at) => write(dayOf(at) === dayOf(now) ? 'clock' : 'moment', at),
+    time: (at) => write('time', at),
     ago: (at) => html`<time datetime="${isoTime(at)}" title="${isoTime(at)}">${agoText(now - at)}</time>`,
   }
 }

@@ -138,7 +138,8 @@ function approvalPage(site: Site, { c, person, show }: Visit, view: RequestView)
     <p class="lead">Asked ${show.ago(request.askedAt)}, for ${formatDuration(request.lengthMs)}.</p>
     ${whyNotOpen(site, person, show, view, c.req.query('late'))}
     <section class="card">${requestFacts(show, view, whatItMeans(site, view))}</section>
-    ${request.state === 'requested' && decisionsList(show, view)} ${historyCard(show, view)}
+    ${request.state === 'requested' && decisionsList(show, view)}
+    ${(request.state === 'requested' || view.history.length > 0) && historyCard(show, view)}
     ${mayDecide && decideForm(request.id, who)} ${request.state !== 'requested' && decisionsList(show, view)}
     ${revokeForm(site, person, view)}`
   return { title: `${who} asks for ${request.resource}`, current: 'approvals', narrow: true, topic: 'request', body }

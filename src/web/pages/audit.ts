@@ -81,7 +81,9 @@ function eventRow(show: Show, { sequence, json }: ChainedEvent): Html {
     <td class="time small">${show.second(event.at)}</td>
     <td class="mono">${event.type}</td>
     <td>${event.personName ?? html`<span class="small">the gateway</span>`}</td>
-    <td class="wide more">${Object.entries(event.data).map(([name, value]) => datum(name, value))}</td>
+    <td class="wide more">
+      ${Object.entries(event.data).map(([name, value]) => value !== null && datum(name, value))}
+    </td>
   </tr>`
 }
 

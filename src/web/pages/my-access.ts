@@ -65,7 +65,13 @@ function nothingOpen(offers: number): Html {
 }
 
 /** One living grant with how long is left and what to type. */
-export function openGrant(site: Site, show: Show, grant: Grant, connections: number): Html {
+export function openGrant(
+  site: Site,
+  show: Show,
+  grant: Grant,
+  connections: number,
+  request: 'here' | 'linked' = 'linked',
+): Html {
   const about = `${grant.resource} as ${grant.role}`
   return html`<section class="card" aria-label="${about}">
     <div class="row">

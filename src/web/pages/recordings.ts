@@ -141,7 +141,7 @@ function table({ show }: Visit, rows: readonly SessionRow[]): Html {
         <tr>
           <th scope="col">Who and where</th>
           <th scope="col" class="wide">Program</th>
-          <th scope="col">Started</th>
+          <th scope="col" class="wide">Started</th>
           <th scope="col" class="wide num">Took</th>
           <th scope="col">How it ended</th>
         </tr>
@@ -155,7 +155,7 @@ function table({ show }: Visit, rows: readonly SessionRow[]): Html {
                 <span class="role">on ${session.resource} as ${session.role}</span>
               </td>
               <td class="wide small">${programOf(session)}</td>
-              <td class="time small">${show.moment(session.startedAt)}</td>
+              <td class="wide time small">${show.moment(session.startedAt)}</td>
               <td class="wide num small">${end === null ? '' : formatDuration(end.at - session.startedAt)}</td>
               <td>${endChip(end)}</td>
             </tr>`,

@@ -80,7 +80,7 @@ function namesOf({ decisions }: RequestView, verdict: 'approve' | 'deny'): strin
 function afterwards(site: Site, show: Show, { request, grant }: RequestView): Html | false {
   if (request.state === 'requested') return false
   if (grant !== undefined && (grant.state === 'active' || grant.state === 'scheduled') && show.now < grant.expiresAt) {
-    return openGrant(site, show, grant, 0)
+    return openGrant(site, show, grant, 0, 'here')
   }
   const again = query('/ask', {
     resource: request.resource,

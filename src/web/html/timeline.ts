@@ -1,0 +1,118 @@
+import { html } from 'hono/html'
+import type { Instant } from '../../kernel/time.ts'
+import type { StatementItem, TimelineItem } from '../../recording/postgres-timeline.ts'
+import type { Html } from '../context.ts'
+import { bindText } from '../recording-page-items.ts'
+import { formatBytes } from './parts.ts'
+import type { Show } from './show.ts'
+
+/** What one row shows of a long statement; the export has all that was recorded. */
+const shownCharsMax = 4000
+const bindsShownMax = 50
+
+/** A PostgreSQL session as a person reads it: what was sent when, and what came of it. */
+export function timelineTable(show: Show, items: readonly TimelineItem[], at: (seconds: number) => Instant): Html {
+  return html`<section class="card flat">
+    <table class="timeline">
+      <thead>
+        <tr>
+          <th scope="col">At</th>
+          <th scope="col">Statement</th>
+          <th scope="col" class="wide">Result</th>
+          <th scope="col" class="num">Took</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${items.map((item) => row(item, show.time(at(item.at))))}
+      </tbody>
+    </table>
+  </section>`
+}
+
+function row(item: TimelineItem, time: Html): Html {
+  switch (item.kind) {
+    case 'statement':
+      return statementRow(item, time)
+    case 'error':
+      return html`<tr class="err">
+        <td class="time">${time}</td>
+        <td class="sql">${clipped(item.sql ?? '')}${errorLine(item.error)}</td>
+        <td class="wide"></td>
+        <td></td>
+      </tr>`
+    case 'notice':
+      return wordRow(time, `${item.notice.severity}: ${item.notice.message}`)
+    case 'cancel':
+      return wordRow(time, `Somebody at ${item.address} asked to cancel what runs.`)
+    case 'parameter':
+      return wordRow(time, `${item.name} = ${item.value}`)
+    case 'gate':
+      return item.what === 'cut' ? endRow(time, item.text) : wordRow(time, `The gateway said: ${item.text}`)
+    case 'unknown':
+      return wordRow(time, `A line of a kind that this version does not know (${item.code}).`)
+  }
+}
+
+function wordRow(time: Html, text: string): Html {
+  return html`<tr class="word">
+    <td class="time">${time}</td>
+    <td colspan="3">${clipped(text)}</td>
+  </tr>`
+}
+
+function endRow(time: Html, text: string): Html {
+  return html`<tr class="end">
+    <td class="time">${time}</td>
+    <td colspan="3">${clipped(text)}</td>
+  </tr>`
+}
+
+function statementRow(item: StatementItem, time: Html): Html {
+  const result = results(item)
+  return html`<tr class="${item.error !== null && 'err'}">
+    <td class="time">${time}</td>
+    <td class="sql">
+      ${statementText(item)}${binds(item)}${item.notices.map(({ severity, message }) => html`<span class="bind">${severity}: ${clipped(message)}</span>`)}${item.error !== null && errorLine(item.error)}<span
+        class="bind narrow-only"
+        >${result}</span
+      >
+    </td>
+    <td class="wide">${result}</td>
+    <td class="num">${took(item.durationMs)}</td>
+  </tr>`
+}
+
+function statementText({ sql, sqlBytes }: StatementItem): Html | string {
+  if (sql === null) return html`<span class="small">a statement that was prepared before this part</span>`
+  if (sqlBytes === null) return clipped(sql)
+  return html`${clipped(sql)} <span class="small">… ${formatBytes(sqlBytes)} in all; its beginning was recorded</span>`
+}
+
+function binds({ binds: values, bindsLeftOut }: StatementItem): Html {
+  const hidden = Math.max(0, values.length - bindsShownMax) + bindsLeftOut
+  return html`${values.slice(0, bindsShownMax).map((value, at) => html`<span class="bind">$${at + 1} = ${clipped(bindText(value))}</span>`)}${hidden > 0 && html`<span class="bind">and ${hidden} more values</span>`}`
+}
+
+function errorLine(error: NonNullable<StatementItem['error']>): Html {
+  return html`<span class="problem"><span class="chip stop">${error.sqlstate}</span> ${clipped(error.message)}</span>`
+}
+
+function results({ results: all, copy, cancelled }: StatementItem): string {
+  const said = all.map(({ tag, rows, suspended }) => {
+    const counted = rows === null ? (tag ?? 'empty') : `${rows} ${rows === 1 ? 'row' : 'rows'}`
+    const word = tag?.startsWith('SELECT') || rows === null ? counted : `${tag?.split(' ')[0] ?? ''} ${counted}`
+    return suspended ? `${word}, more to come` : word
+  })
+  const copied = copy === null ? [] : [`${formatBytes(copy.bytes)} copied ${copy.direction === 'in' ? 'in' : 'out'}`]
+  return [...said, ...copied, ...(cancelled ? ['cancelled'] : [])].join('; ')
+}
+
+function took(ms: number | null): string {
+  if (ms === null) return ''
+  if (ms < 1000) return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`
+  return `${(ms / 1000).toFixed(1)} s`
+}
+
+function clipped(text: string): string {
+  return text.length > shownCharsMax ? `${text.slice(0, shownCharsMax)}…` : text
+}

@@ -1,0 +1,70 @@
+import { Readable } from 'node:stream'
+import { createReadStream } from 'node:fs'
+import type { Recording } from '../recording/reading.ts'
+import { postgresTimeline, type StatementItem } from '../recording/postgres-timeline.ts'
+import { bindText } from './recording-page-items.ts'
+
+export const exportTypes = {
+  curfew: 'application/octet-stream',
+  jsonl: 'application/x-ndjson; charset=utf-8',
+  sql: 'application/sql; charset=utf-8',
+} as const
+export type ExportFormat = keyof typeof exportTypes
+
+export function isExportFormat(text: string): text is ExportFormat {
+  return Object.hasOwn(exportTypes, text)
+}
+
+/** The recording as a download, at the pace of the reader. Takes over `recording`. */
+export function exportStream(format: ExportFormat, file: string, recording: Recording): ReadableStream<Uint8Array> {
+  return Readable.toWeb(Readable.from(bytes(format, file, recording))) as ReadableStream<Uint8Array>
+}
+
+async function* bytes(format: ExportFormat, file: string, recording: Recording): AsyncGenerator<Uint8Array> {
+  await using open = recording
+  if (format === 'curfew') {
+    yield* createReadStream(file) as AsyncIterable<Uint8Array>
+    return
+  }
+  let lines: string[] = []
+  for await (const line of format === 'jsonl' ? jsonLines(open) : sqlText(open)) {
+    lines.push(line)
+    if (lines.length < 200) continue
+    yield Buffer.from(lines.join(''))
+    lines = []
+  }
+  yield Buffer.from(lines.join(''))
+}
+
+/** The header line, then one line an event: `[seconds, code, data]`. */
+async function* jsonLines(recording: Recording): AsyncGenerator<string> {
+  yield `${JSON.stringify(recording.header)}\n`
+  for await (const { seconds, code, data } of recording.events()) yield `${JSON.stringify([seconds, code, data])}\n`
+}
+
+/** The statements, to read or to run again elsewhere; what is not SQL is in comments of one line. */
+async function* sqlText(recording: Recording): AsyncGenerator<string> {
+  yield comment(
+    `Recorded session ${String(recording.header['session'])}, started ${String(recording.header['startedAt'])}`,
+  )
+  for await (const item of postgresTimeline(recording.events())) {
+    if (item.kind === 'statement') yield statementSql(item)
+    if (item.kind === 'gate') yield `\n${comment(`${item.at.toFixed(3)} s  gateway: ${item.text}`)}`
+  }
+}
+
+function statementSql(item: StatementItem): string {
+  const head = comment(`${item.at.toFixed(3)} s`)
+  const binds = item.binds.map((value, at) => comment(`$${at + 1} = ${bindText(value)}`)).join('')
+  const error =
+    item.error === null ? '' : comment(`${item.error.severity} ${item.error.sqlstate}: ${item.error.message}`)
+  const results = item.results.map(({ tag }) => comment(tag ?? 'empty')).join('')
+  const sql =
+    item.sql === null ? comment('a statement that was prepared earlier') : `${item.sql.trimEnd().replace(/;$/, '')};\n`
+  return `\n${head}${binds}${item.sqlBytes === null ? sql : comment(`only the beginning was recorded: ${sql}`)}${results}${error}`
+}
+
+/** Text from a session must not break out of its comment. */
+function comment(text: string): string {
+  return `-- ${text.replaceAll(/[\r\n\u2028\u2029]+/g, ' ')}\n`
+}
