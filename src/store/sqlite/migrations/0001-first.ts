@@ -254,6 +254,10 @@ when new.sequence is not (select coalesce(max(sequence), 0) + 1 from audit)
   or new.previous is not coalesce((select hash from audit order by sequence desc limit 1), printf('%064d', 0))
 begin select raise(abort, 'the audit log only grows at its end'); end;
 
+create trigger checkpoints_once before insert on checkpoints
+when new.number > 0 and exists (select 1 from checkpoints where number = new.number)
+begin select raise(abort, 'checkpoints: it is there already'); end;
+
 create trigger changes_grow before insert on changes
 when new.number > 0 and new.number <= (select max(number) from changes)
 begin select raise(abort, 'the change feed only grows at its end'); end;
