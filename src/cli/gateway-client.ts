@@ -1,0 +1,112 @@
+import { Agent, fetch } from 'undici'
+import * as z from 'zod'
+import { Fault, faultCodes } from '../kernel/fault.ts'
+import type { FaultCode } from '../kernel/fault.ts'
+import { apiPath, problem } from '../web/api-schema.ts'
+import { CliProblem } from './problem.ts'
+import { readSession } from './session-file.ts'
+import type { CliSession } from './session-file.ts'
+
+/** Calls to one gateway's API. Disposing closes its connections. */
+export interface GatewayClient extends AsyncDisposable {
+  /**
+   * @param path below /api/v1.
+   * @returns the status and the body, checked.
+   * @throws Fault as the gateway says; CliProblem when it cannot be reached or answers something else.
+   */
+  call<Schema extends z.ZodType>(
+    method: 'GET' | 'POST' | 'DELETE',
+    path: string,
+    schema: Schema,
+    body?: object,
+  ): Promise<{ readonly status: number; readonly value: z.output<Schema> }>
+}
+
+const callMsMax = 15_000
+const answerBytesMax = 64 * 1024 * 1024
+
+/** For the person who logged in. @throws CliProblem when nobody did. */
+export async function openGateway(): Promise<{ readonly session: CliSession; readonly client: GatewayClient }> {
+  const session = await readSession()
+  return { session, client: createGatewayClient(session) }
+}
+
+export function createGatewayClient(at: {
+  readonly gateway: string
+  readonly ca: string | null
+  readonly token?: string
+}): GatewayClient {
+  const agent = new Agent({
+    connect: { ...(at.ca === null ? {} : { ca: at.ca }), timeout: callMsMax },
+    maxResponseSize: answerBytesMax,
+  })
+  const headers = {
+    accept: 'application/json',
+    'user-agent': 'curfew-cli',
+    ...(at.token === undefined ? {} : { authorization: `Bearer ${at.token}` }),
+  }
+  return {
+    async call(method, path, schema, body) {
+      const response = await reach(at.gateway, () =>
+        fetch(new URL(`${apiPath}${path}`, at.gateway), {
+          method,
+          headers: body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
+          body: body === undefined ? null : JSON.stringify(body),
+          dispatcher: agent,
+          redirect: 'error',
+          signal: AbortSignal.timeout(callMsMax),
+        }),
+      )
+      const answer = parseJson(await reach(at.gateway, () => response.text()))
+      if (!response.ok) throw refusal(response.status, answer)
+      const parsed = schema.safeParse(answer)
+      if (!parsed.success) throw notCurfew(at.gateway, parsed.error)
+      return { status: response.status, value: parsed.data }
+    },
+    [Symbol.asyncDispose]: () => agent.close(),
+  }
+}
+
+async function reach<T>(gateway: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
+    const code = inner instanceof Error && 'code' in inner ? String(inner.code) : ''
+    const reason = inner instanceof Error ? inner.message : String(inner)
+    const untrusted = /CERT|SELF_SIGNED|ISSUER|ALTNAME/.test(code)
+    const hint = untrusted
+      ? 'If the gateway has an authority of its own: curfew login --gateway URL --ca FILE'
+      : 'Check the address, and that the gateway runs.'
+    throw new CliProblem(`cannot reach ${gateway}: ${reason}`, { cause, hint })
+  }
+}
+
+/** Empty bodies and pages are told apart from answers by the schema. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function refusal(status: number, answer: unknown): Error {
+  const parsed = problem.safeParse(answer)
+  if (!parsed.success)
+    return new CliProblem(`the gateway answered with status ${status}`, { hint: 'Is this a Curfew gateway?' })
+  const { code, detail, hint } = parsed.data
+  if (isFaultCode(code)) return new Fault(code, detail, { hint })
+  return new CliProblem(detail, { hint })
+}
+
+function isFaultCode(code: string): code is FaultCode {
+  return (faultCodes as readonly string[]).includes(code)
+}
+
+function notCurfew(gateway: string, cause: unknown): CliProblem {
+  return new CliProblem(`${gateway} does not answer as a Curfew gateway of this version does`, {
+    cause,
+    hint: 'Check the address; if it is right, update the CLI or the gateway.',
+  })
+}

@@ -1,0 +1,114 @@
+import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Command } from 'commander'
+import * as z from 'zod'
+import { loginDone, loginStarted, loginWaiting, me } from '../web/api-schema.ts'
+import { CliProblem } from './problem.ts'
+import { createGatewayClient, openGateway } from './gateway-client.ts'
+import type { GatewayClient } from './gateway-client.ts'
+import { asUsage } from './options.ts'
+import { note, print, printJson, styled } from './print.ts'
+import { terminalLine } from './terminal-text.ts'
+import { forgetSession, writeSession } from './session-file.ts'
+
+type Started = z.output<typeof loginStarted>
+type Done = z.output<typeof loginDone>
+
+export function addLogin(program: Command): void {
+  program
+    .command('login')
+    .summary('sign in to a gateway')
+    .description('Prints a link and a code, waits until you confirm them in a browser, and keeps the session.')
+    .requiredOption('--gateway <url>', 'address of the gateway', asUsage(gatewayOrigin))
+    .option('--ca <file>', 'PEM file with the authorities to trust for it')
+    .option('--json', 'print one line of JSON with the link, and one when you are in')
+    .addHelpText(
+      'after',
+      '\nExample:\n  curfew login --gateway https://gw.example.com\n\nThe session is kept in $XDG_CONFIG_HOME/curfew/session.json (~/.config), readable only by you.\n',
+    )
+    .action(login)
+}
+
+async function login({ gateway, ca: caFile, json }: { gateway: string; ca?: string; json?: true }): Promise<void> {
+  const ca = caFile === undefined ? null : await readAuthorities(caFile)
+  await using client = createGatewayClient({ gateway, ca })
+  const started = (await client.call('POST', '/login', loginStarted, { application: thisProgram() })).value
+  tell(started, json)
+  const { token, person, expiresAt } = await answered(client, started)
+  const file = await writeSession({ gateway, ca, token, person: person.displayName, expiresAt })
+  if (json) printJson({ person, expiresAt, file })
+  else print(`You are ${terminalLine(person.displayName)} until ${expiresAt}.`)
+}
+
+/** How the confirmation page names us; at most 64 characters. */
+export function thisProgram(): string {
+  return `curfew CLI on ${hostname()}`.slice(0, 64)
+}
+
+function tell({ link, code, expiresAt }: Started, json: true | undefined): void {
+  if (json) return printJson({ link, code, expiresAt })
+  note(
+    `Open this link, compare the code, and confirm:\n\n  ${styled('bold', terminalLine(link))}\n  code  ${terminalLine(code)}\n`,
+  )
+  note(`Waiting until ${expiresAt} (Ctrl-C to give up) …`)
+}
+
+/** @throws Fault SIGN_IN_REFUSED, SIGN_IN_TIMED_OUT */
+async function answered(client: GatewayClient, { id, secret, intervalMs }: Started): Promise<Done> {
+  for (;;) {
+    await delay(intervalMs)
+    const { value } = await client.call('POST', '/login/poll', z.union([loginDone, loginWaiting]), { id, secret })
+    if ('token' in value) return value
+  }
+}
+
+/** @throws CliProblem; http is only for a gateway on this machine. */
+export function gatewayOrigin(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const local = url !== undefined && /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname)
+  if (url !== undefined && (url.protocol === 'https:' || (url.protocol === 'http:' && local))) return url.origin
+  throw new CliProblem(`"${text}" is not the address of a gateway; expected https://HOST`)
+}
+
+async function readAuthorities(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8')
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text
+  throw new CliProblem(`${file} holds no PEM certificate`)
+}
+
+export function addLogout(program: Command): void {
+  program
+    .command('logout')
+    .summary('end the session that login made')
+    .description('Ends the session at the gateway and forgets it here.')
+    .action(async () => {
+      const { session, client } = await openGateway()
+      await using _ = client
+      try {
+        await client.call('POST', '/logout', z.undefined())
+      } finally {
+        await forgetSession()
+      }
+      print(`Signed out of ${session.gateway}.`)
+    })
+}
+
+export function addWhoami(program: Command): void {
+  program
+    .command('whoami')
+    .summary('say who you are to the gateway')
+    .option('--json', 'print one line of JSON')
+    .action(async ({ json }: { json?: true }) => {
+      const { session, client } = await openGateway()
+      await using _ = client
+      const { value } = await client.call('GET', '/me', me)
+      if (json) return printJson({ ...value, url: session.gateway })
+      const duties = [value.reviewer && 'reviewer', value.operator && 'operator'].filter(Boolean).join(', ')
+      print(terminalLine(value.person.displayName))
+      print(`gateway  ${session.gateway} (${terminalLine(value.gateway)})`)
+      print(`groups   ${value.person.groups.map(terminalLine).join(', ') || 'none'}`)
+      if (duties !== '') print(`duties   ${duties}`)
+      print(`session  until ${value.token.expiresAt}`)
+    })
+}

@@ -1,0 +1,61 @@
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { addAudit } from './audit.ts'
+import { addCompletion } from './completion.ts'
+import { addConfig } from './config.ts'
+import { addLogin, addLogout, addWhoami } from './login.ts'
+import { explain } from './problem.ts'
+import { addReplay } from './replay.ts'
+import { addServe } from './serve.ts'
+import { addToken } from './token.ts'
+import { addVerify } from './verify.ts'
+
+/**
+ * Runs one command.
+ * @param words what was typed after `curfew`.
+ * @returns the exit code.
+ */
+export async function runCli(words: readonly string[]): Promise<number> {
+  try {
+    await createProgram().parseAsync(words, { from: 'user' })
+    return Number(process.exitCode ?? 0)
+  } catch (error) {
+    // Commander has said it already; help and version end with 0, mistakes on the command line with 2.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    return explain(error)
+  }
+}
+
+function createProgram(): Command {
+  const program = new Command('curfew')
+    .description('Identity-aware access gateway: the live session ends when the grant ends.')
+    .version(version(), '--version', 'print the version')
+    .helpOption('--help', 'print this')
+    .helpCommand('help [command]', 'print help for a command')
+    .configureHelp({ sortSubcommands: false, showGlobalOptions: false })
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'curfew: ')) })
+    .showHelpAfterError('  Try --help.')
+    .exitOverride()
+    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong.\n')
+  for (const add of commands) add(program)
+  return program
+}
+
+/** In the order of the help. */
+const commands: readonly ((program: Command) => void)[] = [
+  addServe,
+  addConfig,
+  addLogin,
+  addLogout,
+  addWhoami,
+  addToken,
+  addAudit,
+  addVerify,
+  addReplay,
+  addCompletion,
+]
+
+function version(): string {
+  const file = new URL('../../package.json', import.meta.url)
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
+}

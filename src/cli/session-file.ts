@@ -1,0 +1,74 @@
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as z from 'zod'
+import { readEnvironment, userFolder } from '../config/environment.ts'
+import { CliProblem } from './problem.ts'
+
+const sessionSchema = z.strictObject({
+  /** Origin of the gateway's pages. */
+  gateway: z.url(),
+  /** PEM of the authorities to trust; null for the system's. */
+  ca: z.string().nullable(),
+  token: z.string(),
+  /** As the gateway names the person. */
+  person: z.string(),
+  expiresAt: z.iso.datetime(),
+})
+
+/** What `curfew login` leaves for the other commands. */
+export type CliSession = z.output<typeof sessionSchema>
+
+function sessionFile(): string {
+  return join(userFolder(readEnvironment()), 'session.json')
+}
+
+/** @throws CliProblem when there is none, or others could read it. */
+export async function readSession(): Promise<CliSession> {
+  const file = sessionFile()
+  const { text, mode } = await readWithMode(file)
+  if ((mode & 0o077) !== 0) {
+    throw new CliProblem(`others may read ${file}, which holds your session`, {
+      hint: `Log in again, or: chmod 600 ${file}`,
+    })
+  }
+  const parsed = sessionSchema.safeParse(parseJson(text))
+  if (!parsed.success)
+    throw new CliProblem(`${file} is not a session`, { hint: 'Log in again: curfew login --gateway URL' })
+  if (Date.parse(parsed.data.expiresAt) <= Date.now()) {
+    throw new CliProblem('your session is over', {
+      hint: `Log in again: curfew login --gateway ${parsed.data.gateway}`,
+    })
+  }
+  return parsed.data
+}
+
+async function readWithMode(file: string): Promise<{ readonly text: string; readonly mode: number }> {
+  try {
+    return { mode: (await stat(file)).mode, text: await readFile(file, 'utf8') }
+  } catch (cause) {
+    throw new CliProblem('you are not logged in', { cause, hint: 'Log in: curfew login --gateway URL' })
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // the schema then says that it is no session
+  }
+}
+
+/** Whole or not at all, mode 0600 in a folder of mode 0700. @returns the file's path. */
+export async function writeSession(session: CliSession): Promise<string> {
+  const file = sessionFile()
+  const folder = userFolder(readEnvironment())
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const draft = `${file}.${process.pid}`
+  await writeFile(draft, `${JSON.stringify(session, null, 2)}\n`, { mode: 0o600, flag: 'wx' })
+  await rename(draft, file)
+  return file
+}
+
+export async function forgetSession(): Promise<void> {
+  await rm(sessionFile(), { force: true })
+}
