@@ -25,7 +25,7 @@ export async function trustedKeys(recording: string, keyFile: string | undefined
   }
 }
 
-async function readKeys(file: string): Promise<JSONWebKeySet> {
+export async function readKeys(file: string): Promise<JSONWebKeySet> {
   try {
     const parsed = JSON.parse(await readFile(file, 'utf8')) as { keys?: JWK[] } & JWK
     const keys = await Promise.all((parsed.keys ?? [parsed]).map(publicKey))
