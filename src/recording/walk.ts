@@ -67,8 +67,13 @@ async function findHeader(source: ByteSource, window: Window): Promise<Found | n
     return { kind: 'damage', offset: magic.length, what: 'the first record is not a header' }
   }
   const nextOffset = magic.length + prefixBytes + length
-  if (nextOffset > source.sizeBytes) return tail(source, 0)
-  return { kind: 'header', offset: 0, nextOffset, bytes: Buffer.from(await window.read(0, nextOffset)) }
+  const bytes = Buffer.from(await window.read(0, nextOffset))
+  // The line feed is the header's last byte: one that stands earlier shows that the length was changed.
+  const lineFeed = bytes.indexOf(0x0a, magic.length + prefixBytes)
+  if (lineFeed !== -1 && lineFeed !== nextOffset - 1) {
+    return { kind: 'damage', offset: magic.length, what: 'the header contradicts its own length' }
+  }
+  return nextOffset > source.sizeBytes ? tail(source, 0) : { kind: 'header', offset: 0, nextOffset, bytes }
 }
 
 async function findRecord(source: ByteSource, window: Window, offset: number): Promise<Found> {
