@@ -149,7 +149,10 @@ async function verifyExport(file: string, { key, data }: VerifyOptions): Promise
     })
   }
   const publicKeys = keyFile === undefined ? { keys: [] } : await readKeys(keyFile)
-  return verifyAudit(onlyEvents(read()), checkpoints, publicKeys)
+  const result = await verifyAudit(onlyEvents(read()), checkpoints, publicKeys)
+  // A chain of nothing holds, which would comfort whoever verifies the wrong file.
+  if (result.ok && result.events === 0) throw new CliProblem(`${file} holds no events`)
+  return result
 }
 
 async function* readExport(

@@ -71,15 +71,25 @@ async function reach<T>(gateway: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (cause) {
-    const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
-    const code = inner instanceof Error && 'code' in inner ? String(inner.code) : ''
-    const reason = inner instanceof Error ? inner.message : String(inner)
-    const untrusted = /CERT|SELF_SIGNED|ISSUER|ALTNAME/.test(code)
-    const hint = untrusted
-      ? 'If the gateway has an authority of its own: curfew login --gateway URL --ca FILE'
-      : 'Check the address, and that the gateway runs.'
-    throw new CliProblem(`cannot reach ${gateway}: ${reason}`, { cause, hint })
+    throw unreachable(gateway, cause)
   }
+}
+
+/** Undici wraps what went wrong. */
+function unreachable(gateway: string, cause: unknown): CliProblem {
+  const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
+  const code = inner instanceof Error && 'code' in inner ? String(inner.code) : ''
+  if (/CERT|SIGN|ISSUER|ALTNAME|VERIFY/.test(code)) {
+    return new CliProblem(`cannot reach ${gateway}: its certificate is not trusted here (${code})`, {
+      cause,
+      hint: 'If the gateway has an authority of its own: curfew login --gateway URL --ca FILE',
+    })
+  }
+  const reason = inner instanceof Error ? inner.message : String(inner)
+  return new CliProblem(`cannot reach ${gateway}: ${reason}`, {
+    cause,
+    hint: 'Check the address, and that the gateway runs.',
+  })
 }
 
 /** Empty bodies and pages are told apart from answers by the schema. */

@@ -1,0 +1,149 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Program } from '../clients/program.ts'
+import { startTestGateway } from '../servers/gateway.ts'
+import type { Login, TestGateway } from '../servers/gateway.ts'
+
+const main = join(import.meta.dirname, '../../src/main.ts')
+
+let gateway: TestGateway
+let home: string
+beforeAll(async () => {
+  gateway = await startTestGateway()
+  home = await mkdtemp(join(tmpdir(), 'curfew-cli-'))
+})
+afterAll(async () => {
+  await gateway[Symbol.asyncDispose]()
+  await rm(home, { recursive: true })
+})
+
+function curfew(who: Login, ...words: string[]): Program {
+  return new Program(process.execPath, [main, ...words], { env: { XDG_CONFIG_HOME: join(home, who) } })
+}
+
+async function run(who: Login, ...words: string[]) {
+  await using program = curfew(who, ...words)
+  return await program.exited()
+}
+
+/** As a person does it: the link from the terminal, opened and answered in a browser. */
+async function login(who: Login, answer: 'confirm' | 'refuse' = 'confirm') {
+  await using program = curfew(who, 'login', '--gateway', gateway.url.href, '--ca', gateway.caFile)
+  const [link] = await program.until(/https:\/\/\S+\/s\/\S+/)
+  const visitor = await gateway.visitor(who)
+  expect((await visitor.open(new URL(link), who)).body).toContain('curfew CLI on ')
+  await visitor.post(new URL(link), { answer })
+  return await program.exited()
+}
+
+const sessionFile = (who: Login) => join(home, who, 'curfew/session.json')
+
+describe('login', () => {
+  test('prints link and code, waits, and keeps the session for its owner only', async () => {
+    const { status, stdout, stderr } = await login('alice')
+    expect(stderr).toMatch(/code {2}\S+/)
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/^You are alice@shop\.example until 20/)])
+    expect((await stat(sessionFile('alice'))).mode & 0o777).toBe(0o600)
+    expect((await stat(join(home, 'alice/curfew'))).mode & 0o777).toBe(0o700)
+    expect((await run('alice', 'whoami')).stdout).toMatch(/^alice@shop\.example\n.*\ngroups {3}engineering\n/)
+  })
+
+  test('says when it was refused on the page, and keeps nothing', async () => {
+    const { status, stderr } = await login('dave', 'refuse')
+    expect([status, stderr]).toEqual([1, expect.stringContaining('curfew: The sign-in was refused')])
+    await expect(stat(sessionFile('dave'))).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  test('does not trust an authority that it was not told of', async () => {
+    const { status, stderr } = await run('dave', 'login', '--gateway', gateway.url.href)
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringMatching(/its certificate is not trusted here \(\w+\)\n {2}If the .* --ca FILE/),
+    ])
+  })
+})
+
+describe('token', () => {
+  test('alone it prints a token on standard output that psql takes as a password', async () => {
+    await gateway.grant('alice', 'reporting')
+    const { status, stdout } = await run('alice', 'token')
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/^curfew_[\w-]{43}\n$/)])
+    const password = stdout.trim()
+    await using psql = gateway.psql({ user: 'reporting.token', password, commands: ['select 6 * 7'] })
+    expect(await psql.exited()).toMatchObject({ status: 0, stdout: '42\n' })
+  })
+
+  test('tokens are listed, revoked, and then refused', async () => {
+    const made = JSON.parse(
+      (await run('alice', 'token', 'create', '--label', 'nightly', '--for', '2h', '--json')).stdout,
+    ) as {
+      id: string
+      expiresAt: string
+    }
+    expect(Date.parse(made.expiresAt) - Date.now()).toBeLessThanOrEqual(2 * 3_600_000)
+    expect((await run('alice', 'token', 'list')).stdout).toMatch(new RegExp(`${made.id} +access +nightly`))
+    expect((await run('alice', 'token', 'revoke', made.id)).stdout).toBe(`${made.id} is revoked.\n`)
+    expect((await run('alice', 'token', 'list', '--json')).stdout).not.toContain(made.id)
+    expect(await run('alice', 'token', 'revoke', 'token-nonsense')).toMatchObject({ status: 1 })
+  })
+
+  test('a length beyond what the gateway allows is its fault, said in its words', async () => {
+    const { status, stderr } = await run('alice', 'token', 'create', '--for', '3000d')
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/^curfew: \S.*\n {2}\S/)])
+  })
+})
+
+describe('audit', () => {
+  test('is closed to those who are no reviewers', async () => {
+    const { status, stderr } = await run('alice', 'audit', 'tail')
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/^curfew: /)])
+  })
+
+  test('a reviewer reads it, follows it and verifies it', async () => {
+    await login('sam')
+    await using following = curfew('sam', 'audit', 'tail', '--follow', '--lines', '1')
+    await following.until(/\d+ 20\d\d-/)
+    const made = JSON.parse((await run('alice', 'token', 'create', '--json')).stdout) as { id: string }
+    await following.until(new RegExp(`token\\.made.*${made.id}`))
+    const verified = await run('sam', 'audit', 'verify')
+    expect([verified.status, verified.stdout]).toEqual([
+      0,
+      expect.stringMatching(/^The audit log is whole: \d+ events/),
+    ])
+  })
+
+  test('an export verifies without the gateway, and no longer after one changed character', async () => {
+    const file = join(home, 'audit.jsonl')
+    const { stdout } = await run('sam', 'audit', 'tail', '--lines', '0', '--json')
+    await writeFile(file, stdout)
+    const keys = ['--data', gateway.config.gateway.dataFolder]
+    expect(await run('sam', 'audit', 'verify', file, ...keys)).toMatchObject({ status: 0 })
+    await writeFile(file, stdout.replace('alice@shop.example', 'Alice@shop.example'))
+    const broken = await run('sam', 'audit', 'verify', file, ...keys)
+    expect([broken.status, broken.stdout]).toEqual([1, expect.stringContaining('is not what the gateway wrote')])
+    await writeFile(file, '')
+    expect(await run('sam', 'audit', 'verify', file)).toMatchObject({ status: 1, stdout: '' })
+    await writeFile(file, `${stdout}{"surprise":1}\n`)
+    expect((await run('sam', 'audit', 'verify', file)).stderr).toMatch(/audit\.jsonl:\d+ is neither an event nor/)
+  })
+})
+
+describe('the session', () => {
+  test('is not used when others may read it', async () => {
+    const text = await readFile(sessionFile('sam'), 'utf8')
+    await rm(sessionFile('sam'))
+    await writeFile(sessionFile('sam'), text, { mode: 0o644 })
+    const { status, stderr } = await run('sam', 'whoami')
+    expect([status, stderr]).toEqual([1, expect.stringContaining('others may read')])
+  })
+
+  test('ends with logout, here and at the gateway', async () => {
+    const text = await readFile(sessionFile('alice'), 'utf8')
+    expect(await run('alice', 'logout')).toMatchObject({ status: 0 })
+    expect((await run('alice', 'whoami')).stderr).toMatch(/^curfew: you are not logged in\n/)
+    await writeFile(sessionFile('alice'), text, { mode: 0o600 })
+    expect(await run('alice', 'whoami')).toMatchObject({ status: 1, stdout: '' })
+  })
+})
