@@ -43,6 +43,11 @@ export function copyable(text: string, label: string): Html {
   </div>`
 }
 
+/** Somebody's own words, line by line. */
+export function words(text: string): Html {
+  return html`<span class="words">${text}</span>`
+}
+
 /** A form that does one thing. */
 export function action(href: string, text: string, kind: 'plain' | 'go' | 'stop' = 'plain', about?: string): Html {
   return html`<form method="post" action="${href}">

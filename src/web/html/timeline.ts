@@ -35,8 +35,8 @@ function row(item: TimelineItem, time: Html): Html {
       return statementRow(item, time)
     case 'error':
       return html`<tr class="err">
-        <td class="time">${time}</td>
-        <td class="sql">${clipped(item.sql ?? '')}${errorLine(item.error)}</td>
+        <td class="time line">${time}</td>
+        <td>${sqlText(item.sql ?? '')}${errorLine(item.error)}</td>
         <td class="wide"></td>
         <td></td>
       </tr>`
@@ -55,14 +55,14 @@ function row(item: TimelineItem, time: Html): Html {
 
 function wordRow(time: Html, text: string): Html {
   return html`<tr class="word">
-    <td class="time">${time}</td>
+    <td class="time line">${time}</td>
     <td colspan="3">${clipped(text)}</td>
   </tr>`
 }
 
 function endRow(time: Html, text: string): Html {
   return html`<tr class="end">
-    <td class="time">${time}</td>
+    <td class="time line">${time}</td>
     <td colspan="3">${clipped(text)}</td>
   </tr>`
 }
@@ -70,9 +70,9 @@ function endRow(time: Html, text: string): Html {
 function statementRow(item: StatementItem, time: Html): Html {
   const result = results(item)
   return html`<tr class="${item.error !== null && 'err'}">
-    <td class="time">${time}</td>
-    <td class="sql">
-      ${statementText(item)}${binds(item)}${item.notices.map(({ severity, message }) => html`<span class="bind">${severity}: ${clipped(message)}</span>`)}${item.error !== null && errorLine(item.error)}<span
+    <td class="time line">${time}</td>
+    <td>
+      ${statementText(item)}${binds(item)}${item.notices.map(({ severity, message }) => html`<span class="bind mono">${severity}: ${clipped(message)}</span>`)}${item.error !== null && errorLine(item.error)}<span
         class="bind narrow-only"
         >${result}</span
       >
@@ -82,15 +82,20 @@ function statementRow(item: StatementItem, time: Html): Html {
   </tr>`
 }
 
-function statementText({ sql, sqlBytes }: StatementItem): Html | string {
+function statementText({ sql, sqlBytes }: StatementItem): Html {
   if (sql === null) return html`<span class="small">a statement that was prepared before this part</span>`
-  if (sqlBytes === null) return clipped(sql)
-  return html`${clipped(sql)} <span class="small">… ${formatBytes(sqlBytes)} in all; its beginning was recorded</span>`
+  if (sqlBytes === null) return sqlText(sql)
+  return html`${sqlText(sql)} <span class="small">… ${formatBytes(sqlBytes)} in all; its beginning was recorded</span>`
+}
+
+/** In a span of its own, because its white space counts and that of the markup around it must not. */
+function sqlText(sql: string): Html {
+  return html`<span class="sql">${clipped(sql)}</span>`
 }
 
 function binds({ binds: values, bindsLeftOut }: StatementItem): Html {
   const hidden = Math.max(0, values.length - bindsShownMax) + bindsLeftOut
-  return html`${values.slice(0, bindsShownMax).map((value, at) => html`<span class="bind">$${at + 1} = ${clipped(bindText(value))}</span>`)}${hidden > 0 && html`<span class="bind">and ${hidden} more values</span>`}`
+  return html`${values.slice(0, bindsShownMax).map((value, at) => html`<span class="bind mono">$${at + 1} = ${clipped(bindText(value))}</span>`)}${hidden > 0 && html`<span class="bind">and ${hidden} more values</span>`}`
 }
 
 function errorLine(error: NonNullable<StatementItem['error']>): Html {

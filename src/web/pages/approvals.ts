@@ -6,7 +6,7 @@ import { asFault } from '../../kernel/fault.ts'
 import type { GrantId, RequestId } from '../../kernel/ids.ts'
 import type { Html, Visit } from '../context.ts'
 import type { Page } from '../html/layout.ts'
-import { empty, grantChip, needs, notice, path, query, requestChip } from '../html/parts.ts'
+import { empty, grantChip, needs, notice, path, query, requestChip, words } from '../html/parts.ts'
 import type { Show } from '../html/show.ts'
 import type { Site } from '../site.ts'
 import { decisionsList, grantEnding, requestFacts, standing } from './requests.ts'
@@ -82,7 +82,7 @@ function openCard(show: Show, { request, requester, missing }: RequestView): Htm
         <span class="role"
           >wants to be ${request.role} on ${request.resource}, for ${formatDuration(request.lengthMs)}</span
         >
-        <div class="words">${request.reason}</div>
+        ${words(request.reason)}
         <div class="small">
           ${request.ticket !== null && `${request.ticket} · `}asked ${show.ago(request.askedAt)} ·
           ${missing === 1 ? 'one more approval' : `${missing} approvals`} needed · lapses

@@ -78,9 +78,9 @@ function eventRow(show: Show, { sequence, json }: ChainedEvent): Html {
   const refused = event.type.endsWith('refused') || event.type === 'request.denied'
   return html`<tr class="${refused && 'err'}">
     <td class="num small">${sequence}</td>
-    <td class="time small">${show.second(event.at)}</td>
-    <td class="mono">${event.type}</td>
-    <td>${event.personName ?? html`<span class="small">the gateway</span>`}</td>
+    <td class="time small line">${show.second(event.at)}</td>
+    <td class="mono line">${event.type}</td>
+    <td class="line">${event.personName ?? html`<span class="small">the gateway</span>`}</td>
     <td class="wide more">
       ${Object.entries(event.data).map(([name, value]) => value !== null && datum(name, value))}
     </td>

@@ -4,7 +4,7 @@ import { displayName } from '../../identity/person.ts'
 import { Fault } from '../../kernel/fault.ts'
 import type { LockId, PersonId } from '../../kernel/ids.ts'
 import type { Html, Visit } from '../context.ts'
-import { action, chip, empty, path } from '../html/parts.ts'
+import { action, chip, empty, path, words } from '../html/parts.ts'
 import type { Site } from '../site.ts'
 
 /** Locks: this person, resource or role, nothing, now. For operators. */
@@ -76,7 +76,7 @@ async function lockCard(
     <div class="row">
       <div class="grow">
         <span class="name">${what.join(', ')}</span>
-        <div class="words">${reason}</div>
+        ${words(reason)}
         <div class="small">By ${placer === undefined ? placedBy : displayName(placer)}, ${show.moment(placedAt)}</div>
       </div>
       ${chip('stop', 'locked')}${action(path('locks', id, 'lift'), 'Lift', 'plain', what.join(', '))}

@@ -78,7 +78,7 @@ export function openGrant(
       <div class="grow">
         <span class="name">${grant.resource}</span> <span class="role">as ${grant.role}</span>
         <div class="small">
-          <a href="${path('requests', grant.request)}">Request</a> · by policy
+          ${request === 'linked' && html`<a href="${path('requests', grant.request)}">Request</a> · `}by policy
           “${grant.policy}”${connections > 0 && html` · <a href="/sessions">${connections === 1 ? 'one connection' : `${connections} connections`}</a>`}
         </div>
       </div>

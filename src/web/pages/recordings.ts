@@ -153,6 +153,7 @@ function table({ show }: Visit, rows: readonly SessionRow[]): Html {
               <td>
                 <a class="name" href="${path('recordings', session.id)}">${session.personName}</a>
                 <span class="role">on ${session.resource} as ${session.role}</span>
+                <div class="small time narrow-only">${show.moment(session.startedAt)}</div>
               </td>
               <td class="wide small">${programOf(session)}</td>
               <td class="wide time small">${show.moment(session.startedAt)}</td>

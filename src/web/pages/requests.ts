@@ -5,7 +5,7 @@ import { formatDuration } from '../../kernel/durations.ts'
 import type { RequestId } from '../../kernel/ids.ts'
 import type { Html, Visit } from '../context.ts'
 import type { Page } from '../html/layout.ts'
-import { action, needs, path, query, requestChip } from '../html/parts.ts'
+import { action, needs, path, query, requestChip, words } from '../html/parts.ts'
 import type { Show } from '../html/show.ts'
 import type { Site } from '../site.ts'
 import { openGrant } from './my-access.ts'
@@ -113,7 +113,7 @@ export function grantEnding(show: Show, grant: RequestView['grant']): Html {
 export function requestFacts(show: Show, { request, ticketLink }: RequestView, more: Html | false = false): Html {
   return html`<dl>
     <dt>Why</dt>
-    <dd class="words">${request.reason || html`<span class="small">no reason given</span>`}</dd>
+    <dd>${request.reason === '' ? html`<span class="small">no reason given</span>` : words(request.reason)}</dd>
     ${
       request.ticket !== null &&
       html`<dt>Ticket</dt>
@@ -129,7 +129,7 @@ export function requestFacts(show: Show, { request, ticketLink }: RequestView, m
     <dt>Asked</dt>
     <dd class="time">${show.moment(request.askedAt)}, ${request.origin}</dd>
     <dt>Policy</dt>
-    <dd>${request.policy}, takes ${needs(request.approval)}</dd>
+    <dd>“${request.policy}”</dd>
   </dl>`
 }
 
@@ -143,7 +143,7 @@ export function decisionsList(show: Show, { decisions }: RequestView): Html | fa
             html`<li>
               <strong>${displayName(person)}</strong> ${decision.verdict === 'approve' ? 'approved' : 'refused'}
               <span class="small time">${show.moment(decision.at)}</span
-              >${decision.comment !== '' && html`<div class="words">“${decision.comment}”</div>`}
+              >${decision.comment !== '' && words(`“${decision.comment}”`)}
             </li>`,
         )}
       </ul>
