@@ -33,7 +33,7 @@ export interface DemoFacts {
   readonly configFile: string
   readonly logFile: string
   readonly recordingsFolder: string
-  readonly commands: Readonly<Record<'psql' | 'login' | 'replay' | 'verify' | 'auditVerify', string>>
+  readonly commands: Readonly<Record<'psql' | 'curfew' | 'login' | 'replay' | 'verify' | 'auditVerify', string>>
 }
 
 const resource = { name: 'prod-db', roles: ['reporting', 'readonly', 'admin'] } as const
@@ -65,13 +65,14 @@ export function demoFacts(demo: Demo, checkout: string): DemoFacts {
 
 function commandsOf(demo: Demo, checkout: string): DemoFacts['commands'] {
   const curfew = `${quoted(process.execPath)} ${quoted(join(checkout, 'src', 'main.ts'))}`
-  const state = quoted(join(demo.folder.path, 'gateway'))
   return {
     psql: psqlFor(demo, 'readonly'),
-    login: `NODE_EXTRA_CA_CERTS=${quoted(demo.folder.caFile)} ${curfew} login --gateway ${demo.webUrl.origin}`,
+    curfew,
+    login: `${curfew} login --gateway ${demo.webUrl.origin} --ca ${quoted(demo.folder.caFile)}`,
     replay: `${curfew} replay FILE`,
     verify: `${curfew} verify FILE`,
-    auditVerify: `${curfew} audit verify --data ${state}`,
+    // Of the gateway that one is logged in to; for reviewers.
+    auditVerify: `${curfew} audit verify`,
   }
 }
 
@@ -90,7 +91,8 @@ function quoted(word: string): string {
 export function storyText(demo: Demo, checkout: string): string {
   const { folder, webUrl } = demo
   const url = webUrl.origin
-  const { replay, verify, auditVerify } = commandsOf(demo, checkout)
+  const { curfew, login, auditVerify } = commandsOf(demo, checkout)
+  const short = (command: string) => command.replace(curfew, 'curfew')
   const newest = `$(ls -t ${quoted(join(folder.path, 'gateway/recordings'))}/*/*/*/*.curfew | head -1)`
   return `
 Curfew is ready: ${url}
@@ -111,16 +113,19 @@ Browser   It warns once, because the certificate is the demo's own. Choose "Adva
 2. The cut
    In the same psql, before the two minutes are over:
      select pg_sleep(600);
-   psql is warned 1 minute and 15 seconds before the end. At the end the statement is cancelled,
-   and psql says why. Nothing is left running behind the gateway.
+   psql is warned 1 minute and 15 seconds before the end. At the end the statement is cancelled, psql says why,
+   and nothing is left running behind the gateway. psql then connects again by itself and waits for a new approval.
 
 3. Replay and verify
    As sam open ${url}/sessions and choose the session: every statement, its time and its rows.
    The same without the gateway:
+     alias curfew=${quoted(curfew)}
      F=${newest}
-     ${replay.replace('FILE', '"$F"')}
-     ${verify.replace('FILE', '"$F"')}
-     ${auditVerify}
+     curfew replay "$F"
+     curfew verify "$F"
+   And the audit log, signed in as sam:
+     ${short(login)}
+     ${short(auditVerify)}
 
 4. End a session
    Connect again as in story 1 and be approved. As olga open ${url}/sessions and end the session: psql is told why.
@@ -129,6 +134,8 @@ Browser   It warns once, because the certificate is the demo's own. Choose "Adva
    As alice open ${url}/ask and ask for reporting: it needs nobody's approval. Then make a token
    on ${url}/sign-ins; it is the password of the user reporting.token:
      ${psqlFor(demo, 'reporting.token')} -c 'select * from monthly_revenue'
+   The same from the terminal: log in as above, now as alice, and then
+     curfew token create --label reports --for 1h
 
 Data, log and configuration are in ${near(folder.path)}; "npm run demo -- --reset" starts over.
 Ctrl-C stops everything.

@@ -44,6 +44,32 @@ test('the demo says where everything is, and leaves nothing running', { timeout:
   for (const port of ports) expect(await isOpen(port)).toBe(false)
 })
 
+// Goal: what the demo tells people to type does what it says.
+// Method: stories 3 and 5 with the printed commands themselves; a Visitor is the browser.
+test('the commands that it prints work', { timeout: 60_000 }, async () => {
+  await using demo = startDemo('--json')
+  const facts = await ready(demo)
+  await using alice = new Visitor(await readFile(facts.caFile, 'utf8'))
+  await alice.open(new URL('/sign-in', facts.web.url), 'alice')
+  await logIn(facts, alice)
+  const made = await runShell(`${facts.commands.curfew} token create --label reports --for 1h --json`)
+  const password = /curfew_[\w-]{43}/.exec(made)![0]
+  await alice.post(new URL('/ask', facts.web.url), { resource: 'prod-db', role: 'reporting', for: '1h', reason: '' })
+
+  const psql = facts.commands.psql.replace('user=readonly', 'user=reporting.token')
+  const rows = await runShell(`PGPASSWORD=${password} ${psql} -At -c 'select count(*) from monthly_revenue'`)
+  expect(rows.trim()).toBe('27')
+  const recording = await runShell(`ls ${facts.recordingsFolder}/*/*/*/*.curfew`)
+  expect(await runShell(facts.commands.replay.replace('FILE', recording.trim()))).toContain('from monthly_revenue')
+  await runShell(facts.commands.verify.replace('FILE', recording.trim()))
+  await using sam = new Visitor(await readFile(facts.caFile, 'utf8'))
+  await sam.open(new URL('/sign-in', facts.web.url), 'sam')
+  await logIn(facts, sam)
+  await runShell(facts.commands.auditVerify)
+  demo.kill()
+  expect(await demo.exited()).toMatchObject({ status: 0 })
+})
+
 // Goal: what the first run made is used again, until it is cleared.
 // Method: the certificate that a browser was told to trust is compared over three starts.
 test('a second start uses the same data; --reset starts over', { timeout: 60_000 }, async () => {
@@ -100,6 +126,25 @@ test('an unknown option is refused with the help', { timeout: 30_000 }, async ()
 
 function startDemo(...args: string[]): Program {
   return new Program(process.execPath, [main, '--data', folder, ...args], { waitMsMax: 40_000 })
+}
+
+async function logIn(facts: DemoFacts, browser: Visitor): Promise<void> {
+  await using login = shell(facts.commands.login)
+  const [link] = await login.until(/https:\S+\/s\/\S+/)
+  await browser.post(new URL(link), { answer: 'confirm' })
+  expect(await login.exited()).toMatchObject({ status: 0 })
+}
+
+function shell(command: string): Program {
+  return new Program('/bin/sh', ['-c', command], { env: { HOME: folder, XDG_CONFIG_HOME: join(folder, 'config') } })
+}
+
+/** @returns what it wrote; it must succeed. */
+async function runShell(command: string): Promise<string> {
+  await using program = shell(command)
+  const exit = await program.exited()
+  expect(exit, `${command}\n${exit.stdout}${exit.stderr}`).toMatchObject({ status: 0 })
+  return exit.stdout
 }
 
 async function ready(program: Program): Promise<DemoFacts> {
