@@ -31,26 +31,20 @@ export class DiskFiles implements RecordingFiles {
   async create(file: string, bytes: Buffer): Promise<void> {
     const whole = path.join(this.#folder, file)
     await this.#makeFolder(path.dirname(whole))
-    await this.#use(
-      file,
-      () => open(whole, 'wx+', 0o600),
-      async (handle) => {
-        await writeAll(handle, [bytes], 0)
-        await handle.datasync()
-      },
-    )
+    const handle = await open(whole, 'wx+', 0o600)
+    await this.#use(file, Promise.resolve(handle), async () => {
+      await writeAll(handle, [bytes], 0)
+      await handle.datasync()
+    })
     await this.#syncFolder(path.dirname(whole))
   }
 
   async append(file: string, buffers: readonly Buffer[], offset: number): Promise<void> {
-    await this.#use(
-      file,
-      () => open(path.join(this.#folder, file), 'r+'),
-      async (handle) => {
-        await writeAll(handle, buffers, offset)
-        await handle.datasync() // also what of the file's size is needed to read the data back
-      },
-    )
+    const opened = this.#open.get(file) ?? open(path.join(this.#folder, file), 'r+')
+    await this.#use(file, opened, async (handle) => {
+      await writeAll(handle, buffers, offset)
+      await handle.datasync() // also what of the file's size is needed to read the data back
+    })
   }
 
   async close(file: string): Promise<void> {
@@ -67,8 +61,7 @@ export class DiskFiles implements RecordingFiles {
     await Promise.all([...this.#open.keys()].map((file) => this.close(file)))
   }
 
-  async #use(file: string, opening: () => Promise<FileHandle>, work: (handle: FileHandle) => Promise<void>) {
-    const handle = this.#open.get(file) ?? opening()
+  async #use(file: string, handle: Promise<FileHandle>, work: (handle: FileHandle) => Promise<void>): Promise<void> {
     this.#open.delete(file)
     this.#open.set(file, handle)
     this.#inUse.set(file, (this.#inUse.get(file) ?? 0) + 1)

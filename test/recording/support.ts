@@ -129,7 +129,7 @@ export function linesOf(id: number, events: readonly RecordedEvent[]): Lines[] {
 export async function recordInMemory(
   key: SigningKey,
   events: readonly RecordedEvent[],
-  { seal = true, segmentBytes = 256, header = { session: 'session-1' } as Record<string, unknown> } = {},
+  { seal = true, segmentBytes = 256, header = { session: 'session-1' } } = {},
 ): Promise<Buffer> {
   const files = new MemoryFiles()
   const { order, until } = writerOn(files, key, { segmentBytes })

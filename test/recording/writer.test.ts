@@ -1,0 +1,83 @@
+import { beforeAll, expect, test } from 'vitest'
+import { openSigningKey, type SigningKey } from '../../src/recording/keys.ts'
+import { verifySource } from '../../src/recording/verify.ts'
+import { linesOf, MemoryFiles, memorySource, temporaryFolder, writerOn } from './support.ts'
+
+let key: SigningKey
+beforeAll(async () => {
+  await using folder = await temporaryFolder()
+  key = await openSigningKey(folder.path)
+})
+
+const event = (n: number) => ({ seconds: n, code: 'q', data: { n, sql: `select ${n}` } })
+const opening = (id: number) => ({ id, path: `file-${id}`, header: `{"session":"session-${id}"}\n` })
+
+test('one broken file is told, and does not touch the others', async () => {
+  const files = new MemoryFiles((write) => {
+    if (write === 3) throw new Error('ENOSPC: no space left on device')
+  })
+  const { order, until, reports } = writerOn(files, key)
+  order({ opens: [opening(1), opening(2)] })
+  await until(({ opened }) => opened.includes(2))
+  order({ lines: linesOf(1, [event(1)]), seals: [{ id: 1, end: '{}', gap: null }] })
+  await until(({ failed }) => failed.length > 0)
+  order({ lines: linesOf(1, [event(2)]), seals: [{ id: 1, end: '{}', gap: null }] }) // late, and ignored
+  order({ lines: linesOf(2, [event(1)]), seals: [{ id: 2, end: '{}', gap: null }] })
+  await until(({ sealed }) => sealed.includes(2))
+  expect(reports.flatMap(({ failed }) => failed)).toEqual([{ id: 1, message: 'ENOSPC: no space left on device' }])
+  const found = await verifySource(memorySource(files.files.get('file-2')!), key.publicKeys())
+  expect(found).toMatchObject({ state: 'sealed', events: 1 })
+})
+
+test('on a slow disk lines are gathered into whole segments, in order, and acknowledged once', async () => {
+  let slow = Promise.withResolvers<void>()
+  const files = new MemoryFiles((write) => (write === 2 ? slow.promise : undefined))
+  const { order, until, reports } = writerOn(files, key, { segmentBytes: 200, closeAfterMs: 1 })
+  order({ opens: [opening(1)] })
+  await until(({ opened }) => opened.includes(1))
+  for (let n = 1; n <= 100; n++) order({ lines: linesOf(1, [event(n)]) })
+  await expect.poll(() => files.writes).toBe(2)
+  slow.resolve()
+  slow = Promise.withResolvers<void>()
+  order({ seals: [{ id: 1, end: '{}', gap: null }] })
+  await until(({ sealed }) => sealed.includes(1))
+  const bytes = linesOf(
+    1,
+    Array.from({ length: 100 }, (_, index) => event(index + 1)),
+  ).reduce((sum, l) => sum + l.bytes, 0)
+  expect(reports.flatMap(({ saved }) => saved).reduce((sum, saved) => sum + saved.bytes, 0)).toBe(bytes)
+  expect(files.writes).toBeLessThan(6)
+  const found = await verifySource(memorySource(files.files.get('file-1')!), key.publicKeys())
+  expect(found).toMatchObject({ state: 'sealed', events: 100 })
+  expect(found.segments).toBeGreaterThan(10)
+})
+
+test('no more than three files are written to at once, and all get their turn', async () => {
+  let now = 0
+  let most = 0
+  const files = new MemoryFiles(async () => {
+    most = Math.max(most, ++now)
+    await new Promise(setImmediate)
+    now--
+  })
+  const { order, until } = writerOn(files, key)
+  const ids = Array.from({ length: 50 }, (_, index) => index + 1)
+  order({ opens: ids.map(opening), seals: ids.map((id) => ({ id, end: '{}', gap: null })), finish: true })
+  await until(({ finished }) => finished)
+  expect(most).toBe(3)
+  expect(files.files.size).toBe(50)
+  for (const bytes of files.files.values()) {
+    expect((await verifySource(memorySource(bytes), key.publicKeys())).state).toBe('sealed')
+  }
+})
+
+test('little free space is reported while recordings are open', async () => {
+  const files = new MemoryFiles()
+  files.free = 10
+  const { order, until, writer } = writerOn(files, key, { freeBytesMin: 100 })
+  writer.watchFreeSpace()
+  order({ opens: [opening(1)] })
+  await until(({ lowBytes }) => lowBytes === 10)
+  order({ finish: true })
+  await until(({ finished }) => finished)
+})
