@@ -15,7 +15,7 @@ export function addCompletion(program: Command): void {
   program
     .command('completion')
     .summary('print a completion script')
-    .addArgument(new Argument('<shell>').choices(Object.keys(shells)))
+    .addArgument(new Argument('<shell>', 'whose completion').choices(Object.keys(shells)))
     .addHelpText(
       'after',
       '\nExamples:\n  curfew completion bash > /etc/bash_completion.d/curfew\n  curfew completion zsh > "${fpath[1]}/_curfew"\n  curfew completion fish > ~/.config/fish/completions/curfew.fish\n',

@@ -73,6 +73,10 @@ function systemProblem(error: unknown): { readonly message: string; readonly hin
       return { message: 'the disk is full', hint: 'Make room where gateway.data lies.' }
     case 'ENOENT':
       return { message: `there is no ${what}`, hint: 'Check the path.' }
+    case 'EISDIR':
+      return { message: `${what} is a folder`, hint: 'Give a file.' }
+    case 'ENOTDIR':
+      return { message: `${what}: a part of this path is a file`, hint: 'Give a folder.' }
     case 'EMFILE':
       return { message: 'too many open files', hint: 'Raise the limit, for example LimitNOFILE=65536.' }
     default:

@@ -43,7 +43,7 @@ function findingsOf(issue: Issue, value: unknown, shape: JsonSchema): readonly F
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key, shape))
   if (issue.code === 'invalid_union') return unionFindings(issue, path, input, value, shape)
   if (input === undefined && issue.code !== 'invalid_key') {
-    return [{ path, message: 'but it is missing', expected: expectedOf(issue), at: 'key', ...about(shape, path) }]
+    return [{ path, message: 'got nothing', expected: expectedOf(issue), at: 'key', ...about(shape, path) }]
   }
   const name = issue.code === 'invalid_key' ? String(path.at(-1)) : input
   return [
@@ -77,7 +77,7 @@ function unionFindings(
     return branch.flatMap((inner) => findingsOf({ ...inner, path: [...path, ...inner.path] }, value, shape))
   }
   const expected = issue.errors.map((errors) => expectedOf(errors[0]!)).join(' or ')
-  if (input === undefined) return [{ path, message: 'but it is missing', expected, at: 'key', ...about(shape, path) }]
+  if (input === undefined) return [{ path, message: 'got nothing', expected, at: 'key', ...about(shape, path) }]
   return [{ path, message: `got ${quote(input, path)}`, expected }]
 }
 

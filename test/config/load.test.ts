@@ -99,12 +99,12 @@ const schema: readonly (readonly [string, string, string])[] = [
   [
     'a missing key',
     spoilt('  clientId: curfew\n', ''),
-    'curfew.yaml:8:1 identity.clientId: expected text, but it is missing | The client that',
+    'curfew.yaml:8:1 identity.clientId: expected text, got nothing | The client that',
   ],
   [
     'a missing section',
     goodConfig.replace(/^identity:\n(?: .*\n)+/m, ''),
-    'curfew.yaml:1:1 identity: expected a map, but it is missing | Who people are.',
+    'curfew.yaml:1:1 identity: expected a map, got nothing | Who people are.',
   ],
   ['a wrong type', spoilt('port: 8443', 'port: web'), 'curfew.yaml:4:16 listen.web.port: expected a number, got "web"'],
   [
@@ -155,7 +155,7 @@ const schema: readonly (readonly [string, string, string])[] = [
   [
     'an approval without groups',
     spoilt(', from: [approvers]', ''),
-    'curfew.yaml:37:5 policies[1].approval.from: expected a list, but it is missing',
+    'curfew.yaml:37:5 policies[1].approval.from: expected a list, got nothing',
   ],
   [
     'an empty list',

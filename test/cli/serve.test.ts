@@ -1,0 +1,87 @@
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { Program } from '../clients/program.ts'
+import { environment, goodConfig, makeConfigFolder } from '../config/example.ts'
+import type { ConfigFolder } from '../config/example.ts'
+
+const main = join(import.meta.dirname, '../../src/main.ts')
+
+let folder: ConfigFolder
+beforeEach(async () => {
+  folder = await makeConfigFolder()
+})
+afterEach(() => folder[Symbol.asyncDispose]())
+
+/** On free ports, with a provider that does not answer: that must not keep the gateway from starting. */
+const config = goodConfig
+  .replace('port: 8443', 'port: 0')
+  .replace('port: 6432', 'port: 0')
+  .replace('identity:', '  ops: { port: 0 }\nidentity:')
+  .replace('https://login.example.com', 'http://127.0.0.1:9')
+
+async function serve(text: string): Promise<Program> {
+  const file = join(folder.folder, 'curfew.yaml')
+  await writeFile(file, text)
+  return new Program(process.execPath, [main, 'serve', '--config', file], { env: environment })
+}
+
+interface Started {
+  readonly web: number
+  readonly postgres: readonly number[]
+  readonly ops: number
+}
+
+async function started(program: Program): Promise<Started> {
+  const [line] = await program.until(/^\{.*"message":"gateway started".*\}$/m)
+  return JSON.parse(line) as Started
+}
+
+test('it starts, answers, and ends with 0 on SIGTERM', async () => {
+  await using program = await serve(config)
+  const { ops } = await started(program)
+  expect((await fetch(`http://127.0.0.1:${ops}/healthz`)).status).toBe(200)
+  expect((await fetch(`http://127.0.0.1:${ops}/metrics`)).status).toBe(200)
+  program.kill('SIGTERM')
+  expect(await program.exited()).toMatchObject({ status: 0, signal: null, stderr: '' })
+  for (const line of program.stdout.trim().split('\n')) expect(JSON.parse(line)).toHaveProperty('message')
+  expect(program.stdout).not.toContain('hunter2')
+})
+
+test('what is worth knowing about the configuration is in the log', async () => {
+  await using program = await serve(config.replace('databases: [wiki]', 'databases: [wiki], recording: off'))
+  await program.until(/"path":"resources\.wiki\.roles\.readonly\.recording".*leave no recording/)
+  program.kill('SIGINT')
+  expect(await program.exited()).toMatchObject({ status: 0 })
+})
+
+test('a port that is in use is explained, without a stack trace', async () => {
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const { port } = other.address() as AddressInfo
+  await using program = await serve(config.replace('ops: { port: 0 }', `ops: { port: ${port} }`))
+  const { status, stderr } = await program.exited()
+  other.close()
+  expect([status, stderr]).toEqual([
+    1,
+    expect.stringContaining(`curfew: 127.0.0.1:${port} is in use by another program\n`),
+  ])
+  expect(stderr).not.toContain('at ')
+})
+
+test('an address that this machine does not have is explained', async () => {
+  await using program = await serve(config.replace('ops: { port: 0 }', 'ops: { address: 192.0.2.1, port: 0 }'))
+  const { status, stderr } = await program.exited()
+  expect([status, stderr]).toEqual([1, expect.stringContaining('this machine has no address 192.0.2.1')])
+})
+
+test('a data folder that cannot be made is explained', async () => {
+  await writeFile(join(folder.folder, 'file'), '')
+  await using program = await serve(config.replace('gateway:', 'gateway:\n  data: file/data'))
+  const { status, stderr } = await program.exited()
+  expect(status).toBe(1)
+  expect(stderr).toMatch(/^curfew: .*file\/data.*\n {2}\S/)
+})

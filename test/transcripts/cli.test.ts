@@ -1,0 +1,113 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { goodConfig, makeConfigFolder } from '../config/example.ts'
+import type { ConfigFolder } from '../config/example.ts'
+
+const main = join(import.meta.dirname, '../../src/main.ts')
+
+let folder: ConfigFolder
+let home: string
+beforeAll(async () => {
+  folder = await makeConfigFolder()
+  home = mkdtempSync(join(tmpdir(), 'curfew-home-'))
+  writeFileSync(join(folder.folder, 'good.yaml'), goodConfig)
+  writeFileSync(
+    join(folder.folder, 'bad.yaml'),
+    goodConfig.replace('port: 8443', 'prt: 8443').replace('[shop], labels', '[shpo], labels'),
+  )
+  writeFileSync(join(folder.folder, 'not-a-recording'), 'x')
+})
+afterAll(async () => {
+  await folder[Symbol.asyncDispose]()
+  rmSync(home, { recursive: true })
+})
+
+/** What a person would see: command, both outputs, exit code where it is not 0. */
+function transcript(...commands: readonly string[]): string {
+  return commands
+    .map((command) => {
+      const env = {
+        PATH: process.env['PATH'],
+        XDG_CONFIG_HOME: home,
+        OIDC_SECRET: 's',
+        SHOP_PASSWORD: 's',
+        COLUMNS: '100',
+      }
+      const words = command.split(' ').slice(1)
+      const { stdout, stderr, status } = spawnSync(process.execPath, [main, ...words], {
+        cwd: folder.folder,
+        env,
+        encoding: 'utf8',
+      })
+      const exit = status === 0 ? '' : `(exit code ${status})\n`
+      return `$ ${command}\n${stdout}${stderr}${exit}`.replaceAll(`${folder.folder}/`, '')
+    })
+    .join('\n')
+}
+
+// The file snapshots beside this test are the transcripts; `vitest -u` writes them anew.
+test.each([
+  [
+    'help',
+    [
+      'curfew --help',
+      'curfew serve --help',
+      'curfew login --help',
+      'curfew token --help',
+      'curfew audit verify --help',
+      'curfew config check --help',
+      'curfew completion --help',
+    ],
+  ],
+  [
+    'mistakes',
+    [
+      'curfew',
+      'curfew serv',
+      'curfew serve',
+      'curfew serve --confg x',
+      'curfew login --gateway gw.example.com',
+      'curfew token create --for soon',
+      'curfew audit tail --lines many',
+      'curfew completion tcsh',
+      'curfew serve --config nowhere.yaml',
+      'curfew serve --config bad.yaml',
+      'curfew whoami',
+      'curfew token',
+      'curfew audit verify nowhere.jsonl',
+      'curfew audit verify bad.yaml',
+      'curfew verify not-a-recording',
+    ],
+  ],
+  ['config', ['curfew config check good.yaml', 'curfew config check bad.yaml', 'curfew config check bad.yaml --json']],
+])('%s', { timeout: 60_000 }, async (name, commands) => {
+  await expect(transcript(...commands)).toMatchFileSnapshot(`${name}.txt`)
+})
+
+test.each(['bash', 'zsh', 'fish'])('the completion script for %s is one that it can read', (shell) => {
+  const script = transcript(`curfew completion ${shell}`).split('\n').slice(1).join('\n')
+  expect(script).toContain('revoke')
+  expect(script).not.toMatch(/undefined|\bnull\b/)
+  if (shell === 'bash') expect(spawnSync('bash', ['-n'], { input: script }).status).toBe(0)
+})
+
+test('bash completes commands below commands', () => {
+  const script = transcript('curfew completion bash').split('\n').slice(1).join('\n')
+  const complete = (line: string) =>
+    spawnSync(
+      'bash',
+      [
+        '-c',
+        `${script}\nCOMP_WORDS=(${line} ''); COMP_CWORD=$((\${#COMP_WORDS[@]}-1)); _curfew; echo "\${COMPREPLY[*]}"`,
+      ],
+      { encoding: 'utf8' },
+    )
+      .stdout.trim()
+      .split(' ')
+  expect(complete('curfew')).toEqual(expect.arrayContaining(['serve', 'login', 'token', '--version']))
+  expect(complete('curfew token')).toEqual(expect.arrayContaining(['create', 'list', 'revoke']))
+  expect(complete('curfew token create')).toEqual(expect.arrayContaining(['--label', '--for', '--json']))
+})
