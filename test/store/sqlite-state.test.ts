@@ -41,6 +41,13 @@ describe('the file', () => {
     expect(await second.healthy()).toBe(true)
   })
 
+  test('may be opened by several at once, even the first time', async () => {
+    await using place = await makeSqlitePlace()
+    const states = await Promise.all(Array.from({ length: 4 }, () => place.open()))
+    await Promise.all(states.map((state) => state.audit.append([someEvent()])))
+    for (const state of states) expect((await state.audit.head()).sequence).toBe(4)
+  })
+
   test('of a newer Curfew is refused with a hint, and left alone', async () => {
     await using place = await makeSqlitePlace()
     await (await place.open())[Symbol.asyncDispose]()
@@ -71,7 +78,8 @@ describe('the file', () => {
 describe('the worker', () => {
   // Goal: a thread that dies never leaves anybody waiting. Method: it is ended while transactions and reads are under way.
   test.each(['curfew-state-writer', 'curfew-state-reader'])('%s: its end rejects what waits for it', async (name) => {
-    await using place = await makeSqlitePlace()
+    const lines: string[] = []
+    await using place = await makeSqlitePlace({ ...silence, error: (_, line) => lines.push(line) })
     const workers: Worker[] = []
     const note = (worker: Worker) => workers.push(worker)
     process.on('worker', note)
@@ -91,6 +99,7 @@ describe('the worker', () => {
     const later = name === 'curfew-state-writer' ? state.audit.append([someEvent()]) : state.audit.head()
     await expect(later).rejects.toMatchObject({ code: 'STORE_FAILED' })
     expect(await state.healthy()).toBe(false)
+    expect(lines).toEqual(['a thread of the state has ended'])
   })
 
   test('closing lets go what was begun, and refuses what comes after', async () => {

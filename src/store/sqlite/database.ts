@@ -14,8 +14,8 @@ export class Database {
     this.#connection = new DatabaseSync(file, { readOnly: mode === 'read', timeout: busyMsMax, defensive: true })
     this.exec('pragma trusted_schema = off; pragma foreign_keys = on')
     if (mode === 'write') this.exec(`pragma journal_mode = wal; pragma journal_size_limit = ${walBytesMax}`)
-    // FULL: a commit is on the disk before it returns, also in WAL mode.
-    this.exec('pragma synchronous = full')
+    // A commit is on the disk before it returns, also in WAL mode; macOS needs to be told twice.
+    this.exec('pragma synchronous = full; pragma fullfsync = on; pragma checkpoint_fullfsync = on')
   }
 
   /** False after SQLite rolled back by itself (disk full, I/O error). */

@@ -30,9 +30,9 @@ export interface SqliteStateOptions {
 export async function openSqliteState({ folder, clock, log }: SqliteStateOptions): Promise<State> {
   const file = await prepareFile(folder)
   await using stack = new AsyncDisposableStack()
-  const { thread: writer, lastChange } = await openThread('writer', file)
+  const { thread: writer, lastChange } = await openThread('writer', file, log)
   stack.use(writer)
-  const { thread: reader } = await openThread('reader', file)
+  const { thread: reader } = await openThread('reader', file, log)
   stack.use(reader)
   const transactions = new Transactions(writer, reader, clock)
   const changes = new Delivery({ clock, log, last: lastChange }, (number) => readChangesAfter(transactions.db, number))

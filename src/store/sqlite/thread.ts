@@ -2,6 +2,7 @@ import { extname } from 'node:path'
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { Fault } from '../../kernel/fault.ts'
+import type { Log } from '../../kernel/log.ts'
 import type { ChangeRow, Command, Opening, Reply, Result, Statement, Step, WorkerOptions } from './messages.ts'
 import { refusalFault } from './refusals.ts'
 
@@ -16,16 +17,20 @@ interface Pending {
 /** One worker thread with one SQLite connection, as the main thread sees it. */
 export class DatabaseThread implements AsyncDisposable {
   readonly #worker: Worker
+  readonly #log: Log
   readonly #pending = new Map<number, Pending>()
   readonly #exited: Promise<unknown>
   #outbox: Command[] = []
   #lastId = 0
   #lost: Fault | undefined
+  #closing = false
   /** Called with what was committed since the last call, before the answers of that commit resolve. */
   onChanges: (changes: readonly ChangeRow[]) => void = () => {}
 
-  constructor(worker: Worker) {
+  /** @param log told when the thread ends without having been closed; then nothing works any more. */
+  constructor(worker: Worker, log: Log) {
     this.#worker = worker
+    this.#log = log
     this.#exited = once(worker, 'exit').catch(() => undefined) // its error arrives below
     worker.on('message', (reply: Reply) => this.#receive(reply))
     worker.on('error', (error) => this.#lose(error))
@@ -49,7 +54,8 @@ export class DatabaseThread implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#lost === undefined) {
+    if (this.#lost === undefined && !this.#closing) {
+      this.#closing = true
       await this.#send((id) => ({ id, kind: 'close' })).catch(() => undefined) // lost meanwhile: gone as well
     }
     await this.#exited
@@ -84,8 +90,15 @@ export class DatabaseThread implements AsyncDisposable {
   }
 
   #lose(cause: unknown): void {
-    this.#lost ??= new Fault('STORE_FAILED', 'The state is closed.', cause === undefined ? {} : { cause })
-    for (const { reject } of this.#pending.values()) reject(this.#lost)
+    if (this.#lost !== undefined) return
+    const lost = this.#closing
+      ? new Fault('STORE_FAILED', 'The state is closed.')
+      : new Fault('STORE_FAILED', 'The state can no longer be read or written; the gateway must be restarted.', {
+          cause,
+        })
+    this.#lost = lost
+    if (!this.#closing) this.#log.error({ err: cause, pending: this.#pending.size }, 'a thread of the state has ended')
+    for (const { reject } of this.#pending.values()) reject(lost)
     this.#pending.clear()
     this.#outbox = []
   }
@@ -95,6 +108,7 @@ export class DatabaseThread implements AsyncDisposable {
 export async function openThread(
   role: WorkerOptions['role'],
   file: string,
+  log: Log,
 ): Promise<{ readonly thread: DatabaseThread; readonly lastChange: number }> {
   // Run from the sources it is worker.ts, run from the package worker.js.
   const url = new URL(`./worker${extname(import.meta.url)}`, import.meta.url)
@@ -105,7 +119,7 @@ export async function openThread(
   })
   const exited = once(worker, 'exit').then(() => cannotStart(new Error('the thread ended')))
   const [opening] = (await Promise.race([once(worker, 'message'), exited]).catch(cannotStart)) as [Opening]
-  if (opening.kind === 'open') return { thread: new DatabaseThread(worker), lastChange: opening.lastChange }
+  if (opening.kind === 'open') return { thread: new DatabaseThread(worker, log), lastChange: opening.lastChange }
   exited.catch(() => undefined) // it ends now because it could not open
   await worker.terminate()
   if (!opening.newer) throw refusalFault(opening.refusal)
