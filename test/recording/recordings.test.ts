@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { mkdir, readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
+import type { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
 import { Fault } from '../../src/kernel/fault.ts'
 import { openRecording } from '../../src/recording/reading.ts'
@@ -123,6 +124,21 @@ test('a thousand recordings begin, write and are sealed at once', async () => {
   for (const { path: below } of [started[0]!, started[499]!, started[999]!]) {
     expect(await verifyRecording(fileOf(below), key.publicKeys())).toMatchObject({ state: 'sealed', events: 20 })
   }
+})
+
+test('when the thread dies, strict recordings fail and the next session gets a new thread', async () => {
+  const born = once(process, 'worker') as Promise<[Worker]>
+  const { recordings, key, fileOf } = await start()
+  const [thread] = await born
+  const failure = Promise.withResolvers<Error>()
+  const { recorder } = await recordings.start({ session: 'session-1' }, 'strict', failure.resolve)
+  const { recorder: spare } = await recordings.start({ session: 'session-2' }, 'bestEffort', neverFails)
+  await thread.terminate()
+  expect(await failure.promise).toMatchObject({ code: 'RECORDING_FAILED' })
+  expect([recorder.full, spare.full, spare.active]).toEqual([true, false, false])
+  const next = await recordings.start({ session: 'session-3' }, 'strict', neverFails)
+  await next.recorder.seal({})
+  expect(await verifyRecording(fileOf(next.path), key.publicKeys())).toMatchObject({ state: 'sealed' })
 })
 
 test('disposing waits for what was recorded, and seals nothing', async () => {
