@@ -6,8 +6,8 @@ export interface CancelEntry {
   readonly processId: number
   /** Ours; the client got it in BackendKeyData. */
   readonly secret: Uint8Array
-  /** Passes the cancel on to this session's target. */
-  cancel(): void
+  /** Passes the cancel on to this session's target. @param address where it came from */
+  cancel(address: string): void
 }
 
 /** The cancel keys of all live sessions of this node; every PostgreSQL listener shares one. */
@@ -48,7 +48,7 @@ class Keys implements CancelKeys {
   }
 
   add(entry: CancelEntry): Disposable {
-    const live: Live = { ...entry, cancel: () => entry.cancel(), hits: 0, secondStartMs: 0 }
+    const live: Live = { ...entry, cancel: (address) => entry.cancel(address), hits: 0, secondStartMs: 0 }
     const entries = this.#byProcess.get(entry.processId) ?? new Set()
     this.#byProcess.set(entry.processId, entries.add(live))
     return {
@@ -69,7 +69,7 @@ class Keys implements CancelKeys {
       return 'no-match'
     }
     if (!this.#mayHit(match)) return 'too-many'
-    match.cancel()
+    match.cancel(address)
     return 'passed-on'
   }
 

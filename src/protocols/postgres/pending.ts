@@ -1,5 +1,5 @@
 import type { Clock } from '../../kernel/time.ts'
-import type { Answer } from './recording.ts'
+import type { Answer } from '../../recording/postgres-events.ts'
 
 /** Where a Sync or the end of a simple query stands in the row of what is unanswered. */
 const syncMark = 0

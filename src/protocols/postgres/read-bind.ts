@@ -1,5 +1,6 @@
+import type { BoundValue, PostgresEvents } from '../../recording/postgres-events.ts'
 import { maskText } from './mask.ts'
-import { valueBytesMax, valuesMax, type BoundValue, type PostgresEvents } from './recording.ts'
+import { valueBytesMax, valuesMax } from './recording.ts'
 
 /**
  * Reads a Bind message as far as it is there.

@@ -100,7 +100,7 @@ async function relay(
   using _key = deps.cancelKeys.add({
     processId: target.processId,
     secret,
-    cancel: () => passCancelOn(admission, wish, target, deps),
+    cancel: (address) => passCancelOn(address, admission, wish, target, deps),
   })
   client.authenticated()
   client.write(Buffer.concat(openingMessages(target, secret)))
@@ -122,8 +122,14 @@ function openingMessages(target: Target, secret: Uint8Array): Buffer[] {
   ]
 }
 
-function passCancelOn({ recorder }: Admission, wish: TargetWish, target: Target, deps: SessionDeps): void {
-  if (recorder.active) record(recorder, 'k', {})
+function passCancelOn(
+  address: string,
+  { recorder }: Admission,
+  wish: TargetWish,
+  target: Target,
+  deps: SessionDeps,
+): void {
+  if (recorder.active) record(recorder, 'k', { address })
   cancelTarget(wish.resource, target, deps.clock).catch((error: unknown) => {
     deps.log.warn({ error }, 'a cancel request did not get through')
   })

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../../kernel/time.ts'
+import type { StatementText } from '../../recording/postgres-events.ts'
 import type { Recorder } from '../../recording/recorder.ts'
 import type { FrameTap } from './frames.ts'
 import { maskStatement, maskText } from './mask.ts'
 import { Fields, fromClient, fromServer, readReport } from './messages.ts'
-import { bindBytesMax, record, reportBytesMax, statementBytesMax, type StatementText } from './recording.ts'
+import { bindBytesMax, record, reportBytesMax, statementBytesMax } from './recording.ts'
 import { readBind } from './read-bind.ts'
 import { Pending } from './pending.ts'
 

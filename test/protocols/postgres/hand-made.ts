@@ -1,0 +1,268 @@
+/** A gate, an identity and an access room made by hand, which keep their interfaces' promises and are driven by tests. */
+import type { Access } from '../../../src/access/access.ts'
+import type { Identity } from '../../../src/identity/identity.ts'
+import type { Person } from '../../../src/identity/person.ts'
+import type { SignIn } from '../../../src/identity/store.ts'
+import { Fault, type FaultCode } from '../../../src/kernel/fault.ts'
+import type { Log } from '../../../src/kernel/log.ts'
+import type { Metrics } from '../../../src/kernel/metrics.ts'
+import { Subject } from '../../../src/kernel/observable.ts'
+import type { Instant } from '../../../src/kernel/time.ts'
+import type { PostgresCode, PostgresEvents } from '../../../src/recording/postgres-events.ts'
+import { readPostgresEvent } from '../../../src/recording/postgres-event-shapes.ts'
+import type { Recorder } from '../../../src/recording/recorder.ts'
+import type { Admission, Ask, Gate, WarningCause } from '../../../src/sessions/admission.ts'
+import type { Identified } from '../../../src/sessions/session.ts'
+import { systemRandom } from '../../../src/system.ts'
+
+export const ada: Person = {
+  id: 'person-ada',
+  issuer: 'https://login.example.com',
+  subject: 'ada',
+  email: 'ada@example.com',
+  name: 'Ada',
+  groups: ['engineers'],
+  seenAt: 0 as Instant,
+}
+const identifiedAda: Identified = {
+  person: ada.id,
+  personName: 'ada@example.com',
+  credential: 'browser-1',
+  browserSession: 'browser-1',
+}
+
+/** Keeps events in memory; `full` and its end are set by the test. */
+export class ListRecorder implements Recorder {
+  active = true
+  readonly events: { [Code in PostgresCode]: { code: Code; data: PostgresEvents[Code] } }[PostgresCode][] = []
+  readonly sizes: number[] = []
+  #draining: PromiseWithResolvers<void> | undefined
+
+  event(code: string, data: unknown): void {
+    const event = readPostgresEvent(code, JSON.parse(JSON.stringify(data)))
+    if (event === undefined) throw new Error(`no such event: ${code} ${JSON.stringify(data)}`)
+    this.sizes.push(JSON.stringify(data).length)
+    this.events.push(event)
+  }
+
+  get full(): boolean {
+    return this.#draining !== undefined
+  }
+
+  fill(): void {
+    this.#draining ??= Promise.withResolvers()
+    this.#draining.promise.catch(() => undefined)
+  }
+
+  drain(): void {
+    this.#draining?.resolve()
+    this.#draining = undefined
+  }
+
+  breakDown(): void {
+    this.#draining?.reject(new Fault('RECORDING_FAILED', 'The recording cannot be written.'))
+  }
+
+  drained(): Promise<void> {
+    return this.#draining?.promise ?? Promise.resolve()
+  }
+
+  seal(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  of<Code extends PostgresCode>(code: Code): PostgresEvents[Code][] {
+    return this.events.filter((event) => event.code === code).map((event) => event.data as PostgresEvents[Code])
+  }
+}
+
+export class HandAdmission implements Admission {
+  readonly session
+  readonly recorder = new ListRecorder()
+  readonly deadline = new Subject((Date.now() + 3_600_000) as Instant)
+  readonly controller = new AbortController()
+  readonly cutOff = this.controller.signal
+  readonly ends: Parameters<Admission['end']>[0][] = []
+  readonly ended = Promise.withResolvers<Parameters<Admission['end']>[0]>()
+  readonly listeners = new Set<(leftMs: number, cause: WarningCause) => void>()
+  cutAtMs = 0
+  toldAfterMs: number | undefined
+
+  constructor(ask: Ask) {
+    const { identified, resource, role, database, client } = ask
+    const startedAt = Date.now() as Instant
+    const id = systemRandom.id('session')
+    this.session = {
+      id,
+      ...identified,
+      grant: 'grant-1',
+      resource,
+      role,
+      database,
+      client,
+      node: 'gw-1',
+      startedAt,
+    } as const
+  }
+
+  onWarning(listener: (leftMs: number, cause: WarningCause) => void): Disposable {
+    this.listeners.add(listener)
+    return { [Symbol.dispose]: () => void this.listeners.delete(listener) }
+  }
+
+  warn(leftMs: number): void {
+    for (const listener of this.listeners) listener(leftMs, 'deadline')
+  }
+
+  cut(code: FaultCode = 'GRANT_EXPIRED'): void {
+    this.cutAtMs = performance.now()
+    this.controller.abort(new Fault(code, `Your access to ${this.session.resource} has ended.`))
+  }
+
+  told(): void {
+    this.toldAfterMs ??= performance.now() - this.cutAtMs
+  }
+
+  afterTold(teardown: () => void): void {
+    setImmediate(teardown)
+  }
+
+  end(how: Parameters<Admission['end']>[0]): Promise<void> {
+    this.ends.push(how)
+    this.ended.resolve(how)
+    return Promise.resolve()
+  }
+}
+
+/** Grants are `resource/role`; names in `known` are not secret. */
+export class HandGate implements Gate {
+  readonly grants = new Set<string>()
+  readonly admissions: HandAdmission[] = []
+  readonly asks: Ask[] = []
+  onAdmit: (admission: HandAdmission) => void = () => undefined
+
+  admit(ask: Ask): Promise<Admission> {
+    this.asks.push(ask)
+    if (!this.grants.has(`${ask.resource}/${ask.role}`)) {
+      const hint = 'Ask for it: https://gw.example.com/ask'
+      return Promise.reject(new Fault('NO_GRANT', `You have no access to ${ask.resource} now.`, { hint }))
+    }
+    const admission = new HandAdmission(ask)
+    this.admissions.push(admission)
+    this.onAdmit(admission)
+    return Promise.resolve(admission)
+  }
+
+  get last(): HandAdmission {
+    const last = this.admissions.at(-1)
+    if (last === undefined) throw new Error('nobody was admitted')
+    return last
+  }
+}
+
+/** One waiting sign-in at a time; `answer` confirms or refuses it. */
+export class HandIdentity {
+  remembered = false
+  readonly begun: Pick<SignIn, 'address' | 'application' | 'resource' | 'role'>[] = []
+  readonly waiting = Promise.withResolvers<void>()
+  waitAborted = Promise.withResolvers<unknown>()
+  #answer = Promise.withResolvers<Identified>()
+
+  constructor() {
+    this.#answer.promise.catch(() => undefined)
+  }
+
+  confirm(): void {
+    this.#answer.resolve(identifiedAda)
+  }
+
+  refuse(): void {
+    this.#answer.reject(new Fault('SIGN_IN_REFUSED', 'The sign-in was refused.'))
+  }
+
+  readonly parts: Pick<Identity, 'tokens' | 'inBand' | 'person'> = {
+    tokens: {
+      lengthMsMax: 1,
+      make: () => Promise.reject(new Error('no tokens are made here')),
+      verify: (text) =>
+        text === 'curfew_right'
+          ? Promise.resolve({ person: ada, token: { id: 'token-1' } as never })
+          : Promise.reject(new Fault('TOKEN_REFUSED', 'The token is not valid.')),
+    },
+    inBand: {
+      rememberMs: 0,
+      recognise: () => Promise.resolve(this.remembered ? identifiedAda : undefined),
+      begin: (ask) => {
+        this.begun.push(ask)
+        return Promise.resolve({ id: 'signin-1', code: 'KF7-XR2', ...ask } as unknown as SignIn)
+      },
+      link: (signIn) => new URL(`https://gw.example.com/s/${signIn.code}`),
+      answered: (_signIn, signal) => {
+        this.waiting.resolve()
+        return new Promise((resolve, reject) => {
+          signal.addEventListener('abort', () => {
+            this.waitAborted.resolve(signal.reason)
+            reject(signal.reason as Error)
+          })
+          this.#answer.promise.then(resolve, reject)
+        })
+      },
+      byCode: () => Promise.resolve(undefined),
+      byId: () => Promise.resolve(undefined),
+      confirm: () => Promise.resolve(),
+      refuse: () => Promise.resolve(),
+    },
+    person: (id) => Promise.resolve(id === ada.id ? ada : undefined),
+  }
+}
+
+/** Waiting for a grant ends when the test says so. */
+export class HandAccess {
+  readonly waiting = Promise.withResolvers<void>()
+  readonly verdict = Promise.withResolvers<void>()
+
+  constructor() {
+    this.verdict.promise.catch(() => undefined)
+  }
+
+  readonly parts: Pick<Access, 'askLink' | 'waitForGrant'> = {
+    askLink: (resource, role) => new URL(`https://gw.example.com/ask?resource=${resource}&role=${role}`),
+    waitForGrant: (_person, _resource, _role, _waitMs, signal) => {
+      this.waiting.resolve()
+      return new Promise((resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason as Error))
+        this.verdict.promise.then(resolve, reject)
+      })
+    },
+  }
+}
+
+export interface LogLine {
+  readonly level: string
+  readonly message: string
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+export function listLog(lines: LogLine[] = [], always: Readonly<Record<string, unknown>> = {}): Log {
+  const at = (level: string) => (fields: Readonly<Record<string, unknown>>, message: string) =>
+    void lines.push({ level, message, fields: { ...always, ...fields } })
+  return {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    child: (fields) => listLog(lines, { ...always, ...fields }),
+  }
+}
+
+export class CountingMetrics implements Metrics {
+  readonly counts = new Map<string, number>()
+  add(name: string, labels: Readonly<Record<string, string>>, by = 1): void {
+    const key = [name, ...Object.values(labels)].join(' ')
+    this.counts.set(key, (this.counts.get(key) ?? 0) + by)
+  }
+  set(name: string, labels: Readonly<Record<string, string>>, value: number): void {
+    this.counts.set([name, ...Object.values(labels)].join(' '), value)
+  }
+  observe(): void {}
+}
