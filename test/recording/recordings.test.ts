@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
@@ -156,9 +157,13 @@ test('disposing waits for what was recorded, and seals nothing', async () => {
 // Goal: what was acknowledged before a crash is there after it, and verifies. Method: a real process, killed while it writes.
 test('kill -9 leaves a recording that verifies up to its last segment', async () => {
   await using folder = await temporaryFolder()
-  const child = spawn(process.execPath, [path.join(import.meta.dirname, 'recording-process.ts'), folder.path], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const child = spawn(
+    process.execPath,
+    [fileURLToPath(new URL('./recording-process.ts', import.meta.url)), folder.path],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
   let said = ''
   for await (const chunk of child.stdout.setEncoding('utf8')) {
     said += chunk as string

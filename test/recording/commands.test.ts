@@ -1,0 +1,152 @@
+import { execFile } from 'node:child_process'
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { RecordedEvent } from '../../src/recording/format.ts'
+import type { PostgresCode, PostgresEvents } from '../../src/recording/postgres-events.ts'
+import { openSigningKey } from '../../src/recording/keys.ts'
+import { type Folder, recordInMemory, temporaryFolder } from './support.ts'
+
+const main = path.join(import.meta.dirname, '../../src/main.ts')
+let folder: Folder
+let day: string
+
+beforeAll(async () => {
+  folder = await temporaryFolder()
+  day = path.join(folder.path, 'recordings/2026/11/22')
+  await mkdir(day, { recursive: true })
+  const key = await openSigningKey(folder.path)
+  const sealed = await recordInMemory(key, session, { header })
+  await writeFile(path.join(day, 'session-1.curfew'), sealed)
+  await writeFile(path.join(day, 'crashed.curfew'), sealed.subarray(0, sealed.length - 500))
+  const changed = Buffer.from(sealed)
+  changed[700]! ^= 1
+  await writeFile(path.join(day, 'changed.curfew'), changed)
+})
+afterAll(() => folder[Symbol.asyncDispose]())
+
+const header = {
+  startedAt: '2026-11-22T14:48:07.120Z',
+  session: 'session-1',
+  personName: 'ada@example.com',
+  resource: 'prod-db',
+  role: 'readonly',
+  database: 'shop',
+}
+function at<Code extends PostgresCode>(seconds: number, code: Code, data: PostgresEvents[Code]): RecordedEvent {
+  return { seconds, code, data }
+}
+const session: RecordedEvent[] = [
+  at(0.01, 's', { name: 'server_version', value: '17.1' }),
+  at(1.204, 'q', { n: 1, sql: 'select id, total\n  from orders limit 3' }),
+  at(1.208, 'c', { n: 1, tag: 'SELECT 3', rows: 3, ms: 3.25 }),
+  at(62.5, 'p', { name: 's1', sql: 'update orders set note = $1 where id = $2' }),
+  at(62.5, 'b', { portal: '', statement: 's1', values: ["it's \u001b[31mred", null] }),
+  at(62.501, 'x', { n: 2, portal: '', rows: 0 }),
+  at(62.6, 'e', {
+    n: 2,
+    ms: 99.04,
+    rows: 0,
+    severity: 'ERROR',
+    sqlstate: '42501',
+    message: 'permission denied for table orders',
+  }),
+  at(3600, 'q', { n: 3, sql: 'select pg_sleep(600)' }),
+  at(3660, 'm', { kind: 'warning', text: 'Your access to prod-db ends in 1 min.' }),
+  at(3720.25, 'e', {
+    n: 3,
+    ms: 120_250,
+    rows: 0,
+    severity: 'ERROR',
+    sqlstate: '57014',
+    message: 'canceling statement due to user request',
+  }),
+]
+
+function curfew(...words: string[]): Promise<{ code: number; out: string; err: string }> {
+  return new Promise((resolve) => {
+    const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined }
+    execFile(process.execPath, [main, ...words], { cwd: day, env }, (error, out, err) => {
+      resolve({ code: error === null ? 0 : Number(error.code), out, err })
+    })
+  })
+}
+
+const transcript = `ada@example.com as readonly on prod-db (database shop), 2026-11-22 14:48:07 UTC
+
+0:00:00.010  server_version = 17.1
+0:00:01.204  select id, total
+               from orders limit 3
+             -> 3 rows (SELECT), 3.3 ms
+0:01:02.501  update orders set note = $1 where id = $2
+             $1 = 'it''s \\x1b[31mred', $2 = NULL
+             -> ERROR 42501: permission denied for table orders, 99.0 ms
+1:00:00.000  select pg_sleep(600)
+             -> ERROR 57014: canceling statement due to user request, 120.3 s
+1:01:00.000  Curfew: Your access to prod-db ends in 1 min.
+Ended by the client
+`
+
+test('replay tells a session as a person reads it; nothing in it reaches the terminal', async () => {
+  expect(await curfew('replay', 'session-1.curfew')).toEqual({ code: 0, out: transcript, err: '' })
+})
+
+test('replay takes a range, and JSON for programs', async () => {
+  const { out } = await curfew('replay', 'session-1.curfew', '--from', '1m', '--to', '0:59:00', '--json')
+  const items = out
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as unknown)
+  expect(items).toMatchObject([{ kind: 'statement', n: 2, sql: 'update orders set note = $1 where id = $2' }])
+  expect(await curfew('replay', 'session-1.curfew', '--from', 'yesterday')).toMatchObject({ code: 2 })
+})
+
+test('verify says sealed, tampered, incomplete or not trusted, each with its exit code', async () => {
+  const sealed = await curfew('verify', 'session-1.curfew')
+  expect(sealed.out).toMatch(/^session-1\.curfew: sealed and unchanged\n {2}ada@example\.com as readonly on prod-db/)
+  expect(sealed.out).toMatch(/signed by key \S+, trusted by \S*keys\/public\.jwks/)
+  expect(sealed.code).toBe(0)
+
+  const changed = await curfew('verify', 'changed.curfew', 'session-1.curfew')
+  expect(changed.out).toMatch(/changed\.curfew: TAMPERED\n[^]*segment \d+, byte \d+[^]*session-1\.curfew: sealed/)
+  expect(changed.code).toBe(1)
+
+  const crashed = await curfew('verify', 'crashed.curfew')
+  expect(crashed.out).toMatch(/incomplete: not sealed[^]*half a record/)
+  expect(crashed.code).toBe(3)
+
+  expect(await curfew('verify', 'nothing.curfew')).toMatchObject({ code: 2 })
+  expect(JSON.parse((await curfew('verify', 'session-1.curfew', '--json')).out)).toMatchObject({
+    verdict: 'sealed',
+    verification: { state: 'sealed', key: { trusted: true } },
+  })
+})
+
+test('verify trusts the key that it is given, and only that', async () => {
+  await using elsewhere = await temporaryFolder()
+  const copy = path.join(elsewhere.path, 'session-1.curfew')
+  await cp(path.join(day, 'session-1.curfew'), copy)
+  expect(await curfew('verify', copy)).toMatchObject({ code: 4, out: expect.stringContaining('not trusted') as string })
+  const set = path.join(folder.path, 'keys/public.jwks')
+  expect(await curfew('verify', copy, '--key', set)).toMatchObject({ code: 0 })
+  const single = path.join(elsewhere.path, 'one.jwk')
+  await writeFile(single, JSON.stringify((JSON.parse(await readFile(set, 'utf8')) as { keys: unknown[] }).keys[0]))
+  expect(await curfew('verify', copy, '--key', single)).toMatchObject({ code: 0 })
+  const other = await openSigningKey(elsewhere.path)
+  await writeFile(single, JSON.stringify(other.publicKeys()))
+  expect(await curfew('verify', path.join(day, 'session-1.curfew'), '--key', single)).toMatchObject({ code: 4 })
+  await writeFile(single, '{}')
+  expect((await curfew('verify', copy, '--key', single)).code).toBeGreaterThan(0)
+})
+
+test('replay stops at a recording that was tampered with, unless told otherwise', async () => {
+  const refused = await curfew('replay', 'changed.curfew')
+  expect(refused).toMatchObject({ code: 1, out: '' })
+  expect(refused.err).toMatch(/TAMPERED[^]*--no-verify/)
+  const forced = await curfew('replay', 'changed.curfew', '--no-verify')
+  expect(forced.code).toBe(1)
+  expect(forced.out).toMatch(/^ada@example\.com/)
+  const crashed = await curfew('replay', 'crashed.curfew')
+  expect(crashed).toMatchObject({ code: 0, err: expect.stringContaining('incomplete') as string })
+  expect(crashed.out).toMatch(/it was not sealed\.\n$/)
+})
