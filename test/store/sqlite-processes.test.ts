@@ -2,6 +2,7 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import type { Change } from '../../src/kernel/change.ts'
 import type { SessionId } from '../../src/kernel/ids.ts'
@@ -21,7 +22,9 @@ test('of two processes that approve at once, one wins each request', async () =>
   const approvers = [await storePerson(state), await storePerson(state)]
   const requests = await Promise.all(Array.from({ length: 20 }, () => storeRequest(state, erin.id)))
   const ids = requests.map(({ id }) => id)
-  const children = approvers.map(({ id }) => start('approving-process.ts', place.folder, id, ...ids))
+  const children = approvers.map(({ id }) =>
+    start(new URL('./approving-process.ts', import.meta.url), place.folder, id, ...ids),
+  )
   const outputs = children.map(linesOf)
   for (const output of outputs) expect((await output.next()).value).toBe('ready')
   for (const child of children) child.stdin.write('go\n')
@@ -62,7 +65,7 @@ test('kill -9 loses nothing that was acknowledged, and the audit chain holds', a
 })
 
 async function writeUntilKilled(folder: string, grant: string, count: number): Promise<SessionId[]> {
-  const child = start('writing-process.ts', folder, grant, `${count}`)
+  const child = start(new URL('./writing-process.ts', import.meta.url), folder, grant, `${count}`)
   const ids = await Array.fromAsync(linesOf(child), (line) => line as SessionId)
   if (child.signalCode === null && child.exitCode === null) await once(child, 'exit')
   expect(child.signalCode).toBe('SIGKILL')
@@ -70,9 +73,8 @@ async function writeUntilKilled(folder: string, grant: string, count: number): P
   return ids
 }
 
-function start(script: string, ...words: readonly string[]): Child {
-  const path = new URL(script, import.meta.url).pathname
-  return spawn(process.execPath, [path, ...words], { stdio: ['pipe', 'pipe', 'inherit'] })
+function start(script: URL, ...words: readonly string[]): Child {
+  return spawn(process.execPath, [fileURLToPath(script), ...words], { stdio: ['pipe', 'pipe', 'inherit'] })
 }
 
 /** Whole lines only; one that a kill cut short was not acknowledged. */

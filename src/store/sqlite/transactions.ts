@@ -46,8 +46,9 @@ export class Transactions implements SqlState {
     } catch (error) {
       const undone = transaction.end(false)
       done()
-      // What made it fail may rest on transactions that are not on the disk yet: it is told when they are.
-      await undone.catch(() => undefined) // the first error is the one to tell
+      // What made it fail may rest on transactions that are not on the disk yet: it is told once they are, and if they
+      // never get there, that is told instead.
+      await undone
       throw error
     }
   }
