@@ -117,7 +117,7 @@ Browser   It warns once, because the certificate is the demo's own. Choose "Adva
    and nothing is left running behind the gateway. psql then connects again by itself and waits for a new approval.
 
 3. Replay and verify
-   As sam open ${url}/sessions and choose the session: every statement, its time and its rows.
+   As sam open ${url}/recordings and choose the session: every statement, with its time and its number of rows.
    The same without the gateway:
      alias curfew=${quoted(curfew)}
      F=${newest}
@@ -128,7 +128,8 @@ Browser   It warns once, because the certificate is the demo's own. Choose "Adva
      ${short(auditVerify)}
 
 4. End a session
-   Connect again as in story 1 and be approved. As olga open ${url}/sessions and end the session: psql is told why.
+   Connect again as in story 1 and be approved. As olga open ${url}/sessions
+   and end the session with a comment: psql is told why.
 
 5. Programs
    As alice open ${url}/ask and ask for reporting: it needs nobody's approval. Then make a token
