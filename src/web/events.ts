@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { streamSSE, type SSEStreamingApi } from 'hono/streaming'
 import type { Change } from '../kernel/change.ts'
 import { Fault } from '../kernel/fault.ts'
@@ -82,11 +83,15 @@ async function follow(
       if (stream.aborted || closing.aborted || (await visitOf(visit.c)) === undefined) return
       await stream.writeSSE({ event: changed ? 'changed' : 'beat', data: '' })
       changed = false
-      await new Promise<void>((resolve) => deps.clock.after(gatherMs, resolve))
+      await gather(closing)
     }
   } finally {
     closing.removeEventListener('abort', ring)
   }
+}
+
+async function gather(closing: AbortSignal): Promise<void> {
+  await sleep(gatherMs, undefined, { signal: closing }).catch(() => {}) // closing is noticed by the caller
 }
 
 /** A bell that remembers one ring until somebody waits for it. */

@@ -53,7 +53,7 @@ export async function listenWeb(listener: WebListener, deps: WebDeps): Promise<L
   server.listen(listener.port, listener.address)
   await once(server, 'listening')
   const { address, port } = server.address() as AddressInfo
-  return { address, port, [Symbol.asyncDispose]: () => close(server, closing, deps) }
+  return { address, port, [Symbol.asyncDispose]: () => close(server, closing) }
 }
 
 function serverOptions({ tls }: WebListener) {
@@ -92,13 +92,13 @@ function limitPerAddress(server: Server): void {
   })
 }
 
-async function close(server: Server, closing: AbortController, { clock }: WebDeps): Promise<void> {
+async function close(server: Server, closing: AbortController): Promise<void> {
   if (closing.signal.aborted) return
   closing.abort()
   const closed = once(server, 'close')
   server.close()
   server.closeIdleConnections()
-  const grace = clock.after(closeGraceMs, () => server.closeAllConnections())
+  const grace = setTimeout(() => server.closeAllConnections(), closeGraceMs)
   await closed
-  grace.cancel()
+  clearTimeout(grace)
 }

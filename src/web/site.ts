@@ -24,8 +24,8 @@ export interface Site {
   form(pattern: string, answer: (visit: Visit, fields: Fields) => Answer): void
   /** For everybody. */
   open(method: 'GET' | 'POST', pattern: string, answer: (c: WebContext) => Answer): void
-  visitOf(c: WebContext): Promise<Visit | undefined>
-  render(c: WebContext, page: Page, visit: Visit | undefined): Promise<Response>
+  readonly visitOf: (c: WebContext) => Promise<Visit | undefined>
+  readonly render: (c: WebContext, page: Page, visit: Visit | undefined) => Promise<Response>
   show(c: WebContext): Show
 }
 

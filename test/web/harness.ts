@@ -11,6 +11,7 @@ import type { Access } from '../../src/access/access.ts'
 import { createIdentity } from '../../src/identity/create-identity.ts'
 import type { Identity } from '../../src/identity/identity.ts'
 import { displayName, type Person } from '../../src/identity/person.ts'
+import type { PersonId } from '../../src/kernel/ids.ts'
 import type { Log } from '../../src/kernel/log.ts'
 import { Secret } from '../../src/kernel/secret.ts'
 import { createMetrics } from '../../src/observability/metrics.ts'
@@ -60,11 +61,14 @@ export interface Answer {
   readonly location: string | null
 }
 
+// oxlint-disable-next-line typescript/no-explicit-any -- tests state what they expect of an answer
+type Json = any
+
 export interface Client {
   get(path: string, headers?: Record<string, string>): Promise<Answer>
   /** As a form of our own pages sends it, unless `headers` say otherwise. */
   post(path: string, form?: Record<string, string>, headers?: Record<string, string>): Promise<Answer>
-  json(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer & { body: any }>
+  json(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer & { body: Json }>
 }
 
 export async function startPages(): Promise<Pages> {
@@ -133,7 +137,13 @@ async function openRooms(stack: AsyncDisposableStack, folder: string, publicUrl:
       dataKey: await openDataKey(folder),
     }),
   )
-  const shared = { ...common, changes: state.changes, catalogue, policies, person: identity.person }
+  const shared = {
+    ...common,
+    changes: state.changes,
+    catalogue,
+    policies,
+    person: (id: PersonId) => identity.person(id),
+  }
   const access = createAccess({
     ...shared,
     store: state.access,
@@ -149,7 +159,7 @@ async function openRooms(stack: AsyncDisposableStack, folder: string, publicUrl:
       access: state.access,
       sessions: state.sessions,
       recordings,
-      askLink: access.askLink,
+      askLink: (name, role) => access.askLink(name, role),
       warnBeforeMs: [],
       soon: setImmediate,
     }),
@@ -271,12 +281,12 @@ function cookiesOf(answer: Answer): string {
 }
 
 function clientWith(url: URL, agent: Agent, cookie: string): Client {
-  const call = async (path: string, init: { method?: string; body?: any; headers?: Record<string, string> }) => {
+  const call = async (path: string, init: { method?: string; body?: string; headers?: Record<string, string> }) => {
     const headers = { ...(cookie !== '' && { cookie }), accept: 'text/html', ...init.headers }
     const response = await fetch(new URL(path, url), { ...init, headers, redirect: 'manual', dispatcher: agent })
     const text = await response.text()
     const location = response.headers.get('location')
-    return { status: response.status, headers: response.headers as unknown as Headers, text, location }
+    return { status: response.status, headers: response.headers, text, location }
   }
   return {
     get: (path, headers = {}) => call(path, { headers }),

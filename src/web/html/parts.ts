@@ -14,7 +14,7 @@ export function query(base: string, fields: Readonly<Record<string, string | num
   const params = new URLSearchParams()
   for (const [name, value] of Object.entries(fields))
     if (value !== undefined && value !== '') params.set(name, `${value}`)
-  return params.size === 0 ? base : `${base}?${params}`
+  return params.size === 0 ? base : `${base}?${params.toString()}`
 }
 
 export type Tone = 'go' | 'stop' | 'wait' | 'plain'

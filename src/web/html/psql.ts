@@ -17,7 +17,7 @@ export function psqlCommand(
     `user=${quoted(role)}`,
     `dbname=${quoted(resource)}`,
     'sslmode=verify-full',
-    ...(caHint == null ? [] : [`sslrootcert=${quoted(caHint)}`]),
+    ...(caHint === undefined || caHint === null ? [] : [`sslrootcert=${quoted(caHint)}`]),
   ]
   return `psql "${words.join(' ')}"`
 }

@@ -130,7 +130,11 @@ function nothing(here: string, narrowed: boolean, { fromSeconds }: Looking): Htm
 }
 
 function endLine({ end }: SessionRow): Html | false {
-  return end?.message != null && html`<p class="notice ${end.by === 'gate' ? 'stop' : 'plain'}">${end.message}</p>`
+  return (
+    end !== null &&
+    end.message !== null &&
+    html`<p class="notice ${end.by === 'gate' ? 'stop' : 'plain'}">${end.message}</p>`
+  )
 }
 
 function sealCard({ session, end }: SessionRow, { seal, size, looking }: Shown): Html {
@@ -143,7 +147,7 @@ function sealCard({ session, end }: SessionRow, { seal, size, looking }: Shown):
   return html`<section class="card">
     <div class="row">
       <div class="grow">${sealLine(seal, end !== null, query(here, { show: looking.view, check: 'yes' }))}</div>
-      ${endChip(end)}${told != null && html`<span class="small time">client told in ${told < 10 ? told.toFixed(1) : Math.round(told)} ms</span>`}
+      ${endChip(end)}${typeof told === 'number' && html`<span class="small time">client told in ${told < 10 ? told.toFixed(1) : Math.round(told)} ms</span>`}
       <span class="small">Export ${files} <span class="time">(${formatBytes(size)})</span></span>
     </div>
   </section>`

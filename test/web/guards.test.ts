@@ -1,0 +1,221 @@
+import { connect as connectTls } from 'node:tls'
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { request } from 'node:https'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startPages, type Pages, type SignedIn } from './harness.ts'
+
+// Goal: nothing foreign, oversize or unasked changes anything. Method: the real listener with real rooms, spoken to by hand.
+let pages: Pages
+let erin: SignedIn
+let ada: SignedIn
+let sam: SignedIn
+let olga: SignedIn
+
+beforeAll(async () => {
+  pages = await startPages()
+  erin = await pages.signIn('erin')
+  ada = await pages.signIn('ada')
+  sam = await pages.signIn('sam')
+  olga = await pages.signIn('olga')
+}, 60_000)
+afterAll(async () => pages?.[Symbol.asyncDispose]())
+
+/** fetch writes the Host header itself. */
+async function statusFor(path: string, host: string): Promise<number | undefined> {
+  const sent = request({
+    port: pages.url.port,
+    host: '127.0.0.1',
+    path,
+    headers: { host },
+    ca: pages.ca,
+    agent: false,
+    servername: 'localhost',
+  })
+  sent.end()
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+  answer.resume()
+  return answer.statusCode
+}
+
+const ask = { resource: 'staging', role: 'readonly', for: '1h', reason: 'to look' }
+
+async function openRequest(reason: string): Promise<string> {
+  const asked = await erin.post('/ask', { resource: 'prod-db', role: 'readonly', for: '1h', reason })
+  expect(asked.status).toBe(303)
+  return asked.location!.split('/').at(-1)!
+}
+
+test('every page carries the strict headers and is not cached', async () => {
+  const { headers } = await erin.get('/')
+  const policy = headers.get('content-security-policy')!
+  expect(policy).toContain("default-src 'none'")
+  expect(policy).toContain("frame-ancestors 'none'")
+  expect(policy).toContain("form-action 'self'")
+  expect(policy).not.toContain('unsafe')
+  expect(headers.get('strict-transport-security')).toMatch(/max-age=\d{8}/)
+  expect(headers.get('x-content-type-options')).toBe('nosniff')
+  expect(headers.get('referrer-policy')).toBe('same-origin')
+  expect(headers.get('cross-origin-opener-policy')).toBe('same-origin')
+  expect(headers.get('cache-control')).toBe('no-store')
+})
+
+test('no page holds inline script, style or handlers', async () => {
+  for (const path of ['/', '/ask', '/approvals', '/sessions', '/recordings', '/sign-ins', '/s', '/signed-out']) {
+    const { text } = await erin.get(path)
+    expect(text).not.toMatch(/<style|\sstyle=|\son[a-z]+=|javascript:|<script(?![^>]* src=)/)
+  }
+})
+
+test('the session cookie cannot be read by scripts nor sent by other sites', async () => {
+  const started = await pages.stranger().get('/sign-in?to=/approvals')
+  expect(started.status).toBe(303)
+  const [flow] = started.headers.getSetCookie()
+  expect(flow).toMatch(/^__Host-curfew-flow=[^;]+; Path=\/; Max-Age=\d+; Secure; HttpOnly; SameSite=Lax$/)
+  const out = await (await pages.signIn('erin')).post('/sign-out')
+  expect(out.headers.getSetCookie()[0]).toBe('__Host-curfew=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax')
+})
+
+test('signing out voids the cookie and goes on to the provider', async () => {
+  const again = await pages.signIn('erin')
+  const out = await again.post('/sign-out')
+  expect(out.status).toBe(200)
+  expect(out.text).toMatch(/http-equiv="refresh" content="0; url=http:\/\/127\.0\.0\.1:\d+\//)
+  expect((await again.get('/')).location).toBe('/sign-in')
+})
+
+test('a visitor who is not signed in goes to sign in and back; a form is not replayed', async () => {
+  const stranger = pages.stranger()
+  expect((await stranger.get('/ask?resource=staging&role=readonly')).location).toBe(
+    '/sign-in?to=%2Fask%3Fresource%3Dstaging%26role%3Dreadonly',
+  )
+  const refused = await stranger.post('/ask', ask)
+  expect(refused.status).toBe(401)
+  expect(refused.text).toContain('SIGN_IN_REQUIRED')
+})
+
+test.each([
+  ['another origin', { origin: 'https://evil.example' }],
+  ['an opaque origin', { origin: 'null' }],
+  ['no origin at all', {}],
+  ['another site, as the browser says', { 'sec-fetch-site': 'cross-site' }],
+  ['a sibling domain', { 'sec-fetch-site': 'same-site' }],
+])('a form from %s is refused', async (_, headers) => {
+  const before = (await pages.access.requestsOf(erin.person, 100)).length
+  const refused = await erin.post('/ask', ask, headers)
+  expect(refused.status).toBe(403)
+  expect(refused.text).toContain('ORIGIN_REFUSED')
+  expect((await pages.access.requestsOf(erin.person, 100)).length).toBe(before)
+})
+
+test('a form from our own page passes by either header', async () => {
+  expect((await erin.post('/ask', ask, { 'sec-fetch-site': 'same-origin' })).status).toBe(303)
+  expect((await erin.post('/ask', ask, { origin: pages.url.origin })).status).toBe(303)
+})
+
+test('a request for another host is refused, whatever the path but the health check', async () => {
+  expect(await statusFor('/', 'evil.example')).toBe(421)
+  expect(await statusFor('/.well-known/curfew/keys.json', 'localhost')).toBe(421)
+  expect(await statusFor('/.well-known/curfew/keys.json', pages.url.host)).toBe(200)
+  expect(await statusFor('/healthz', '10.0.0.1')).toBe(200)
+})
+
+test('a body above 64 KiB is refused', async () => {
+  const refused = await erin.post('/ask', { ...ask, reason: 'x'.repeat(70_000) })
+  expect(refused.status).toBe(413)
+  const long = await erin.post('/ask', { ...ask, reason: 'x'.repeat(2000) })
+  expect(long.status).toBe(422)
+})
+
+test('headers above 16 KiB are refused', async () => {
+  const refused = await erin.get('/', { 'x-long': 'x'.repeat(20_000) })
+  expect(refused.status).toBe(431)
+})
+
+test('GET and HEAD change nothing, on any address', async () => {
+  const wish = await openRequest('walk')
+  const [grant] = await pages.access.livingGrants(erin.person.id)
+  const signIn = await pages.identity.inBand.begin({
+    purpose: 'postgres',
+    address: '127.0.0.1',
+    application: 'psql',
+    resource: 'prod-db',
+    role: 'readonly',
+    secretHash: null,
+  })
+  const admission = await pages.openSession(erin.person, 'staging', 'readonly')
+  const session = admission.session.id
+  const snapshot = async () => ({
+    requests: await pages.access.requestsOf(erin.person, 100),
+    grants: await pages.state.access.grantsOf(erin.person.id, 100),
+    locks: await pages.access.locks(),
+    signIn: await pages.identity.inBand.byCode(signIn.code),
+    sessions: await pages.state.sessions.sessions({ limit: 100 }),
+    own: await pages.identity.own.list(erin.person.id),
+    decisions: await pages.state.access.decisionsOn(wish as never),
+  })
+  const before = await snapshot()
+  const query = '?verdict=approve&answer=confirm&comment=x&reason=x&label=x&for=1h&resource=staging&role=readonly'
+  const paths = [
+    ...['/', '/ask', `/requests/${wish}`, `/requests/${wish}/cancel`, '/approvals', `/approvals/${wish}`],
+    ...[`/grants/${grant!.id}/hand-back`, `/grants/${grant!.id}/revoke`, '/s', `/s/${signIn.code}`],
+    ...[`/answered/${signIn.id}`, '/sessions', `/sessions/${session}`, `/sessions/${session}/end`, '/recordings'],
+    ...[`/recordings/${session}`, '/sign-ins', '/sign-ins/tokens', '/audit', '/locks', '/sign-out', '/events'],
+    ...['/signed-out', '/api/v1/login', '/api/v1/logout', '/api/v1/tokens', '/sign-in/back-channel-logout'],
+  ]
+  for (const path of paths) {
+    for (const who of [erin, ada, olga, sam]) {
+      const { status } = await who.get(`${path}${query}`)
+      expect(status, path).toBeLessThan(500)
+    }
+  }
+  expect(await snapshot()).toEqual(before)
+  expect(admission.cutOff.aborted).toBe(false)
+  await admission.end({ by: 'client', bytesFromClient: 0, bytesFromTarget: 0 })
+})
+
+test('what fails unforeseen shows a number and no detail; the log has both', async () => {
+  const wish = await openRequest('to break')
+  const { view } = { view: pages.access.view.bind(pages.access) }
+  const broken = async () => {
+    throw new Error('the secret inside')
+  }
+  Object.assign(pages.access, { view: broken })
+  const failed = await erin.get(`/requests/${wish}`)
+  Object.assign(pages.access, { view })
+  expect(failed.status).toBe(500)
+  expect(failed.text).not.toContain('the secret inside')
+  const id = /web-[a-z2-7]+/.exec(failed.text)?.[0]
+  expect(pages.logLines.some((line) => line.includes(id!) && line.includes('the secret inside'))).toBe(true)
+})
+
+test('programs get problem+json', async () => {
+  const missing = await pages.stranger().json('GET', '/api/v1/me')
+  expect(missing.status).toBe(401)
+  expect(missing.headers.get('content-type')).toBe('application/problem+json')
+  expect(missing.headers.get('www-authenticate')).toContain('Bearer')
+  expect(missing.body).toMatchObject({ code: 'SIGN_IN_REQUIRED', status: 401 })
+  const unknown = await pages.stranger().json('GET', '/nothing')
+  expect(unknown.body).toMatchObject({ code: 'NOT_FOUND', status: 404 })
+})
+
+test('guessing sign-in codes is slowed down', async () => {
+  const statuses = []
+  for (let i = 0; i < 25; i++) statuses.push((await sam.get(`/s/AAAA-${String(i).padStart(4, 'B')}`)).status)
+  expect(statuses[0]).toBe(410)
+  expect(statuses.at(-1)).toBe(429)
+})
+
+test('the way back after signing in never leaves the gateway', async () => {
+  for (const to of ['https://evil.example/', '//evil.example', '/\\evil.example', '/sign-in?to=/', 'evil']) {
+    const started = await pages.stranger().get(`/sign-in?to=${encodeURIComponent(to)}`)
+    expect(started.status).toBe(303)
+    expect(started.location).not.toContain('evil')
+  }
+})
+
+test('TLS below 1.2 is refused', async () => {
+  const options = { port: Number(pages.url.port), host: '127.0.0.1', ca: pages.ca, servername: 'localhost' }
+  const old = connectTls({ ...options, minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' })
+  await expect(once(old, 'secureConnect')).rejects.toThrow()
+})
