@@ -28,7 +28,7 @@ const openMsPerSession = 12
 const settleMs = 5000
 
 export async function* benchCutoff(counts: readonly number[], repeats: number): AsyncGenerator<CutoffResult> {
-  await using stack = await startStack(Math.max(...counts))
+  await using stack = await startStack(Math.max(100, ...counts))
   await measureRevoke(stack, 50) // warm: first use compiles
   for (const count of counts) {
     for (let repeat = 0; repeat < repeats; repeat++) {

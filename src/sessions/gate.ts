@@ -192,18 +192,16 @@ export class SessionGate implements Gate, AsyncDisposable {
     metrics.set('curfew_sessions_live', {}, this.#live.size)
     metrics.add('curfew_sessions_ended_total', { by: end.by, code: end.code ?? 'none' })
     const { code, message, by } = end
-    const outcomes = await Promise.allSettled([
-      recorder.seal({ at: isoTime(end.at), by, code, message, cutLatencyMs: end.cutLatencyMs }),
-      sessions.transact(async (tx) => {
+    const notKept = (failure: unknown) => log.error({ session: session.id, error: failure }, 'session end not kept')
+    // Sealed first: whoever reads that a session is over finds its recording whole.
+    await recorder.seal({ at: isoTime(end.at), by, code, message, cutLatencyMs: end.cutLatencyMs }).catch(notKept)
+    await sessions
+      .transact(async (tx) => {
         if (!(await tx.endSession(session.id, end))) return
         await tx.record(sessionEvents.ended(session, end))
         await tx.announce({ kind: 'session-ended', session: session.id })
-      }),
-    ])
-    for (const outcome of outcomes) {
-      if (outcome.status === 'rejected')
-        log.error({ session: session.id, error: outcome.reason }, 'session end not kept')
-    }
+      })
+      .catch(notKept)
     log.info({ session: session.id, grant: session.grant, by, code, cutLatencyMs: end.cutLatencyMs }, 'session ended')
   }
 

@@ -1,0 +1,83 @@
+/** Why a session may end: each is what really happens, through the door that people and time use. */
+import { statfs, writeFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { SessionId } from '../../src/kernel/ids.ts'
+import type { FaultCode } from '../../src/kernel/fault.ts'
+import type { Grant } from '../../src/access/states.ts'
+import type { TestGateway } from '../servers/gateway.ts'
+
+export interface Cause {
+  readonly name: string
+  readonly code: FaultCode
+  /** Longest grant that the cause can wait for; absent: an hour. */
+  readonly grantMs?: number
+  /** What the session came in by: a token, or a remembered sign-in in the browser. Absent: a token. */
+  readonly cameBy?: 'browser'
+  /** Makes it happen. Returns what puts the world right again for the next case. */
+  readonly happen: (at: {
+    readonly gateway: TestGateway
+    readonly grant: Grant
+    readonly session: SessionId
+  }) => Promise<(() => Promise<unknown>) | void>
+}
+
+export const causes: readonly Cause[] = [
+  { name: 'expiry', code: 'GRANT_EXPIRED', grantMs: 4000, happen: () => Promise.resolve() },
+  {
+    name: 'revoking the grant',
+    code: 'GRANT_REVOKED',
+    happen: async ({ gateway, grant }) =>
+      gateway.gateway.access.revoke(await gateway.person('olga'), grant.id, 'incident'),
+  },
+  {
+    name: 'handing the grant back',
+    code: 'GRANT_HANDED_BACK',
+    happen: async ({ gateway, grant }) => gateway.gateway.access.handBack(await gateway.person('alice'), grant.id),
+  },
+  {
+    name: 'a lock',
+    code: 'LOCKED',
+    happen: async ({ gateway }) => {
+      const { access } = gateway.gateway
+      const [olga, alice] = [await gateway.person('olga'), await gateway.person('alice')]
+      const lock = await access.placeLock(olga, { person: alice.id, resource: null, role: null }, 'stolen laptop')
+      return () => access.liftLock(olga, lock.id)
+    },
+  },
+  {
+    name: 'an operator',
+    code: 'KILLED',
+    happen: async ({ gateway, session }) =>
+      gateway.gateway.gate.kill(await gateway.person('olga'), session, 'too slow'),
+  },
+  {
+    name: 'sign-out at the provider',
+    code: 'SIGNED_OUT',
+    cameBy: 'browser',
+    happen: ({ gateway }) => gateway.provider.signOutEverywhere('alice'),
+  },
+  {
+    name: 'revoking the token',
+    code: 'SIGNED_OUT',
+    happen: async ({ gateway, session }) => {
+      const row = await gateway.gateway.state.sessions.session(session)
+      await gateway.gateway.identity.own.revoke(await gateway.person('alice'), row!.session.credential)
+    },
+  },
+  {
+    name: 'a recording that cannot be written',
+    code: 'RECORDING_FAILED',
+    happen: async ({ gateway }) => {
+      const folder = join(gateway.config.gateway.dataFolder, 'recordings')
+      const { bavail, bsize } = await statfs(folder)
+      const filler = join(folder, 'filler')
+      await writeFile(filler, Buffer.alloc(Math.max(0, bavail * bsize - gateway.config.recording.freeBytesMin / 2)))
+      return () => rm(filler)
+    },
+  },
+  {
+    name: 'the stop of the gateway',
+    code: 'SHUTTING_DOWN',
+    happen: ({ gateway }) => gateway.restart(),
+  },
+]
