@@ -95,6 +95,17 @@ test('any changed byte of a sealed recording is tampering', { timeout: 60_000 },
   }
 })
 
+// 64 bytes leave four bits of the last base64url character unused: sixteen texts stand for one signature.
+test('a signature written in another way is tampering, too', async () => {
+  const last = sealed.length - 5
+  for (const character of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=+/ ') {
+    const bytes = Buffer.from(sealed)
+    bytes[last] = character.charCodeAt(0)
+    if (bytes.equals(sealed)) continue
+    expect((await verify(bytes)).state, `ending in ${character}`).toBe('tampered')
+  }
+})
+
 test('any changed byte of an unsealed recording is tampering', async () => {
   for (let at = 0; at < unsealed.length; at++) {
     const bytes = Buffer.from(unsealed)

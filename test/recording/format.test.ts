@@ -1,0 +1,84 @@
+import { createHash, createPublicKey, verify as verifySignature } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { zstdDecompressSync } from 'node:zlib'
+import fc from 'fast-check'
+import type { JWK } from 'jose'
+import { expect, test } from 'vitest'
+import { compressLines, decodeLine, decompressLines, encodeLine } from '../../src/recording/format.ts'
+import { postgresCodes } from '../../src/recording/postgres-events.ts'
+import { verifySource } from '../../src/recording/verify.ts'
+import { memorySource } from './support.ts'
+
+const page = await readFile(path.join(import.meta.dirname, '../../docs/recording-format.md'), 'utf8')
+const example = Buffer.from(
+  [...page.matchAll(/^[0-9a-f]{4} {2}((?:[0-9a-f]{2} ){0,15}[0-9a-f]{2})/gm)]
+    .map(([, hex]) => hex!.replaceAll(' ', ''))
+    .join(''),
+  'hex',
+)
+const sha256 = (...parts: Buffer[]) => createHash('sha256').update(Buffer.concat(parts)).digest()
+
+// Goal: the page alone is enough to write a reader. Method: one that uses nothing of Curfew.
+test('the worked example of docs/recording-format.md is what the page says', () => {
+  expect(example.toString('latin1', 0, 8)).toBe('CURFEW1\n')
+  const headerEnd = 13 + example.readUInt32BE(9)
+  expect(JSON.parse(example.toString('utf8', 13, headerEnd))).toMatchObject({ session: 'session-1', format: 1 })
+  const chain0 = sha256(example.subarray(0, headerEnd))
+  expect(page).toContain(chain0.toString('hex'))
+
+  const segment = example.subarray(headerEnd, headerEnd + 5 + example.readUInt32BE(headerEnd + 1))
+  const lines = segment.subarray(97)
+  expect(segment.subarray(33, 65)).toEqual(sha256(lines))
+  expect(segment.subarray(65, 97)).toEqual(sha256(chain0, segment.subarray(0, 33), sha256(lines)))
+  for (const line of zstdDecompressSync(lines).toString().trimEnd().split('\n')) expect(page).toContain(`  ${line}\n`)
+
+  const jwsEnd = example.length - 4
+  const [protectedHeader, payload, signature] = example
+    .toString('latin1', jwsEnd - example.readUInt32BE(jwsEnd), jwsEnd)
+    .split('.') as [string, string, string]
+  const { jwk, kid } = JSON.parse(Buffer.from(protectedHeader, 'base64url').toString()) as { jwk: JWK; kid: string }
+  expect(page).toContain(kid)
+  const key = createPublicKey({ key: jwk, format: 'jwk' })
+  const signed = Buffer.from(`${protectedHeader}.${payload}`)
+  expect(verifySignature(null, signed, key, Buffer.from(signature, 'base64url'))).toBe(true)
+  const { chain } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { chain: string }
+  expect(chain).toBe(segment.toString('hex', 65, 97))
+})
+
+test('Curfew agrees that the worked example is sealed', async () => {
+  expect(await verifySource(memorySource(example), { keys: [] })).toMatchObject({
+    state: 'sealed',
+    events: 2,
+    segments: 1,
+  })
+})
+
+test('docs/recording-format.md lists every code of a PostgreSQL session', () => {
+  const listed = [...page.matchAll(/^\| `(\w+)` +\| ([\w ]*\w) +\|/gm)]
+  const table = Object.fromEntries(listed.map(([, code, name]) => [code, name]))
+  for (const [code, name] of Object.entries(postgresCodes)) expect(table[code]).toBe(name)
+})
+
+test('a line is read as it was written, to the microsecond', () => {
+  fc.assert(
+    fc.property(fc.nat(2 ** 40), fc.string(), fc.jsonValue(), (us, code, value) => {
+      const data = JSON.parse(JSON.stringify(value)) as unknown
+      const line = encodeLine(us, code, data)
+      expect(line.indexOf('\n')).toBe(line.length - 1)
+      const event = decodeLine(line)
+      expect(event).toEqual({ seconds: us / 1e6, code, data })
+      expect(Math.round(event!.seconds * 1e6)).toBe(us)
+    }),
+  )
+})
+
+test('lines that are not events, and lengths that lie, are not taken', () => {
+  for (const line of ['', '{}', '[1]', '["1","q",{}]', '[1,2,3]', '[1,"q",{},4]', '[1,"q"']) {
+    expect(decodeLine(line)).toBeUndefined()
+  }
+  const payload = compressLines(Buffer.from('hello'))
+  expect(decompressLines(payload, 5)?.toString()).toBe('hello')
+  for (const rawBytes of [0, 4, 6, 2 ** 32 - 1]) expect(decompressLines(payload, rawBytes)).toBeUndefined()
+  expect(decompressLines(payload.subarray(0, -1), 5)).toBeUndefined()
+})
