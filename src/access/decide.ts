@@ -105,7 +105,7 @@ async function second(
   const approved = approve(request, decision.at)
   await tx.updateRequest(approved)
   await tx.record(accessEvents.closed(approved, actor(person), decision))
-  await giveGrant(deps, tx, approved, decision.at as Instant)
+  await giveGrant(deps, tx, approved, decision.at)
   return approved
 }
 

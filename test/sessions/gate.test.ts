@@ -57,7 +57,7 @@ function newGate(world: World, recordings: Awaited<ReturnType<typeof openRecordi
     recordings,
     changes: world.state.changes,
     person: (id) => world.state.identity.person(id),
-    askLink: world.access.askLink,
+    askLink: (resource, role) => world.access.askLink(resource, role),
     warnBeforeMs: [],
     clock: systemClock,
     random: systemRandom,
