@@ -9,7 +9,7 @@ const promises: readonly { readonly promise: string; readonly command: readonly 
     command: ['oxlint', '--type-aware', '--deny-warnings'],
   },
   { promise: 'every file is formatted', command: ['oxfmt', '--check'] },
-  { promise: 'no file, export or dependency lies unused', command: ['knip', '--no-progress'] },
+  { promise: 'no file, export or dependency lies unused', command: ['knip', '--no-progress', '--no-config-hints'] },
 ]
 
 /** Runs all checks, also after one failed. @returns how many held and how many did not. */

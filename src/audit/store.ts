@@ -1,5 +1,4 @@
 import type { AuditEvent } from './event.ts'
-import type { Facts } from './facts.ts'
 
 /** An event in its place in the chain. See audit/chain.ts for how `hash` is made. */
 export interface ChainedEvent {
@@ -36,4 +35,4 @@ export interface AuditStore {
   checkpoints(): Promise<readonly Checkpoint[]>
 }
 
-export type { AuditEvent, Facts }
+export type { AuditEvent }
