@@ -7,17 +7,20 @@ export interface CancelEntry {
   /** Ours; the client got it in BackendKeyData. */
   readonly secret: Uint8Array
   /** Passes the cancel on to this session's target. @param address where it came from */
-  cancel(address: string): void
+  cancel(address: string): Promise<void>
 }
+
+export type CancelOutcome = 'passed-on' | 'no-match' | 'too-many'
 
 /** The cancel keys of all live sessions of this node; every PostgreSQL listener shares one. */
 export interface CancelKeys {
   add(entry: CancelEntry): Disposable
   /**
-   * Acts on a CancelRequest. Says nothing to the caller's peer, whatever happens.
-   * @returns what came of it, for the log.
+   * Acts on a CancelRequest. Its sender is never told what came of it, but may wait for the connection to be closed:
+   * then the target has been asked, and what it runs next is safe.
+   * @returns what came of it, for the log, when it has been passed on. Never rejects.
    */
-  request(processId: number, secret: Uint8Array, address: string): 'passed-on' | 'no-match' | 'too-many'
+  request(processId: number, secret: Uint8Array, address: string): Promise<CancelOutcome>
 }
 
 const windowMs = 60_000
@@ -61,7 +64,7 @@ class Keys implements CancelKeys {
     }
   }
 
-  request(processId: number, secret: Uint8Array, address: string): 'passed-on' | 'no-match' | 'too-many' {
+  async request(processId: number, secret: Uint8Array, address: string): Promise<CancelOutcome> {
     if (this.#guessedTooOften(address)) return 'too-many'
     const match = this.#find(processId, secret)
     if (match === undefined) {
@@ -69,7 +72,7 @@ class Keys implements CancelKeys {
       return 'no-match'
     }
     if (!this.#mayHit(match)) return 'too-many'
-    match.cancel(address)
+    await match.cancel(address)
     return 'passed-on'
   }
 

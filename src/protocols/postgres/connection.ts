@@ -17,7 +17,7 @@ import { greet, newGuest, type Guest, type Terms } from './greet.ts'
 import { identify } from './identify.ts'
 import { PeerGone } from './inbox.ts'
 import type { Lobby } from './lobby.ts'
-import { errorResponse, fatal } from './messages.ts'
+import { fatal, internalError } from './messages.ts'
 import { runSession } from './session.ts'
 import { readWanted } from './startup.ts'
 
@@ -65,7 +65,7 @@ async function receive(guest: Guest, from: From, deps: ConnectionDeps): Promise<
   using place = deps.lobby.enter(from.address)
   const greeting = await greetInTime(guest, deps)
   if (greeting.kind === 'cancel') {
-    const outcome = deps.cancelKeys.request(greeting.processId, greeting.secret, from.address)
+    const outcome = await deps.cancelKeys.request(greeting.processId, greeting.secret, from.address)
     deps.log.info({ address: from.address, outcome }, 'cancel request')
     return
   }
@@ -112,13 +112,6 @@ function refuse(socket: Socket, error: unknown, { log, metrics }: ConnectionDeps
   metrics.add('curfew_connections_refused_total', { protocol: 'postgres', code: fault?.code ?? 'internal' })
   if (socket.writable) socket.write(fault === undefined ? internalError : fatal(fault))
 }
-
-const internalError: Buffer = errorResponse({
-  severity: 'FATAL',
-  sqlstate: 'XX000',
-  message: 'Internal error of the gateway.',
-  hint: 'Tell your operations people; the log says more.',
-})
 
 /** IPv4 in IPv6's clothes is IPv4. */
 function plainAddress(address: string): string {

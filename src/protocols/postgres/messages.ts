@@ -88,6 +88,14 @@ export function errorResponse(report: Report): Buffer {
   return message(fromServer.errorResponse, reportFields(report))
 }
 
+/** For a bug: the log says what it was. */
+export const internalError: Buffer = errorResponse({
+  severity: 'FATAL',
+  sqlstate: 'XX000',
+  message: 'Internal error of the gateway.',
+  hint: 'Tell your operations people; the log says more.',
+})
+
 /** psql prints it at once while it connects, and with the next answer later on. */
 export function notice(text: string, hint?: string): Buffer {
   const report: Report = { severity: 'NOTICE', sqlstate: '00000', message: text, hint }

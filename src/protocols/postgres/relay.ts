@@ -8,7 +8,7 @@ import type { LeaveState } from './dismiss.ts'
 import { farewell } from './farewell.ts'
 import { Flow, paused } from './flow.ts'
 import { FrameWalker } from './frames.ts'
-import { errorResponse, fatal, fromServer, warning } from './messages.ts'
+import { errorResponse, fatal, fromServer, internalError, warning } from './messages.ts'
 import { cutText, warningText } from './notices.ts'
 import { record } from './recording.ts'
 import type { Target } from './target.ts'
@@ -91,10 +91,11 @@ export class Relay {
 
   /** First pass: nothing more is forwarded, and the person is told. The gate calls for the second when all were told. */
   #cut(fault: Fault): void {
+    const { split } = this.#down
     if (!this.#stop()) return
     const { client, admission } = this.#parts
     this.#note('cut', cutText(fault), fault.code)
-    if (this.#down.split) {
+    if (split) {
       client.destroy()
       admission.told()
     } else client.write(fatal(fault), () => admission.told())
@@ -105,12 +106,12 @@ export class Relay {
   }
 
   #endBy(by: 'client' | 'target', error: unknown): void {
+    const { split } = this.#down
     if (!this.#stop()) return
     const fault = asFault(error)
-    const { client } = this.#parts
-    if (fault !== undefined && !this.#down.split) client.write(fatal(fault))
+    if (!split) this.#parts.client.write(fault === undefined ? internalError : fatal(fault))
     this.#leaveTarget()
-    this.#finish({ by, error })
+    this.#finish({ by: fault === undefined ? 'gate' : by, error })
   }
 
   readonly #clientGone = (): void => {
@@ -127,7 +128,7 @@ export class Relay {
 
   readonly #targetGone = (): void => {
     const said = this.#activity.lastFromTarget === fromServer.errorResponse
-    const split = this.#down.split
+    const { split } = this.#down
     if (!this.#stop()) return
     const by = this.#activity.terminated ? 'client' : 'target'
     if (!this.#activity.terminated && !said && !split) this.#parts.client.write(targetLost(this.#parts.admission))

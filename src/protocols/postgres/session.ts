@@ -39,8 +39,14 @@ export async function runSession(client: Client, admission: Admission, deps: Ses
     return
   }
   const dismissals: Promise<void>[] = []
-  const end = await relay(client, admission, opened, dismissals, within)
-  await admission.end(end)
+  let end: RelayEnd = { by: 'gate', ...nothingPassed }
+  try {
+    end = await relay(client, admission, opened, dismissals, within)
+    if (end.error !== undefined && asFault(end.error) === undefined) log.error({ error: end.error }, 'a session failed')
+  } finally {
+    await admission.end(end)
+    if (dismissals.length === 0) opened.target.socket.destroy()
+  }
   await Promise.all(dismissals)
 }
 
@@ -128,9 +134,9 @@ function passCancelOn(
   wish: TargetWish,
   target: Target,
   deps: SessionDeps,
-): void {
+): Promise<void> {
   if (recorder.active) record(recorder, 'k', { address })
-  cancelTarget(wish.resource, target, deps.clock).catch((error: unknown) => {
+  return cancelTarget(wish.resource, target, deps.clock).catch((error: unknown) => {
     deps.log.warn({ error }, 'a cancel request did not get through')
   })
 }

@@ -8,45 +8,45 @@ function withKey(processId = 7, secret: Buffer = right) {
   const clock = new HandClock()
   const keys = createCancelKeys({ clock })
   const cancelled: string[] = []
-  const key = keys.add({ processId, secret, cancel: (address) => void cancelled.push(address) })
+  const key = keys.add({ processId, secret, cancel: async (address) => void cancelled.push(address) })
   return { clock, keys, cancelled, key }
 }
 
-test('only the right key of a live session is passed on', () => {
+test('only the right key of a live session is passed on', async () => {
   const { keys, cancelled, key } = withKey()
-  expect(keys.request(7, wrong, 'a')).toBe('no-match')
-  expect(keys.request(8, right, 'a')).toBe('no-match')
-  expect(keys.request(7, right.subarray(0, 3), 'a')).toBe('no-match')
-  expect(keys.request(7, right, 'a')).toBe('passed-on')
+  expect(await keys.request(7, wrong, 'a')).toBe('no-match')
+  expect(await keys.request(8, right, 'a')).toBe('no-match')
+  expect(await keys.request(7, right.subarray(0, 3), 'a')).toBe('no-match')
+  expect(await keys.request(7, right, 'a')).toBe('passed-on')
   key[Symbol.dispose]()
-  expect(keys.request(7, right, 'a')).toBe('no-match')
+  expect(await keys.request(7, right, 'a')).toBe('no-match')
   expect(cancelled).toEqual(['a'])
 })
 
-test('two targets may have the same process number', () => {
+test('two targets may have the same process number', async () => {
   const { keys, cancelled } = withKey()
   const others: string[] = []
-  const other = keys.add({ processId: 7, secret: wrong, cancel: (address) => void others.push(address) })
-  keys.request(7, wrong, 'b')
+  const other = keys.add({ processId: 7, secret: wrong, cancel: async (address) => void others.push(address) })
+  await keys.request(7, wrong, 'b')
   other[Symbol.dispose]()
-  keys.request(7, right, 'c')
+  await keys.request(7, right, 'c')
   expect({ cancelled, others }).toEqual({ cancelled: ['c'], others: ['b'] })
 })
 
-test('guessing is slowed down, by address, for a minute', () => {
+test('guessing is slowed down, by address, for a minute', async () => {
   const { keys, clock } = withKey()
-  for (let guess = 0; guess < 30; guess++) expect(keys.request(7, wrong, 'guesser')).toBe('no-match')
-  expect(keys.request(7, right, 'guesser')).toBe('too-many')
-  expect(keys.request(7, right, 'other')).toBe('passed-on')
+  for (let guess = 0; guess < 30; guess++) expect(await keys.request(7, wrong, 'guesser')).toBe('no-match')
+  expect(await keys.request(7, right, 'guesser')).toBe('too-many')
+  expect(await keys.request(7, right, 'other')).toBe('passed-on')
   clock.pass(60_001)
-  expect(keys.request(7, right, 'guesser')).toBe('passed-on')
+  expect(await keys.request(7, right, 'guesser')).toBe('passed-on')
 })
 
-test('one session is not cancelled more than 20 times a second', () => {
+test('one session is not cancelled more than 20 times a second', async () => {
   const { keys, clock, cancelled } = withKey()
   clock.pass(5000)
-  for (let count = 0; count < 25; count++) keys.request(7, right, 'a')
+  for (let count = 0; count < 25; count++) await keys.request(7, right, 'a')
   expect(cancelled.length).toBe(20)
   clock.pass(1001)
-  expect(keys.request(7, right, 'a')).toBe('passed-on')
+  expect(await keys.request(7, right, 'a')).toBe('passed-on')
 })
