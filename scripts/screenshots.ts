@@ -125,6 +125,9 @@ async function approveOnPhone(demo: Demo, browser: TestBrowser): Promise<void> {
     .first()
     .click()
   await bob.getByRole('button', { name: 'Approve' }).waitFor()
+  // The whole page in one picture, with the buttons where a thumb finds them.
+  const height = await bob.locator('body').evaluate((body) => body.scrollHeight)
+  await bob.setViewportSize({ width: 375, height })
   await shoot(bob, 'approve')
   await bob.getByRole('button', { name: 'Approve' }).click()
 }
@@ -160,7 +163,7 @@ async function shoot(page: Page, name: string): Promise<void> {
 async function showInReadme(shown: string): Promise<void> {
   const file = join(checkout, 'README.md')
   const readme = await readFile(file, 'utf8')
-  const block = /(<!-- terminal -->\n```\n)[^]*?(```\n<!-- \/terminal -->)/
+  const block = /(<!-- terminal -->\s+```\n)[^]*?(```\s+<!-- \/terminal -->)/
   if (!block.test(readme)) throw new Error('README.md has no terminal block')
   await writeFile(
     file,

@@ -70,44 +70,29 @@ test('the commands that it prints work', { timeout: 60_000 }, async () => {
   expect(await demo.exited()).toMatchObject({ status: 0 })
 })
 
-// Goal: what the first run made is used again, until it is cleared.
-// Method: the certificate that a browser was told to trust is compared over three starts.
-test('a second start uses the same data; --reset starts over', { timeout: 60_000 }, async () => {
-  const [first, second, third] = [await runOnce('--json'), await runOnce('--json'), await runOnce('--json', '--reset')]
-  expect(second).toBe(first)
-  expect(third).not.toBe(first)
-})
-
-// Goal: no PostgreSQL outlives a demo that could not say goodbye.
-// Method: SIGKILL, then every process that was started in the folder is looked for; and the next start works.
-test('killed, it leaves nothing running', { timeout: 60_000 }, async () => {
-  {
-    await using demo = startDemo('--json')
-    await ready(demo)
-    demo.kill('SIGKILL')
-    expect(await demo.exited()).toMatchObject({ signal: 'SIGKILL' })
-  }
+// Goal: nothing outlives a demo that could not say goodbye, and what it made is used again until it is cleared.
+// Method: SIGKILL to the demo, then to whoever started it; processes are looked up, and the authority that a browser
+// was told to trust is compared from start to start.
+test('killed or orphaned, it leaves nothing running but its data', { timeout: 90_000 }, async () => {
+  await using killed = startDemo('--json')
+  const { caFile } = await ready(killed)
+  const ca = await readFile(caFile, 'utf8')
+  killed.kill('SIGKILL')
+  expect(await killed.exited()).toMatchObject({ signal: 'SIGKILL' })
   await untilNothingRuns(folder)
-  await runOnce('--json')
-})
 
-// Goal: the same when whoever started it is killed.
-test('orphaned, it stops by itself', { timeout: 60_000 }, async () => {
-  const command = `"${process.execPath}" "${main}" --json --data "${folder}" & wait`
-  await using shell = new Program('/bin/sh', ['-c', command])
-  await ready(shell)
-  shell.kill('SIGKILL')
+  await using second = startDemo('--json')
+  await ready(second)
+  expect(await readFile(caFile, 'utf8')).toBe(ca)
+  await expectRefused()
+  second.kill('SIGINT')
+  expect(await second.exited()).toMatchObject({ status: 0 })
+
+  await using starter = shell(`"${process.execPath}" "${main}" --json --reset --data "${folder}" & wait`)
+  await ready(starter)
+  expect(await readFile(caFile, 'utf8')).not.toBe(ca)
+  starter.kill('SIGKILL')
   await untilNothingRuns(folder)
-})
-
-test('two demos do not share a folder', { timeout: 60_000 }, async () => {
-  await using demo = startDemo('--json')
-  await ready(demo)
-  await using other = startDemo('--json', '--reset')
-  expect(await other.exited()).toMatchObject({ status: 1, stdout: '' })
-  expect(other.stderr).toMatch(/^A demo already runs with .* \(process \d+\)\. Stop it, or choose another folder/)
-  demo.kill('SIGINT')
-  expect(await demo.exited()).toMatchObject({ status: 0 })
 })
 
 test('a folder with other things in it is never touched', { timeout: 30_000 }, async () => {
@@ -152,13 +137,11 @@ async function ready(program: Program): Promise<DemoFacts> {
   return JSON.parse(line) as DemoFacts
 }
 
-/** @returns the authority's certificate of that run. */
-async function runOnce(...args: string[]): Promise<string> {
-  await using demo = startDemo(...args)
-  const { caFile } = await ready(demo)
-  demo.kill('SIGTERM')
-  expect(await demo.exited()).toMatchObject({ status: 0 })
-  return await readFile(caFile, 'utf8')
+/** Two demos do not share a folder, and least of all clears the one what the other uses. */
+async function expectRefused(): Promise<void> {
+  await using other = startDemo('--json', '--reset')
+  expect(await other.exited()).toMatchObject({ status: 1, stdout: '' })
+  expect(other.stderr).toMatch(/^A demo already runs with .* \(process \d+\)\. Stop it, or choose another folder/)
 }
 
 async function expectSignIn(facts: DemoFacts): Promise<void> {
