@@ -11,7 +11,7 @@ export interface Recorder {
   readonly full: boolean
   /** Resolves when `full` is false again, at once if it is; rejects with Fault RECORDING_FAILED when the recording broke (strict). */
   drained(): Promise<void>
-  /** Writes the last segment and the signed manifest. Resolves when they are on disk. */
+  /** Writes the last segment and the signed manifest. Resolves when they are on disk; rejects with Fault RECORDING_FAILED when the recording broke (strict). */
   seal(end: Readonly<Record<string, unknown>>): Promise<void>
 }
 
