@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { faultCodes } from '../../../src/kernel/fault.ts'
 import { sqlstate } from '../../../src/protocols/postgres/fault-sqlstate.ts'
-import { readReport, type Report } from '../../../src/protocols/postgres/messages.ts'
+import { query, readReport, type Report } from '../../../src/protocols/postgres/messages.ts'
 import { cancelRequest, sslRequest, startupMessage } from '../../../src/protocols/postgres/startup.ts'
 import { startPostgres, type TestPostgres } from '../../servers/postgres.ts'
 import { openStage, readAll, type Stage, type StageOptions } from './stage.ts'
@@ -214,7 +214,6 @@ test('a cancel request needs the key that we gave, not the target’s', async ()
   tls.write(start)
   const key = (await untilReady(tls)).find(({ type }) => type === 'K')!.body
   expect(key.length).toBe(8)
-  const { query } = await import('../../../src/protocols/postgres/messages.ts')
   tls.write(query('select pg_sleep(81)'))
   await postgres.untilRunning('pg_sleep(81)', 1)
   expect(await say(cancelRequest(key.readInt32BE(0), Buffer.alloc(4)))).toEqual(Buffer.alloc(0))

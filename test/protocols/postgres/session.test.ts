@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { query, terminate } from '../../../src/protocols/postgres/messages.ts'
+import { startupMessage } from '../../../src/protocols/postgres/startup.ts'
 import { startPostgres, type TestPostgres } from '../../servers/postgres.ts'
 import { openStage, type Stage } from './stage.ts'
 
@@ -20,6 +23,29 @@ function client(user = 'readonly'): pg.Client {
   const ssl = { ca: stage.ca, servername: 'localhost' }
   const db = new pg.Client({ host: '127.0.0.1', port: stage.port, user, database: 'shop', ssl })
   return db.on('error', () => undefined) // tests that expect one wait for it themselves
+}
+
+/** A client without a driver: reads when the test does. Ready for queries. */
+async function rawSession(user = 'readonly'): Promise<TLSSocket> {
+  const options = { ALPNProtocols: ['postgresql'], ca: stage.ca, servername: 'localhost' }
+  const socket = connectTls({ host: '127.0.0.1', port: stage.port, ...options })
+  socket.on('error', () => undefined)
+  await once(socket, 'secureConnect')
+  const admitted = stage.gate.admissions.length
+  socket.write(
+    startupMessage([
+      ['user', user],
+      ['database', 'shop'],
+    ]),
+  )
+  let bytes = Buffer.alloc(0)
+  const ready = Buffer.from('5a0000000549', 'hex')
+  while (!bytes.includes(ready)) {
+    await once(socket, 'readable')
+    bytes = Buffer.concat([bytes, (socket.read() as Buffer | null) ?? Buffer.alloc(0)])
+  }
+  expect(stage.gate.admissions.length).toBe(admitted + 1)
+  return socket
 }
 
 const nothingLeft = (login = 'shop_readonly') => postgres.untilSessions({ usename: login }, 0)
@@ -103,7 +129,6 @@ test('rows of 64 MB and statements of 16 MB pass; the recording keeps the beginn
   await db.end()
   await stage.gate.last.ended.promise
   const { recorder } = stage.gate.last
-  const { createHash } = await import('node:crypto')
   const cut = recorder.of('q').at(-1)!
   expect(cut.sql.length).toBe(64 * 1024)
   expect(cut).toMatchObject({ bytes: long.length, sha256: createHash('sha256').update(long).digest('hex') })
@@ -174,24 +199,7 @@ test('cut in the middle of a big result, with the client reading: it reads the r
 })
 
 test('cut in the middle of a big result, with the client not reading: it is over all the same', async () => {
-  const socket = connectTls({
-    host: '127.0.0.1',
-    port: stage.port,
-    ca: stage.ca,
-    servername: 'localhost',
-    ALPNProtocols: ['postgresql'],
-  })
-  await once(socket, 'secureConnect')
-  const { startupMessage } = await import('../../../src/protocols/postgres/startup.ts')
-  const { query } = await import('../../../src/protocols/postgres/messages.ts')
-  socket.on('error', () => undefined)
-  socket.write(
-    startupMessage([
-      ['user', 'readonly'],
-      ['database', 'shop'],
-    ]),
-  )
-  await once(socket, 'readable')
+  const socket = await rawSession()
   socket.write(query("select repeat('x', 1000) from generate_series(1, 1000000)"))
   await postgres.untilSessions({ usename: 'shop_readonly', wait_event: 'ClientWrite' }, 1)
   const { last } = stage.gate
@@ -200,6 +208,34 @@ test('cut in the middle of a big result, with the client not reading: it is over
   expect(await last.ended.promise).toMatchObject({ by: 'gate' })
   expect(last.toldAfterMs).toBeDefined()
   socket.destroy()
+})
+
+test('cut in the middle of a huge row: no message is put into it, the connection just ends', async () => {
+  const socket = await rawSession()
+  const bytes: Buffer[] = []
+  socket.write(query("select repeat('x', 200 * 1024 * 1024)"))
+  for (let count = 0; count < 1_000_000; count = Buffer.concat(bytes).length) {
+    bytes.push(((await once(socket, 'data')) as [Buffer])[0])
+  }
+  stage.gate.last.cut()
+  const closed = once(socket, 'close')
+  socket.on('data', (chunk: Buffer) => bytes.push(chunk))
+  await closed
+  const all = Buffer.concat(bytes)
+  expect(all.length).toBeLessThan(200 * 1024 * 1024)
+  expect(all.indexOf('57P01')).toBe(-1)
+  await nothingLeft()
+})
+
+test('what was asked before a proper goodbye is finished, as without us', async () => {
+  const socket = await rawSession('admin')
+  const sql = "select pg_sleep(0.2); update products set title = 'Desk, finished' where id = 1"
+  socket.end(Buffer.concat([query(sql), terminate]))
+  expect(await stage.gate.last.ended.promise).toMatchObject({ by: 'client' })
+  expect(stage.gate.last.recorder.of('c')).toMatchObject([{ tag: 'SELECT 1' }, { tag: 'UPDATE 1' }])
+  const db = await postgres.connect('shop')
+  expect((await db.query('select title from products where id = 1')).rows).toEqual([{ title: 'Desk, finished' }])
+  await db.end()
 })
 
 test('a statement that refuses to be cancelled is ended with its process', async () => {

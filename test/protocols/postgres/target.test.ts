@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Secret } from '../../../src/kernel/secret.ts'
 import { cancelTarget } from '../../../src/protocols/postgres/cancel-target.ts'
-import { errorResponse, int32, message } from '../../../src/protocols/postgres/messages.ts'
+import { errorResponse, int32, message, query } from '../../../src/protocols/postgres/messages.ts'
 import { connectTarget, type Target, type TargetWish } from '../../../src/protocols/postgres/target.ts'
 import { systemClock, systemRandom } from '../../../src/system.ts'
 import { makeAuthority } from '../../../scripts/certificates.ts'
@@ -125,7 +125,6 @@ test('SCRAM, md5, clear text and trust, with and without TLS', async () => {
 
 test('a cancel request reaches the right session', async () => {
   const target = await connectTarget(wish(), never, deps)
-  const { query } = await import('../../../src/protocols/postgres/messages.ts')
   target.socket.resume().write(query('select pg_sleep(71)'))
   await postgres.untilRunning('pg_sleep(71)', 1)
   await cancelTarget(wish().resource, { ...target, secret: Buffer.alloc(4) }, systemClock)
