@@ -112,7 +112,7 @@ function reportFields({ severity, sqlstate: code, message: text, detail, hint }:
   const fields = [`S${severity}`, `V${severity}`, `C${code}`, `M${text}`]
   if (detail !== undefined) fields.push(`D${detail}`)
   if (hint !== undefined) fields.push(`H${hint}`)
-  return Buffer.concat([...fields.map(cstring), Buffer.of(0)])
+  return Buffer.from(`${fields.map((field) => field.replaceAll('\0', '')).join('\0')}\0\0`)
 }
 
 export function parameterStatus(name: string, value: string): Buffer {

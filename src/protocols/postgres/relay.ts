@@ -142,8 +142,6 @@ export class Relay {
     this.#phase = 'over'
     this.#up.stop()
     this.#down.stop()
-    this.#warnings[Symbol.dispose]()
-    this.#parts.admission.cutOff.removeEventListener('abort', this.#cutOff)
     return true
   }
 
@@ -153,7 +151,11 @@ export class Relay {
   }
 
   #finish(end: { by: SessionEnd['by']; error?: unknown }): void {
-    const { client, clock } = this.#parts
+    const { client, clock, admission } = this.#parts
+    this.#up.release()
+    this.#down.release()
+    this.#warnings[Symbol.dispose]()
+    admission.cutOff.removeEventListener('abort', this.#cutOff)
     const over = () =>
       this.#over.resolve({ ...end, bytesFromClient: this.#up.bytes, bytesFromTarget: this.#down.bytes })
     client.once('finish', over)
