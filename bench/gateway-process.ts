@@ -5,7 +5,6 @@
 import { loadConfig } from '../src/config/load.ts'
 import { startGateway, type Gateway } from '../src/gateway.ts'
 import type { Person } from '../src/identity/person.ts'
-import type { GrantId } from '../src/kernel/ids.ts'
 import type { Command, Reply } from './gateway-messages.ts'
 
 const person: Person = {
@@ -59,7 +58,7 @@ async function grant(running: Gateway, role: string, lengthMs: number): Promise<
   const wish = { resource: 'bench-db', role, lengthMs, reason: 'bench', ticket: null, startsAt: null, origin: 'bench' }
   const request = await running.access.ask(person, wish)
   const given = await running.state.access.grantOf(request.id)
-  return { kind: 'grant', grant: given!.id as GrantId, expiresAt: given!.expiresAt }
+  return { kind: 'grant', grant: given!.id, expiresAt: given!.expiresAt }
 }
 
 function send(reply: Reply): void {

@@ -66,15 +66,28 @@ export class Deadline {
     this.#timer?.cancel()
     this.#dueMonotonicMs = this.#clock.monotonicMs() + (this.instant.value - this.#clock.now())
     this.#armWarnings()
-    this.#wait()
+    // Never ends within the caller's own step: whoever makes or moves a deadline has not finished yet.
+    this.#sleep()
   }
 
   #wait(): void {
-    const monotonicLeftMs = this.#dueMonotonicMs - this.#clock.monotonicMs()
-    const wallLeftMs = this.instant.value - this.#clock.now()
-    if (wallLeftMs <= 0 || (monotonicLeftMs <= 0 && wallLeftMs > slewMsMax)) return this.#end()
+    const { monotonicLeftMs, wallLeftMs } = this.#left()
+    const jumpedBack = monotonicLeftMs <= 0 && wallLeftMs > slewMsMax
+    if (wallLeftMs <= 0 || jumpedBack) this.#end()
+    else this.#sleep()
+  }
+
+  #sleep(): void {
+    const { monotonicLeftMs, wallLeftMs } = this.#left()
     const leftMs = monotonicLeftMs <= 0 ? wallLeftMs : Math.min(monotonicLeftMs, wallLeftMs)
     this.#timer = this.#clock.after(Math.min(pieceMsMax, Math.max(1, Math.ceil(leftMs))), () => this.#wait())
+  }
+
+  #left(): { monotonicLeftMs: number; wallLeftMs: number } {
+    return {
+      monotonicLeftMs: this.#dueMonotonicMs - this.#clock.monotonicMs(),
+      wallLeftMs: this.instant.value - this.#clock.now(),
+    }
   }
 
   #end(): void {

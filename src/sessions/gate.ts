@@ -15,8 +15,8 @@ import type { Recordings } from '../recording/recorder.ts'
 import { unknownName, type Catalogue, type Role } from '../resources/catalogue.ts'
 import type { Admission, Ask, Gate } from './admission.ts'
 import { sessionEvents } from './events.ts'
+import { LiveRegistry } from './live-registry.ts'
 import { LiveSession, type LiveSessionHost } from './live-session.ts'
-import { endingReason, expiredFault } from './reasons.ts'
 import type { Session, SessionEnd, SessionStore } from './session.ts'
 import { ToldQueue } from './told-queue.ts'
 
@@ -40,10 +40,6 @@ export interface GateDeps {
   readonly soon: (task: () => void) => void
 }
 
-/** The two clocks drifting apart by more than this between two sweeps is a jump, not a slew. */
-const jumpMsMin = 250
-/** How long past its end a session may live before the sweeper calls it missed. */
-const missedGraceMs = 1000
 /** While an admission is being checked, changes that may end it are kept for it. */
 interface Candidate {
   readonly changes: Change[]
@@ -52,19 +48,26 @@ interface Candidate {
 /** Admits sessions and ends them. Every cut-off of every protocol comes out of here. */
 export class SessionGate implements Gate, AsyncDisposable {
   readonly #deps: GateDeps
-  readonly #live = new Map<SessionId, LiveSession>()
+  readonly #live: LiveRegistry
   readonly #candidates = new Set<Candidate>()
   readonly #host: LiveSessionHost
   readonly #subscription: Disposable
   #draining = false
-  #clockOffsetMs: number | undefined
 
   constructor(deps: GateDeps) {
     this.#deps = deps
     const { clock, log, metrics, warnBeforeMs } = deps
-    const toldQueue = new ToldQueue(deps.soon, (error) => log.error({ error }, 'teardown of a session failed'))
-    this.#host = { clock, log, metrics, warnBeforeMs, toldQueue, finished: (live, end) => this.#finished(live, end) }
-    this.#subscription = deps.changes.subscribe((change) => this.#apply(change))
+    this.#live = new LiveRegistry(deps)
+    this.#host = {
+      ...{ clock, log, metrics, warnBeforeMs },
+      toldQueue: new ToldQueue(deps.soon, (error) => log.error({ error }, 'teardown of a session failed')),
+      grantOver: (first, dueMs) => this.#live.grantOver(first, dueMs),
+      finished: (live, end) => this.#finished(live, end),
+    }
+    this.#subscription = deps.changes.subscribe((change) => {
+      for (const candidate of this.#candidates) candidate.changes.push(change)
+      this.#live.apply(change)
+    })
   }
 
   async admit(ask: Ask): Promise<Admission> {
@@ -139,15 +142,14 @@ export class SessionGate implements Gate, AsyncDisposable {
       throw asFault(error)?.code === 'GRANT_IN_WRONG_STATE' ? this.#noGrant(ask) : error
     }
     const live = new LiveSession(session, recorder, grant.expiresAt, this.#host)
-    this.#live.set(session.id, live)
+    this.#live.add(live)
     metrics.add('curfew_sessions_started_total', { protocol: session.client.protocol })
-    metrics.set('curfew_sessions_live', {}, this.#live.size)
-    failed.then((error) =>
+    void failed.then((error) =>
       live.cut(new Fault('RECORDING_FAILED', 'The recording cannot be written.', { cause: error })),
     )
-    for (const change of candidate.changes) this.#applyTo(live, change)
+    for (const change of candidate.changes) this.#live.applyTo(live, change)
     if (this.#draining) live.cut(shuttingDown())
-    if (clock.now() >= live.deadline.value) live.cut(expiredFault(session, isoTime(live.deadline.value)))
+    if (clock.now() >= live.deadline.value) live.expire()
     if (!live.cutOff.aborted) return live
     await live.end({ by: 'gate', bytesFromClient: 0, bytesFromTarget: 0 })
     throw live.cutOff.reason
@@ -188,8 +190,7 @@ export class SessionGate implements Gate, AsyncDisposable {
   async #finished(live: LiveSession, end: SessionEnd): Promise<void> {
     const { sessions, log, metrics } = this.#deps
     const { session, recorder } = live
-    this.#live.delete(session.id)
-    metrics.set('curfew_sessions_live', {}, this.#live.size)
+    this.#live.remove(live)
     metrics.add('curfew_sessions_ended_total', { by: end.by, code: end.code ?? 'none' })
     const { code, message, by } = end
     const notKept = (failure: unknown) => log.error({ session: session.id, error: failure }, 'session end not kept')
@@ -203,37 +204,6 @@ export class SessionGate implements Gate, AsyncDisposable {
       })
       .catch(notKept)
     log.info({ session: session.id, grant: session.grant, by, code, cutLatencyMs: end.cutLatencyMs }, 'session ended')
-  }
-
-  #apply(change: Change): void {
-    for (const candidate of this.#candidates) candidate.changes.push(change)
-    if (change.kind === 'person-changed') void this.#recheck(change.person)
-    else for (const live of this.#live.values()) this.#applyTo(live, change)
-  }
-
-  #applyTo(live: LiveSession, change: Change): void {
-    if (change.kind === 'person-changed' && change.person === live.session.person) void this.#recheck(change.person)
-    if (change.kind === 'grant-moved' && change.grant === live.session.grant) live.move(change.expiresAt)
-    const reason = endingReason(change, live.session)
-    if (reason !== undefined) live.cut(reason)
-  }
-
-  /** Groups changed: sessions that no policy would allow any more end. When in doubt, they end. */
-  async #recheck(id: PersonId): Promise<void> {
-    const { catalogue, policies, log } = this.#deps
-    const person = await this.#deps.person(id).catch((error: unknown) => {
-      log.error({ person: id, error }, 'groups could not be read again; ending the sessions')
-      return undefined
-    })
-    for (const live of this.#live.values()) {
-      if (live.session.person !== id) continue
-      const resource = catalogue.resource(live.session.resource)
-      const policy = person && resource && policyFor(policies, person, resource, live.session.role)
-      if (policy === undefined) {
-        const { resource: name, role } = live.session
-        live.cut(new Fault('POLICY_CHANGED', `Your groups no longer allow ${name} as ${role}.`))
-      }
-    }
   }
 
   async #recordRefusal(ask: Ask, error: unknown): Promise<void> {
@@ -267,26 +237,9 @@ export class SessionGate implements Gate, AsyncDisposable {
     })
   }
 
-  /**
-   * Runs every second or so. After a jump of the wall clock every deadline looks again at once; then the second
-   * line: it ends what should have ended already, and counts it, for that is a bug.
-   */
+  /** The second line; see LiveRegistry. */
   sweep(): number {
-    this.#noticeJump()
-    const missed = [...this.#live.values()].filter((live) => live.missedDeadline(missedGraceMs))
-    for (const live of missed) live.cut(expiredFault(live.session, isoTime(live.deadline.value)))
-    if (missed.length > 0) this.#deps.metrics.add('curfew_sweeper_found_total', {}, missed.length)
-    return missed.length
-  }
-
-  #noticeJump(): void {
-    const { clock, log } = this.#deps
-    const offsetMs = clock.now() - clock.monotonicMs()
-    const jumpMs = offsetMs - (this.#clockOffsetMs ?? offsetMs)
-    this.#clockOffsetMs = offsetMs
-    if (Math.abs(jumpMs) < jumpMsMin) return
-    log.warn({ jumpMs: Math.round(jumpMs), live: this.#live.size }, 'the wall clock jumped; looking at every deadline')
-    for (const live of this.#live.values()) live.clockJumped()
+    return this.#live.sweep()
   }
 
   /** Ends what a stopped gateway of this name left behind. Runs before the first session. */
@@ -315,13 +268,13 @@ export class SessionGate implements Gate, AsyncDisposable {
     this.#draining = true
     if (graceMs > 0 && this.#live.size > 0) {
       this.#deps.log.info({ live: this.#live.size, graceMs }, `draining for ${formatDuration(graceMs)}`)
-      for (const live of this.#live.values()) live.warn(graceMs, 'shutdown')
+      for (const live of this.#live.all()) live.warn(graceMs, 'shutdown')
       await this.#emptyWithin(graceMs)
     }
-    const rest = [...this.#live.values()]
+    const rest = this.#live.all()
     for (const live of rest) live.cut(shuttingDown())
     await this.#emptyWithin(10_000)
-    await Promise.allSettled(rest.map((live) => live.ended))
+    await Promise.allSettled(rest.flatMap((live) => live.ended ?? []))
   }
 
   async #emptyWithin(limitMs: number): Promise<void> {

@@ -17,6 +17,8 @@ export interface LiveSessionHost {
   readonly metrics: Metrics
   readonly toldQueue: ToldQueue
   readonly warnBeforeMs: readonly number[]
+  /** A session's deadline came: its grant is over, for all sessions under it. */
+  grantOver(first: LiveSession, dueMonotonicMs: number): void
   /** Writes the end: session row, audit event, change. */
   finished(live: LiveSession, end: SessionEnd): Promise<void>
 }
@@ -41,7 +43,7 @@ export class LiveSession implements Admission {
     this.#host = host
     this.cutOff = this.#controller.signal
     this.#deadline = new Deadline(host.clock, expiresAt, host.warnBeforeMs, {
-      end: (dueMs) => this.cut(expiredFault(session, isoTime(this.deadline.value)), dueMs),
+      end: (dueMs) => host.grantOver(this, dueMs),
       warning: (leftMs) => this.warn(leftMs, 'deadline'),
     })
     this.deadline = this.#deadline.instant
@@ -58,6 +60,10 @@ export class LiveSession implements Admission {
     this.#causeMonotonicMs = causeMonotonicMs
     this.#deadline.stop()
     this.#controller.abort(reason)
+  }
+
+  expire(dueMonotonicMs?: number): void {
+    this.cut(expiredFault(this.session, isoTime(this.deadline.value)), dueMonotonicMs)
   }
 
   move(expiresAt: Instant): void {

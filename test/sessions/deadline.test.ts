@@ -87,6 +87,14 @@ describe('the deadline of a session', () => {
     ])
   })
 
+  test('of the past comes at once, but not within the step that made it', () => {
+    const clock = new HandClock()
+    const { heard } = start(clock, -5)
+    expect(heard.ends).toEqual([])
+    clock.pass(1)
+    expect(heard.ends).toHaveLength(1)
+  })
+
   test('leaves no timer behind when the session ends first', () => {
     const clock = new HandClock()
     const { deadline, heard } = start(clock, 120_000, [60_000])

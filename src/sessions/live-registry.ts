@@ -1,0 +1,147 @@
+import type { Person } from '../identity/person.ts'
+import type { Change } from '../kernel/change.ts'
+import { Fault } from '../kernel/fault.ts'
+import type { GrantId, PersonId, SessionId } from '../kernel/ids.ts'
+import type { Log } from '../kernel/log.ts'
+import type { Metrics } from '../kernel/metrics.ts'
+import type { Clock } from '../kernel/time.ts'
+import { policyFor } from '../policy/decide.ts'
+import type { Policy } from '../policy/rules.ts'
+import type { Catalogue } from '../resources/catalogue.ts'
+import type { LiveSession } from './live-session.ts'
+import { endingReason } from './reasons.ts'
+
+export interface RegistryDeps {
+  readonly catalogue: Catalogue
+  readonly policies: readonly Policy[]
+  readonly person: (id: PersonId) => Promise<Person | undefined>
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+/** How long past its end a session may live before the sweeper calls it missed. */
+const missedGraceMs = 1000
+/** The two clocks drifting apart by more than this between two sweeps is a jump, not a slew. */
+const jumpMsMin = 250
+
+/** The live sessions of this node, and everything that may end many of them at once. */
+export class LiveRegistry {
+  readonly #deps: RegistryDeps
+  readonly #byId = new Map<SessionId, LiveSession>()
+  readonly #byGrant = new Map<GrantId, Set<LiveSession>>()
+  #clockOffsetMs: number | undefined
+
+  constructor(deps: RegistryDeps) {
+    this.#deps = deps
+  }
+
+  get size(): number {
+    return this.#byId.size
+  }
+
+  all(): readonly LiveSession[] {
+    return [...this.#byId.values()]
+  }
+
+  add(live: LiveSession): void {
+    const { id, grant } = live.session
+    this.#byId.set(id, live)
+    const siblings = this.#byGrant.get(grant)
+    if (siblings === undefined) this.#byGrant.set(grant, new Set([live]))
+    else siblings.add(live)
+    this.#count()
+  }
+
+  remove(live: LiveSession): void {
+    const { id, grant } = live.session
+    this.#byId.delete(id)
+    const siblings = this.#byGrant.get(grant)
+    siblings?.delete(live)
+    if (siblings?.size === 0) this.#byGrant.delete(grant)
+    this.#count()
+  }
+
+  apply(change: Change): void {
+    if (change.kind === 'person-changed') void this.#recheck(change.person)
+    else for (const live of this.#touchedBy(change)) this.applyTo(live, change)
+  }
+
+  applyTo(live: LiveSession, change: Change): void {
+    if (change.kind === 'person-changed' && change.person === live.session.person) void this.#recheck(change.person)
+    if (change.kind === 'grant-moved' && change.grant === live.session.grant) live.move(change.expiresAt)
+    const reason = endingReason(change, live.session)
+    if (reason !== undefined) live.cut(reason)
+  }
+
+  /** Most changes are news of sessions that come and go; looking at every session for each would grow with the square. */
+  #touchedBy(change: Change): Iterable<LiveSession> {
+    switch (change.kind) {
+      case 'grant-ended':
+      case 'grant-moved':
+        return this.#byGrant.get(change.grant) ?? []
+      case 'session-killed': {
+        const live = this.#byId.get(change.session)
+        return live === undefined ? [] : [live]
+      }
+      case 'lock-placed':
+      case 'signed-out':
+      case 'credential-revoked':
+        return this.#byId.values()
+      default:
+        return []
+    }
+  }
+
+  /** Groups changed: sessions that no policy would allow any more end. When in doubt, they end. */
+  async #recheck(id: PersonId): Promise<void> {
+    const { catalogue, policies, log } = this.#deps
+    const person = await this.#deps.person(id).catch((error: unknown) => {
+      log.error({ person: id, error }, 'groups could not be read again; ending the sessions')
+      return undefined
+    })
+    for (const live of this.#byId.values()) {
+      if (live.session.person !== id) continue
+      const { resource: name, role } = live.session
+      const resource = catalogue.resource(name)
+      const policy = person && resource && policyFor(policies, person, resource, role)
+      if (policy === undefined) live.cut(new Fault('POLICY_CHANGED', `Your groups no longer allow ${name} as ${role}.`))
+    }
+  }
+
+  /**
+   * All sessions of one grant are told in one go, so that the last hears it no later than it must. The timers of the
+   * others come in the same milliseconds, and between them their teardowns would.
+   */
+  grantOver({ session, deadline }: LiveSession, dueMonotonicMs: number): void {
+    for (const live of this.#byGrant.get(session.grant) ?? []) {
+      if (live.deadline.value <= deadline.value) live.expire(dueMonotonicMs)
+    }
+  }
+
+  /**
+   * Runs every second or so. After a jump of the wall clock every deadline looks again at once; then the second
+   * line: it ends what should have ended already, and counts it, for that is a bug.
+   */
+  sweep(): number {
+    this.#noticeJump()
+    const missed = this.all().filter((live) => live.missedDeadline(missedGraceMs))
+    for (const live of missed) live.expire()
+    if (missed.length > 0) this.#deps.metrics.add('curfew_sweeper_found_total', {}, missed.length)
+    return missed.length
+  }
+
+  #noticeJump(): void {
+    const { clock, log } = this.#deps
+    const offsetMs = clock.now() - clock.monotonicMs()
+    const jumpMs = offsetMs - (this.#clockOffsetMs ?? offsetMs)
+    this.#clockOffsetMs = offsetMs
+    if (Math.abs(jumpMs) < jumpMsMin) return
+    log.warn({ jumpMs: Math.round(jumpMs), live: this.size }, 'the wall clock jumped; looking at every deadline')
+    for (const live of this.all()) live.clockJumped()
+  }
+
+  #count(): void {
+    this.#deps.metrics.set('curfew_sessions_live', {}, this.size)
+  }
+}
