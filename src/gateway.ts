@@ -110,6 +110,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
       recordings,
       changes: state.changes,
       person: (id) => identity.person(id),
+      stands: (identified) => identity.stands(identified),
       askLink: (resource, role) => access.askLink(resource, role),
       warnBeforeMs: config.access.warnBeforeMs,
       clock,

@@ -7,6 +7,7 @@ import { bounded, createProviderFetch } from './provider-fetch.ts'
 import { OidcClient } from './provider.ts'
 import { Refresher } from './refresher.ts'
 import { createSeal } from './seal.ts'
+import { stands } from './standing.ts'
 import { createTokens } from './tokens.ts'
 
 /**
@@ -27,6 +28,7 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity & Asy
     tokens: createTokens(deps),
     own: createOwnSignIns(deps),
     person: (id) => deps.store.person(id),
+    stands: (identified) => stands(deps.store, identified, deps.clock.now()),
     peopleByEmail: (email) => deps.store.peopleByEmail(email),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }

@@ -99,6 +99,8 @@ export interface Identity {
   readonly tokens: Tokens
   readonly own: OwnSignIns
   person(id: PersonId): Promise<Person | undefined>
+  /** Whether what somebody was known by has neither ended nor run out since. */
+  stands(identified: Identified): Promise<boolean>
   /** For operators who name somebody in a lock. Letters' case does not matter; at most 10. */
   peopleByEmail(email: string): Promise<readonly Person[]>
 }

@@ -17,7 +17,7 @@ import type { Admission, Ask, Gate } from './admission.ts'
 import { sessionEvents } from './events.ts'
 import { LiveRegistry } from './live-registry.ts'
 import { LiveSession, type LiveSessionHost } from './live-session.ts'
-import type { Session, SessionEnd, SessionStore } from './session.ts'
+import type { Identified, Session, SessionEnd, SessionStore } from './session.ts'
 import { ToldQueue } from './told-queue.ts'
 
 export interface GateDeps {
@@ -30,6 +30,8 @@ export interface GateDeps {
   readonly recordings: Recordings
   readonly changes: ChangeFeed
   readonly person: (id: PersonId) => Promise<Person | undefined>
+  /** Whether what somebody was known by still holds. They may have waited for long since they were known. */
+  readonly stands: (identified: Identified) => Promise<boolean>
   readonly askLink: (resource: string, role: string) => URL
   readonly warnBeforeMs: readonly number[]
   readonly clock: Clock
@@ -87,7 +89,7 @@ export class SessionGate implements Gate, AsyncDisposable {
   async #check(ask: Ask): Promise<Active> {
     const { access, clock } = this.#deps
     if (this.#draining) throw shuttingDown()
-    const person = await this.#knownPerson(ask.identified.person)
+    const person = await this.#knownPerson(ask.identified)
     this.#checkNames(ask, person)
     const what = { person: person.id, resource: ask.resource, role: ask.role }
     const lock = (await access.standingLocks()).find(({ scope }) => lockStops(scope, what))
@@ -147,7 +149,7 @@ export class SessionGate implements Gate, AsyncDisposable {
     void failed.then((error) =>
       live.cut(new Fault('RECORDING_FAILED', 'The recording cannot be written.', { cause: error })),
     )
-    for (const change of candidate.changes) this.#live.applyTo(live, change)
+    this.#live.catchUp(live, candidate.changes)
     if (this.#draining) live.cut(shuttingDown())
     if (clock.now() >= live.deadline.value) live.expire()
     if (!live.cutOff.aborted) return live
@@ -215,10 +217,11 @@ export class SessionGate implements Gate, AsyncDisposable {
       .catch((failure: unknown) => log.error({ error: failure }, 'refusal not kept in the audit log'))
   }
 
-  async #knownPerson(id: PersonId): Promise<Person> {
-    const person = await this.#deps.person(id)
+  async #knownPerson(identified: Identified): Promise<Person> {
+    const person = await this.#deps.person(identified.person)
     if (person === undefined) throw new Fault('NOT_ALLOWED', 'Nobody is known by this sign-in.')
-    return person
+    if (await this.#deps.stands(identified)) return person
+    throw new Fault('SIGNED_OUT', 'The sign-in or token that this connection came in by has ended.')
   }
 
   /** By operators for any session, by a person for their own. Any node may be asked; the one that has it ends it. */

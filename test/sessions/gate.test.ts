@@ -2,7 +2,8 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Person } from '../../src/identity/person.ts'
-import type { BrowserSession } from '../../src/identity/store.ts'
+import { stands } from '../../src/identity/standing.ts'
+import type { BrowserSession, IdentityTx, Token } from '../../src/identity/store.ts'
 import type { Instant } from '../../src/kernel/time.ts'
 import type { Change } from '../../src/kernel/change.ts'
 import type { Fault } from '../../src/kernel/fault.ts'
@@ -31,10 +32,25 @@ const browserSession: BrowserSession = {
   endedAt: null,
 }
 
+const token: Token = {
+  id: 'token-one',
+  person: alice.id,
+  label: 'test',
+  kind: 'access',
+  secretHash: 'y',
+  createdAt: browserSession.createdAt,
+  expiresAt: browserSession.expiresAt,
+  lastUsedAt: null,
+  endedAt: null,
+}
+
 async function openGate(more: { freeBytesMin?: number } = {}) {
   await using stack = new AsyncDisposableStack()
   const world = stack.use(await openWorld())
-  await world.state.identity.transact((tx) => tx.insertBrowserSession(browserSession))
+  await world.state.identity.transact(async (tx) => {
+    await tx.insertBrowserSession(browserSession)
+    await tx.insertToken(token)
+  })
   const key = await openSigningKey(world.folder)
   const folder = join(world.folder, 'recordings')
   const settings = { unsavedBytesMax: 1 << 20, unsavedMsMax: 250, freeBytesMin: more.freeBytesMin ?? 0 }
@@ -57,6 +73,7 @@ function newGate(world: World, recordings: Awaited<ReturnType<typeof openRecordi
     recordings,
     changes: world.state.changes,
     person: (id) => world.state.identity.person(id),
+    stands: (identified) => stands(world.state.identity, identified, systemClock.now()),
     askLink: (resource, role) => world.access.askLink(resource, role),
     warnBeforeMs: [],
     clock: systemClock,
@@ -129,6 +146,17 @@ describe('admission', () => {
     await using open = await openGate()
     await grant(open.world)
     await expect(open.gate.admit(askFor(alice, more))).rejects.toMatchObject({ code })
+  })
+
+  test.each([
+    ['signed out', (tx: IdentityTx) => tx.endBrowserSession('browser-one', systemClock.now())],
+    ['had the token revoked', (tx: IdentityTx) => tx.endToken('token-one', systemClock.now())],
+  ])('refuses who %s between being known and asking', async (_, end) => {
+    await using open = await openGate()
+    await grant(open.world)
+    await open.world.state.identity.transact(end)
+    await expect(open.gate.admit(askFor(alice))).rejects.toMatchObject({ code: 'SIGNED_OUT' })
+    expect(open.gate.liveCount).toBe(0)
   })
 
   test('of somebody whom no policy names shows no names', async () => {

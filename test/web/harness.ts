@@ -159,6 +159,7 @@ async function openRooms(stack: AsyncDisposableStack, folder: string, publicUrl:
       access: state.access,
       sessions: state.sessions,
       recordings,
+      stands: (identified) => identity.stands(identified),
       askLink: (name, role) => access.askLink(name, role),
       warnBeforeMs: [],
       soon: setImmediate,

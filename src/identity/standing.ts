@@ -1,0 +1,22 @@
+import type { BrowserSessionId, TokenId } from '../kernel/ids.ts'
+import type { Instant } from '../kernel/time.ts'
+import type { Identified } from '../sessions/session.ts'
+import { isLive } from './endings.ts'
+import type { IdentityReads } from './store.ts'
+
+type Reads = Pick<IdentityReads, 'browserSession' | 'bindingsOf' | 'token'>
+
+/** Whether what somebody was known by still holds at `at`: the credential itself, and the sign-in that it hangs on. */
+export async function stands(store: Reads, identified: Identified, at: Instant): Promise<boolean> {
+  const credential = await credentialOf(store, identified)
+  if (credential === undefined || !isLive(credential, at)) return false
+  if (identified.browserSession === null) return true
+  const session = await store.browserSession(identified.browserSession)
+  return session !== undefined && isLive(session, at)
+}
+
+async function credentialOf(store: Reads, { person, credential: id }: Identified) {
+  if (id.startsWith('token-')) return store.token(id as TokenId)
+  if (id.startsWith('browser-')) return store.browserSession(id as BrowserSessionId)
+  return (await store.bindingsOf(person)).find((binding) => binding.id === id)
+}
