@@ -24,3 +24,8 @@ export function later(at: Instant, byMs: number): Instant {
 export function isoTime(at: Instant): string {
   return new Date(at).toISOString()
 }
+
+/** For notices and reasons: `2026-11-22 14:48:07 UTC` */
+export function timeForPeople(at: Instant): string {
+  return `${isoTime(at).slice(0, 19).replace('T', ' ')} UTC`
+}

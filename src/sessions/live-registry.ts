@@ -9,7 +9,7 @@ import { policyFor } from '../policy/decide.ts'
 import type { Policy } from '../policy/rules.ts'
 import type { Catalogue } from '../resources/catalogue.ts'
 import type { LiveSession } from './live-session.ts'
-import { endingReason } from './reasons.ts'
+import { endingReason, ends, expiredFault } from './reasons.ts'
 
 export interface RegistryDeps {
   readonly catalogue: Catalogue
@@ -63,15 +63,21 @@ export class LiveRegistry {
   }
 
   apply(change: Change): void {
-    if (change.kind === 'person-changed') void this.#recheck(change.person)
-    else for (const live of this.#touchedBy(change)) this.applyTo(live, change)
+    if (change.kind === 'person-changed') return void this.#recheck(change.person)
+    let reason: Fault | undefined
+    for (const live of this.#touchedBy(change)) {
+      if (change.kind === 'grant-moved') live.move(change.expiresAt)
+      else if (ends(change, live.session)) live.cut((reason ??= endingReason(change, live.session)))
+    }
   }
 
-  applyTo(live: LiveSession, change: Change): void {
-    if (change.kind === 'person-changed' && change.person === live.session.person) void this.#recheck(change.person)
-    if (change.kind === 'grant-moved' && change.grant === live.session.grant) live.move(change.expiresAt)
-    const reason = endingReason(change, live.session)
-    if (reason !== undefined) live.cut(reason)
+  /** What came while the session was being admitted. */
+  catchUp(live: LiveSession, changes: readonly Change[]): void {
+    for (const change of changes) {
+      if (change.kind === 'person-changed' && change.person === live.session.person) void this.#recheck(change.person)
+      if (change.kind === 'grant-moved' && change.grant === live.session.grant) live.move(change.expiresAt)
+      if (ends(change, live.session)) live.cut(endingReason(change, live.session))
+    }
   }
 
   /** Most changes are news of sessions that come and go; looking at every session for each would grow with the square. */
@@ -114,8 +120,9 @@ export class LiveRegistry {
    * others come in the same milliseconds, and between them their teardowns would.
    */
   grantOver({ session, deadline }: LiveSession, dueMonotonicMs: number): void {
+    const reason = expiredFault(session, deadline.value)
     for (const live of this.#byGrant.get(session.grant) ?? []) {
-      if (live.deadline.value <= deadline.value) live.expire(dueMonotonicMs)
+      if (live.deadline.value <= deadline.value) live.cut(reason, dueMonotonicMs)
     }
   }
 

@@ -2,7 +2,7 @@ import { Fault, asFault } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { Observable } from '../kernel/observable.ts'
-import { isoTime, type Clock, type Instant } from '../kernel/time.ts'
+import { type Clock, type Instant } from '../kernel/time.ts'
 import type { Recorder } from '../recording/recorder.ts'
 import type { Admission, WarningCause } from './admission.ts'
 import { Deadline } from './deadline.ts'
@@ -62,8 +62,8 @@ export class LiveSession implements Admission {
     this.#controller.abort(reason)
   }
 
-  expire(dueMonotonicMs?: number): void {
-    this.cut(expiredFault(this.session, isoTime(this.deadline.value)), dueMonotonicMs)
+  expire(): void {
+    this.cut(expiredFault(this.session, this.deadline.value))
   }
 
   move(expiresAt: Instant): void {
@@ -86,8 +86,6 @@ export class LiveSession implements Admission {
   told(): void {
     if (this.#causeMonotonicMs === undefined || this.#cutLatencyMs !== null) return
     this.#cutLatencyMs = this.#host.clock.monotonicMs() - this.#causeMonotonicMs
-    const { code } = this.cutOff.reason as Fault
-    this.#host.metrics.observe('curfew_cut_latency_seconds', { code }, this.#cutLatencyMs / 1000)
   }
 
   afterTold(teardown: () => void): void {
@@ -106,6 +104,9 @@ export class LiveSession implements Admission {
   async #finish(how: Parameters<Admission['end']>[0]): Promise<void> {
     this.#deadline.stop()
     const reason = this.cutOff.aborted ? (this.cutOff.reason as Fault) : asFault(how.error)
+    if (reason !== undefined && this.#cutLatencyMs !== null) {
+      this.#host.metrics.observe('curfew_cut_latency_seconds', { code: reason.code }, this.#cutLatencyMs / 1000)
+    }
     const end: SessionEnd = {
       at: this.#host.clock.now(),
       by: this.cutOff.aborted ? 'gate' : how.by,

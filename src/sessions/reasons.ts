@@ -1,32 +1,45 @@
 import { lockedFault, lockStops } from '../access/locks.ts'
 import type { Change } from '../kernel/change.ts'
 import { Fault } from '../kernel/fault.ts'
+import { timeForPeople, type Instant } from '../kernel/time.ts'
 import type { Session } from './session.ts'
 
-/** What a person reads when the grant's time is over. `at` is written by the caller in a zone. */
-export function expiredFault({ resource, role }: Pick<Session, 'resource' | 'role'>, endedAt: string): Fault {
-  return new Fault('GRANT_EXPIRED', `Your access to ${resource} as ${role} ended at ${endedAt}.`)
+/** What a person reads when the grant's time is over. */
+export function expiredFault({ resource, role }: Pick<Session, 'resource' | 'role'>, endedAt: Instant): Fault {
+  return new Fault('GRANT_EXPIRED', `Your access to ${resource} as ${role} ended at ${timeForPeople(endedAt)}.`)
 }
 
-/** Why a change ends this session now; undefined when it does not. */
-export function endingReason(change: Change, session: Session): Fault | undefined {
+/** Whether a change ends this session now. */
+export function ends(change: Change, session: Session): boolean {
   switch (change.kind) {
     case 'grant-ended':
-      return change.grant === session.grant ? grantEnded(change, session) : undefined
+      return change.grant === session.grant
     case 'lock-placed':
-      return lockStops(change.scope, session) ? lockedFault(change.reason) : undefined
+      return lockStops(change.scope, session)
     case 'signed-out':
-      return signedOut(change, session) ? new Fault('SIGNED_OUT', 'You signed out, or were signed out.') : undefined
+      return signedOut(change, session)
     case 'credential-revoked':
       return change.credential === session.credential
-        ? new Fault('SIGNED_OUT', 'The sign-in or token that this session came in by was revoked.')
-        : undefined
     case 'session-killed':
       return change.session === session.id
-        ? new Fault('KILLED', `${change.by} ended this session${saying(change.comment)}`)
-        : undefined
     default:
-      return undefined
+      return false
+  }
+}
+
+/** Why; one and the same for every session that the change ends, so that it is made once for all of them. */
+export function endingReason(change: Change, session: Session): Fault {
+  switch (change.kind) {
+    case 'grant-ended':
+      return grantEnded(change, session)
+    case 'lock-placed':
+      return lockedFault(change.reason)
+    case 'credential-revoked':
+      return new Fault('SIGNED_OUT', 'The sign-in or token that this session came in by was revoked.')
+    case 'session-killed':
+      return new Fault('KILLED', `${change.by} ended this session${saying(change.comment)}`)
+    default:
+      return new Fault('SIGNED_OUT', 'You signed out, or were signed out.')
   }
 }
 

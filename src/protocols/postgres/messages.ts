@@ -80,9 +80,16 @@ export interface Report {
  * @see PostgreSQL manual, "Message Formats", ErrorResponse; "Error and Notice Message Fields"
  */
 export function fatal(fault: Fault): Buffer {
-  const { message: text, hint } = fault
-  return errorResponse({ severity: 'FATAL', sqlstate: sqlstate[fault.code], message: text, hint })
+  const known = fatals.get(fault)
+  if (known !== undefined) return known
+  const { code, message: text, hint } = fault
+  const made = errorResponse({ severity: 'FATAL', sqlstate: sqlstate[code], message: text, hint })
+  fatals.set(fault, made)
+  return made
 }
+
+/** One fault may end thousands of sessions in the same instant. */
+const fatals = new WeakMap<Fault, Buffer>()
 
 export function errorResponse(report: Report): Buffer {
   return message(fromServer.errorResponse, reportFields(report))

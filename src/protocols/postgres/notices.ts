@@ -1,6 +1,6 @@
 import { formatDuration } from '../../kernel/durations.ts'
 import type { Fault } from '../../kernel/fault.ts'
-import { isoTime, type Instant } from '../../kernel/time.ts'
+import { timeForPeople, type Instant } from '../../kernel/time.ts'
 import type { WarningCause } from '../../sessions/admission.ts'
 
 /** What people read in psql before and while they work. Plain ASCII: terminals and drivers differ. */
@@ -55,9 +55,4 @@ export function warningText(what: string, leftMs: number, cause: WarningCause): 
 
 export function cutText({ message, hint }: Fault): string {
   return `${message} ${hint}`
-}
-
-/** `2026-11-22 14:48:07 UTC` */
-function timeForPeople(at: Instant): string {
-  return `${isoTime(at).slice(0, 19).replace('T', ' ')} UTC`
 }

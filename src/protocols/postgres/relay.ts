@@ -94,15 +94,27 @@ export class Relay {
     const { split } = this.#down
     if (!this.#stop()) return
     const { client, admission } = this.#parts
-    this.#note('cut', cutText(fault), fault.code)
     if (split) {
       client.destroy()
       admission.told()
-    } else client.write(fatal(fault), () => admission.told())
+    } else this.#tell(fatal(fault))
     admission.afterTold(() => {
+      this.#note('cut', cutText(fault), fault.code)
       this.#leaveTarget()
       this.#finish({ by: 'gate', error: fault })
     })
+  }
+
+  #tell(lastWords: Buffer): void {
+    const { client, admission } = this.#parts
+    if ('encrypted' in client) {
+      client.write(lastWords, () => admission.told())
+      return
+    }
+    client.write(lastWords)
+    // The system has mostly taken it by now; being called back for each costs as much as telling it.
+    if (client.writableLength === 0) admission.told()
+    else client.once('finish', () => admission.told())
   }
 
   #endBy(by: 'client' | 'target', error: unknown): void {
