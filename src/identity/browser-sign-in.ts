@@ -16,7 +16,7 @@ import { safeReturnTo } from './return-to.ts'
 import type { Seal } from './seal.ts'
 import { createSeal } from './seal.ts'
 import { SeenOnce } from './seen-once.ts'
-import type { IdentityTx } from './store.ts'
+import type { BrowserSession, IdentityTx } from './store.ts'
 
 const TOKEN_LENGTH_MAX = 16_384
 const USER_AGENT_LENGTH_MAX = 256
@@ -118,16 +118,25 @@ export function createBrowserSignIn(deps: IdentityDeps, provider: OidcClient, re
 
 /** With `sid`: that one session. Without: everything of that person. */
 async function signOutAsTold(tx: IdentityTx, told: LogoutToken, at: Instant): Promise<void> {
-  if (told.providerSession === null) {
-    const person = told.subject === null ? undefined : await tx.personBySubject(told.issuer, told.subject)
-    if (person !== undefined) await endEverything(tx, person, at, 'provider sign-out')
+  const { issuer, subject, providerSession } = told
+  const named = subject === null ? undefined : await tx.personBySubject(issuer, subject)
+  if (providerSession === null) {
+    if (named !== undefined) await endEverything(tx, named, at, 'provider sign-out')
     return
   }
-  for (const session of await tx.browserSessionsByProvider(told.issuer, told.providerSession)) {
+  const meant = await tx.browserSessionsByProvider(issuer, providerSession)
+  for (const session of meant.length > 0 ? meant : await unnamedSessions(tx, named)) {
     const person = await tx.person(session.person)
-    if (person === undefined || (told.subject !== null && told.subject !== person.subject)) continue
-    if (isLive(session, at)) await endBrowserSession(tx, person, session, at, 'provider sign-out')
+    if (person === undefined || (subject !== null && subject !== person.subject)) continue
+    // One that has run out ends, too: database sessions may still hang on it.
+    await endBrowserSession(tx, person, session, at, 'provider sign-out')
   }
+}
+
+/** A provider that leaves `sid` out of its ID tokens could mean any of the person's sessions. */
+async function unnamedSessions(tx: IdentityTx, person: Person | undefined): Promise<readonly BrowserSession[]> {
+  const all = person === undefined ? [] : await tx.browserSessionsOf(person.id)
+  return all.filter(({ providerSession, endedAt }) => providerSession === null && endedAt === null)
 }
 
 type Refuse = (way: 'browser' | 'back-channel-logout', address: string | null) => (error: unknown) => Promise<never>

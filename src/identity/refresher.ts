@@ -1,7 +1,7 @@
 import { asFault } from '../kernel/fault.ts'
 import type { Timer } from '../kernel/time.ts'
 import type { IdentityDeps } from './deps.ts'
-import { endEverything, isLive } from './endings.ts'
+import { endEverything } from './endings.ts'
 import { updatePerson } from './people.ts'
 import type { Person } from './person.ts'
 import { NoLongerWelcome } from './provider.ts'
@@ -18,7 +18,8 @@ type Outcome = 'refreshed' | 'ended' | 'unreachable' | 'failed'
 
 /**
  * Asks the provider again and again about everybody who is signed in and whose refresh token it gave:
- * changed groups reach the policies, people who were disabled there lose their sessions here.
+ * changed groups reach the policies, people who were disabled there lose their sessions here. A browser's sign-in that
+ * has run out is still asked about while a database session hangs on it.
  * Starts at once; dispose to stop.
  */
 export class Refresher implements AsyncDisposable {
@@ -85,7 +86,7 @@ export class Refresher implements AsyncDisposable {
     const at = this.#deps.clock.now()
     await this.#deps.store.transact(async (tx) => {
       const still = await tx.browserSession(session.id)
-      if (refreshToken !== null && still !== undefined && isLive(still, at)) {
+      if (refreshToken !== null && still?.endedAt === null) {
         await tx.updateBrowserSessionTokens(session.id, this.#seal.close(refreshToken, session.id))
       }
       const person = await tx.person(session.person)
@@ -98,7 +99,7 @@ export class Refresher implements AsyncDisposable {
     const ended = await store.transact(async (tx) => {
       const still = await tx.browserSession(session.id)
       // Another node may have exchanged this very token a moment ago, or the person has signed out.
-      if (still?.sealedRefreshToken !== session.sealedRefreshToken || !isLive(still, clock.now())) return false
+      if (still?.sealedRefreshToken !== session.sealedRefreshToken || still.endedAt !== null) return false
       await endEverything(tx, person, clock.now(), 'provider refused the refresh')
       return true
     })

@@ -83,7 +83,7 @@ export interface IdentityReads {
   browserSessionBySecret(secretHash: string): Promise<BrowserSession | undefined>
   browserSessionsOf(person: PersonId): Promise<readonly BrowserSession[]>
   browserSessionsByProvider(issuer: string, providerSession: string): Promise<readonly BrowserSession[]>
-  /** Neither ended nor over at `at`, and with a refresh token. */
+  /** Not ended, with a refresh token, and either not over at `at` or with a live session that hangs on it. */
   browserSessionsToRefresh(at: Instant): Promise<readonly BrowserSession[]>
   signIn(id: SignInId): Promise<SignIn | undefined>
   signInByCode(code: string): Promise<SignIn | undefined>

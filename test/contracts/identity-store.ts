@@ -1,7 +1,18 @@
 import { describe, expect, test } from 'vitest'
 import { systemRandom as random } from '../../src/system.ts'
 import type { MakePlace } from './place.ts'
-import { at, someBinding, someBrowserSession, somePerson, someSignIn, someToken, storePerson } from './samples.ts'
+import {
+  at,
+  someBinding,
+  someBrowserSession,
+  someEnd,
+  somePerson,
+  someSession,
+  someSignIn,
+  someToken,
+  storeGrant,
+  storePerson,
+} from './samples.ts'
 
 /** What every IdentityStore must do. */
 export function identityStoreContract(makePlace: MakePlace): void {
@@ -66,6 +77,19 @@ export function identityStoreContract(makePlace: MakePlace): void {
     expect([await end(), await end()]).toEqual([true, false])
     expect(await identity.browserSession(linked.id)).toEqual({ ...linked, endedAt: at(30) })
     expect(await identity.browserSessionsToRefresh(at(1))).toHaveLength(1)
+  })
+
+  test('a browser session that has run out is refreshed while a live session hangs on it', async () => {
+    await using place = await makePlace()
+    const state = await place.open()
+    const grant = await storeGrant(state, (await storePerson(state)).id)
+    const signedIn = someBrowserSession(grant.person, { sealedRefreshToken: 'sealed' })
+    await state.identity.transact((tx) => tx.insertBrowserSession(signedIn))
+    const session = someSession(grant, { browserSession: signedIn.id, credential: signedIn.id })
+    await state.sessions.transact((tx) => tx.insertSession(session, null))
+    expect(await state.identity.browserSessionsToRefresh(signedIn.expiresAt)).toEqual([signedIn])
+    await state.sessions.transact((tx) => tx.endSession(session.id, someEnd))
+    expect(await state.identity.browserSessionsToRefresh(signedIn.expiresAt)).toEqual([])
   })
 
   test('sign-ins are found by their newest code and answered once', async () => {

@@ -158,6 +158,26 @@ describe('logout tokens', () => {
     await expect(room.identity.browser.backChannelLogout(token)).rejects.toMatchObject({ code: 'SIGN_IN_FAILED' })
   })
 
+  test('good, by a session that has run out: what still hangs on it ends', async () => {
+    room.clock.jump(Date.now() - room.clock.now())
+    const { sessionCookie } = await signIn({ claims: { sid: 'provider-4' } })
+    const visitor = await room.identity.browser.visitor(sessionCookie)
+    room.clock.pass(12 * 3_600_000)
+    expect(await room.identity.browser.visitor(sessionCookie)).toBeUndefined()
+    await logout({ logout: { sid: 'provider-4', iat: nowS() + 12 * 3600, exp: nowS() + 13 * 3600 } })
+    const { person, browserSession } = visitor!
+    expect(room.changes.at(-1)).toEqual({ kind: 'signed-out', person: person.id, browserSession: browserSession.id })
+  })
+
+  test('good, by a session that the ID token did not name: those of the person without a name end', async () => {
+    room.clock.jump(Date.now() - room.clock.now())
+    const { sessionCookie } = await signIn({ claims: { sid: undefined } })
+    const { sessionCookie: other } = await signIn({ claims: { sid: 'provider-5' } })
+    await logout({ logout: { sid: 'provider-6' } })
+    expect(await room.identity.browser.visitor(sessionCookie)).toBeUndefined()
+    expect(await room.identity.browser.visitor(other)).toBeDefined()
+  })
+
   test('good, by person: everything ends', async () => {
     room.clock.jump(Date.now() - room.clock.now())
     const { sessionCookie } = await signIn({})

@@ -80,8 +80,14 @@ function browserSessionReads(db: Database): BrowserSessionReads {
       return (await same.orderBy('created_at', 'desc').execute()).map(toBrowserSession)
     },
     async browserSessionsToRefresh(at) {
-      const living = sessions().where('ended_at', 'is', null).where('expires_at', '>', at)
-      return (await living.where('sealed_refresh_token', 'is not', null).execute()).map(toBrowserSession)
+      const open = sessions().where('ended_at', 'is', null).where('sealed_refresh_token', 'is not', null)
+      const live = db
+        .selectFrom('sessions')
+        .select(({ ref }) => ref('browser_session_id').$notNull().as('id'))
+        .where('ended_at', 'is', null)
+        .where('browser_session_id', 'is not', null)
+      const needed = open.where((is) => is.or([is('expires_at', '>', at), is('browser_sessions.id', 'in', live)]))
+      return (await needed.execute()).map(toBrowserSession)
     },
   }
 }
