@@ -83,7 +83,7 @@ function browserSessionReads(db: Database): BrowserSessionReads {
       const open = sessions().where('ended_at', 'is', null).where('sealed_refresh_token', 'is not', null)
       const live = db
         .selectFrom('sessions')
-        .select(({ ref }) => ref('browser_session_id').$notNull().as('id'))
+        .select((is) => is.ref('browser_session_id').$notNull().as('id'))
         .where('ended_at', 'is', null)
         .where('browser_session_id', 'is not', null)
       const needed = open.where((is) => is.or([is('expires_at', '>', at), is('browser_sessions.id', 'in', live)]))
