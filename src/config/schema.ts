@@ -207,7 +207,7 @@ export const configSchema = z
         unauthenticatedPerAddress: z
           .int()
           .min(1)
-          .default(64)
+          .default(256)
           .meta({ description: 'Connections of one address that have not signed in yet.' }),
         unauthenticated: z.int().min(1).default(2048).meta({ description: 'The same for all addresses together.' }),
         handshake: duration('Longest time from connect to a complete startup message.').prefault('10s'),

@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import type pg from 'pg'
 import { issue, makeAuthority, type Authority } from '../../scripts/certificates.ts'
 import { startPostgres as startServer, type RunningPostgres } from '../../scripts/demo/postgres.ts'
-import { findBinaries } from '../../scripts/demo/postgres-binaries.ts'
+import { findBinaries, findDebianBinaries, type Binaries } from '../../scripts/demo/postgres-binaries.ts'
 import { makeShop, type ShopPasswords } from '../../scripts/demo/shop.ts'
 
 export interface TestPostgres extends AsyncDisposable {
@@ -42,6 +42,8 @@ export interface TestPostgresOptions {
   /** Names in its certificate. Default: `localhost` and both loopback addresses. */
   readonly names?: readonly [string, ...string[]]
   readonly settings?: Readonly<Record<string, string | number>>
+  /** Debian's server, of the same version as its pg_dump (which refuses newer ones), instead of the package's. */
+  readonly debian?: boolean
 }
 
 const waitMsMax = 20_000
@@ -49,20 +51,21 @@ const pollMs = 10
 const loopback = ['localhost', '127.0.0.1', '::1'] as const
 
 // Nothing in a test survives a power failure, so nothing has to.
-const fast = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off', io_method: 'sync', autovacuum: 'off' }
+const fast = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off', autovacuum: 'off' }
 
 /** @returns when it answers. Disposing stops it and removes its folder. */
 export async function startPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
-  const template = await findTemplate()
+  const binaries = options.debian === true ? await findDebianBinaries() : await findBinaries()
+  const template = await findTemplate(binaries)
   const folder = await mkdtemp(join(tmpdir(), 'curfew-postgres-'))
   try {
     // With its owner: PostgreSQL insists on owning its files.
     await promisify(execFile)('cp', ['-a', join(template.cluster, 'data'), folder])
     const authority = options.authority ?? (await makeAuthority('Curfew test authority'))
     const tls = { ...(await issue(authority, { names: options.names ?? loopback })), ca: authority.certificate }
-    const settings = { ...fast, ...options.settings }
+    const settings = { ...fastWith(binaries), ...options.settings }
     const { superuserPassword } = template.secrets
-    const server = await startServer({ folder, tls, superuserPassword, settings })
+    const server = await startServer({ folder, tls, superuserPassword, settings, binaries })
     const superuser = await server.connect()
     return testPostgres(folder, server, superuser, template.secrets)
   } catch (error) {
@@ -76,17 +79,21 @@ interface Secrets {
   readonly passwords: ShopPasswords
 }
 
+function fastWith({ version }: Binaries): Readonly<Record<string, string>> {
+  return Number.parseInt(version, 10) < 18 ? fast : { ...fast, io_method: 'sync' }
+}
+
 /** Made once per user and machine and then copied, which is some times as fast. */
-async function findTemplate(): Promise<{ cluster: string; secrets: Secrets }> {
-  const folder = join(tmpdir(), `curfew-postgres-template-${process.getuid?.() ?? 0}-${await recipe()}`)
-  const made = (await isOurs(folder)) ? folder : await makeTemplate(folder)
+async function findTemplate(binaries: Binaries): Promise<{ cluster: string; secrets: Secrets }> {
+  const folder = join(tmpdir(), `curfew-postgres-template-${process.getuid?.() ?? 0}-${await recipe(binaries)}`)
+  const made = (await isOurs(folder)) ? folder : await makeTemplate(folder, binaries)
   const secrets = JSON.parse(await readFile(join(made, 'secrets.json'), 'utf8')) as Secrets
   return { cluster: join(made, 'cluster'), secrets }
 }
 
 /** Changes when what the template is made of changes. */
-async function recipe(): Promise<string> {
-  const hash = createHash('sha256').update((await findBinaries()).version)
+async function recipe(binaries: Binaries): Promise<string> {
+  const hash = createHash('sha256').update(binaries.version).update(binaries.postgres)
   for (const part of ['shop.sql', 'shop.ts', 'postgres.ts']) {
     hash.update(await readFile(new URL(`../../scripts/demo/${part}`, import.meta.url)))
   }
@@ -103,12 +110,12 @@ async function isOurs(folder: string): Promise<boolean> {
   return found !== undefined
 }
 
-async function makeTemplate(folder: string): Promise<string> {
+async function makeTemplate(folder: string, binaries: Binaries): Promise<string> {
   const half = await mkdtemp(join(tmpdir(), 'curfew-postgres-making-'))
   try {
     // The user that runs PostgreSQL for root has to get in; what is secret is in files that it may not read.
     await chmod(half, 0o755)
-    await fillTemplate(half)
+    await fillTemplate(half, binaries)
     await rename(half, folder)
   } catch (error) {
     await rm(half, { recursive: true, force: true })
@@ -118,7 +125,7 @@ async function makeTemplate(folder: string): Promise<string> {
   return folder
 }
 
-async function fillTemplate(folder: string): Promise<void> {
+async function fillTemplate(folder: string, binaries: Binaries): Promise<void> {
   const password = () => randomBytes(16).toString('base64url')
   const passwords = { shop_readonly: password(), shop_reporting: password(), shop_admin: password() }
   const secrets: Secrets = { superuserPassword: password(), passwords }
@@ -126,7 +133,13 @@ async function fillTemplate(folder: string): Promise<void> {
   const authority = await makeAuthority('Curfew test authority')
   const tls = { ...(await issue(authority, { names: loopback })), ca: authority.certificate }
   const { superuserPassword } = secrets
-  await using server = await startServer({ folder: join(folder, 'cluster'), tls, superuserPassword, settings: fast })
+  await using server = await startServer({
+    folder: join(folder, 'cluster'),
+    tls,
+    superuserPassword,
+    settings: fastWith(binaries),
+    binaries,
+  })
   await makeShop(server, passwords)
 }
 
