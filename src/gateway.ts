@@ -15,6 +15,7 @@ import { createLog } from './observability/log.ts'
 import { createMetrics } from './observability/metrics.ts'
 import { listenOps } from './observability/ops.ts'
 import { createCancelKeys } from './protocols/postgres/cancel-keys.ts'
+import { createLobby } from './protocols/postgres/lobby.ts'
 import { listenPostgres } from './protocols/postgres/listener.ts'
 import { openSigningKey } from './recording/keys.ts'
 import { openRecordings } from './recording/recordings.ts'
@@ -149,6 +150,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   )
   const ops = stack.use(await listenOps(config.listen.ops, { metrics, log, ready: () => readiness(state, gate) }))
   const cancelKeys = createCancelKeys({ clock })
+  const lobby = createLobby(config.limits, metrics)
   stack.defer(() => drain(postgres, gate, config.gateway.drainMs))
   for (const listener of config.listen.postgres) {
     postgres.push(
@@ -163,6 +165,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
         log,
         metrics,
         cancelKeys,
+        lobby,
       }),
     )
   }

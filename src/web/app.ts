@@ -31,7 +31,7 @@ export function createWebApp(deps: WebDeps, closing: AbortSignal): WebApp {
   const app: WebApp = new Hono<WebEnv>()
   const assets = loadAssets()
   const site = createSite(app, deps, assets, createAuditor(deps.audit, deps.clock))
-  app.use(observed(deps), securityHeaders, ownHostOnly(deps), ownOriginOnly(deps, comesWithoutCookies))
+  app.use(observed(deps), securityHeaders(deps), ownHostOnly(deps), ownOriginOnly(deps, comesWithoutCookies))
   app.onError(failureHandler(site))
   app.notFound(() => {
     throw new Fault('NOT_FOUND', 'There is no such page.')

@@ -19,7 +19,6 @@ const contentSecurityPolicy = [
 
 const headers: Readonly<Record<string, string>> = {
   'Content-Security-Policy': contentSecurityPolicy,
-  'Strict-Transport-Security': 'max-age=31536000',
   'X-Content-Type-Options': 'nosniff',
   'X-Frame-Options': 'DENY',
   // not `no-referrer`: browsers then send `Origin: null` with our own forms (Fetch, "append a request Origin header")
@@ -29,12 +28,21 @@ const headers: Readonly<Record<string, string>> = {
   'Permissions-Policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
 }
 
+const strictTransport = 'Strict-Transport-Security'
+
 /** Every answer carries them; what says nothing about caching is not cached. */
-export const securityHeaders: Guard = async (c, next) => {
-  await next()
-  for (const [name, value] of Object.entries(headers)) c.res.headers.set(name, value)
-  if (!c.res.headers.has('Cache-Control')) c.res.headers.set('Cache-Control', 'no-store')
+export function securityHeaders({ publicUrl }: WebDeps): Guard {
+  const all = Object.entries(headers)
+  // A browser keeps this for the host, whatever the port: on localhost it would break other people's plain servers.
+  if (!loopbackHosts.has(publicUrl.hostname)) all.push([strictTransport, 'max-age=31536000'])
+  return async (c, next) => {
+    await next()
+    for (const [name, value] of all) c.res.headers.set(name, value)
+    if (!c.res.headers.has('Cache-Control')) c.res.headers.set('Cache-Control', 'no-store')
+  }
 }
+
+const loopbackHosts: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 /** Names the request in the log and on error pages, and counts how long it took. */
 export function observed({ random, clock, log, metrics }: WebDeps): Guard {
