@@ -11,7 +11,7 @@ import type { Access } from '../../src/access/access.ts'
 import { createIdentity } from '../../src/identity/create-identity.ts'
 import type { Identity } from '../../src/identity/identity.ts'
 import { displayName, type Person } from '../../src/identity/person.ts'
-import type { PersonId } from '../../src/kernel/ids.ts'
+import type { PersonId, TokenId } from '../../src/kernel/ids.ts'
 import type { Log } from '../../src/kernel/log.ts'
 import { Secret } from '../../src/kernel/secret.ts'
 import { createMetrics } from '../../src/observability/metrics.ts'
@@ -99,17 +99,21 @@ export async function startPages(): Promise<Pages> {
     logLines,
     stranger: () => clientWith(url, agent, ''),
     signIn: (login) => signInAs(url, agent, identity, login),
-    openSession: (person, resource, role) => gate.admit(askOf(person, resource, role)),
+    openSession: async (person, resource, role) => {
+      const wish = { label: 'a program', kind: 'access', lengthMs: hourMs } as const
+      const { token } = await identity.tokens.make(person, wish)
+      return gate.admit(askOf(person, token.id, resource, role))
+    },
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
 }
 
-function askOf(person: Person, resource: string, role: string) {
+function askOf(person: Person, credential: TokenId, resource: string, role: string) {
   return {
     identified: {
       person: person.id,
       personName: displayName(person),
-      credential: 'token-for-tests' as const,
+      credential,
       browserSession: null,
     },
     resource,

@@ -53,9 +53,9 @@ export function recordingRoutes(site: Site): void {
     visit.c.header('Content-Type', exportTypes[format])
     visit.c.header('Content-Disposition', `attachment; filename="${row.session.id}.${format}"`)
     if (visit.c.req.method === 'HEAD') return visit.c.body(null)
-    const recording = await openRecording(file)
+    await checkReadable(file)
     await auditor.note(visit, 'recording.exported', { ...noteOf(row), format })
-    return visit.c.body(exportStream(format, file, recording))
+    return visit.c.body(exportStream(format, file))
   })
 }
 
@@ -70,6 +70,11 @@ async function recordedSession(site: Site, visit: Visit): Promise<{ row: Session
   const file = join(folder, row.recording)
   if (!file.startsWith(folder + sep)) throw new Fault('NOT_FOUND', 'The recording lies outside its folder.')
   return { row, file }
+}
+
+/** While there is still a page to say it on. @throws Fault RECORDING_UNREADABLE */
+async function checkReadable(file: string): Promise<void> {
+  await using _recording = await openRecording(file)
 }
 
 function noteOf({ session }: SessionRow) {
