@@ -39,6 +39,7 @@ export async function listenOps(at: { address: string; port: number }, deps: Ops
   })
   server.listen(at.port, at.address)
   await once(server, 'listening')
+  server.on('error', (error) => deps.log.error({ error }, 'ops: a connection could not be accepted'))
   const { address, port } = server.address() as AddressInfo
   return { address, port, [Symbol.asyncDispose]: () => close(server) }
 }

@@ -34,7 +34,8 @@ export function eventRoutes(site: Site, closing: AbortSignal): void {
 
   site.open('GET', '/events', async (c) => {
     const visit = await site.visitOf(c)
-    const kinds = topics[c.req.query('topic') ?? '']
+    const topic = c.req.query('topic') ?? ''
+    const kinds = Object.hasOwn(topics, topic) ? topics[topic] : undefined
     if (visit === undefined) throw new Fault('SIGN_IN_REQUIRED', 'You are not signed in any more.')
     if (kinds === undefined) throw new Fault('NOT_FOUND', 'There is no such topic.')
     const id = visit.person.id

@@ -52,6 +52,7 @@ export async function listenWeb(listener: WebListener, deps: WebDeps): Promise<L
   server.on('tlsClientError', (error) => deps.log.debug({ err: error }, 'web: TLS handshake failed'))
   server.listen(listener.port, listener.address)
   await once(server, 'listening')
+  server.on('error', (error) => deps.log.error({ error }, 'web: a connection could not be accepted'))
   const { address, port } = server.address() as AddressInfo
   return { address, port, [Symbol.asyncDispose]: () => close(server, closing) }
 }

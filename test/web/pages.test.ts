@@ -277,3 +277,7 @@ test('a refused CLI login says so', async () => {
   expect((await cli.json('POST', '/api/v1/login/poll', { id, secret })).body).toMatchObject({ code: 'SIGN_IN_REFUSED' })
   expect((await cli.json('POST', '/api/v1/login', { application: '' })).body).toMatchObject({ code: 'INPUT_INVALID' })
 })
+
+test.each(['', 'nope', 'constructor', '__proto__'])('there is no stream of events about "%s"', async (topic) => {
+  expect((await erin.get(`/events?topic=${topic}`)).status).toBe(404)
+})
