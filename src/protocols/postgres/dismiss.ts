@@ -94,16 +94,22 @@ async function terminateBackend(
   try {
     if (closed.aborted) return
     second.socket.write(query(`select pg_catalog.pg_terminate_backend(${target.processId})`))
-    for (;;) {
-      const head = new Fields(await inbox.take(5))
-      const type = head.uint8()
-      await inbox.take(head.int32() - 4)
-      if (type === fromServer.readyForQuery) break
-    }
+    // A target that lets in and then says nothing must not be waited for for ever.
+    const late = AbortSignal.timeout(lastWaitMs)
+    await untilReady(inbox, late)
     second.socket.end(terminate)
-    await once(second.socket, 'close', { signal: AbortSignal.timeout(lastWaitMs) })
+    await once(second.socket, 'close', { signal: late })
   } finally {
     second.socket.destroy()
+  }
+}
+
+async function untilReady(inbox: Inbox, late: AbortSignal): Promise<void> {
+  for (;;) {
+    const head = new Fields(await inbox.take(5, late))
+    const type = head.uint8()
+    await inbox.take(Math.max(0, head.int32() - 4), late)
+    if (type === fromServer.readyForQuery) return
   }
 }
 
