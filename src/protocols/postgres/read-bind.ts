@@ -1,6 +1,6 @@
 import type { BoundValue, PostgresEvents } from '../../recording/postgres-events.ts'
 import { maskText } from './mask.ts'
-import { valueBytesMax, valuesMax } from './recording.ts'
+import { nameOf, valueBytesMax, valuesMax } from './recording.ts'
 
 /**
  * Reads a Bind message as far as it is there.
@@ -10,8 +10,8 @@ import { valueBytesMax, valuesMax } from './recording.ts'
  */
 export function readBind(body: Buffer, cut: boolean): PostgresEvents['b'] {
   const reader = new Lenient(body)
-  const portal = reader.cstring()
-  const statement = reader.cstring()
+  const portal = reader.name()
+  const statement = reader.name()
   const formats = Array.from({ length: Math.min(reader.uint16(), body.length) }, () => reader.uint16())
   const count = reader.uint16()
   const values: BoundValue[] = []
@@ -50,11 +50,11 @@ class Lenient {
     return this.#at > this.#body.length
   }
 
-  cstring(): string {
+  name(): string {
     const end = this.#body.indexOf(0, this.#at)
     const from = this.#at
     this.#at = end < 0 ? this.#body.length + 1 : end + 1
-    return this.#body.toString('utf8', from, end < 0 ? this.#body.length : end)
+    return nameOf(this.#body, from, end < 0 ? this.#body.length : end)
   }
 
   uint16(): number {

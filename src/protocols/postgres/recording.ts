@@ -7,6 +7,15 @@ export const valueBytesMax = 1024
 export const valuesMax = 256
 export const bindBytesMax: number = 64 * 1024
 export const reportBytesMax: number = 8 * 1024
+/** Of statements and portals. A longer one is refused: it would leave no room for what comes behind it. */
+export const nameBytesMax = 1024
+/** NAMEDATALEN - 1: the server tells names apart by so many bytes, so no more are recorded. */
+const nameBytesKept = 63
+
+/** @returns the name in `bytes[from, end)` as the server knows it. */
+export function nameOf(bytes: Buffer, from: number, end: number): string {
+  return bytes.toString('utf8', from, Math.min(end, from + nameBytesKept))
+}
 
 /** The one way into a recorder from here, so that no line has another shape. */
 export function record<Code extends PostgresCode>(recorder: Recorder, code: Code, data: PostgresEvents[Code]): void {

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
+import { Fault } from '../../kernel/fault.ts'
 import type { Clock } from '../../kernel/time.ts'
 import type { StatementText } from '../../recording/postgres-events.ts'
 import type { Recorder } from '../../recording/recorder.ts'
 import type { FrameTap } from './frames.ts'
 import { maskStatement, maskText } from './mask.ts'
 import { Fields, fromClient, fromServer, readReport } from './messages.ts'
-import { bindBytesMax, record, reportBytesMax, statementBytesMax } from './recording.ts'
+import { bindBytesMax, nameBytesMax, nameOf, record, reportBytesMax, statementBytesMax } from './recording.ts'
 import { readBind } from './read-bind.ts'
 import { Pending } from './pending.ts'
 
@@ -39,7 +40,13 @@ interface Shared {
   backslashes: boolean
 }
 
-const executeBytesMax = 128
+const executeBytesMax: number = nameBytesMax + 8
+/** How many names stand at the beginning of a message. */
+const namesOf: Readonly<Record<number, number>> = {
+  [fromClient.parse]: 1,
+  [fromClient.bind]: 2,
+  [fromClient.execute]: 1,
+}
 const none: Buffer = Buffer.alloc(0)
 
 /** Client to target: statements, values, executions, the size of COPY data. */
@@ -78,6 +85,7 @@ class ClientTap implements FrameTap {
 
   head(type: number, bytes: Buffer, bodyBytes: number): void {
     const whole = bytes.length === bodyBytes
+    refuseLongNames(bytes, namesOf[type] ?? 0)
     this.#bodyBytes = bodyBytes
     // The chunk may be gone when a long message ends; only those are copied.
     this.#head = whole ? bytes : Buffer.from(bytes)
@@ -98,7 +106,7 @@ class ClientTap implements FrameTap {
         break
       case fromClient.parse: {
         const from = textFrom(type, this.#head)
-        record(recorder, 'p', { name: this.#head.toString('utf8', 0, Math.max(0, from - 1)), ...this.#statement(from) })
+        record(recorder, 'p', { name: nameOf(this.#head, 0, Math.max(0, from - 1)), ...this.#statement(from) })
         break
       }
       case fromClient.bind:
@@ -156,9 +164,22 @@ function textFrom(type: number, head: Buffer): number {
 
 function readExecute(head: Buffer): { portal: string; rows: number } {
   const nul = head.indexOf(0)
-  if (nul < 0) return { portal: head.toString('utf8'), rows: 0 }
+  if (nul < 0) return { portal: nameOf(head, 0, head.length), rows: 0 }
   const rows = head.length >= nul + 5 ? head.readInt32BE(nul + 1) : 0
-  return { portal: head.toString('utf8', 0, nul), rows }
+  return { portal: nameOf(head, 0, nul), rows }
+}
+
+/** @throws Fault PROTOCOL_VIOLATION */
+function refuseLongNames(bytes: Buffer, names: number): void {
+  let from = 0
+  for (let count = 0; count < names; count++) {
+    const nul = bytes.indexOf(0, from)
+    const end = nul < 0 ? bytes.length : nul
+    if (end - from > nameBytesMax) {
+      throw new Fault('PROTOCOL_VIOLATION', `The name of a statement or portal is longer than ${nameBytesMax} bytes.`)
+    }
+    from = end + 1
+  }
 }
 
 /** Target to client: how statements ended, notices, parameters, the size of COPY data; rows are only counted. */

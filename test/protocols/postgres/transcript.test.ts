@@ -107,6 +107,30 @@ test('passwords are masked, also when backslashes are escapes', () => {
   ])
 })
 
+const long = (lengthBytes: number) => 'n'.repeat(lengthBytes)
+
+test.each([
+  ['a statement', parse(long(1025), 'drop table customers')],
+  ['a statement, by more than is kept', parse(long(100_000), 'drop table customers')],
+  ['a portal to bind', message(fromClient.bind, cstring(long(1025)), cstring('s'))],
+  ['a statement to bind', message(fromClient.bind, cstring('p'), cstring(long(1025)))],
+  ['a portal to execute', message(fromClient.execute, cstring(long(1025)), int32(0))],
+])('nothing is hidden behind a long name of %s', (_, bytes) => {
+  const session = listen()
+  expect(() => session.client.walk(bytes)).toThrow(expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }))
+})
+
+test('names are recorded as the server tells them apart', () => {
+  const session = listen()
+  const ends = (last: string) => `${long(63)}${last}`
+  session.client.walk(parse(ends('a'), 'select 1'))
+  session.client.walk(message(fromClient.bind, cstring(ends('p')), cstring(ends('b')), int16(0), int16(0), int16(0)))
+  session.client.walk(message(fromClient.execute, cstring(ends('q')), int32(0)))
+  expect(session.recorder.of('p')).toMatchObject([{ name: long(63), sql: 'select 1' }])
+  expect(session.recorder.of('b')).toMatchObject([{ portal: long(63), statement: long(63) }])
+  expect(session.recorder.of('x')).toMatchObject([{ portal: long(63) }])
+})
+
 test('what is recorded does not depend on how the bytes are cut', () => {
   const client = Buffer.concat([query('select 1'), parse('p', 'select $1'), bind(['a', null]), execute(), sync])
   const copy = message(fromServer.copyOutResponse, Buffer.alloc(3))
