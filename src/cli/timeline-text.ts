@@ -20,6 +20,8 @@ function linesOf(item: TimelineItem, paint: Paint): string[] {
       return statementLines(item, paint)
     case 'error':
       return [...(item.sql === null ? [] : sqlLines(item.sql, null)), errorLine(item.error, null, paint)]
+    case 'parsed':
+      return [...sqlLines(item.sql, null), paint('dim', `-> parsed at ${offsetTime(item.parsedAt)}, not executed`)]
     case 'notice':
       return [noticeLine(item.notice)]
     case 'cancel':

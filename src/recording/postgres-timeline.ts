@@ -41,6 +41,11 @@ export type TimelineItem =
   | StatementItem
   /** An error outside any execution; `sql`: the statement that was being parsed, if one was. */
   | { readonly kind: 'error'; readonly at: number; readonly error: StatementError; readonly sql: string | null }
+  /**
+   * A statement that was parsed and never executed, as far as the recording tells; told when its name is given away or
+   * at the end. So every text is shown somewhere, whatever a client does to make one pass for another.
+   */
+  | { readonly kind: 'parsed'; readonly at: number; readonly parsedAt: number; readonly sql: string }
   | { readonly kind: 'notice'; readonly at: number; readonly notice: ReportText }
   | { readonly kind: 'cancel'; readonly at: number; readonly address: string }
   | { readonly kind: 'parameter'; readonly at: number; readonly name: string; readonly value: string }
@@ -77,6 +82,11 @@ interface Text {
   readonly sql: string
   readonly sqlBytes: number | null
 }
+interface Parsed extends Text {
+  readonly at: number
+  /** Part of an item: executed, or refused. */
+  shown: boolean
+}
 interface Waiting {
   readonly item: TimelineItem
   readonly draft: Draft | null
@@ -88,17 +98,18 @@ class TimelineBuilder {
   #waiting: Waiting[] = []
   #first = 0
   readonly #open = new Map<number, Waiting>()
-  readonly #statements = new Map<string, Text>()
-  readonly #portals = new Map<string, { readonly statement: Text | null; readonly bind: PostgresEvents['b'] }>()
+  readonly #statements = new Map<string, Parsed>()
+  readonly #portals = new Map<string, { readonly statement: Parsed | null; readonly bind: PostgresEvents['b'] }>()
   /** Parsed, and not yet part of anything executed. */
-  #parsing: string | null = null
+  #parsing: Parsed | null = null
+  #lastAt = 0
 
   take({ seconds: at, code, data }: RecordedEvent): void {
     const event = readPostgresEvent(code, data)
+    this.#lastAt = at
     switch (event?.code) {
       case 'p':
-        this.#parsing = event.data.sql
-        return remember(this.#statements, event.data.name, textOf(event.data))
+        return this.#parse(at, event.data)
       case 'b':
         return this.#bind(event.data)
       case 'q':
@@ -142,6 +153,7 @@ class TimelineBuilder {
   }
 
   *rest(): Generator<TimelineItem> {
+    for (const statement of this.#statements.values()) this.#forget(statement)
     for (const { item } of this.#waiting.slice(this.#first)) yield item
   }
 
@@ -171,12 +183,26 @@ class TimelineBuilder {
     this.#parsing = null
   }
 
+  #parse(at: number, parse: PostgresEvents['p']): void {
+    this.#parsing = { ...textOf(parse), at, shown: false }
+    this.#forget(this.#statements.get(parse.name))
+    this.#forget(remember(this.#statements, parse.name, this.#parsing))
+  }
+
+  /** Its name is given away, if the server agreed. */
+  #forget(statement: Parsed | undefined): void {
+    if (statement === undefined || statement.shown) return
+    statement.shown = true
+    this.#add({ kind: 'parsed', at: this.#lastAt, parsedAt: statement.at, sql: statement.sql })
+  }
+
   #bind(bind: PostgresEvents['b']): void {
     remember(this.#portals, bind.portal, { statement: this.#statements.get(bind.statement) ?? null, bind })
   }
 
   #execute(at: number, { n, portal }: PostgresEvents['x']): void {
     const bound = this.#portals.get(portal)
+    if (bound?.statement) bound.statement.shown = true
     this.#begin(at, n, bound?.statement ?? null, bound?.bind ?? null, false)
   }
 
@@ -189,7 +215,8 @@ class TimelineBuilder {
   #fail(at: number, { n, ms, ...error }: PostgresEvents['e']): void {
     const waiting = this.#answered(n, ms)
     if (waiting === undefined || waiting.draft === null) {
-      this.#add({ kind: 'error', at, error, sql: this.#parsing })
+      if (this.#parsing !== null) this.#parsing.shown = true
+      this.#add({ kind: 'error', at, error, sql: this.#parsing?.sql ?? null })
       this.#parsing = null
       return
     }
@@ -232,8 +259,12 @@ function textOf({ sql, bytes }: { sql: string; bytes?: number }): Text {
   return { sql, sqlBytes: bytes ?? null }
 }
 
-function remember<Value>(names: Map<string, Value>, name: string, value: Value): void {
+/** @returns what had to be forgotten for it. */
+function remember<Value>(names: Map<string, Value>, name: string, value: Value): Value | undefined {
   names.delete(name)
   names.set(name, value)
-  if (names.size > namesMax) names.delete(names.keys().next().value!)
+  if (names.size <= namesMax) return undefined
+  const [oldest, forgotten] = names.entries().next().value!
+  names.delete(oldest)
+  return forgotten
 }

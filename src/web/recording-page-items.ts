@@ -80,6 +80,8 @@ function textOf(item: TimelineItem): string {
     }
     case 'error':
       return `${item.error.sqlstate} ${item.error.message} ${item.sql ?? ''}`
+    case 'parsed':
+      return item.sql
     case 'notice':
       return `${item.notice.sqlstate} ${item.notice.message}`
     case 'cancel':

@@ -43,6 +43,28 @@ test('an execution finds its statement and its values, long after the Parse', as
   expect(second).toMatchObject({ sql: 'select $1', bindsLeftOut: 2, results: [{ suspended: true, rows: 10 }] })
 })
 
+test('a text that a second Parse of its name would hide is shown all the same', async () => {
+  const items = await timeline(
+    at('p', { name: 's1', sql: 'delete from customers' }),
+    at('p', { name: 's1', sql: 'select 1' }),
+    at('b', { portal: '', statement: 's1', values: [] }),
+    at('x', { n: 1, portal: '', rows: 0 }),
+    at('e', { n: 1, ms: 1, ...failure, sqlstate: '42P05' }),
+    at('b', { portal: '', statement: 's1', values: [] }),
+    at('x', { n: 2, portal: '', rows: 0 }),
+    done(2, 'DELETE 5', 5),
+    at('p', { name: 's2', sql: 'select 2' }),
+  )
+  expect(items.map((item) => [item.kind, 'sql' in item && item.sql])).toEqual([
+    ['parsed', 'delete from customers'],
+    ['statement', 'select 1'],
+    ['statement', 'select 1'],
+    ['parsed', 'select 2'],
+  ])
+  const times = items.map((item) => item.at)
+  expect(times).toEqual(times.toSorted((left, right) => left - right))
+})
+
 test('in a pipeline every answer goes to its own statement, and the skipped ones have none', async () => {
   const items = (await timeline(
     at('q', { n: 1, sql: 'a' }),

@@ -40,6 +40,13 @@ function row(item: TimelineItem, time: Html): Html {
         <td class="wide"></td>
         <td></td>
       </tr>`
+    case 'parsed':
+      return html`<tr class="word">
+        <td class="time line">${time}</td>
+        <td>${sqlText(item.sql)}</td>
+        <td class="wide">parsed, not executed</td>
+        <td></td>
+      </tr>`
     case 'notice':
       return wordRow(time, `${item.notice.severity}: ${item.notice.message}`)
     case 'cancel':
