@@ -8,7 +8,7 @@ interface Window {
   readonly overAt: Instant
 }
 
-/** Counts failures per address in windows of a fixed length; remembers at most 10,000 addresses. */
+/** Counts failures, or other things to be kept few, per address in windows of a fixed length; remembers at most 10,000 addresses. */
 export class FailureLimit {
   readonly #windows = new Map<string, Window>()
   readonly #clock: Clock

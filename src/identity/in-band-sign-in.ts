@@ -8,6 +8,7 @@ import { plainAddress } from './address.ts'
 import { newCode, readCode } from './code.ts'
 import type { IdentityDeps } from './deps.ts'
 import { actorOf, isLive } from './endings.ts'
+import { FailureLimit } from './failure-limit.ts'
 import type { InBandSignIn, Visitor } from './identity.ts'
 import { identityPaths } from './paths.ts'
 import { displayName } from './person.ts'
@@ -16,6 +17,8 @@ import { Waiting } from './waiting.ts'
 
 const TEXT_LENGTH_MAX = 64
 const TIMER_MS_MAX = 2 ** 31 - 1
+/** Each leaves a row in the state, and whoever begins one is not known yet. */
+const BEGUN_PER_MINUTE_MAX = 120
 
 type Unanswered = Pick<SignIn, 'state' | 'person' | 'browserSession' | 'answeredAt'>
 const unanswered: Unanswered = { state: 'waiting', person: null, browserSession: null, answeredAt: null }
@@ -23,6 +26,7 @@ const unanswered: Unanswered = { state: 'waiting', person: null, browserSession:
 export function createInBandSignIn(deps: IdentityDeps): InBandSignIn {
   const { settings, store, clock, random, publicUrl, changes, metrics } = deps
   const waiting = new Waiting(clock)
+  const begun = new FailureLimit(clock, BEGUN_PER_MINUTE_MAX, 60_000)
 
   return {
     rememberMs: settings.rememberMs,
@@ -43,6 +47,7 @@ export function createInBandSignIn(deps: IdentityDeps): InBandSignIn {
       const address = plainAddress(ask.address)
       const expiresAt = later(at, settings.signInMs)
       const id = random.id('signin')
+      if (!begun.count(address)) throw new Fault('RATE_LIMITED', `Too many sign-ins were begun from ${address}`)
       waiting.enter(id, address, expiresAt)
       const open = { ...ask, id, address, application: shown(ask.application), createdAt: at, expiresAt }
       try {

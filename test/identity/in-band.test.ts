@@ -123,6 +123,20 @@ describe('a sign-in for a program without a browser', () => {
   })
 })
 
+test('programs that come and go do not fill the state', async () => {
+  const address = freshAddress()
+  const gone = AbortSignal.abort(new Error('gone'))
+  const comeAndGo = async () => {
+    const signIn = await room.identity.inBand.begin(ask(address))
+    await room.identity.inBand.answered(signIn, gone).catch(() => undefined)
+  }
+  for (let count = 0; count < 120; count++) await comeAndGo()
+  await expect(comeAndGo()).rejects.toMatchObject({ code: 'RATE_LIMITED' })
+  await room.identity.inBand.begin(ask(freshAddress()))
+  room.clock.pass(60_000)
+  await comeAndGo()
+})
+
 describe('a remembered sign-in', () => {
   async function remembered(login: string, address: string) {
     const visitor = await room.signIn(login)
