@@ -14,7 +14,8 @@ export type ProviderFetch = (url: string, options?: RequestInit) => Promise<Resp
  */
 export function createProviderFetch(ca: string | null): { readonly fetch: ProviderFetch } & AsyncDisposable {
   const agent = new Agent({
-    connect: { timeout: PROVIDER_DEADLINE_MS, ...(ca !== null && { ca }) },
+    // whatever NODE_TLS_REJECT_UNAUTHORIZED says
+    connect: { timeout: PROVIDER_DEADLINE_MS, rejectUnauthorized: true, ...(ca !== null && { ca }) },
     headersTimeout: PROVIDER_DEADLINE_MS,
     bodyTimeout: PROVIDER_DEADLINE_MS,
   })

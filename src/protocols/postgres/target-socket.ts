@@ -52,6 +52,7 @@ async function secure(socket: Socket, target: TargetAddress, signal: AbortSignal
     ...(isIP(name) === 0 && { servername: name }),
     ...(target.tls.ca !== null && { ca: target.tls.ca }),
     minVersion: 'TLSv1.2',
+    rejectUnauthorized: true, // whatever NODE_TLS_REJECT_UNAUTHORIZED says
     ALPNProtocols: ['postgresql'],
     checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
   })

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { readFile, writeFile } from 'node:fs/promises'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { Secret } from '../../../src/kernel/secret.ts'
 import { cancelTarget } from '../../../src/protocols/postgres/cancel-target.ts'
 import { errorResponse, int32, message, query } from '../../../src/protocols/postgres/messages.ts'
@@ -81,6 +81,13 @@ test.each([
     name: 'Fault',
     code,
   })
+})
+
+test('the target is checked, whatever the environment says about checking', async () => {
+  vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
+  const stranger = { mode: 'verify-full', ca: (await makeAuthority('other')).certificate, serverName: null } as const
+  await expect(connect(wish({ tls: stranger }))).rejects.toMatchObject({ code: 'UPSTREAM_TLS' })
+  vi.unstubAllEnvs()
 })
 
 test('the upstream login’s name and password are not in what the person reads', async () => {
