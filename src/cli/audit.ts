@@ -72,7 +72,7 @@ function line({ sequence, json }: ChainedEvent): string {
   const who = personName === null ? '-' : personName
   return [
     styled('dim', `${sequence} ${isoTime(at)}`),
-    styled('bold', type),
+    styled('bold', terminalLine(type)),
     terminalLine(who),
     terminalLine(facts.join(' ')),
   ].join('  ')

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util'
+import { terminalText } from './terminal-text.ts'
 
 /** The one file of the CLI that prints. Results go to standard output, everything else to standard error. */
 
@@ -16,10 +17,10 @@ export function note(text: string): void {
   process.stderr.write(`${text}\n`)
 }
 
-/** `curfew: message`, and the hint on a line of its own. */
+/** `curfew: message`, and the hint on a line of its own. Both may quote what a gateway or a file says. */
 export function complain(message: string, hint?: string | null): void {
   const lines = [`curfew: ${message}`, ...(hint === undefined || hint === null || hint === '' ? [] : [`  ${hint}`])]
-  process.stderr.write(`${lines.join('\n')}\n`)
+  process.stderr.write(`${terminalText(lines.join('\n'))}\n`)
 }
 
 type Style = Parameters<typeof styleText>[0]

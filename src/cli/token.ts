@@ -35,7 +35,7 @@ function addCreate(token: Command): void {
       const { text, token: made } = (await client.call('POST', '/tokens', tokenMade, wish)).value
       if (json) return printJson({ text, ...made })
       print(terminalLine(text))
-      note(`${made.id} lasts until ${made.expiresAt}. It is not shown again.`)
+      note(`${terminalLine(made.id)} lasts until ${made.expiresAt}. It is not shown again.`)
     })
 }
 
@@ -51,7 +51,7 @@ function addList(token: Command): void {
       if (json) return tokens.forEach(printJson)
       if (tokens.length === 0) return note('You have no tokens. Make one: curfew token create')
       const rows = tokens.map(({ id, kind, label, expiresAt, lastUsedAt }) => [
-        id,
+        terminalLine(id),
         kind,
         terminalLine(label),
         expiresAt,

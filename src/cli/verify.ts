@@ -76,7 +76,7 @@ const words: Readonly<Record<Verdict, readonly [format: 'green' | 'yellow' | 're
 export function verdictText(checked: CheckedFile): string {
   const [format, text] = words[checked.verdict]
   const lines = [`${terminalLine(checked.file)}: ${styled(format, text)}`]
-  if (checked.verification === null) lines.push(checked.error ?? '')
+  if (checked.verification === null) lines.push(terminalLine(checked.error ?? ''))
   else lines.push(...details(checked.verification, checked.verdict), keyText(checked.verification, checked))
   return lines.filter((line) => line !== '').join('\n  ')
 }

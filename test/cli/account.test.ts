@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -54,6 +57,16 @@ describe('login', () => {
     const { status, stderr } = await login('dave', 'refuse')
     expect([status, stderr]).toEqual([1, expect.stringContaining('curfew: The sign-in was refused')])
     await expect(stat(sessionFile('dave'))).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  test('shows what a gateway says without letting it write on the terminal', async () => {
+    const said = { type: 'x', title: 'x', status: 403, detail: 'no \u001b[2J', code: 'NOT_ALLOWED', hint: '\u009b31m' }
+    const server = createServer((_, answer) => answer.writeHead(403).end(JSON.stringify({ ...said, requestId: '1' })))
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const { port } = server.address() as AddressInfo
+    const { status, stderr } = await run('dave', 'login', '--gateway', `http://127.0.0.1:${port}`)
+    expect([status, stderr]).toEqual([1, 'curfew: no \\x1b[2J\n  \\x9b31m\n'])
+    server.close()
   })
 
   test('does not trust an authority that it was not told of', async () => {

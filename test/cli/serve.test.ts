@@ -51,6 +51,18 @@ test('it starts, answers, and ends with 0 on SIGTERM', async () => {
   expect(program.stdout).not.toContain('hunter2')
 })
 
+test('a second gateway on the same data folder is refused, and harms nothing', async () => {
+  await using first = await serve(config)
+  await started(first)
+  await using second = await serve(config)
+  const { status, stderr } = await second.exited()
+  expect([status, stderr]).toEqual([1, expect.stringContaining('Another gateway runs on ')])
+  first.kill('SIGKILL')
+  await first.exited()
+  await using third = await serve(config)
+  await started(third)
+})
+
 test('what is worth knowing about the configuration is in the log', async () => {
   await using program = await serve(config.replace('databases: [wiki]', 'databases: [wiki], recording: off'))
   await program.until(/"path":"resources\.wiki\.roles\.readonly\.recording".*leave no recording/)
