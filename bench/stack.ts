@@ -120,7 +120,7 @@ listen:
   web: { port: 0, tls: { certificate: server.pem, key: 'file:server.key' } }
   postgres: [{ port: 0, plaintext: allow }]
   ops: { port: 0 }
-limits: { unauthenticatedPerAddress: 10000, unauthenticated: 10000, handshake: 60s }
+limits: { sessionsPerPerson: 20000, unauthenticatedPerAddress: 10000, unauthenticated: 10000, handshake: 60s }
 identity: { issuer: 'http://127.0.0.1:9', clientId: bench, clientSecret: 'env:BENCH_UNUSED' }
 staff: { operators: [operators] }
 log: { level: error }

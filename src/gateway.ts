@@ -19,9 +19,11 @@ import { createLobby } from './protocols/postgres/lobby.ts'
 import { listenPostgres } from './protocols/postgres/listener.ts'
 import { openSigningKey } from './recording/keys.ts'
 import { openRecordings } from './recording/recordings.ts'
+import type { Recordings } from './recording/recorder.ts'
 import { createCatalogue } from './resources/catalogue.ts'
 import { SessionGate } from './sessions/gate.ts'
 import { createLiveSessions } from './sessions/live.ts'
+import { lockFolder } from './store/folder-lock.ts'
 import { openDataKey } from './store/data-key.ts'
 import type { State } from './store/state.ts'
 import { openSqliteState } from './store/sqlite/open.ts'
@@ -64,6 +66,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   const { dataFolder } = config.gateway
   await mkdir(dataFolder, { recursive: true, mode: 0o700 })
 
+  stack.use(lockFolder(dataFolder))
   const state = stack.use(await openSqliteState({ folder: dataFolder, clock, log }))
   const key = await openSigningKey(dataFolder)
   const recordingsFolder = join(dataFolder, 'recordings')
@@ -114,6 +117,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
       stands: (identified) => identity.stands(identified),
       askLink: (resource, role) => access.askLink(resource, role),
       warnBeforeMs: config.access.warnBeforeMs,
+      sessionsPerPersonMax: config.limits.sessionsPerPersonMax,
       clock,
       random,
       log,
@@ -148,7 +152,9 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
       changes: state.changes,
     }),
   )
-  const ops = stack.use(await listenOps(config.listen.ops, { metrics, log, ready: () => readiness(state, gate) }))
+  const ops = stack.use(
+    await listenOps(config.listen.ops, { metrics, log, ready: () => readiness(state, recordings, gate) }),
+  )
   const cancelKeys = createCancelKeys({ clock })
   const lobby = createLobby(config.limits, metrics)
   stack.defer(() => drain(postgres, gate, config.gateway.drainMs))
@@ -211,9 +217,15 @@ function startSweeping(gate: SessionGate, access: Access, log: Log): Disposable 
   return { [Symbol.dispose]: () => clearInterval(timer) }
 }
 
-async function readiness(state: State, gate: SessionGate): Promise<{ ok: boolean; problems: string[] }> {
+async function readiness(
+  state: State,
+  recordings: Pick<Recordings, 'problem'>,
+  gate: SessionGate,
+): Promise<{ ok: boolean; problems: string[] }> {
+  const recording = await recordings.problem()
   const problems = [
     ...((await state.healthy()) ? [] : ['the state cannot be read and written']),
+    ...(recording === null ? [] : [recording.message]),
     ...(gate.draining ? ['the gateway is shutting down'] : []),
   ]
   return { ok: problems.length === 0, problems }

@@ -1,14 +1,13 @@
 import { theGateway } from '../audit/event.ts'
 import type { Person } from '../identity/person.ts'
 import { Fault } from '../kernel/fault.ts'
-import type { RequestId } from '../kernel/ids.ts'
+import type { PersonId, RequestId } from '../kernel/ids.ts'
 import { later, type Instant } from '../kernel/time.ts'
 import { checkWish, policyFor } from '../policy/decide.ts'
-import type { Resource } from '../resources/catalogue.ts'
 import { unknownName } from '../resources/catalogue.ts'
 import type { Offer, Wish } from './access.ts'
 import type { AccessDeps } from './deps.ts'
-import { accessEvents, actor } from './events.ts'
+import { accessEvents, actor, recordRefusal } from './events.ts'
 import { lockedFault, lockStops } from './locks.ts'
 import type { Approved, Request, Requested } from './states.ts'
 import type { AccessTx } from './store.ts'
@@ -43,13 +42,25 @@ export function offerFor(deps: AccessDeps, person: Person, resource: string, rol
 }
 
 export async function ask(deps: AccessDeps, person: Person, wish: Wish): Promise<Request> {
+  try {
+    return await askFor(deps, person, wish)
+  } catch (error) {
+    await recordRefusal(deps, 'request.refused', person, error, {
+      resource: wish.resource.slice(0, 80),
+      role: wish.role.slice(0, 80),
+    })
+    throw error
+  }
+}
+
+async function askFor(deps: AccessDeps, person: Person, wish: Wish): Promise<Request> {
   const offer = offerFor(deps, person, wish.resource, wish.role)
   const wished = { ...wish, ticket: wish.ticket?.trim() || null, reason: wish.reason.trim() }
   checkWish(offer.policy, wished)
   const now = deps.clock.now()
   checkStart(wished.startsAt, now)
   return deps.store.transact(async (tx) => {
-    await refuseLocked(tx, person, offer.resource, wish.role)
+    await refuseLocked(tx, { person: person.id, resource: wish.resource, role: wish.role })
     const open = (await tx.openRequests()).filter((request) => request.person === person.id)
     const same = open.find((request) => sameWish(request, wished) && now < request.lapsesAt)
     if (same !== undefined) return same
@@ -68,8 +79,11 @@ function checkStart(startsAt: Instant | null, now: Instant): void {
   }
 }
 
-async function refuseLocked(tx: AccessTx, person: Person, resource: Resource, role: string): Promise<void> {
-  const what = { person: person.id, resource: resource.name, role }
+/** @throws Fault LOCKED */
+export async function refuseLocked(
+  tx: AccessTx,
+  what: { readonly person: PersonId; readonly resource: string; readonly role: string },
+): Promise<void> {
   const lock = (await tx.standingLocks()).find(({ scope }) => lockStops(scope, what))
   if (lock !== undefined) throw lockedFault(lock.reason)
 }

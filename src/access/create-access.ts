@@ -5,11 +5,12 @@ import { decide } from './decide.ts'
 import type { AccessDeps } from './deps.ts'
 import { handBackGrant, isOperator, liftLock, placeLock, revokeGrant, sweep } from './end.ts'
 import { couldDecide, decided, toDecide, viewRequest } from './views.ts'
-import { waitForGrant } from './wait-for-grant.ts'
+import { waitForGrant, WaitingPeople } from './wait-for-grant.ts'
 
 /** Puts the use cases together over their store. */
 export function createAccess(deps: AccessDeps): Access {
   const { store, clock, changes, publicUrl } = deps
+  const waiting = new WaitingPeople()
   return {
     offers: (person) => offersFor(deps, person),
     offer: (person, resource, role) => offerFor(deps, person, resource, role),
@@ -32,7 +33,9 @@ export function createAccess(deps: AccessDeps): Access {
     askLink: (resource, role) => new URL(`/ask?${new URLSearchParams({ resource, role })}`, publicUrl),
     requestLink: (request) => new URL(`/requests/${request}`, publicUrl),
     waitForGrant: (person, resource, role, waitMs, signal) =>
-      waitForGrant({ person: person.id, resource, role, waitMs, signal }, { store, changes, clock }),
+      waiting.of(person.id, () =>
+        waitForGrant({ person: person.id, resource, role, waitMs, signal }, { store, changes, clock }),
+      ),
     sweep: () => sweep(deps),
   }
 }

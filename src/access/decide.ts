@@ -1,11 +1,10 @@
-import { auditEvent, refusalData } from '../audit/event.ts'
 import type { Person } from '../identity/person.ts'
-import { Fault, asFault } from '../kernel/fault.ts'
+import { Fault } from '../kernel/fault.ts'
 import type { RequestId } from '../kernel/ids.ts'
 import { mayApprove, missingPeople, sameHuman } from '../policy/decide.ts'
-import { giveGrant, unknownRequest } from './ask.ts'
+import { giveGrant, refuseLocked, unknownRequest } from './ask.ts'
 import { knownPerson, type AccessDeps } from './deps.ts'
-import { accessEvents, actor } from './events.ts'
+import { accessEvents, actor, recordRefusal } from './events.ts'
 import type { Decision, Request, Requested } from './states.ts'
 import type { AccessTx } from './store.ts'
 import { approve, deny, expectOpen } from './transitions.ts'
@@ -26,7 +25,7 @@ export async function decide(
   try {
     return await deps.store.transact((tx) => decideIn(deps, tx, person, id, verdict, comment.trim()))
   } catch (error) {
-    await recordRefusal(deps, person, id, error)
+    await recordRefusal(deps, 'decision.refused', person, error, { request: id })
     throw error
   }
 }
@@ -44,6 +43,7 @@ async function decideIn(
   const now = deps.clock.now()
   const requester = await knownPerson(deps, stored.person)
   checkRight(person, requester, stored)
+  await refuseLocked(tx, { person: person.id, resource: stored.resource, role: stored.role })
   const earlier = await tx.decisionsOn(id)
   if (earlier.some((decision) => decision.person === person.id)) {
     throw new Fault('ALREADY_DECIDED', 'You have decided on this request already.')
@@ -106,15 +106,4 @@ async function second(
   await tx.record(accessEvents.closed(approved, actor(person), decision))
   await giveGrant(deps, tx, approved, decision.at)
   return approved
-}
-
-/** Refused decisions leave a trace too; the refusal itself must reach the person whatever happens here. */
-async function recordRefusal(deps: AccessDeps, person: Person, request: RequestId, error: unknown): Promise<void> {
-  const fault = asFault(error)
-  if (fault === undefined || fault.code === 'STORE_FAILED') return
-  const event = auditEvent('decision.refused', deps.clock.now(), actor(person), {
-    request,
-    ...refusalData(fault.code, fault.message),
-  })
-  await deps.store.transact((tx) => tx.record(event))
 }

@@ -1,4 +1,6 @@
-import { auditEvent, theGateway, type Actor, type AuditEvent } from '../audit/event.ts'
+import { auditEvent, refusalData, theGateway, type Actor, type AuditEvent, type AuditValue } from '../audit/event.ts'
+import { asFault } from '../kernel/fault.ts'
+import type { AccessDeps } from './deps.ts'
 import { displayName, type Person } from '../identity/person.ts'
 import { isoTime, type Instant } from '../kernel/time.ts'
 import type { Decision, Grant, Lock, Request } from './states.ts'
@@ -62,4 +64,18 @@ function grantData({ id, request, person, resource, role }: Grant) {
 
 function scopeData({ scope }: Lock) {
   return { scopePerson: scope.person, scopeResource: scope.resource, scopeRole: scope.role }
+}
+
+/** What was refused leaves a trace too. A failing store is the caller's bigger problem, and goes on to them. */
+export async function recordRefusal(
+  { store, clock }: Pick<AccessDeps, 'store' | 'clock'>,
+  type: 'request.refused' | 'decision.refused',
+  person: Person,
+  error: unknown,
+  data: Readonly<Record<string, AuditValue>>,
+): Promise<void> {
+  const fault = asFault(error)
+  if (fault === undefined || fault.code === 'STORE_FAILED') return
+  const about = { ...data, ...refusalData(fault.code, fault.message) }
+  await store.transact((tx) => tx.record(auditEvent(type, clock.now(), actor(person), about)))
 }

@@ -19,6 +19,31 @@ interface Around {
   readonly clock: Clock
 }
 
+const waitingPerPersonMax = 50
+
+/** Bounds how many connections of one person wait for an approval at once. */
+export class WaitingPeople {
+  readonly #counts = new Map<PersonId, number>()
+
+  /** @throws Fault RATE_LIMITED */
+  async of(person: PersonId, wait: () => Promise<void>): Promise<void> {
+    const count = this.#counts.get(person) ?? 0
+    if (count >= waitingPerPersonMax) {
+      throw new Fault('RATE_LIMITED', `${count} connections of yours wait for an approval already.`, {
+        hint: 'Close some of them; one approval serves them all.',
+      })
+    }
+    this.#counts.set(person, count + 1)
+    try {
+      await wait()
+    } finally {
+      const left = (this.#counts.get(person) ?? 1) - 1
+      if (left > 0) this.#counts.set(person, left)
+      else this.#counts.delete(person)
+    }
+  }
+}
+
 /** Subscribes first, then looks: an approval that comes in between is not lost. */
 export async function waitForGrant(waiter: Waiter, { store, changes, clock }: Around): Promise<void> {
   waiter.signal.throwIfAborted()

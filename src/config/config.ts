@@ -49,6 +49,7 @@ export interface Config {
   readonly limits: {
     readonly unauthenticatedPerAddressMax: number
     readonly unauthenticatedMax: number
+    readonly sessionsPerPersonMax: number
     readonly handshakeMs: number
   }
   readonly identity: {

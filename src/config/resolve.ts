@@ -110,6 +110,7 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
     },
     limits: {
       unauthenticatedPerAddressMax: limits.unauthenticatedPerAddress,
+      sessionsPerPersonMax: limits.sessionsPerPerson,
       unauthenticatedMax: limits.unauthenticated,
       handshakeMs: limits.handshake,
     },

@@ -210,6 +210,11 @@ export const configSchema = z
           .default(256)
           .meta({ description: 'Connections of one address that have not signed in yet.' }),
         unauthenticated: z.int().min(1).default(2048).meta({ description: 'The same for all addresses together.' }),
+        sessionsPerPerson: z
+          .int()
+          .min(1)
+          .default(500)
+          .meta({ description: 'Live sessions of one person on this node; one more is refused.' }),
         handshake: duration('Longest time from connect to a complete startup message.').prefault('10s'),
       })
       .prefault({})

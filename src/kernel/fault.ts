@@ -14,7 +14,6 @@ const hints = {
   RECORDING_FAILED: 'Nothing may pass unrecorded here. Tell your operations people; reconnect when it is mended.',
   KILLED: 'Ask the person who ended the session before you reconnect.',
   SHUTTING_DOWN: 'The gateway is restarting. Reconnect in a moment.',
-  STATE_LOST: 'The gateway cannot reach its state. Tell your operations people.',
   // who is this?
   SIGN_IN_REQUIRED: 'Open the link and sign in.',
   SIGN_IN_REFUSED: 'The sign-in was refused on the page. Connect again if that was a mistake.',
@@ -62,7 +61,6 @@ const hints = {
   CONFIG_INVALID: 'Correct the file; curfew config check FILE lists every problem.',
   RECORDING_UNREADABLE: 'Check that the file is a whole Curfew recording.',
   RECORDING_TAMPERED: 'The recording is not what the gateway wrote. Keep the file and tell your security people.',
-  AUDIT_TAMPERED: 'The audit log is not what the gateway wrote. Keep the file and tell your security people.',
   STORE_FAILED: 'The state could not be read or written. Tell your operations people.',
 } as const
 

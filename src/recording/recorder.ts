@@ -17,6 +17,8 @@ export interface Recorder {
 
 /** Starts recordings. The gate owns the only one. */
 export interface Recordings {
+  /** Why no strict recording could be started now; null when one could. Never rejects. */
+  problem(): Promise<Error | null>
   /**
    * @param header the session, as the recording's header line shall carry it.
    * @param onFailure called once when a strict recording can no longer be written.

@@ -99,6 +99,16 @@ class DiskRecordings implements Recordings, RecorderHost, AsyncDisposable {
     }
   }
 
+  async problem(): Promise<Error | null> {
+    try {
+      await this.#checkFreeSpace()
+      await this.#writer()
+      return null
+    } catch (error) {
+      return error as Error
+    }
+  }
+
   async #begin(
     header: Readonly<Record<string, unknown>> & { readonly session: string },
     mode: 'strict' | 'bestEffort',

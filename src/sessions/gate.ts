@@ -34,6 +34,7 @@ export interface GateDeps {
   readonly stands: (identified: Identified) => Promise<boolean>
   readonly askLink: (resource: string, role: string) => URL
   readonly warnBeforeMs: readonly number[]
+  readonly sessionsPerPersonMax: number
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -44,6 +45,7 @@ export interface GateDeps {
 
 /** While an admission is being checked, changes that may end it are kept for it. */
 interface Candidate {
+  readonly person: PersonId
   readonly changes: Change[]
 }
 
@@ -73,7 +75,7 @@ export class SessionGate implements Gate, AsyncDisposable {
   }
 
   async admit(ask: Ask): Promise<Admission> {
-    const candidate: Candidate = { changes: [] }
+    const candidate: Candidate = { person: ask.identified.person, changes: [] }
     this.#candidates.add(candidate)
     try {
       const grant = await this.#check(ask)
@@ -89,6 +91,7 @@ export class SessionGate implements Gate, AsyncDisposable {
   async #check(ask: Ask): Promise<Active> {
     const { access, clock } = this.#deps
     if (this.#draining) throw shuttingDown()
+    this.#checkCount(ask.identified.person)
     const person = await this.#knownPerson(ask.identified)
     this.#checkNames(ask, person)
     const what = { person: person.id, resource: ask.resource, role: ask.role }
@@ -97,6 +100,15 @@ export class SessionGate implements Gate, AsyncDisposable {
     const grant = await access.activeGrant(person.id, ask.resource, ask.role)
     if (grant?.state !== 'active' || clock.now() >= grant.expiresAt) throw this.#noGrant(ask)
     return grant
+  }
+
+  #checkCount(person: PersonId): void {
+    const { sessionsPerPersonMax } = this.#deps
+    const candidates = [...this.#candidates].filter((candidate) => candidate.person === person).length
+    if (this.#live.countOf(person) + candidates <= sessionsPerPersonMax) return
+    throw new Fault('TOO_MANY_CONNECTIONS', `You have ${sessionsPerPersonMax} sessions already.`, {
+      hint: 'End some of them, for example on the page "Sessions".',
+    })
   }
 
   #checkNames(ask: Ask, person: Person): void {

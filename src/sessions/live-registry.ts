@@ -30,6 +30,7 @@ export class LiveRegistry {
   readonly #deps: RegistryDeps
   readonly #byId = new Map<SessionId, LiveSession>()
   readonly #byGrant = new Map<GrantId, Set<LiveSession>>()
+  readonly #counts = new Map<PersonId, number>()
   #clockOffsetMs: number | undefined
 
   constructor(deps: RegistryDeps) {
@@ -44,8 +45,13 @@ export class LiveRegistry {
     return [...this.#byId.values()]
   }
 
+  countOf(person: PersonId): number {
+    return this.#counts.get(person) ?? 0
+  }
+
   add(live: LiveSession): void {
-    const { id, grant } = live.session
+    const { id, grant, person } = live.session
+    this.#counts.set(person, this.countOf(person) + 1)
     this.#byId.set(id, live)
     const siblings = this.#byGrant.get(grant)
     if (siblings === undefined) this.#byGrant.set(grant, new Set([live]))
@@ -54,8 +60,11 @@ export class LiveRegistry {
   }
 
   remove(live: LiveSession): void {
-    const { id, grant } = live.session
-    this.#byId.delete(id)
+    const { id, grant, person } = live.session
+    if (!this.#byId.delete(id)) return
+    const left = this.countOf(person) - 1
+    if (left > 0) this.#counts.set(person, left)
+    else this.#counts.delete(person)
     const siblings = this.#byGrant.get(grant)
     siblings?.delete(live)
     if (siblings?.size === 0) this.#byGrant.delete(grant)

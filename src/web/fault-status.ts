@@ -11,7 +11,6 @@ export const faultStatus: Readonly<Record<FaultCode, FaultStatus>> = {
   RECORDING_FAILED: 503,
   KILLED: 403,
   SHUTTING_DOWN: 503,
-  STATE_LOST: 503,
   SIGN_IN_REQUIRED: 401,
   SIGN_IN_REFUSED: 403,
   SIGN_IN_TIMED_OUT: 410,
@@ -53,7 +52,6 @@ export const faultStatus: Readonly<Record<FaultCode, FaultStatus>> = {
   CONFIG_INVALID: 500,
   RECORDING_UNREADABLE: 500,
   RECORDING_TAMPERED: 500,
-  AUDIT_TAMPERED: 500,
   STORE_FAILED: 503,
 }
 

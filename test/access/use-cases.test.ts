@@ -183,6 +183,23 @@ describe('ending', () => {
     expect(await world.auditTypes()).toContain('grant.expired')
   })
 
+  test('a locked approver decides nothing', async () => {
+    await using world = await openWorld()
+    const request = await world.access.ask(alice, wish('readonly'))
+    await world.access.placeLock(olga, { person: bob.id, resource: null, role: null }, 'phone lost')
+    await expect(world.access.decide(bob, request.id, 'approve', '')).rejects.toMatchObject({ code: 'LOCKED' })
+    await world.access.decide(carol, request.id, 'approve', '')
+    expect(await holds(world)).toBeDefined()
+  })
+
+  test('a refused wish is on record', async () => {
+    await using world = await openWorld()
+    await expect(world.access.ask(alice, wish('readonly', { reason: '' }))).rejects.toMatchObject({
+      code: 'REASON_REQUIRED',
+    })
+    expect(await world.auditTypes()).toEqual(['request.refused'])
+  })
+
   test('a lock stops new requests until it is lifted; only operators place it', async () => {
     await using world = await openWorld()
     const scope = { person: alice.id, resource: null, role: null }
@@ -236,6 +253,16 @@ describe('waiting for a grant', () => {
     const own = await world.access.ask(alice, wish('readonly'))
     await world.access.decide(bob, own.id, 'approve', '')
     await expect(waiting).resolves.toBeUndefined()
+  })
+
+  test('is for a bounded number of connections of one person', async () => {
+    await using world = await openWorld()
+    const gone = new AbortController()
+    const waiting = Array.from({ length: 51 }, () => wait(world, 60_000, gone.signal))
+    await expect(waiting[50]).rejects.toMatchObject({ code: 'RATE_LIMITED' })
+    gone.abort(new Error('gone'))
+    expect((await Promise.allSettled(waiting)).every(({ status }) => status === 'rejected')).toBe(true)
+    await expect(wait(world, 60_000, gone.signal)).rejects.toThrow('gone')
   })
 
   test('ends after its time, and with its connection', async () => {

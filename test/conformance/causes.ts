@@ -1,6 +1,7 @@
 /** Why a session may end: each is what really happens, through the door that people and time use. */
 import { statfs, writeFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { SessionId } from '../../src/kernel/ids.ts'
 import type { FaultCode } from '../../src/kernel/fault.ts'
 import type { Grant } from '../../src/access/states.ts'
@@ -55,6 +56,18 @@ export const causes: readonly Cause[] = [
     code: 'SIGNED_OUT',
     cameBy: 'browser',
     happen: ({ gateway }) => gateway.provider.signOutEverywhere('alice'),
+  },
+  {
+    name: 'leaving the group',
+    code: 'POLICY_CHANGED',
+    cameBy: 'browser',
+    happen: ({ gateway }) => {
+      gateway.provider.setGroups('alice', [])
+      return Promise.resolve(async () => {
+        gateway.provider.setGroups('alice', ['engineering'])
+        while (!(await gateway.person('alice')).groups.includes('engineering')) await sleep(50)
+      })
+    },
   },
   {
     name: 'revoking the token',

@@ -37,6 +37,7 @@ beforeAll(async () => {
       configure: (config) => {
         config.gateway.data = data
         config.recording = { minFree: '32MiB' }
+        config.identity.refreshEvery = '1s'
       },
     }),
   )

@@ -17,6 +17,7 @@ import { openWorld, people, policies, quiet, silent, type World } from '../acces
 
 const { alice, olga, mallory } = people
 const minute = 60_000
+const sessionsPerPersonMax = 5
 
 const browserSession: BrowserSession = {
   id: 'browser-one',
@@ -76,6 +77,7 @@ function newGate(world: World, recordings: Awaited<ReturnType<typeof openRecordi
     stands: (identified) => stands(world.state.identity, identified, systemClock.now()),
     askLink: (resource, role) => world.access.askLink(resource, role),
     warnBeforeMs: [],
+    sessionsPerPersonMax,
     clock: systemClock,
     random: systemRandom,
     log: quiet,
@@ -157,6 +159,21 @@ describe('admission', () => {
     await open.world.state.identity.transact(end)
     await expect(open.gate.admit(askFor(alice))).rejects.toMatchObject({ code: 'SIGNED_OUT' })
     expect(open.gate.liveCount).toBe(0)
+  })
+
+  test('is refused beyond the number of sessions that one person may have', async () => {
+    await using open = await openGate()
+    await grant(open.world)
+    const asked = Array.from({ length: sessionsPerPersonMax + 3 }, () => open.gate.admit(askFor(alice)))
+    const outcomes = await Promise.allSettled(asked)
+    const admitted = outcomes.filter((outcome) => outcome.status === 'fulfilled')
+    expect(admitted).toHaveLength(sessionsPerPersonMax)
+    expect(outcomes.find((outcome) => outcome.status === 'rejected')?.reason).toMatchObject({
+      code: 'TOO_MANY_CONNECTIONS',
+    })
+    await grant(open.world, minute, people.dave)
+    const other = await open.gate.admit(askFor(people.dave))
+    for (const { value } of [...admitted, { value: other }]) void hold(value)
   })
 
   test('of somebody whom no policy names shows no names', async () => {

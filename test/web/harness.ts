@@ -166,6 +166,7 @@ async function openRooms(stack: AsyncDisposableStack, folder: string, publicUrl:
       stands: (identified) => identity.stands(identified),
       askLink: (name, role) => access.askLink(name, role),
       warnBeforeMs: [],
+      sessionsPerPersonMax: 100,
       soon: setImmediate,
     }),
   )

@@ -15,7 +15,6 @@ export const sqlstate: Readonly<Record<FaultCode, string>> = {
   RECORDING_FAILED: '57P01',
   KILLED: '57P01',
   SHUTTING_DOWN: '57P01',
-  STATE_LOST: '57P01',
   SIGN_IN_REQUIRED: '28000',
   SIGN_IN_REFUSED: '28000',
   SIGN_IN_TIMED_OUT: '28000',
@@ -57,6 +56,5 @@ export const sqlstate: Readonly<Record<FaultCode, string>> = {
   CONFIG_INVALID: 'F0000',
   RECORDING_UNREADABLE: '58030',
   RECORDING_TAMPERED: 'XX001',
-  AUDIT_TAMPERED: 'XX001',
   STORE_FAILED: '58000',
 }

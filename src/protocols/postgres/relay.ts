@@ -114,7 +114,7 @@ export class Relay {
     client.write(lastWords)
     // The system has mostly taken it by now; being called back for each costs as much as telling it.
     if (client.writableLength === 0) admission.told()
-    else client.once('finish', () => admission.told())
+    else client.once('finish', () => admission.told()).once('close', () => admission.told())
   }
 
   #endBy(by: 'client' | 'target', error: unknown): void {

@@ -50,6 +50,25 @@ export class Database {
   }
 }
 
+/**
+ * Holds a file so that no other process can, until disposed or until this process is gone, however it goes.
+ * @returns undefined when another process holds it.
+ */
+export function holdFile(file: string): Disposable | undefined {
+  const connection = new DatabaseSync(file, { timeout: 0 })
+  try {
+    connection.exec('pragma locking_mode = exclusive; begin exclusive')
+  } catch (error) {
+    connection.close()
+    if (refusalOf(error).code === sqliteBusy) return undefined
+    throw error
+  }
+  return { [Symbol.dispose]: () => connection.close() }
+}
+
+/** SQLite result code SQLITE_BUSY. */
+const sqliteBusy = 5
+
 export function refusalOf(error: unknown): Refusal {
   if (!(error instanceof Error)) return { message: String(error), code: null }
   const code = 'errcode' in error && typeof error.errcode === 'number' ? error.errcode : null
