@@ -84,7 +84,13 @@ function createRedeemed() {
 
 async function redeem({ deps }: Site, signIn: SignIn): Promise<z.output<typeof schema.loginDone>> {
   const person = signIn.person === null ? undefined : await deps.identity.person(signIn.person)
-  if (person === undefined) throw new Fault('STORE_FAILED', 'The state does not know who answered this sign-in.')
+  if (person === undefined || signIn.browserSession === null) {
+    throw new Fault('STORE_FAILED', 'The state does not know who answered this sign-in.')
+  }
+  const confirmedBy = { credential: signIn.browserSession, browserSession: signIn.browserSession }
+  if (!(await deps.identity.stands({ person: person.id, personName: displayName(person), ...confirmedBy }))) {
+    throw new Fault('SIGNED_OUT', 'The person who confirmed has signed out since.')
+  }
   const lengthMs = Math.min(deps.settings.cliSessionMs, deps.identity.tokens.lengthMsMax)
   const made = await deps.identity.tokens.make(person, { label: signIn.application, kind: 'cli', lengthMs })
   return { token: made.text, person: personJson(person), expiresAt: isoTime(made.token.expiresAt) }

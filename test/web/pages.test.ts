@@ -278,6 +278,16 @@ test('a refused CLI login says so', async () => {
   expect((await cli.json('POST', '/api/v1/login', { application: '' })).body).toMatchObject({ code: 'INPUT_INVALID' })
 })
 
+test('a CLI login that was confirmed gives nothing once its person has signed out', async () => {
+  const cli = pages.stranger()
+  const { id, secret, code } = (await cli.json('POST', '/api/v1/login', { application: 'curfew' })).body
+  const victim = await pages.signIn('erin')
+  await victim.post(`/s/${code}`, { answer: 'confirm' })
+  await victim.post('/sign-out')
+  const poll = await cli.json('POST', '/api/v1/login/poll', { id, secret })
+  expect([poll.status, poll.body.code]).toEqual([401, 'SIGNED_OUT'])
+})
+
 test.each(['', 'nope', 'constructor', '__proto__'])('there is no stream of events about "%s"', async (topic) => {
   expect((await erin.get(`/events?topic=${topic}`)).status).toBe(404)
 })
