@@ -1,3 +1,4 @@
+import { BoundedNames } from './bounded-names.ts'
 import type { RecordedEvent } from './format.ts'
 import type { BoundValue, PostgresEvents, ReportText } from './postgres-events.ts'
 import { readPostgresEvent } from './postgres-event-shapes.ts'
@@ -58,7 +59,9 @@ export type TimelineItem =
 
 /** Items that wait for an answer before those behind them are shown. */
 const waitingMax = 10_000
-/** Named statements and portals that are remembered. */
+/** The same, by the size of their texts and values. */
+const charsMax: number = 16 * 1024 * 1024
+/** Named statements and portals that are remembered, each up to `charsMax` together. */
 const namesMax = 10_000
 
 /**
@@ -87,8 +90,13 @@ interface Parsed extends Text {
   /** Part of an item: executed, or refused. */
   shown: boolean
 }
+interface Bound {
+  readonly statement: Parsed | null
+  readonly bind: PostgresEvents['b']
+}
 interface Waiting {
   readonly item: TimelineItem
+  readonly chars: number
   readonly draft: Draft | null
   readonly many: boolean
   done: boolean
@@ -96,10 +104,11 @@ interface Waiting {
 
 class TimelineBuilder {
   #waiting: Waiting[] = []
+  #waitingChars = 0
   #first = 0
   readonly #open = new Map<number, Waiting>()
-  readonly #statements = new Map<string, Parsed>()
-  readonly #portals = new Map<string, { readonly statement: Parsed | null; readonly bind: PostgresEvents['b'] }>()
+  readonly #statements = new BoundedNames<Parsed>(namesMax, charsMax, (statement) => this.#forget(statement))
+  readonly #portals = new BoundedNames<Bound>(namesMax, charsMax)
   /** Parsed, and not yet part of anything executed. */
   #parsing: Parsed | null = null
   #lastAt = 0
@@ -142,9 +151,10 @@ class TimelineBuilder {
   *finished(): Generator<TimelineItem> {
     while (this.#first < this.#waiting.length) {
       const head = this.#waiting[this.#first]!
-      if (!head.done && this.#waiting.length - this.#first <= waitingMax) break
+      if (!head.done && this.#waiting.length - this.#first <= waitingMax && this.#waitingChars <= charsMax) break
       if (head.draft !== null) this.#open.delete(head.draft.n)
       this.#first++
+      this.#waitingChars -= head.chars
       yield head.item
     }
     if (this.#first < 1024) return
@@ -153,12 +163,12 @@ class TimelineBuilder {
   }
 
   *rest(): Generator<TimelineItem> {
-    for (const statement of this.#statements.values()) this.#forget(statement)
+    this.#statements.clear()
     for (const { item } of this.#waiting.slice(this.#first)) yield item
   }
 
   #add(item: TimelineItem): void {
-    this.#waiting.push({ item, draft: null, many: false, done: true })
+    this.#waiting.push({ item, chars: 0, draft: null, many: false, done: true })
   }
 
   #begin(at: number, n: number, text: Text | null, bind: PostgresEvents['b'] | null, many: boolean): void {
@@ -177,27 +187,29 @@ class TimelineBuilder {
       copy: null,
       cancelled: false,
     }
-    const waiting: Waiting = { item: draft, draft, many, done: false }
+    const chars = (text?.sql.length ?? 0) + (bind === null ? 0 : charsOf(bind))
+    const waiting: Waiting = { item: draft, chars, draft, many, done: false }
     this.#waiting.push(waiting)
+    this.#waitingChars += chars
     this.#open.set(n, waiting)
     this.#parsing = null
   }
 
   #parse(at: number, parse: PostgresEvents['p']): void {
     this.#parsing = { ...textOf(parse), at, shown: false }
-    this.#forget(this.#statements.get(parse.name))
-    this.#forget(remember(this.#statements, parse.name, this.#parsing))
+    this.#statements.set(parse.name, this.#parsing, parse.sql.length)
   }
 
   /** Its name is given away, if the server agreed. */
-  #forget(statement: Parsed | undefined): void {
-    if (statement === undefined || statement.shown) return
+  #forget(statement: Parsed): void {
+    if (statement.shown) return
     statement.shown = true
     this.#add({ kind: 'parsed', at: this.#lastAt, parsedAt: statement.at, sql: statement.sql })
   }
 
   #bind(bind: PostgresEvents['b']): void {
-    remember(this.#portals, bind.portal, { statement: this.#statements.get(bind.statement) ?? null, bind })
+    const statement = this.#statements.get(bind.statement) ?? null
+    this.#portals.set(bind.portal, { statement, bind }, (statement?.sql.length ?? 0) + charsOf(bind))
   }
 
   #execute(at: number, { n, portal }: PostgresEvents['x']): void {
@@ -259,12 +271,12 @@ function textOf({ sql, bytes }: { sql: string; bytes?: number }): Text {
   return { sql, sqlBytes: bytes ?? null }
 }
 
-/** @returns what had to be forgotten for it. */
-function remember<Value>(names: Map<string, Value>, name: string, value: Value): Value | undefined {
-  names.delete(name)
-  names.set(name, value)
-  if (names.size <= namesMax) return undefined
-  const [oldest, forgotten] = names.entries().next().value!
-  names.delete(oldest)
-  return forgotten
+function charsOf({ values }: PostgresEvents['b']): number {
+  return values.reduce((sum, value) => sum + lengthOf(value), 0)
+}
+
+function lengthOf(value: BoundValue): number {
+  if (value === null) return 0
+  if (typeof value === 'string') return value.length
+  return 'text' in value ? value.text.length : value.base64.length
 }

@@ -65,6 +65,27 @@ test('a text that a second Parse of its name would hide is shown all the same', 
   expect(times).toEqual(times.toSorted((left, right) => left - right))
 })
 
+test('a recording of statements that are never executed is told as it is read', async () => {
+  let read = 0
+  async function* endless() {
+    const sql = 'x'.repeat(64 * 1024)
+    for (;;) yield at('p', { name: `s${(read += 1)}`, sql })
+  }
+  const { value } = await postgresTimeline(endless()).next()
+  expect(value).toMatchObject({ kind: 'parsed', parsedAt: expect.any(Number) })
+  expect(read).toBeLessThan(300)
+})
+
+test('unanswered executions with much text do not wait for one another', async () => {
+  let read = 0
+  async function* endless() {
+    const sql = 'x'.repeat(64 * 1024)
+    for (;;) yield at('q', { n: (read += 1), sql })
+  }
+  expect((await postgresTimeline(endless()).next()).value).toMatchObject({ kind: 'statement', n: 1 })
+  expect(read).toBeLessThan(300)
+})
+
 test('in a pipeline every answer goes to its own statement, and the skipped ones have none', async () => {
   const items = (await timeline(
     at('q', { n: 1, sql: 'a' }),
