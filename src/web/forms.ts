@@ -31,9 +31,12 @@ export function fieldsOf(params: URLSearchParams): Fields {
   }
 }
 
-/** Control characters other than tab and newline would garble terminals and logs later. */
+/**
+ * Control characters other than tab and newline would garble terminals and logs later; overrides of direction would let
+ * an approver read something else than what is there.
+ */
 function hasControls(value: string): boolean {
-  return /[\p{Cc}\p{Cs}]/u.test(value.replaceAll(/[\t\n]/g, ''))
+  return /[\p{Cc}\p{Cs}\u202a-\u202e\u2066-\u2069]/u.test(value.replaceAll(/[\t\n]/g, ''))
 }
 
 /** @throws Fault INPUT_INVALID when it is not JSON, TOO_LARGE above 64 KiB. */

@@ -59,13 +59,14 @@ test('cookies are read by exact name, and written so that scripts and other site
 
 test('form fields are bounded, trimmed and free of control characters', () => {
   const fields = fieldsOf(
-    new URLSearchParams({ a: '  one\r\ntwo  ', long: 'x'.repeat(11), bad: 'a\u0000b', yes: 'yes' }),
+    new URLSearchParams({ a: '  one\r\ntwo  ', long: 'x'.repeat(11), bad: 'a\u0000b', turned: 'a\u202eb', yes: 'yes' }),
   )
   expect(fields.text('a', 10)).toBe('one\ntwo')
   expect(fields.text('missing', 10)).toBe('')
   expect(fields.flag('yes')).toBe(true)
   expect(() => fields.text('long', 10)).toThrow(expect.objectContaining({ code: 'INPUT_INVALID' }))
   expect(() => fields.text('bad', 10)).toThrow(expect.objectContaining({ code: 'INPUT_INVALID' }))
+  expect(() => fields.text('turned', 10)).toThrow(expect.objectContaining({ code: 'INPUT_INVALID' }))
 })
 
 test('the psql line leaves out what is usual and quotes what needs it', () => {
