@@ -31,7 +31,7 @@ const headers: Readonly<Record<string, string>> = {
 const strictTransport = 'Strict-Transport-Security'
 
 /** Every answer carries them; what says nothing about caching is not cached. */
-export function securityHeaders({ publicUrl }: WebDeps): Guard {
+export function securityHeaders({ publicUrl }: Pick<WebDeps, 'publicUrl'>): Guard {
   const all = Object.entries(headers)
   // A browser keeps this for the host, whatever the port: on localhost it would break other people's plain servers.
   if (!loopbackHosts.has(publicUrl.hostname)) all.push([strictTransport, 'max-age=31536000'])

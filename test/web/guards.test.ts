@@ -2,7 +2,10 @@ import { connect as connectTls } from 'node:tls'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
+import { Hono } from 'hono'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { WebEnv } from '../../src/web/context.ts'
+import { securityHeaders } from '../../src/web/guards.ts'
 import { startPages, type Pages, type SignedIn } from './harness.ts'
 
 // Goal: nothing foreign, oversize or unasked changes anything. Method: the real listener with real rooms, spoken to by hand.
@@ -53,11 +56,21 @@ test('every page carries the strict headers and is not cached', async () => {
   expect(policy).toContain("frame-ancestors 'none'")
   expect(policy).toContain("form-action 'self'")
   expect(policy).not.toContain('unsafe')
-  expect(headers.get('strict-transport-security')).toMatch(/max-age=\d{8}/)
+  // on loopback it would reach other people's servers
+  expect(headers.get('strict-transport-security')).toBeNull()
   expect(headers.get('x-content-type-options')).toBe('nosniff')
   expect(headers.get('referrer-policy')).toBe('same-origin')
   expect(headers.get('cross-origin-opener-policy')).toBe('same-origin')
   expect(headers.get('cache-control')).toBe('no-store')
+})
+
+test('browsers are told to come by TLS only, except on loopback', async () => {
+  const answerAt = async (publicUrl: string) => {
+    const app = new Hono<WebEnv>().use(securityHeaders({ publicUrl: new URL(publicUrl) })).get('/', (c) => c.text(''))
+    return (await app.request('/')).headers.get('strict-transport-security')
+  }
+  expect(await answerAt('https://gw.example.com')).toMatch(/max-age=\d{8}/)
+  expect(await answerAt('https://localhost:8443')).toBeNull()
 })
 
 test('no page holds inline script, style or handlers', async () => {
