@@ -11,6 +11,8 @@ export interface CutoffResult {
   readonly p50Ms: number
   readonly p99Ms: number
   readonly maxMs: number
+  /** Until the gateway had handed the FATAL to the system, as its audit log says, at p99. */
+  readonly toldP99Ms: number
   /** Below 0 would be an end before the deadline. */
   readonly minMs: number
   /** The budget of the design for this many sessions, at p99; null where it names none. */
@@ -40,14 +42,15 @@ export async function* benchCutoff(counts: readonly number[], repeats: number): 
 
 async function measureDeadline({ gateway }: Stack, count: number): Promise<CutoffResult> {
   const lengthMs = 2000 + count * openMsPerSession + settleMs
-  const { expiresAt } = await gateway.ask({ kind: 'grant', role: 'bench', lengthMs }, 'grant')
+  const { grant, expiresAt } = await gateway.ask({ kind: 'grant', role: 'bench', lengthMs }, 'grant')
   const opened = await openMany(gateway, count)
   const leftMs = expiresAt - Date.now()
   if (leftMs < 1000) throw new Error(`opening ${count} sessions took longer than the grant`)
   await sleep(Math.max(0, leftMs - 500))
   const wall = calibrate()
   await untilAllEnded(opened.sessions)
-  return summary('deadline', opened, (session) => wall(session.fatalAtMs!) - expiresAt)
+  const told = await gateway.ask({ kind: 'ends', grant, count }, 'ends')
+  return summary('deadline', opened, told.toldMs, (session) => wall(session.fatalAtMs!) - expiresAt)
 }
 
 async function measureRevoke({ gateway }: Stack, count: number): Promise<CutoffResult> {
@@ -57,7 +60,8 @@ async function measureRevoke({ gateway }: Stack, count: number): Promise<CutoffR
   const wall = calibrate()
   const { startedAt } = await gateway.ask({ kind: 'revoke', grant }, 'revoked')
   await untilAllEnded(opened.sessions)
-  return summary('revoke', opened, (session) => wall(session.fatalAtMs!) - startedAt)
+  const told = await gateway.ask({ kind: 'ends', grant, count }, 'ends')
+  return summary('revoke', opened, told.toldMs, (session) => wall(session.fatalAtMs!) - startedAt)
 }
 
 interface Opened {
@@ -105,6 +109,7 @@ function calibrate(): (monotonicMs: number) => number {
 function summary(
   cause: CutoffResult['cause'],
   { sessions, perSecond, bytesEach }: Opened,
+  toldMs: readonly number[],
   latencyOf: (session: WireSession) => number,
 ): CutoffResult {
   const latencies = sessions.map(latencyOf)
@@ -117,6 +122,7 @@ function summary(
     p50Ms: rounded(quantile(latencies, 0.5)),
     p99Ms: rounded(p99),
     maxMs: rounded(Math.max(...latencies)),
+    toldP99Ms: rounded(quantile(toldMs, 0.99)),
     minMs: rounded(Math.min(...latencies)),
     budgetP99Ms: budget,
     withinBudget: budget === null ? null : p99 <= budget,

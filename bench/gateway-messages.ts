@@ -6,6 +6,7 @@ export type Command =
   | { readonly kind: 'grant'; readonly role: string; readonly lengthMs: number }
   | { readonly kind: 'revoke'; readonly grant: GrantId }
   | { readonly kind: 'usage' }
+  | { readonly kind: 'ends'; readonly grant: GrantId; readonly count: number }
 
 export type Reply =
   | { readonly kind: 'ready'; readonly postgresPort: number }
@@ -13,4 +14,6 @@ export type Reply =
   | { readonly kind: 'grant'; readonly grant: GrantId; readonly expiresAt: number }
   /** `startedAt`: wall clock when the call began. */
   | { readonly kind: 'revoked'; readonly startedAt: number; readonly callMs: number }
+  /** The cut latencies that the gateway itself measured and wrote down, one for each session under the grant. */
+  | { readonly kind: 'ends'; readonly toldMs: readonly number[] }
   | { readonly kind: 'usage'; readonly cpuMs: number; readonly rssBytes: number; readonly live: number }

@@ -4,6 +4,8 @@
  */
 import { loadConfig } from '../src/config/load.ts'
 import { startGateway, type Gateway } from '../src/gateway.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { GrantId } from '../src/kernel/ids.ts'
 import type { Person } from '../src/identity/person.ts'
 import type { Command, Reply } from './gateway-messages.ts'
 
@@ -42,6 +44,8 @@ async function answer(running: Gateway, command: Command): Promise<void> {
       await running.access.revoke({ ...person, groups: ['operators'] }, command.grant, 'benchmark')
       return send({ kind: 'revoked', startedAt, callMs: performance.now() - monotonicMs })
     }
+    case 'ends':
+      return send({ kind: 'ends', toldMs: await toldMs(running, command.grant, command.count) })
     case 'usage': {
       const { user, system } = process.cpuUsage()
       return send({
@@ -59,6 +63,16 @@ async function grant(running: Gateway, role: string, lengthMs: number): Promise<
   const request = await running.access.ask(person, wish)
   const given = await running.state.access.grantOf(request.id)
   return { kind: 'grant', grant: given!.id, expiresAt: given!.expiresAt }
+}
+
+/** Waits until all ends are written. */
+async function toldMs(running: Gateway, grantId: GrantId, count: number): Promise<number[]> {
+  for (;;) {
+    const rows = await running.state.sessions.sessions({ live: false, limit: count * 2 })
+    const told = rows.filter(({ session }) => session.grant === grantId).flatMap(({ end }) => end?.cutLatencyMs ?? [])
+    if (told.length >= count) return told
+    await sleep(200)
+  }
 }
 
 function send(reply: Reply): void {

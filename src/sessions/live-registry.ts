@@ -73,10 +73,11 @@ export class LiveRegistry {
 
   apply(change: Change): void {
     if (change.kind === 'person-changed') return void this.#recheck(change.person)
+    const learnedMs = this.#deps.clock.monotonicMs()
     let reason: Fault | undefined
     for (const live of this.#touchedBy(change)) {
       if (change.kind === 'grant-moved') live.move(change.expiresAt)
-      else if (ends(change, live.session)) live.cut((reason ??= endingReason(change, live.session)))
+      else if (ends(change, live.session)) live.cut((reason ??= endingReason(change, live.session)), learnedMs)
     }
   }
 

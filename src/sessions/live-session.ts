@@ -43,7 +43,9 @@ export class LiveSession implements Admission {
     this.#host = host
     this.cutOff = this.#controller.signal
     this.#deadline = new Deadline(host.clock, expiresAt, host.warnBeforeMs, {
-      end: (dueMs) => host.grantOver(this, dueMs),
+      end: (dueMs) => {
+        if (!this.cutOff.aborted) host.grantOver(this, dueMs)
+      },
       warning: (leftMs) => this.warn(leftMs, 'deadline'),
     })
     this.deadline = this.#deadline.instant
@@ -58,7 +60,7 @@ export class LiveSession implements Admission {
   cut(reason: Fault, causeMonotonicMs: number = this.#host.clock.monotonicMs()): void {
     if (this.cutOff.aborted || this.#ended !== undefined) return
     this.#causeMonotonicMs = causeMonotonicMs
-    this.#deadline.stop()
+    // Its timers are taken down with the rest, when all were told: that costs as much as telling.
     this.#controller.abort(reason)
   }
 

@@ -57,12 +57,26 @@ interface Opened {
 
 /** The upstream; or how the session ended without one, with the client told. */
 async function open(client: Client, admission: Admission, deps: SessionDeps): Promise<Opened | { end: RelayEnd }> {
+  using either = eitherAborts(admission.cutOff, client.gone)
   try {
     const wish = wishOf(client, admission, deps.catalogue)
-    const signal = AbortSignal.any([admission.cutOff, client.gone])
-    return { wish, target: await connectTarget(wish, signal, deps) }
+    return { wish, target: await connectTarget(wish, either.signal, deps) }
   } catch (error) {
     return { end: failed(client, admission, error, deps) }
+  }
+}
+
+/** `AbortSignal.any` that can be let go of: a signal that lives as long as the session would be one more to abort in a cut. */
+function eitherAborts(...signals: readonly AbortSignal[]): { readonly signal: AbortSignal } & Disposable {
+  const controller = new AbortController()
+  const links = signals.map((signal) => ({ signal, abort: () => controller.abort(signal.reason) }))
+  for (const { signal, abort } of links) {
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+  }
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]: () => links.forEach(({ signal, abort }) => signal.removeEventListener('abort', abort)),
   }
 }
 
