@@ -29,7 +29,7 @@ export async function openDataKey(folder: string): Promise<Uint8Array> {
 
 /** Written aside and linked into place, so that there is never half a key. */
 async function makeKey(path: string): Promise<void> {
-  const aside = `${path}.${process.pid}`
+  const aside = `${path}.${randomBytes(6).toString('hex')}`
   try {
     await stat(path)
     return
