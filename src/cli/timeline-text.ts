@@ -44,6 +44,7 @@ function statementLines(item: StatementItem, paint: Paint): string[] {
   const answeredMs = item.results.reduce((sum, { ms }) => sum + (ms ?? 0), 0)
   const errorMs = item.durationMs === null ? null : item.durationMs - answeredMs
   if (item.error !== null) lines.push(errorLine(item.error, errorMs, paint))
+  else if (item.cutOff) lines.push(paint('yellow', `-> cut off after ${duration(item.durationMs ?? 0)}`))
   else if (item.results.length === 0) lines.push(paint('dim', '-> no answer'))
   return lines
 }

@@ -31,6 +31,8 @@ export interface StatementItem {
   readonly copy: PostgresEvents['cp'] | null
   /** The target stopped it because somebody asked (57014). */
   readonly cancelled: boolean
+  /** It was still running when the gate ended the session; `durationMs` is until then. */
+  readonly cutOff: boolean
 }
 
 /** `rows`: how many had been sent before. */
@@ -141,6 +143,7 @@ class TimelineBuilder {
         return this.#add({ kind: 'parameter', at, ...event.data })
       case 'm': {
         const { kind: what, ...said } = event.data
+        if (what === 'cut') this.#cutOff(at)
         return this.#add({ kind: 'gate', at, what, ...said })
       }
       default:
@@ -186,6 +189,7 @@ class TimelineBuilder {
       notices: [],
       copy: null,
       cancelled: false,
+      cutOff: false,
     }
     const chars = (text?.sql.length ?? 0) + (bind === null ? 0 : charsOf(bind))
     const waiting: Waiting = { item: draft, chars, draft, many, done: false }
@@ -235,6 +239,17 @@ class TimelineBuilder {
     waiting.draft.error = error
     waiting.draft.cancelled = error.sqlstate === '57014'
     waiting.done = true
+  }
+
+  /** What has no answer by now gets none. */
+  #cutOff(at: number): void {
+    for (const waiting of this.#open.values()) {
+      waiting.done = true
+      if (waiting.draft === null || waiting.draft.results.length > 0 || waiting.draft.error !== null) continue
+      waiting.draft.cutOff = true
+      waiting.draft.durationMs = Math.round((at - waiting.draft.at) * 1000)
+    }
+    this.#open.clear()
   }
 
   /** Answers come in order: whatever began before the one that is answered now gets no more. */

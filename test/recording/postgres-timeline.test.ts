@@ -118,6 +118,17 @@ test('a cancelled statement says so; notices and COPY sizes stand with their sta
   expect(items[2]).toMatchObject({ what: 'cut', code: 'GRANT_EXPIRED' })
 })
 
+test('what runs when the gate ends the session says so, with the time it had; what was answered does not', async () => {
+  const begun = at('q', { n: 1, sql: 'select 1' })
+  const answered = done(1, 'SELECT 1', 1, 2)
+  const running = at('q', { n: 2, sql: 'select pg_sleep(600)' })
+  const cut = { ...at('m', { kind: 'cut', text: 'time is up', code: 'GRANT_EXPIRED' }), seconds: running.seconds + 59 }
+  const [first, second, last] = await timeline(begun, answered, running, cut)
+  expect(first).toMatchObject({ cutOff: false, durationMs: 2 })
+  expect(second).toMatchObject({ sql: 'select pg_sleep(600)', cutOff: true, durationMs: 59_000 })
+  expect(last).toMatchObject({ kind: 'gate', what: 'cut' })
+})
+
 test('a failed Parse shows its text; lines of other versions are not lost', async () => {
   const items = await timeline(
     at('p', { name: '', sql: 'selekt' }),

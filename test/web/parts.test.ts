@@ -92,7 +92,7 @@ test('times carry their zone; an unknown zone is UTC', () => {
 function statement(at: number, sql: string, more: object = {}): TimelineItem {
   const results = [{ tag: 'SELECT 1', rows: 1, ms: at, suspended: false }]
   const base = { kind: 'statement', at, n: at, sql, sqlBytes: null, binds: [], bindsLeftOut: 0, results, error: null }
-  return { ...base, durationMs: at, notices: [], copy: null, cancelled: false, ...more } as TimelineItem
+  return { ...base, durationMs: at, notices: [], copy: null, cancelled: false, cutOff: false, ...more } as TimelineItem
 }
 
 async function* from(items: readonly TimelineItem[]): AsyncGenerator<TimelineItem> {

@@ -109,14 +109,14 @@ function errorLine(error: NonNullable<StatementItem['error']>): Html {
   return html`<span class="problem"><span class="chip stop">${error.sqlstate}</span> ${clipped(error.message)}</span>`
 }
 
-function results({ results: all, copy, cancelled }: StatementItem): string {
+function results({ results: all, copy, cancelled, cutOff }: StatementItem): string {
   const said = all.map(({ tag, rows, suspended }) => {
     const counted = rows === null ? (tag ?? 'empty') : `${rows} ${rows === 1 ? 'row' : 'rows'}`
     const word = tag?.startsWith('SELECT') || rows === null ? counted : `${tag?.split(' ')[0] ?? ''} ${counted}`
     return suspended ? `${word}, more to come` : word
   })
   const copied = copy === null ? [] : [`${formatBytes(copy.bytes)} copied ${copy.direction === 'in' ? 'in' : 'out'}`]
-  return [...said, ...copied, ...(cancelled ? ['cancelled'] : [])].join('; ')
+  return [...said, ...copied, ...(cancelled ? ['cancelled'] : []), ...(cutOff ? ['cut off'] : [])].join('; ')
 }
 
 function took(ms: number | null): string {

@@ -4,7 +4,7 @@ import { html } from 'hono/html'
 import { formatDuration } from '../../kernel/durations.ts'
 import { Fault } from '../../kernel/fault.ts'
 import { later, type Instant } from '../../kernel/time.ts'
-import { postgresTimeline } from '../../recording/postgres-timeline.ts'
+import { postgresTimeline, type TimelineItem } from '../../recording/postgres-timeline.ts'
 import { openRecording } from '../../recording/reading.ts'
 import { verifyRecording, type Verification } from '../../recording/verify.ts'
 import type { SessionRow } from '../../sessions/session.ts'
@@ -120,7 +120,7 @@ function recordingPage({ show }: Visit, row: SessionRow, shown: Shown): Page {
     </p>
     ${sealCard(row, shown)} ${filterForm(looking)}
     ${page.items.length === 0 ? nothing(here, narrowed, looking) : timelineTable(show, page.items, (seconds) => at(session.startedAt, seconds))}
-    ${end !== null && page.next === undefined && endLine(row)}
+    ${page.next === undefined && !page.items.some(saysTheEnd) && endLine(row)}
     ${page.next !== undefined && html`<p class="next"><a class="btn plain" href="${next}">${narrowed ? 'Look further' : 'Go on'}</a></p>`}`
   return { title: `${session.personName} on ${session.resource}`, current: 'recordings', body }
 }
@@ -132,6 +132,11 @@ function at(startedAt: Instant, seconds: number): Instant {
 function nothing(here: string, narrowed: boolean, { fromSeconds }: Looking): Html {
   if (narrowed) return empty('Nothing matches in this part of the session.', { href: here, text: 'Show everything' })
   return empty(fromSeconds > 0 ? 'Nothing more.' : 'No statement was sent in this session, as far as it is on disk.')
+}
+
+/** The gate's last words are a row of the timeline already. */
+function saysTheEnd(item: TimelineItem): boolean {
+  return item.kind === 'gate' && item.what === 'cut'
 }
 
 function endLine({ end }: SessionRow): Html | false {
