@@ -4,6 +4,7 @@ import type { GrantId, LockId, PersonId, RequestId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 import type { Approval, Policy } from '../policy/rules.ts'
 import type { Resource, Role } from '../resources/catalogue.ts'
+import type { Identified } from '../sessions/session.ts'
 import type { Decision, Grant, Lock, Request } from './states.ts'
 
 /** Something that a person may ask for, and what it takes. */
@@ -83,10 +84,11 @@ export interface Access {
   requestLink(request: RequestId): URL
 
   /**
-   * Waits until this person may open sessions as that role: an approval, or a grant by other means.
-   * @throws Fault REQUEST_DENIED, REQUEST_LAPSED, REQUEST_WAIT_OVER, LOCKED; rejects with `signal.reason` when it aborts.
+   * Waits until this person may open sessions as that role: an approval, or a grant by other means. Ends when what they
+   * are known by does.
+   * @throws Fault REQUEST_DENIED, REQUEST_LAPSED, REQUEST_WAIT_OVER, LOCKED, SIGNED_OUT; rejects with `signal.reason` when it aborts.
    */
-  waitForGrant(person: Person, resource: string, role: string, waitMs: number, signal: AbortSignal): Promise<void>
+  waitForGrant(who: Identified, resource: string, role: string, waitMs: number, signal: AbortSignal): Promise<void>
   /** Settles what time alone decides: lapses requests, starts and expires grants. Returns how many it found. */
   sweep(): Promise<number>
 }

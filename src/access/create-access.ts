@@ -32,9 +32,9 @@ export function createAccess(deps: AccessDeps): Access {
     livingGrants: async (person) => (await store.livingGrants(person)).filter((grant) => clock.now() < grant.expiresAt),
     askLink: (resource, role) => new URL(`/ask?${new URLSearchParams({ resource, role })}`, publicUrl),
     requestLink: (request) => new URL(`/requests/${request}`, publicUrl),
-    waitForGrant: (person, resource, role, waitMs, signal) =>
-      waiting.of(person.id, () =>
-        waitForGrant({ person: person.id, resource, role, waitMs, signal }, { store, changes, clock }),
+    waitForGrant: (identified, resource, role, waitMs, signal) =>
+      waiting.of(identified.person, () =>
+        waitForGrant({ ...identified, resource, role, waitMs, signal }, { store, changes, clock }),
       ),
     sweep: () => sweep(deps),
   }

@@ -1,13 +1,14 @@
+import { endsStanding } from '../identity/standing.ts'
 import type { Change, ChangeFeed, LockScope } from '../kernel/change.ts'
 import { formatDuration } from '../kernel/durations.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { PersonId, RequestId } from '../kernel/ids.ts'
 import type { Clock } from '../kernel/time.ts'
+import type { Identified } from '../sessions/session.ts'
 import { lockedFault, lockStops } from './locks.ts'
 import type { AccessReads } from './store.ts'
 
-interface Waiter {
-  readonly person: PersonId
+interface Waiter extends Identified {
   readonly resource: string
   readonly role: string
   readonly waitMs: number
@@ -76,6 +77,10 @@ async function verdictOf(change: Change, waiter: Waiter, store: AccessReads): Pr
       return 'unmoved'
     case 'request-closed':
       if (change.state === 'denied' || change.state === 'lapsed') await throwIfOwn(change.request, waiter, store)
+      return 'unmoved'
+    case 'signed-out':
+    case 'credential-revoked':
+      if (endsStanding(change, waiter)) throw new Fault('SIGNED_OUT', 'You signed out, or were signed out.')
       return 'unmoved'
     default:
       return 'unmoved'

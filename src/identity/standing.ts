@@ -1,3 +1,4 @@
+import type { Change } from '../kernel/change.ts'
 import type { BrowserSessionId, TokenId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 import type { Identified } from '../sessions/session.ts'
@@ -13,6 +14,13 @@ export async function stands(store: Reads, identified: Identified, at: Instant):
   if (identified.browserSession === null) return true
   const session = await store.browserSession(identified.browserSession)
   return session !== undefined && isLive(session, at)
+}
+
+/** Whether a change ends it. */
+export function endsStanding(change: Change, identified: Omit<Identified, 'personName'>): boolean {
+  if (change.kind === 'credential-revoked') return change.credential === identified.credential
+  if (change.kind !== 'signed-out' || change.person !== identified.person) return false
+  return change.browserSession === null || change.browserSession === identified.browserSession
 }
 
 async function credentialOf(store: Reads, { person, credential: id }: Identified) {

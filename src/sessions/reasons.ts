@@ -1,4 +1,5 @@
 import { lockedFault, lockStops } from '../access/locks.ts'
+import { endsStanding } from '../identity/standing.ts'
 import type { Change } from '../kernel/change.ts'
 import { Fault } from '../kernel/fault.ts'
 import { timeForPeople, type Instant } from '../kernel/time.ts'
@@ -17,9 +18,8 @@ export function ends(change: Change, session: Session): boolean {
     case 'lock-placed':
       return lockStops(change.scope, session)
     case 'signed-out':
-      return signedOut(change, session)
     case 'credential-revoked':
-      return change.credential === session.credential
+      return endsStanding(change, session)
     case 'session-killed':
       return change.session === session.id
     default:
@@ -53,11 +53,6 @@ function grantEnded(change: Extract<Change, { kind: 'grant-ended' }>, session: S
     case 'handed-back':
       return new Fault('GRANT_HANDED_BACK', `${what} was handed back.`)
   }
-}
-
-function signedOut(change: Extract<Change, { kind: 'signed-out' }>, session: Session): boolean {
-  if (change.person !== session.person) return false
-  return change.browserSession === null || change.browserSession === session.browserSession
 }
 
 function saying(comment: string | null): string {

@@ -215,7 +215,29 @@ describe('ending', () => {
 
 describe('waiting for a grant', () => {
   const wait = (world: World, waitMs = 60_000, signal = new AbortController().signal) =>
-    world.access.waitForGrant(alice, 'prod-db', 'readonly', waitMs, signal)
+    world.access.waitForGrant(known, 'prod-db', 'readonly', waitMs, signal)
+  const known = {
+    person: alice.id,
+    personName: 'alice',
+    credential: 'binding-one',
+    browserSession: 'browser-one',
+  } as const
+
+  test.each([
+    { kind: 'signed-out', person: alice.id, browserSession: 'browser-one' },
+    { kind: 'signed-out', person: alice.id, browserSession: null },
+    { kind: 'credential-revoked', person: alice.id, credential: 'binding-one' },
+  ] as const)('ends by $kind', async (change) => {
+    await using world = await openWorld()
+    const waiting = wait(world)
+    const elsewhere = { kind: 'signed-out', person: alice.id, browserSession: 'browser-two' } as const
+    await world.state.identity.transact((tx) => tx.announce(elsewhere))
+    expect(await Promise.race([waiting, 'waiting'])).toBe('waiting')
+    await Promise.all([
+      expect(waiting).rejects.toMatchObject({ code: 'SIGNED_OUT' }),
+      world.state.identity.transact((tx) => tx.announce(change)),
+    ])
+  })
 
   test('goes on when it is approved', async () => {
     await using world = await openWorld()

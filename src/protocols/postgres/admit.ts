@@ -1,6 +1,5 @@
 import type { Access } from '../../access/access.ts'
-import type { Identity } from '../../identity/identity.ts'
-import { asFault, Fault } from '../../kernel/fault.ts'
+import { asFault } from '../../kernel/fault.ts'
 import type { Clock } from '../../kernel/time.ts'
 import type { Admission, Ask, Gate } from '../../sessions/admission.ts'
 import type { Client } from './client.ts'
@@ -8,7 +7,6 @@ import { grantedNotice, waitForGrantNotice } from './notices.ts'
 
 export interface AdmitDeps {
   readonly gate: Gate
-  readonly identity: Pick<Identity, 'person'>
   readonly access: Pick<Access, 'askLink' | 'waitForGrant'>
   readonly waitMs: number
   readonly clock: Clock
@@ -32,12 +30,10 @@ export async function admit(client: Client, ask: Ask, signal: AbortSignal, deps:
 }
 
 async function waitForGrant(client: Client, ask: Ask, signal: AbortSignal, deps: AdmitDeps): Promise<void> {
-  const person = await deps.identity.person(ask.identified.person)
-  if (person === undefined) throw new Fault('NOT_ALLOWED', 'Nobody is known by this sign-in.')
   signal.throwIfAborted()
   const link = deps.access.askLink(ask.resource, ask.role)
   client.say(waitForGrantNotice({ link, what: nameOf(ask), waitMs: deps.waitMs }))
-  await deps.access.waitForGrant(person, ask.resource, ask.role, deps.waitMs, signal)
+  await deps.access.waitForGrant(ask.identified, ask.resource, ask.role, deps.waitMs, signal)
 }
 
 async function admitOnce(ask: Ask, signal: AbortSignal, gate: Gate): Promise<Admission> {

@@ -23,7 +23,7 @@ import { readWanted } from './startup.ts'
 
 export interface ConnectionDeps {
   readonly gate: Gate
-  readonly identity: Pick<Identity, 'inBand' | 'tokens' | 'person'>
+  readonly identity: Pick<Identity, 'inBand' | 'tokens'>
   readonly access: Pick<Access, 'askLink' | 'waitForGrant'>
   readonly catalogue: Catalogue
   readonly settings: Pick<Config, 'limits' | 'access' | 'identity'>
