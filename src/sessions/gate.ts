@@ -1,6 +1,7 @@
 import type { AccessReads } from '../access/store.ts'
 import { lockedFault, lockStops } from '../access/locks.ts'
 import type { Active } from '../access/states.ts'
+import { FailureLimit } from '../identity/failure-limit.ts'
 import { displayName, type Person } from '../identity/person.ts'
 import type { Change, ChangeFeed } from '../kernel/change.ts'
 import { formatDuration } from '../kernel/durations.ts'
@@ -43,6 +44,9 @@ export interface GateDeps {
   readonly soon: (task: () => void) => void
 }
 
+/** Of one person. A pool that connects again and again must not fill the audit log. */
+const refusalsAuditedPerMinute = 30
+
 /** While an admission is being checked, changes that may end it are kept for it. */
 interface Candidate {
   readonly person: PersonId
@@ -55,12 +59,14 @@ export class SessionGate implements Gate, AsyncDisposable {
   readonly #live: LiveRegistry
   readonly #candidates = new Set<Candidate>()
   readonly #host: LiveSessionHost
+  readonly #refusals: FailureLimit
   readonly #subscription: Disposable
   #draining = false
 
   constructor(deps: GateDeps) {
     this.#deps = deps
     const { clock, log, metrics, warnBeforeMs } = deps
+    this.#refusals = new FailureLimit(clock, refusalsAuditedPerMinute, 60_000)
     this.#live = new LiveRegistry(deps)
     this.#host = {
       ...{ clock, log, metrics, warnBeforeMs },
@@ -224,6 +230,7 @@ export class SessionGate implements Gate, AsyncDisposable {
     const { sessions, clock, log } = this.#deps
     const fault = asFault(error)
     if (fault === undefined || fault.code === 'STORE_FAILED' || fault.code === 'SHUTTING_DOWN') return
+    if (!this.#refusals.count(ask.identified.person)) return
     await sessions
       .transact((tx) => tx.record(sessionEvents.refused(ask, fault, clock.now())))
       .catch((failure: unknown) => log.error({ error: failure }, 'refusal not kept in the audit log'))

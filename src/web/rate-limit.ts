@@ -36,7 +36,7 @@ export function createRateLimit(
       buckets.delete(key) // set again at the end: the map's order is the order of last use
       buckets.set(key, bucket)
       if (buckets.size > keysMax) buckets.delete(buckets.keys().next().value!)
-      if (!allowed) throw new Fault('RATE_LIMITED', 'Too many tries from your address.')
+      if (!allowed) throw new Fault('RATE_LIMITED', 'Too many tries at once.')
     },
   }
 }

@@ -139,6 +139,13 @@ describe('admission', () => {
     expect(await open.world.auditTypes()).toContain('session.refused')
   })
 
+  test('that is refused again and again does not fill the audit log', async () => {
+    await using open = await openGate()
+    const refused = Array.from({ length: 40 }, () => open.gate.admit(askFor(alice)))
+    expect((await Promise.allSettled(refused)).every(({ status }) => status === 'rejected')).toBe(true)
+    expect((await open.world.auditTypes()).filter((type) => type === 'session.refused')).toHaveLength(30)
+  })
+
   test.each([
     ['an unknown resource', { resource: 'nope' }, 'RESOURCE_UNKNOWN'],
     ['an unknown role', { role: 'nope' }, 'ROLE_UNKNOWN'],

@@ -288,6 +288,13 @@ test('a CLI login that was confirmed gives nothing once its person has signed ou
   expect([poll.status, poll.body.code]).toEqual([401, 'SIGNED_OUT'])
 })
 
+test('nobody looks at recordings without a pause', async () => {
+  const busy = await pages.signIn('erin')
+  const session = await recorded('select 1')
+  const looks = await Promise.all(Array.from({ length: 40 }, () => busy.get(`/recordings/${session}`)))
+  expect(new Set(looks.map(({ status }) => status))).toEqual(new Set([200, 429]))
+})
+
 test.each(['', 'nope', 'constructor', '__proto__'])('there is no stream of events about "%s"', async (topic) => {
   expect((await erin.get(`/events?topic=${topic}`)).status).toBe(404)
 })

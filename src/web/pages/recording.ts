@@ -13,6 +13,7 @@ import { fieldsOf } from '../forms.ts'
 import type { Page } from '../html/layout.ts'
 import { empty, formatBytes, path, query } from '../html/parts.ts'
 import { timelineTable } from '../html/timeline.ts'
+import { createRateLimit } from '../rate-limit.ts'
 import { exportStream, exportTypes, isExportFormat } from '../recording-export.ts'
 import { collectItems, itemViews, type ItemsPage, type ItemView, type Wanted } from '../recording-page-items.ts'
 import type { Site } from '../site.ts'
@@ -32,8 +33,11 @@ interface Looking extends Wanted {
 /** What happened in one session, and whether it is sealed. Looking and taking away are both written down. */
 export function recordingRoutes(site: Site): void {
   const { deps, auditor } = site
+  // Each look reads, checks and parses a file on the thread that also cuts sessions off.
+  const looks = createRateLimit(deps.clock, { burst: 30, perMs: 1000 })
 
   site.page('/recordings/:id', async (visit) => {
+    looks.take(visit.person.id)
     const { row, file } = await recordedSession(site, visit)
     const looking = readLooking(new URL(visit.c.req.url).searchParams)
     if (visit.c.req.method === 'GET') {
@@ -47,6 +51,7 @@ export function recordingRoutes(site: Site): void {
   })
 
   site.page('/recordings/:id/export/:format', async (visit) => {
+    looks.take(visit.person.id)
     const { row, file } = await recordedSession(site, visit)
     const format = visit.c.req.param('format') ?? ''
     if (!isExportFormat(format)) throw new Fault('NOT_FOUND', 'Recordings are exported as curfew, jsonl or sql.')
