@@ -168,7 +168,6 @@ async function startPgbouncer({ target, login }: Stack) {
     'max_client_conn = 200',
     'unix_socket_dir =',
     'logfile = /dev/null',
-    'server_reset_query =',
   ]
   const configFile = join(place, 'pgbouncer.ini')
   await writeFile(configFile, `${settings.join('\n')}\n`)
