@@ -45,6 +45,8 @@ const connectMsMaxDefault = 15_000
 /** Before it is ready a target sends small messages, and few. */
 const messageBytesMax = 64 * 1024
 const messagesMax = 1000
+/** What all of them may come to; notices among them are kept until the client can have them. */
+const messagesBytesMax = 1024 * 1024
 
 /**
  * Connects and logs in as the role's upstream login.
@@ -73,6 +75,7 @@ class Login {
   readonly #random: Random
   readonly #inbox: Inbox
   #authenticated = false
+  #readBytes = 0
 
   constructor(socket: Socket, wish: TargetWish, signal: AbortSignal, random: Random) {
     this.#socket = socket
@@ -192,7 +195,9 @@ class Login {
   async #next(): Promise<{ type: number; body: Buffer; whole: Buffer }> {
     const head = Buffer.from(await this.#inbox.take(5, this.#signal))
     const bodyBytes = head.readInt32BE(1) - 4
-    if (bodyBytes < 0 || bodyBytes > messageBytesMax) throw unexpected(this.#wish.resource.name)
+    this.#readBytes += Math.max(0, bodyBytes)
+    const tooMuch = bodyBytes > messageBytesMax || this.#readBytes > messagesBytesMax
+    if (bodyBytes < 0 || tooMuch) throw unexpected(this.#wish.resource.name)
     const body = await this.#inbox.take(bodyBytes, this.#signal)
     if (head[0] === fromServer.errorResponse) throw this.#refusal(body)
     return { type: head[0]!, body, whole: Buffer.concat([head, body]) }

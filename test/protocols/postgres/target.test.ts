@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { Secret } from '../../../src/kernel/secret.ts'
 import { cancelTarget } from '../../../src/protocols/postgres/cancel-target.ts'
-import { errorResponse, int32, message, query } from '../../../src/protocols/postgres/messages.ts'
+import { errorResponse, int32, message, notice, query } from '../../../src/protocols/postgres/messages.ts'
 import { connectTarget, type Target, type TargetWish } from '../../../src/protocols/postgres/target.ts'
 import { systemClock, systemRandom } from '../../../src/system.ts'
 import { makeAuthority } from '../../../scripts/certificates.ts'
@@ -158,6 +158,12 @@ const says =
   (socket) =>
     void socket.write(bytes)
 const busy = errorResponse({ severity: 'FATAL', sqlstate: '53300', message: 'sorry, too many clients already' })
+/** Slowly enough that what waits unread is never too much. */
+const chatter: Answering = (socket) => {
+  socket.write(message(0x52, int32(0)))
+  const notices = setInterval(() => socket.write(notice('x'.repeat(60_000))), 1)
+  socket.once('close', () => clearInterval(notices))
+}
 const answers: [string, Answering, typeof plain | undefined, string][] = [
   ['bytes stuffed behind its S', says('Sxxxxx'), undefined, 'UPSTREAM_TLS'],
   ['no TLS', says('N'), undefined, 'UPSTREAM_TLS'],
@@ -166,6 +172,7 @@ const answers: [string, Answering, typeof plain | undefined, string][] = [
   ['a message of 2 GB', says(Buffer.from('527fffffff00', 'hex')), plain, 'UPSTREAM_REFUSED'],
   ['Kerberos', says(message(0x52, int32(7))), plain, 'UPSTREAM_REFUSED'],
   ['SCRAM-SHA-1 only', says(message(0x52, int32(10), Buffer.from('SCRAM-SHA-1\0\0'))), plain, 'UPSTREAM_REFUSED'],
+  ['notices without end', chatter, plain, 'UPSTREAM_REFUSED'],
   ['too many connections', says(busy), plain, 'UPSTREAM_UNREACHABLE'],
 ]
 
