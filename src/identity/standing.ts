@@ -1,11 +1,11 @@
 import type { Change } from '../kernel/change.ts'
-import type { BrowserSessionId, TokenId } from '../kernel/ids.ts'
+import type { BindingId, BrowserSessionId, TokenId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 import type { Identified } from '../sessions/session.ts'
 import { isLive } from './endings.ts'
 import type { IdentityReads } from './store.ts'
 
-type Reads = Pick<IdentityReads, 'browserSession' | 'bindingsOf' | 'token'>
+type Reads = Pick<IdentityReads, 'browserSession' | 'binding' | 'token'>
 
 /** Whether what somebody was known by still holds at `at`: the credential itself, and the sign-in that it hangs on. */
 export async function stands(store: Reads, identified: Identified, at: Instant): Promise<boolean> {
@@ -23,8 +23,8 @@ export function endsStanding(change: Change, identified: Omit<Identified, 'perso
   return change.browserSession === null || change.browserSession === identified.browserSession
 }
 
-async function credentialOf(store: Reads, { person, credential: id }: Identified) {
+function credentialOf(store: Reads, { credential: id }: Identified) {
   if (id.startsWith('token-')) return store.token(id as TokenId)
   if (id.startsWith('browser-')) return store.browserSession(id as BrowserSessionId)
-  return (await store.bindingsOf(person)).find((binding) => binding.id === id)
+  return store.binding(id as BindingId)
 }

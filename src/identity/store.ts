@@ -87,6 +87,7 @@ export interface IdentityReads {
   browserSessionsToRefresh(at: Instant): Promise<readonly BrowserSession[]>
   signIn(id: SignInId): Promise<SignIn | undefined>
   signInByCode(code: string): Promise<SignIn | undefined>
+  binding(id: BindingId): Promise<Binding | undefined>
   bindingsFor(kind: Binding['kind'], value: string, at: Instant): Promise<readonly Binding[]>
   bindingsOf(person: PersonId): Promise<readonly Binding[]>
   token(id: TokenId): Promise<Token | undefined>

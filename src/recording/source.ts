@@ -13,7 +13,10 @@ export async function openFile(file: string): Promise<ByteSource> {
   const handle = await open(file, 'r').catch((cause: unknown) => {
     throw new Fault('RECORDING_UNREADABLE', `${file} cannot be opened`, { cause })
   })
-  const { size } = await handle.stat()
+  const { size } = await handle.stat().catch(async (cause: unknown) => {
+    await handle.close()
+    throw new Fault('RECORDING_UNREADABLE', `${file} cannot be looked at`, { cause })
+  })
   return {
     sizeBytes: size,
     async read(offset, lengthBytes) {

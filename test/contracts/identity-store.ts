@@ -135,6 +135,8 @@ export function identityStoreContract(makePlace: MakePlace): void {
     expect([await end(), await end()]).toEqual([true, false])
     expect(await identity.bindingsFor('address', '203.0.113.9', at(9000))).toEqual([])
     expect(await identity.bindingsOf(erin.id)).toEqual([second, { ...first, endedAt: at(9500) }])
+    expect(await identity.binding(first.id)).toEqual({ ...first, endedAt: at(9500) })
+    expect(await identity.binding('binding-unknown')).toBeUndefined()
   })
 
   test('tokens are found by their hash, touched, and end once', async () => {

@@ -108,9 +108,13 @@ function signInReads(db: Database): Pick<IdentityReads, 'signIn' | 'signInByCode
   }
 }
 
-function bindingReads(db: Database): Pick<IdentityReads, 'bindingsFor' | 'bindingsOf'> {
+function bindingReads(db: Database): Pick<IdentityReads, 'binding' | 'bindingsFor' | 'bindingsOf'> {
   const bindings = () => db.selectFrom('bindings').selectAll()
   return {
+    async binding(id) {
+      const row = await bindings().where('id', '=', id).executeTakeFirst()
+      return row && toBinding(row)
+    },
     async bindingsFor(kind, value, at) {
       const same = bindings().where('kind', '=', kind).where('value', '=', value)
       const living = same.where('ended_at', 'is', null).where('expires_at', '>', at)
