@@ -157,17 +157,17 @@ describe('a remembered sign-in', () => {
   })
 
   test('stands until its time is over, or it or its browser is signed out', async () => {
-    const { stands, own, browser } = room.identity
+    const { identity } = room
     const { visitor, identified } = await remembered('erin', freshAddress())
-    expect(await stands(identified)).toBe(true)
-    await own.revoke(visitor.person, identified.credential)
-    expect(await stands(identified)).toBe(false)
+    expect(await identity.stands(identified)).toBe(true)
+    await identity.own.revoke(visitor.person, identified.credential)
+    expect(await identity.stands(identified)).toBe(false)
     const again = await remembered('erin', freshAddress())
-    await browser.signOut(again.visitor)
-    expect(await stands(again.identified)).toBe(false)
+    await identity.browser.signOut(again.visitor)
+    expect(await identity.stands(again.identified)).toBe(false)
     const third = (await remembered('erin', freshAddress())).identified
     room.clock.pass(8 * 3_600_000)
-    expect(await stands(third)).toBe(false)
+    expect(await identity.stands(third)).toBe(false)
   })
 
   test('is nobody when two people share the address', async () => {
