@@ -232,7 +232,7 @@ describe('waiting for a grant', () => {
     const waiting = wait(world)
     const elsewhere = { kind: 'signed-out', person: alice.id, browserSession: 'browser-two' } as const
     await world.state.identity.transact((tx) => tx.announce(elsewhere))
-    expect(await Promise.race([waiting, 'waiting'])).toBe('waiting')
+    expect(await Promise.race([waiting, Promise.resolve('waiting')])).toBe('waiting')
     await Promise.all([
       expect(waiting).rejects.toMatchObject({ code: 'SIGNED_OUT' }),
       world.state.identity.transact((tx) => tx.announce(change)),
