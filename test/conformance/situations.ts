@@ -39,7 +39,7 @@ export const situations: readonly Situation[] = [
     enter: (entry) => withDriver(entry, inTransaction),
   },
   { protocol: 'postgres', name: 'in pg_sleep', tellsAlways: true, enter: (entry) => withDriver(entry, sleeping) },
-  { protocol: 'postgres', name: 'in the middle of a 1 GB result', tellsAlways: false, enter: inResult },
+  { protocol: 'postgres', name: 'in the middle of a result of 8 GB', tellsAlways: false, enter: inResult },
 ]
 
 /** The lock that a session in a transaction holds: another can take it as soon as the transaction is gone. */
@@ -92,10 +92,10 @@ function read(error: Error): Farewell {
   return { sqlState: code, severity, message: error.message, hint }
 }
 
-/** psql reads a result of 1 GB as fast as it can; its last words are on stderr. */
+/** psql reads a result of 8 GB as fast as it can; its last words are on stderr. */
 async function inResult({ gateway, user, token, application }: Entry) {
   const { caFile, postgresPort: port } = gateway
-  const copy = "copy (select repeat('x', 1000) from generate_series(1, 1000000)) to stdout"
+  const copy = "copy (select repeat('x', 1000) from generate_series(1, 8000000)) to stdout"
   const where = connectionString({ port, user, database: 'prod-db', caFile })
   const child = spawn('psql', ['-X', '-w', '-v', 'VERBOSITY=verbose', '-c', copy, where], {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -111,7 +111,7 @@ async function inResult({ gateway, user, token, application }: Entry) {
   const farewell = new Promise<Farewell>((resolve) => {
     child.on('close', (status) => resolve(status === 0 ? finished : readWords(words)))
   })
-  await gateway.postgres.untilRunning('generate_series(1, 1000000)', 1)
+  await gateway.postgres.untilRunning('generate_series(1, 8000000)', 1)
   return { farewell }
 }
 

@@ -128,16 +128,12 @@ function follow(topic) {
   const open = () => {
     source = new EventSource(`/events?topic=${encodeURIComponent(topic)}`)
     source.addEventListener('changed', () => lookAgain().catch(() => {})) // the next change tries again
-    source.addEventListener('hello', (event) => {
-      if (event.target.greeted) lookAgain().catch(() => {}) // reconnected: something may have been missed
-      event.target.greeted = true
-    })
+    // Connected, perhaps again: something may have changed since the page was made.
+    source.addEventListener('hello', () => lookAgain().catch(() => {}))
   }
   document.addEventListener('visibilitychange', () => {
     source?.close()
-    if (document.hidden) return
-    open()
-    lookAgain().catch(() => {})
+    if (!document.hidden) open()
   })
   if (!document.hidden) open()
 }
