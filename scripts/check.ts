@@ -9,6 +9,10 @@ const promises: readonly { readonly promise: string; readonly command: readonly 
     command: ['oxlint', '--type-aware', '--deny-warnings'],
   },
   { promise: 'every file is formatted', command: ['oxfmt', '--check'] },
+  {
+    promise: 'no room imports upward',
+    command: ['vitest', 'run', '--reporter=dot', 'test/project/directions.test.ts'],
+  },
   { promise: 'no file, export or dependency lies unused', command: ['knip', '--no-progress', '--no-config-hints'] },
 ]
 

@@ -242,7 +242,9 @@ export const configSchema = z
         refreshEvery: duration('How often groups are refreshed where the provider gave a refresh token.').prefault(
           '5m',
         ),
-        tokenFor: duration('Longest life of a token.').prefault('30d'),
+        tokenFor: duration(
+          'Longest life of a token. Nobody looks its person up again while they have no sign-in, so keep it short.',
+        ).prefault('7d'),
       })
       .meta({ description: 'Who people are.' }),
     staff: z

@@ -329,6 +329,33 @@ describe('the cut', () => {
   })
 })
 
+describe('draining', () => {
+  test('warns live sessions, refuses new ones, and is over when the last has ended by itself', async () => {
+    await using open = await openGate()
+    await grant(open.world)
+    const admission = await open.gate.admit(askFor(alice))
+    const warned = new Promise((resolve) => admission.onWarning((leftMs, cause) => resolve([leftMs, cause])))
+    const drained = open.gate.drain(minute)
+    expect(await warned).toEqual([minute, 'shutdown'])
+    await expect(open.gate.admit(askFor(alice))).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
+    expect(admission.cutOff.aborted).toBe(false)
+    await admission.end({ by: 'client', bytesFromClient: 0, bytesFromTarget: 0 })
+    await drained
+    expect((await open.world.state.sessions.session(admission.session.id))?.end).toMatchObject({
+      by: 'client',
+      code: null,
+    })
+  })
+
+  test('ends what goes on longer', async () => {
+    await using open = await openGate()
+    await grant(open.world)
+    const held = hold(await open.gate.admit(askFor(alice)))
+    await open.gate.drain(50)
+    expect((await held).code).toBe('SHUTTING_DOWN')
+  })
+})
+
 test('what a killed gateway left open is closed at the next start', async () => {
   await using open = await openGate()
   await grant(open.world)

@@ -129,15 +129,21 @@ function addressNotice({ address }: Visit, signIn: SignIn): Html {
       )
 }
 
+/** Ticked only where the address is this machine itself: any other may be shared, and the page cannot tell. */
 function rememberBox({ address }: Visit, signIn: SignIn, rememberMs: number): Html {
+  const own = address === signIn.address && isLoopback(address)
   return html`<label class="check"
-    ><input type="checkbox" name="remember" value="yes" ${address === signIn.address ? ' checked' : ''} />
+    ><input type="checkbox" name="remember" value="yes" ${own ? ' checked' : ''} />
     <span
       >Remember <span class="mono">${signIn.address}</span> for ${formatDuration(rememberMs)}<span class="help"
         >Connections from that address need no browser until then. Not for addresses that others share.</span
       ></span
     ></label
   >`
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.')
 }
 
 async function answeredPage(site: Site, visit: Visit, signIn: SignIn): Promise<Page> {
