@@ -23,6 +23,7 @@ const tools = [
   { program: 'tmux', package: 'tmux' },
   { program: 'curl', package: 'curl' },
   { program: 'openssl', package: 'openssl' },
+  { program: 'faketime', package: 'faketime' },
 ]
 
 main(process.argv.slice(2))

@@ -77,20 +77,30 @@ export interface TestGateway extends AsyncDisposable {
 const client = { clientId: 'curfew', clientSecret: 'a-secret-for-tests-only' } as const
 const hourMs = 3_600_000
 
-interface Surroundings {
+/** The files that a configuration names. */
+interface Files {
   readonly folder: string
   readonly authority: Authority
   readonly certificate: string
+}
+
+interface Ports {
+  readonly web: number
+  readonly postgres: number
+  readonly ops: number
+}
+
+interface Surroundings extends Files {
   readonly postgres: TestPostgres
   readonly provider: OidcProvider
-  readonly ports: { readonly web: number; readonly postgres: number; readonly ops: number }
+  readonly ports: Ports
 }
 
 export async function startTestGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
   await using stack = new AsyncDisposableStack()
   const surroundings = await startSurroundings(options, stack)
   const configFile = join(surroundings.folder, 'curfew.yaml')
-  const input = configInput(surroundings)
+  const input = configInput({ ...surroundings, issuer: surroundings.provider.issuer })
   options.configure?.(input)
   await writeFile(configFile, stringify(input))
   const config = await loadConfig(configFile, {})
@@ -186,13 +196,20 @@ class Crowd implements AsyncDisposable {
 }
 
 async function startSurroundings(options: TestGatewayOptions, stack: AsyncDisposableStack): Promise<Surroundings> {
+  const postgres = options.postgres ?? stack.use(await startPostgres())
+  const files = await writeFiles(postgres, stack)
+  const ports = await freePorts()
+  const publicUrl = new URL(`https://localhost:${ports.web}`)
+  const provider = stack.use(await startProvider(publicUrl, files.authority.certificate))
+  return { ...files, postgres, provider, ports }
+}
+
+/** Certificates and secrets in a folder of their own, which goes with `stack`. */
+export async function writeFiles(postgres: TestPostgres, stack: AsyncDisposableStack): Promise<Files> {
   const folder = await mkdtemp(join(tmpdir(), 'curfew-gateway-'))
   stack.defer(() => rm(folder, { recursive: true, force: true }))
   const authority = await makeAuthority('Curfew test authority')
   const server = await issue(authority, { names: ['localhost', '127.0.0.1', '::1'] })
-  const postgres = options.postgres ?? stack.use(await startPostgres())
-  const ports = { web: await freePort(), postgres: await freePort(), ops: await freePort() }
-  const provider = stack.use(await startProvider(new URL(`https://localhost:${ports.web}`), authority.certificate))
   const secrets = { 'server.key': server.key, 'client-secret': client.clientSecret, ...postgres.passwords }
   await mkdir(join(folder, 'secrets'), { mode: 0o700 })
   for (const [name, text] of Object.entries(secrets)) {
@@ -201,7 +218,11 @@ async function startSurroundings(options: TestGatewayOptions, stack: AsyncDispos
   await writeFile(join(folder, 'ca.pem'), authority.certificate)
   await writeFile(join(folder, 'server.pem'), server.certificate)
   await writeFile(join(folder, 'target-ca.pem'), postgres.ca)
-  return { folder, authority, certificate: server.certificate, postgres, provider, ports }
+  return { folder, authority, certificate: server.certificate }
+}
+
+export async function freePorts(): Promise<Ports> {
+  return { web: await freePort(), postgres: await freePort(), ops: await freePort() }
 }
 
 function startProvider(publicUrl: URL, ca: string): Promise<OidcProvider> {
@@ -220,7 +241,13 @@ function startProvider(publicUrl: URL, ca: string): Promise<OidcProvider> {
   })
 }
 
-function configInput({ folder, postgres, provider, ports }: Surroundings): ConfigInput {
+export function configInput(at: {
+  readonly folder: string
+  readonly postgres: TestPostgres
+  readonly ports: Ports
+  readonly issuer: URL
+}): ConfigInput {
+  const { folder, postgres, ports, issuer } = at
   const tls = { certificate: 'server.pem', key: 'file:secrets/server.key' }
   const role = (login: string) => ({ login, password: `file:secrets/${login}`, databases: ['shop'] })
   const engineers = { groups: ['engineering'] }
@@ -238,7 +265,7 @@ function configInput({ folder, postgres, provider, ports }: Surroundings): Confi
       ops: { port: ports.ops },
     },
     identity: {
-      issuer: provider.issuer.origin,
+      issuer: issuer.origin,
       clientId: client.clientId,
       clientSecret: 'file:secrets/client-secret',
       scopes: ['openid', 'email', 'profile', 'groups', 'offline_access'],
