@@ -68,14 +68,12 @@ function dangling(placed: PlacedPolicy, parts: Salvaged): readonly Finding[] {
       ? []
       : [missing(at(placed, 'what', 'resources', index), 'resource', name, parts.resourceNames)],
   )
-  if (!parts.complete) return unknown
-  const allRoles = [...new Set(Object.values(parts.resources).flatMap((resource) => Object.keys(resource.roles)))]
   const unknownRoles = (roles ?? []).flatMap((name, index) =>
-    allRoles.includes(name) ? [] : [missing(at(placed, 'what', 'roles', index), 'role', name, allRoles)],
+    parts.roleNames.includes(name) ? [] : [missing(at(placed, 'what', 'roles', index), 'role', name, parts.roleNames)],
   )
   const unknownLabels = Object.entries(labels)
-    .filter(([key, value]) => !Object.values(parts.resources).some((resource) => resource.labels[key] === value))
-    .map(([key, value]) => unknownLabel(at(placed, 'what', 'labels', key), key, value, parts.resources))
+    .filter(([key, value]) => !parts.labels.some((carried) => carried[key] === value))
+    .map(([key, value]) => unknownLabel(at(placed, 'what', 'labels', key), key, value, parts.labels))
   return [...unknown, ...unknownRoles, ...unknownLabels]
 }
 
@@ -89,8 +87,8 @@ function missing(path: ConfigPath, kind: 'resource' | 'role', name: string, know
   }
 }
 
-function unknownLabel(path: ConfigPath, key: string, value: string, resources: Resources): Finding {
-  const values = [...new Set(Object.values(resources).flatMap(({ labels }) => labels[key] ?? []))]
+function unknownLabel(path: ConfigPath, key: string, value: string, carried: Salvaged['labels']): Finding {
+  const values = [...new Set(carried.flatMap((labels) => (typeof labels[key] === 'string' ? labels[key] : [])))]
   const hint =
     values.length === 0
       ? `No resource has a label "${key}".`

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { policyFindings, policyNotices } from './check-policies.ts'
 import { settingsFindings, settingsNotices } from './check-settings.ts'
 import type { Config } from './config.ts'
+import { readLeftovers } from './leftovers.ts'
 import { parseConfigDocument } from './document.ts'
 import { createReferenceReader, reasonOf } from './files.ts'
 import { ConfigProblems } from './problems.ts'
@@ -30,6 +31,7 @@ export async function checkConfig(file: string, environment: NodeJS.ProcessEnv):
   const folder = dirname(resolve(file))
   const reader = createReferenceReader(folder, environment)
   const references = await readReferences(parts, reader)
+  await readLeftovers(document.value, parts, reader)
   const findings = [
     ...(parsed.success || document.value === undefined ? [] : schemaFindings(parsed.error.issues, document.value)),
     ...settingsFindings(parts),

@@ -1,3 +1,4 @@
+import { mapOf } from './leftovers.ts'
 import { configSchema, policySchema, resourceSchema } from './schema.ts'
 import type { ConfigFile } from './schema.ts'
 
@@ -17,15 +18,18 @@ export interface Salvaged {
   readonly resources: ConfigFile['resources']
   /** Also of those that do not fit: a policy that names one of them does not dangle. */
   readonly resourceNames: readonly string[]
+  /** The same for roles and labels. */
+  readonly roleNames: readonly string[]
+  readonly labels: readonly Readonly<Record<string, unknown>>[]
   readonly policies: readonly PlacedPolicy[]
   /** Whether `resources` and `policies` hold everything that the file holds. */
   readonly complete: boolean
 }
 
 export function salvage(value: unknown): Salvaged {
-  const raw = asMap(value)
+  const raw = mapOf(value)
   const shape = configSchema.shape
-  const rawResources = asMap(raw['resources'])
+  const rawResources = mapOf(raw['resources'])
   const rawPolicies: readonly unknown[] = Array.isArray(raw['policies']) ? raw['policies'] : []
   const resources = Object.entries(rawResources).flatMap(([name, one]) => {
     const parsed = resourceSchema.safeParse(one)
@@ -43,11 +47,9 @@ export function salvage(value: unknown): Salvaged {
     access: shape.access.safeParse(raw['access']).data,
     resources: Object.fromEntries(resources),
     resourceNames: Object.keys(rawResources),
+    roleNames: [...new Set(Object.values(rawResources).flatMap((one) => Object.keys(mapOf(mapOf(one)['roles']))))],
+    labels: Object.values(rawResources).map((one) => mapOf(mapOf(one)['labels'])),
     policies,
     complete: resources.length === Object.keys(rawResources).length && policies.length === rawPolicies.length,
   }
-}
-
-function asMap(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {}
 }

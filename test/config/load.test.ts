@@ -49,6 +49,29 @@ test('a file that is not there is one problem with a hint', async () => {
   )
 })
 
+test('a mistake hides no other one near it: neither what it refers to, nor who refers to it', async () => {
+  const text = goodConfig
+    .replace('port: 8443', 'port: 84430')
+    .replace('certificate: gw.pem', 'certificate: gone.pem')
+    .replace('clientId: curfew', 'clientId: 7')
+    .replace('env:OIDC_SECRET', 'env:ABSENT')
+    .replace('host: shop.internal', 'host: 7')
+    .replace('file:admin.txt', 'file:gone.txt')
+    .replace('ca: ca.pem', 'ca: gone-ca.pem')
+    .replace('what: { roles: [readonly] }', 'what: { roles: [readnly], labels: { env: prodction } }')
+  expect((await folder.problems(text)).map((line) => line.split(' ')[1])).toEqual([
+    'listen.web.port:',
+    'listen.web.tls.certificate:',
+    'identity.clientId:',
+    'identity.clientSecret:',
+    'resources.shop.host:',
+    'resources.shop.tls.ca:',
+    'resources.shop.roles.admin.password:',
+    'policies[0].what.roles[0]:',
+    'policies[0].what.labels.env:',
+  ])
+})
+
 test('everything that is wrong comes at once, in the order of the file', async () => {
   const text = spoilt('port: 8443', 'port: 84430')
     .replace('issuer: https://login.example.com', 'issuer: http://login.example.com')

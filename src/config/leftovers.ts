@@ -1,0 +1,58 @@
+import type { ReferenceReader } from './files.ts'
+import type { ConfigPath } from './problems.ts'
+import type { Salvaged } from './salvage.ts'
+
+const reference = /^(?:env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/
+
+/**
+ * Looks at what the parts that do not fit the schema refer to, so that a missing file shows in the same run as the
+ * misspelt key beside it. Findings go to `reader`.
+ */
+export async function readLeftovers(value: unknown, parts: Salvaged, reader: ReferenceReader): Promise<void> {
+  const raw = mapOf(value)
+  if (parts.listen === undefined) await listenLeftovers(mapOf(raw['listen']), reader)
+  if (parts.identity === undefined) {
+    const identity = mapOf(raw['identity'])
+    await secretAt(['identity', 'clientSecret'], identity['clientSecret'], reader)
+    await authoritiesAt(['identity', 'ca'], identity['ca'], reader)
+  }
+  for (const [name, one] of Object.entries(mapOf(raw['resources']))) {
+    if (!Object.hasOwn(parts.resources, name)) await resourceLeftovers(['resources', name], mapOf(one), reader)
+  }
+}
+
+async function listenLeftovers(listen: Raw, reader: ReferenceReader): Promise<void> {
+  await tlsAt(['listen', 'web', 'tls'], mapOf(listen['web'])['tls'], reader)
+  const listeners: readonly unknown[] = Array.isArray(listen['postgres']) ? listen['postgres'] : []
+  for (const [index, one] of listeners.entries()) {
+    await tlsAt(['listen', 'postgres', index, 'tls'], mapOf(one)['tls'], reader)
+  }
+}
+
+async function resourceLeftovers(path: ConfigPath, resource: Raw, reader: ReferenceReader): Promise<void> {
+  await authoritiesAt([...path, 'tls', 'ca'], mapOf(resource['tls'])['ca'], reader)
+  for (const [name, role] of Object.entries(mapOf(resource['roles']))) {
+    await secretAt([...path, 'roles', name, 'password'], mapOf(role)['password'], reader)
+  }
+}
+
+async function tlsAt(path: ConfigPath, value: unknown, reader: ReferenceReader): Promise<void> {
+  const { certificate, key } = mapOf(value)
+  if (typeof certificate === 'string' && typeof key === 'string' && reference.test(key)) {
+    await reader.tls(path, { certificate, key })
+  }
+}
+
+async function secretAt(path: ConfigPath, value: unknown, reader: ReferenceReader): Promise<void> {
+  if (typeof value === 'string' && reference.test(value)) await reader.secret(path, value)
+}
+
+async function authoritiesAt(path: ConfigPath, value: unknown, reader: ReferenceReader): Promise<void> {
+  if (typeof value === 'string' && value !== '') await reader.authorities(path, value)
+}
+
+type Raw = Readonly<Record<string, unknown>>
+
+export function mapOf(value: unknown): Raw {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Raw) : {}
+}
