@@ -138,7 +138,7 @@ const exportLine = z.union([
 /** Reads the file twice: checkpoints stand behind the events that they sign. */
 async function verifyExport(file: string, { key, data }: VerifyOptions): Promise<AuditVerification> {
   const lines = file === '-' ? await allLines(process.stdin) : undefined
-  const read = () => readExport(file, lines ?? createInterface({ input: createReadStream(file) }))
+  const read = () => readExport(file, lines)
   const checkpoints: Checkpoint[] = []
   for await (const row of read()) if ('jws' in row) checkpoints.push(row)
   const keyFile = key ?? (data === undefined ? undefined : join(data, 'keys', 'public.jwks'))
@@ -155,12 +155,14 @@ async function verifyExport(file: string, { key, data }: VerifyOptions): Promise
   return result
 }
 
+/** @param lines what the file holds, where it can be read only once. */
 async function* readExport(
   file: string,
-  lines: AsyncIterable<string> | Iterable<string>,
+  lines: readonly string[] | undefined,
 ): AsyncGenerator<z.output<typeof exportLine>> {
   let number = 0
-  for await (const text of lines) {
+  // Opened only when somebody takes the first line: it does not wait with those that nobody takes yet.
+  for await (const text of lines ?? createInterface({ input: createReadStream(file) })) {
     number += 1
     if (text.trim() === '') continue
     const parsed = exportLine.safeParse(parseJson(text))

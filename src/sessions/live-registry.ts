@@ -31,10 +31,11 @@ export class LiveRegistry {
   readonly #byId = new Map<SessionId, LiveSession>()
   readonly #byGrant = new Map<GrantId, Set<LiveSession>>()
   readonly #counts = new Map<PersonId, number>()
-  #clockOffsetMs: number | undefined
+  #clockOffsetMs: number
 
   constructor(deps: RegistryDeps) {
     this.#deps = deps
+    this.#clockOffsetMs = deps.clock.now() - deps.clock.monotonicMs()
   }
 
   get size(): number {
@@ -151,7 +152,7 @@ export class LiveRegistry {
   #noticeJump(): void {
     const { clock, log } = this.#deps
     const offsetMs = clock.now() - clock.monotonicMs()
-    const jumpMs = offsetMs - (this.#clockOffsetMs ?? offsetMs)
+    const jumpMs = offsetMs - this.#clockOffsetMs
     this.#clockOffsetMs = offsetMs
     if (Math.abs(jumpMs) < jumpMsMin) return
     log.warn({ jumpMs: Math.round(jumpMs), live: this.size }, 'the wall clock jumped; looking at every deadline')
