@@ -100,10 +100,12 @@ export function createInBandSignIn(deps: IdentityDeps): InBandSignIn {
     },
   }
 
-  /** Of one person only: behind one address there may be several. */
+  /** Of one person only: behind one address there may be several. A shorter `rememberFor` counts for old ones, too. */
   async function onlyBinding(address: string): Promise<Binding | undefined> {
     const at = clock.now()
-    const bindings = (await store.bindingsFor('address', address, at)).filter((binding) => isLive(binding, at))
+    const bindings = (await store.bindingsFor('address', address, at)).filter(
+      (binding) => isLive(binding, at) && at < later(binding.createdAt, settings.rememberMs),
+    )
     if (new Set(bindings.map(({ person }) => person)).size !== 1) return undefined
     return bindings.reduce((last, binding) => (binding.expiresAt > last.expiresAt ? binding : last))
   }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Instant } from '../../src/kernel/time.ts'
 import { startProviderFor } from '../servers/oidc.ts'
 import type { OidcProvider } from '../servers/oidc.ts'
 import { openIdentity, publicUrl } from './open.ts'
@@ -154,6 +155,20 @@ describe('a remembered sign-in', () => {
     expect(await room.identity.inBand.recognise({ address: freshAddress() })).toBeUndefined()
     room.clock.pass(8 * 3_600_000)
     expect(await room.identity.inBand.recognise({ address })).toBeUndefined()
+  })
+
+  test('counts no longer than `rememberFor` says now, whatever it said when it was made', async () => {
+    const address = freshAddress()
+    const { identified, visitor } = await remembered('erin', address)
+    const at = room.clock.now()
+    const old = { createdAt: (at - 9 * 3_600_000) as Instant, expiresAt: (at + 3_600_000) as Instant, endedAt: null }
+    const elsewhere = freshAddress()
+    const of = { person: identified.person, browserSession: visitor.browserSession.id, kind: 'address' } as const
+    await room.state.identity.transact((tx) =>
+      tx.insertBinding({ id: 'binding-made-when-it-was-longer', ...of, value: elsewhere, ...old }),
+    )
+    expect(await room.identity.inBand.recognise({ address })).toBeDefined()
+    expect(await room.identity.inBand.recognise({ address: elsewhere })).toBeUndefined()
   })
 
   test('stands until its time is over, or it or its browser is signed out', async () => {
