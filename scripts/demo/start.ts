@@ -59,7 +59,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   )
   const gateway = await step('The gateway', async () => {
     const file = join(folder.path, files.configuration)
-    await writeFile(file, configurationText(ports, target.port, folder.caFile))
+    await writeFile(file, await configurationText(ports, target.port, folder.caFile))
     const config = await loadConfig(file, process.env)
     const destination = pino.destination({ dest: join(folder.path, files.gatewayLog), sync: true, mode: 0o600 })
     started.defer(() => destination.end())

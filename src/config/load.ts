@@ -56,7 +56,7 @@ async function readConfigFile(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
-    const hint = 'Say which with --config FILE; config/curfew.yaml is an example.'
+    const hint = 'Say which with --config FILE; config/production.yaml is an example.'
     const message = `cannot read the configuration: ${reasonOf(error)}`
     throw new ConfigProblems([{ file, line: 1, column: 1, path: '', message, expected: null, hint }])
   }

@@ -14,7 +14,7 @@ export function configReference(): string {
 
 const intro = `# Configuration
 
-One YAML file. \`config/curfew.yaml\` is an example; \`curfew config check FILE\` says all that is wrong with a file, with line and column; \`config/curfew.schema.json\` lets editors complete and check it. This page is made from the same schema (\`npm run docs\`).
+One YAML file. \`config/curfew.yaml\` is what the demo runs, \`config/production.yaml\` an example for production; \`curfew config check FILE\` says all that is wrong with a file, with line and column; \`config/curfew.schema.json\` lets editors complete and check it. This page is made from the same schema (\`npm run docs\`).
 
 - **Lengths of time** are written \`90s\`, \`30m\`, \`8h\`, \`2d\` or \`250ms\`; **sizes** \`256KiB\`, \`1MiB\`, \`2GiB\`.
 - **Secrets** are never written in the file: \`env:NAME\` takes one from the environment, \`file:PATH\` from a file (a final newline is dropped).

@@ -2,6 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { auditTypes } from '../../src/audit/event.ts'
+import { checkConfig } from '../../src/config/load.ts'
+import type { ConfigProblems } from '../../src/config/problems.ts'
 import { configReference, configSchemaText } from '../../src/config/reference.ts'
 import { Fault, faultCodes } from '../../src/kernel/fault.ts'
 import { metricTable } from '../../src/kernel/metrics.ts'
@@ -48,3 +50,18 @@ test('docs/dependencies.md lists every dependency, and no other', async () => {
   const development = Object.keys({ ...devDependencies, ...optionalDependencies })
   expect(firstCells(text, 'In development').toSorted()).toEqual(development.toSorted())
 })
+
+test.each(['curfew.yaml', 'production.yaml'])(
+  'config/%s fits the schema, and its policies reach what they name',
+  async (name) => {
+    const file = join(root, 'config', name)
+    const problems = await checkConfig(file, {}).then(
+      () => [],
+      (error: unknown) => (error as ConfigProblems).problems,
+    )
+    // Only the files and variables that it refers to are not here.
+    expect(
+      problems.map(({ message }) => message).filter((message) => !/^cannot read|is not set$/.test(message)),
+    ).toEqual([])
+  },
+)

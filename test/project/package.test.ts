@@ -41,7 +41,14 @@ test('it holds what it needs and no source, test or key', () => {
   const names = readdirSync(join(folder, 'package'), { recursive: true, encoding: 'utf8' })
   const own = names.filter((name) => !name.startsWith('node_modules'))
   expect(own).toEqual(
-    expect.arrayContaining(['LICENSE', 'README.md', 'SECURITY.md', 'CHANGELOG.md', 'config/curfew.yaml']),
+    expect.arrayContaining([
+      'LICENSE',
+      'README.md',
+      'SECURITY.md',
+      'CHANGELOG.md',
+      'config/curfew.yaml',
+      'config/production.yaml',
+    ]),
   )
   expect(own.filter((name) => /(?<!\.d)\.ts$|^test|\.(key|pem|jwk)$/.test(name))).toEqual([])
 })
