@@ -82,10 +82,14 @@ export async function placeLock(deps: AccessDeps, person: Person, scope: LockSco
 
 function checkLock(scope: LockScope, reason: string): void {
   if (scope.person === null && scope.resource === null && scope.role === null) {
-    throw new Fault('INPUT_INVALID', 'A lock names a person, a resource or a role.')
+    throw new Fault('INPUT_INVALID', 'A lock names a person, a resource or a role.', {
+      hint: 'Fill in at least one of them.',
+    })
   }
   if (reason.trim() === '' || reason.length > commentLengthMax) {
-    throw new Fault('INPUT_INVALID', 'A lock needs a reason; the people it stops read it.')
+    throw new Fault('INPUT_INVALID', 'A lock needs a reason; the people it stops read it.', {
+      hint: `Say it in 1 to ${commentLengthMax} characters.`,
+    })
   }
 }
 

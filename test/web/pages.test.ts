@@ -83,7 +83,9 @@ test('a start is read in the zone that was chosen', async () => {
 
 test('one link for both: the requester watches, the approver decides', async () => {
   const request = await askAs(erin)
-  expect((await erin.get(`/requests/${request}`)).text).toContain('One more person must approve')
+  const { text } = await erin.get(`/requests/${request}`)
+  expect(text).toContain('One more person must approve')
+  expect(text).toMatch(new RegExp(`<code[^>]*>\\s*https?://[^<]+/requests/${request}\\s*</code`))
   expect((await ada.get(`/requests/${request}`)).location).toBe(`/approvals/${request}`)
   expect((await erin.get(`/approvals/${request}`)).text).toContain('your own request')
   expect((await olga.get(`/approvals/${request}`)).text).not.toContain('>Approve<')
@@ -134,6 +136,10 @@ test('a sign-in page shows who asks; confirming leads to what is missing', async
   const after = await erin.get(answered.location!)
   expect(after.text).toContain('/ask?resource=prod-db&amp;role=admin')
   expect((await ada.get(answered.location!)).status).toBe(404)
+  // A second tap, or a page that stood open: told how it went, not scolded.
+  const again = await erin.post(`/s/${signIn.code}`, { answer: 'refuse' })
+  expect(again.location).toBe(answered.location)
+  expect((await erin.get(again.location!)).text).toContain('You are signed in there')
 })
 
 test('a live session is seen and ended by its person and by operators, by nobody else', async () => {
@@ -226,12 +232,23 @@ test('the audit log is for reviewers, and reading it is written once a visit', a
 test('operators lock and lift; a lock names a person by e-mail', async () => {
   expect((await erin.get('/locks')).status).toBe(403)
   expect((await erin.post('/locks', { person: 'ada@example.test', reason: 'x' })).status).toBe(403)
-  expect((await olga.post('/locks', { person: 'nobody@example.test', reason: 'x' })).status).toBe(422)
+  const mistyped = await olga.post('/locks', {
+    person: 'nobody@example.test',
+    role: 'readonly',
+    reason: 'stolen laptop',
+  })
+  expect(mistyped.status).toBe(422)
+  expect(mistyped.text).toContain('Nothing was locked. Nobody with that e-mail address')
+  expect(mistyped.text).toContain('value="nobody@example.test"')
+  expect(mistyped.text).toContain('value="stolen laptop"')
+  expect(mistyped.text).toMatch(/<option\s+selected>readonly</)
   expect((await olga.post('/locks', { reason: 'empty' })).status).toBe(422)
   expect((await olga.post('/locks', { person: 'ADA@example.test', reason: 'on leave' })).status).toBe(303)
   const [lock] = await pages.access.locks()
   expect(lock?.scope.person).toBe(ada.person.id)
   expect((await olga.get('/locks')).text).toContain('on leave')
+  expect((await ada.get('/')).text).toMatch(/Locked for you: Everything\.\s+“on leave”/)
+  expect((await erin.get('/')).text).not.toContain('on leave')
   expect((await olga.post(`/locks/${lock!.id}/lift`)).status).toBe(303)
   expect(await pages.access.locks()).toEqual([])
 })

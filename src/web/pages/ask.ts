@@ -117,7 +117,11 @@ function askPage(visit: Visit, offer: Offer, typed: Typed, wrong: Wrong | undefi
   const { resource, role, policy } = offer
   const body = html`<h1>Ask for ${resource.name} as ${role.name}</h1>
     <p class="lead">
-      Takes ${needs(policy.approval)}. The clock starts at the approval, and the access ends by itself.
+      ${
+        policy.approval.kind === 'none'
+          ? 'Needs nobody’s approval: it begins at once, and ends by itself.'
+          : `Needs approval by ${needs(policy.approval)}. The clock starts at the approval, and the access ends by itself.`
+      }
     </p>
     ${
       (resource.description !== '' || role.description !== '') &&

@@ -1,9 +1,10 @@
 import { html } from 'hono/html'
 import type { SignIn } from '../../identity/store.ts'
 import { formatDuration } from '../../kernel/durations.ts'
-import { Fault } from '../../kernel/fault.ts'
+import { asFault, Fault } from '../../kernel/fault.ts'
 import type { SignInId } from '../../kernel/ids.ts'
 import type { Html, Visit } from '../context.ts'
+import type { Fields } from '../forms.ts'
 import type { Page } from '../html/layout.ts'
 import { notice, path, query } from '../html/parts.ts'
 import { createRateLimit } from '../rate-limit.ts'
@@ -26,6 +27,12 @@ export function inBandRoutes(site: Site): void {
     throw new Fault('SIGN_IN_TIMED_OUT', 'There is no sign-in with this code, or it is over.')
   }
 
+  async function answer(visit: Visit, signIn: SignIn, fields: Fields): Promise<void> {
+    if (fields.text('answer', 16) !== 'confirm') return inBand.refuse(signIn, visit.visitor)
+    const remember = signIn.purpose === 'postgres' && fields.flag('remember')
+    await inBand.confirm(signIn, visit.visitor, { address: visit.address }, remember)
+  }
+
   site.page('/s', (visit) => {
     const code = (visit.c.req.query('code') ?? '').trim().toUpperCase().slice(0, codeCharsMax)
     return code === '' ? site.render(visit.c, enterCode, visit) : visit.c.redirect(path('s', code), 303)
@@ -39,20 +46,24 @@ export function inBandRoutes(site: Site): void {
 
   site.form('/s/:code', async (visit, fields) => {
     const signIn = await waiting(visit)
-    if (fields.text('answer', 16) === 'confirm') {
-      const remember = signIn.purpose === 'postgres' && fields.flag('remember')
-      await inBand.confirm(signIn, visit.visitor, { address: visit.address }, remember)
-    } else {
-      await inBand.refuse(signIn, visit.visitor)
-    }
+    await answer(visit, signIn, fields).catch(unlessAnswered)
     return visit.c.redirect(path('answered', signIn.id), 303)
   })
 
   site.page('/answered/:id', async (visit) => {
     const signIn = await inBand.byId(visit.c.req.param('id') as SignInId)
-    if (signIn?.person !== visit.person.id) throw new Fault('NOT_FOUND', 'There is no such sign-in of yours.')
+    if (signIn?.person !== visit.person.id) {
+      throw new Fault('NOT_FOUND', 'There is no such sign-in of yours.', {
+        hint: 'Somebody else answered it, or it is over.',
+      })
+    }
     return site.render(visit.c, await answeredPage(site, visit, signIn), visit)
   })
+}
+
+/** A second tap: the page that it leads to tells how the first one went. */
+function unlessAnswered(error: unknown): void {
+  if (asFault(error)?.code !== 'ALREADY_DECIDED') throw error
 }
 
 const enterCode: Page = {

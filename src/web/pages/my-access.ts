@@ -1,8 +1,9 @@
 import { html } from 'hono/html'
 import type { Offer, RequestView } from '../../access/access.ts'
-import type { Grant, Request } from '../../access/states.ts'
+import { lockStops } from '../../access/locks.ts'
+import type { Grant, Lock, Request } from '../../access/states.ts'
 import { formatDuration } from '../../kernel/durations.ts'
-import type { GrantId } from '../../kernel/ids.ts'
+import type { GrantId, PersonId } from '../../kernel/ids.ts'
 import type { Html } from '../context.ts'
 import {
   action,
@@ -12,6 +13,7 @@ import {
   empty,
   grantChip,
   needs,
+  notice,
   path,
   progress,
   query,
@@ -28,10 +30,11 @@ const soonMs = 5 * 60_000
 export function myAccessRoutes(site: Site): void {
   const { access } = site.deps
   site.page('/', async (visit) => {
-    const [living, requests, sessions] = await Promise.all([
+    const [living, requests, sessions, locks] = await Promise.all([
       access.livingGrants(visit.person.id),
       access.requestsOf(visit.person, 30),
       site.deps.live.live({ person: visit.person.id }),
+      access.locks(),
     ])
     const past = requests.filter((request) => !living.some((grant) => grant.request === request.id))
     const closed = past.filter((request) => request.state !== 'requested').slice(0, pastMax)
@@ -39,6 +42,7 @@ export function myAccessRoutes(site: Site): void {
     const connections = (grant: Grant) => sessions.filter(({ session }) => session.grant === grant.id).length
     const body = html`<h1>My access</h1>
       <p class="lead">What you may use now, and what you can ask for.</p>
+      ${lockNotices(locks, living, visit.person.id)}
       <h2>Open now</h2>
       ${living.length === 0 ? nothingOpen(access.offers(visit.person).length) : living.map((grant) => openGrant(site, visit.show, grant, connections(grant)))}
       ${pending(
@@ -54,6 +58,21 @@ export function myAccessRoutes(site: Site): void {
     await access.handBack(visit.person, visit.c.req.param('id') as GrantId)
     return visit.c.redirect('/', 303)
   })
+}
+
+/** Access stays open on paper while a lock stands; without this the page and psql would contradict each other. */
+function lockNotices(locks: readonly Lock[], living: readonly Grant[], person: PersonId): Html[] {
+  return locks
+    .filter(({ scope }) => scope.person === person || living.some((grant) => lockStops(scope, grant)))
+    .filter(({ scope }) => scope.person === null || scope.person === person)
+    .map(({ scope, reason }) => {
+      const what = [scope.resource, scope.role && `as ${scope.role}`].filter(Boolean).join(' ') || 'Everything'
+      return notice(
+        'stop',
+        html`Locked for ${scope.person === null ? 'everybody' : 'you'}: ${what}. “${reason}” Your security or operations
+        people can lift it.`,
+      )
+    })
 }
 
 function nothingOpen(offers: number): Html {

@@ -5,7 +5,7 @@ import { formatDuration } from '../../kernel/durations.ts'
 import type { RequestId } from '../../kernel/ids.ts'
 import type { Html, Visit } from '../context.ts'
 import type { Page } from '../html/layout.ts'
-import { action, needs, path, query, requestChip, words } from '../html/parts.ts'
+import { action, copyable, needs, path, query, requestChip, words } from '../html/parts.ts'
 import type { Show } from '../html/show.ts'
 import type { Site } from '../site.ts'
 import { openGrant } from './my-access.ts'
@@ -33,8 +33,7 @@ function requestPage(site: Site, { show }: Visit, view: RequestView): Page {
   const open = request.state === 'requested'
   const body = html`<h1>${request.resource} as ${request.role}</h1>
     <p class="lead">${requestChip(request)} ${standing(show, view)}</p>
-    ${open && html`<p class="small">This page renews itself. A psql that waits goes on by itself, too.</p>`}
-    ${afterwards(site, show, view)}
+    ${open && linkForApprovers(site, view)} ${afterwards(site, show, view)}
     <section class="card">${requestFacts(show, view)}</section>
     ${decisionsList(show, view)}
     ${open && html`<p class="next">${action(path('requests', request.id, 'cancel'), 'Call it off')}</p>`}`
@@ -46,6 +45,16 @@ function requestPage(site: Site, { show }: Visit, view: RequestView): Page {
     ...(open && { refreshS: 5 }),
     body,
   }
+}
+
+/** The gateway writes to nobody, so the person who asks has to. */
+function linkForApprovers({ deps }: Site, { request }: RequestView): Html {
+  const link = new URL(path('requests', request.id), deps.publicUrl).href
+  return html`<section class="card">
+    <p>Send this link to somebody who may approve; nobody else tells them.</p>
+    ${copyable(link, 'the link')}
+    <p class="small still">This page renews itself. A psql that waits goes on by itself, too.</p>
+  </section>`
 }
 
 /** One sentence: where it stands. */
