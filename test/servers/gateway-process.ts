@@ -18,11 +18,18 @@ const alice: Person = {
 const [configFile = ''] = process.argv.slice(2)
 const gateway = await startGateway(await loadConfig(configFile, {}))
 await gateway.state.identity.transact((tx) => tx.savePerson(alice))
-process.on('message', (order: Order) => void enter(gateway, order).then((entry) => send({ kind: 'entry', ...entry })))
+process.on('message', (order: Order) => void answer(gateway, order).then(send))
 process.on('disconnect', () => void stop())
 send({ kind: 'ready' })
 
-async function enter({ identity, access }: Gateway, { lengthMs }: Order): Promise<Entry> {
+async function answer(running: Gateway, order: Order): Promise<Reply> {
+  if (order.kind === 'enter') return { kind: 'entry', ...(await enter(running, order.lengthMs)) }
+  await globalThis.gc!({ execution: 'async' })
+  const { heapUsed, external } = process.memoryUsage()
+  return { kind: 'weight', heldBytes: heapUsed + external }
+}
+
+async function enter({ identity, access }: Gateway, lengthMs: number): Promise<Entry> {
   const wish = { resource: 'prod-db', role: 'reporting', lengthMs, reason: '', ticket: null, startsAt: null }
   const request = await access.ask(alice, { ...wish, origin: 'test' })
   const grant = (await access.livingGrants(alice.id)).find((one) => one.request === request.id)

@@ -19,17 +19,17 @@ export interface SeparateGatewayOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** Asks for a grant to the role `reporting`, which needs nobody's approval, and for a token. */
-export interface Order {
-  readonly lengthMs: number
-}
+export type Order = { readonly kind: 'enter'; readonly lengthMs: number } | { readonly kind: 'weigh' }
 
 export interface Entry {
   readonly grant: GrantId
   readonly token: string
 }
 
-export type Reply = { readonly kind: 'ready' } | ({ readonly kind: 'entry' } & Entry)
+export type Reply =
+  | { readonly kind: 'ready' }
+  | ({ readonly kind: 'entry' } & Entry)
+  | { readonly kind: 'weight'; readonly heldBytes: number }
 
 export interface SeparateGateway extends AsyncDisposable {
   readonly configFile: string
@@ -40,7 +40,10 @@ export interface SeparateGateway extends AsyncDisposable {
   readonly caFile: string
   /** Warnings and errors of the gateway so far. */
   log(): Promise<string>
+  /** A grant to the role `reporting`, which needs nobody's approval, and a token. */
   enter(lengthMs: number): Promise<Entry>
+  /** What the process needs when all garbage is gone. */
+  heldBytes(): Promise<number>
   /** A session of Alice. Its end is the first thing that goes wrong with it. */
   connect(token: string, application?: string): Promise<{ client: pg.Client; end: Promise<pg.DatabaseError> }>
   /** @throws Error when there is no such metric. */
@@ -69,7 +72,8 @@ export async function startSeparateGateway(options: SeparateGatewayOptions): Pro
     ca: authority.certificate,
     caFile: join(folder, 'ca.pem'),
     log: () => readFile(logFile, 'utf8'),
-    enter: (lengthMs) => enter(child, { lengthMs }),
+    enter: (lengthMs) => ask(child, { kind: 'enter', lengthMs }, 'entry'),
+    heldBytes: async () => (await ask(child, { kind: 'weigh' }, 'weight')).heldBytes,
     connect: (token, application = 'test') => connect(ports.postgres, authority.certificate, token, application),
     metric: (name) => readMetric(opsUrl, name),
     kill: () => end(child, () => child.kill('SIGKILL')),
@@ -85,7 +89,7 @@ async function run(
 ): Promise<ChildProcess> {
   await using log = await open(logFile, 'a')
   const child = fork(new URL('gateway-process.ts', import.meta.url), [configFile], {
-    execArgv: [],
+    execArgv: ['--expose-gc'],
     stdio: ['ignore', log.fd, log.fd, 'ipc'],
     env: { PATH: process.env['PATH'], TZ: 'UTC', ...env },
   })
@@ -103,8 +107,8 @@ async function end(child: ChildProcess, ask: () => unknown): Promise<void> {
   await exited
 }
 
-async function enter(child: ChildProcess, order: Order): Promise<Entry> {
-  const answered = nextReply(child, 'entry')
+async function ask<Kind extends Reply['kind']>(child: ChildProcess, order: Order, kind: Kind) {
+  const answered = nextReply(child, kind)
   child.send(order)
   return answered
 }
