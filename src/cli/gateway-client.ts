@@ -85,11 +85,18 @@ function unreachable(gateway: string, cause: unknown): CliProblem {
       hint: 'If the gateway has an authority of its own: curfew login --gateway URL --ca FILE',
     })
   }
-  const reason = inner instanceof Error ? inner.message : String(inner)
+  const reason = reasonOf(code, inner)
   return new CliProblem(`cannot reach ${gateway}: ${reason}`, {
     cause,
     hint: 'Check the address, and that the gateway runs.',
   })
+}
+
+/** OpenSSL's own words name source files; what they come to is that nobody there speaks HTTPS as we do. */
+function reasonOf(code: string, inner: unknown): string {
+  if (/^(ERR_SSL|EPROTO)/.test(code)) return 'what answers there is no HTTPS server'
+  if (code === 'ENOTFOUND') return 'there is no host of this name'
+  return inner instanceof Error ? inner.message : String(inner)
 }
 
 /** Empty bodies and pages are told apart from answers by the schema. */

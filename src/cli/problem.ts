@@ -59,7 +59,7 @@ function systemProblem(error: unknown): { readonly message: string; readonly hin
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined
   const failure = error as SystemError
   if (failure.syscall === 'listen') return listenProblem(failure)
-  const what = failure.path ?? failure.syscall ?? 'the system'
+  const what = failure.path ?? (failure.code === 'EISDIR' ? 'what should be a file' : (failure.syscall ?? 'the system'))
   switch (failure.code) {
     case 'EACCES':
     case 'EPERM':

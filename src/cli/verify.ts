@@ -87,7 +87,11 @@ function details(found: Verification, verdict: Verdict): string[] {
   if (found.problem !== null) {
     const where = found.problem.segment === null ? '' : `segment ${found.problem.segment}, `
     lines.push(`${sentence(found.problem.what)} (${where}byte ${found.problem.offset}).`)
-    lines.push(`Before that everything is as it was written: ${size}, up to ${offsetTime(found.lastUs / 1e6)}.`)
+    lines.push(
+      found.goodBytes === 0
+        ? 'Nothing before that can be trusted. Is it a recording at all?'
+        : `Before that everything is as it was written: ${size}, up to ${offsetTime(found.lastUs / 1e6)}.`,
+    )
     return lines
   }
   lines.push(`${size}, up to ${offsetTime(found.lastUs / 1e6)}`)

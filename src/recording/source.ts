@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { open, type FileHandle } from 'node:fs/promises'
 import { Fault } from '../kernel/fault.ts'
 
 /** Bytes that can be read by range: a file, or an object in a bucket. */
@@ -8,15 +8,28 @@ export interface ByteSource extends AsyncDisposable {
   read(offset: number, lengthBytes: number): Promise<Buffer>
 }
 
-/** @throws Fault RECORDING_UNREADABLE when the file cannot be opened. */
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'no permission to read it',
+  EPERM: 'no permission to read it',
+}
+
+/** @throws Fault RECORDING_UNREADABLE when the file cannot be opened, or is none. */
 export async function openFile(file: string): Promise<ByteSource> {
-  const handle = await open(file, 'r').catch((cause: unknown) => {
-    throw new Fault('RECORDING_UNREADABLE', `${file} cannot be opened`, { cause })
+  const handle = await open(file, 'r').catch((cause: NodeJS.ErrnoException) => {
+    const reason = reasons[cause.code ?? '']
+    throw new Fault('RECORDING_UNREADABLE', `${file} cannot be opened${reason === undefined ? '' : `: ${reason}`}`, {
+      cause,
+    })
   })
-  const { size } = await handle.stat().catch(async (cause: unknown) => {
+  const { size, isFolder } = await look(handle).catch(async (cause: unknown) => {
     await handle.close()
     throw new Fault('RECORDING_UNREADABLE', `${file} cannot be looked at`, { cause })
   })
+  if (isFolder) {
+    await handle.close()
+    throw new Fault('RECORDING_UNREADABLE', `${file} is a folder`)
+  }
   return {
     sizeBytes: size,
     async read(offset, lengthBytes) {
@@ -26,6 +39,11 @@ export async function openFile(file: string): Promise<ByteSource> {
     },
     [Symbol.asyncDispose]: () => handle.close(),
   }
+}
+
+async function look(handle: FileHandle): Promise<{ readonly size: number; readonly isFolder: boolean }> {
+  const stats = await handle.stat()
+  return { size: stats.size, isFolder: stats.isDirectory() }
 }
 
 const windowBytes = 64 * 1024

@@ -79,7 +79,7 @@ test.each([
       'curfew token',
       'curfew audit verify nowhere.jsonl',
       'curfew audit verify bad.yaml',
-      'curfew verify not-a-recording',
+      'curfew verify not-a-recording . gone.curfew',
     ],
   ],
   ['config', ['curfew config check good.yaml', 'curfew config check bad.yaml', 'curfew config check bad.yaml --json']],
