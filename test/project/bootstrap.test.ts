@@ -54,7 +54,18 @@ test('a signal reaches the command', async () => {
 // Goal: missing programs are installed once. Method: an apt-get that writes down what it is told and makes them.
 test('what the tests miss is installed with apt-get, and not again', () => {
   const log = join(folder, 'log')
-  const tools = ['psql', 'pg_dump', 'pg_restore', 'pgbench', 'pgbouncer', 'chromium', 'tmux', 'curl', 'openssl', 'faketime']
+  const tools = [
+    'psql',
+    'pg_dump',
+    'pg_restore',
+    'pgbench',
+    'pgbouncer',
+    'chromium',
+    'tmux',
+    'curl',
+    'openssl',
+    'faketime',
+  ]
   const make = tools.map(
     (tool) => `printf '#!/bin/sh\\n' > ${folder}/bin/${tool}; /bin/chmod 755 ${folder}/bin/${tool}`,
   )
