@@ -6,7 +6,7 @@ import { displayName, type Person } from '../identity/person.ts'
 import type { Change, ChangeFeed } from '../kernel/change.ts'
 import { formatDuration } from '../kernel/durations.ts'
 import { asFault, Fault } from '../kernel/fault.ts'
-import type { PersonId, Random, SessionId } from '../kernel/ids.ts'
+import type { GrantId, PersonId, Random, SessionId } from '../kernel/ids.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { isoTime, type Clock, type Instant } from '../kernel/time.ts'
@@ -95,7 +95,7 @@ export class SessionGate implements Gate, AsyncDisposable {
   }
 
   async #check(ask: Ask): Promise<Active> {
-    const { access, clock } = this.#deps
+    const { access } = this.#deps
     if (this.#draining) throw shuttingDown()
     this.#checkCount(ask.identified.person)
     const person = await this.#knownPerson(ask.identified)
@@ -104,8 +104,12 @@ export class SessionGate implements Gate, AsyncDisposable {
     const lock = (await access.standingLocks()).find(({ scope }) => lockStops(scope, what))
     if (lock !== undefined) throw lockedFault(lock.reason)
     const grant = await access.activeGrant(person.id, ask.resource, ask.role)
-    if (grant?.state !== 'active' || clock.now() >= grant.expiresAt) throw this.#noGrant(ask)
+    if (grant?.state !== 'active' || this.#isOver(grant.id, grant.expiresAt)) throw this.#noGrant(ask)
     return grant
+  }
+
+  #isOver(grant: GrantId, expiresAt: Instant): boolean {
+    return this.#deps.clock.now() >= expiresAt || this.#live.isOver(grant)
   }
 
   #checkCount(person: PersonId): void {
@@ -151,7 +155,7 @@ export class SessionGate implements Gate, AsyncDisposable {
   }
 
   async #open(ask: Ask, grant: Active, candidate: Candidate): Promise<Admission> {
-    const { clock, metrics } = this.#deps
+    const { metrics } = this.#deps
     const session = this.#describe(ask, grant)
     const { recorder, path, failed } = await this.#record(session)
     try {
@@ -169,7 +173,7 @@ export class SessionGate implements Gate, AsyncDisposable {
     )
     this.#live.catchUp(live, candidate.changes)
     if (this.#draining) live.cut(shuttingDown())
-    if (clock.now() >= live.deadline.value) live.expire()
+    if (this.#isOver(grant.id, live.deadline.value)) live.expire()
     if (!live.cutOff.aborted) return live
     await live.end({ by: 'gate', bytesFromClient: 0, bytesFromTarget: 0 })
     throw live.cutOff.reason

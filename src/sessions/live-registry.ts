@@ -31,6 +31,8 @@ export class LiveRegistry {
   readonly #byId = new Map<SessionId, LiveSession>()
   readonly #byGrant = new Map<GrantId, Set<LiveSession>>()
   readonly #counts = new Map<PersonId, number>()
+  /** Grants whose deadline came here. When the wall clock was set back, the state learns of it only later. */
+  readonly #over = new Set<GrantId>()
   #clockOffsetMs: number
 
   constructor(deps: RegistryDeps) {
@@ -72,7 +74,12 @@ export class LiveRegistry {
     this.#count()
   }
 
+  isOver(grant: GrantId): boolean {
+    return this.#over.has(grant)
+  }
+
   apply(change: Change): void {
+    if (change.kind === 'grant-ended' || change.kind === 'grant-moved') this.#over.delete(change.grant)
     if (change.kind === 'person-changed') return void this.#recheck(change.person)
     const learnedMs = this.#deps.clock.monotonicMs()
     let reason: Fault | undefined
@@ -132,6 +139,7 @@ export class LiveRegistry {
    */
   grantOver({ session, deadline }: LiveSession, dueMonotonicMs: number): void {
     const reason = expiredFault(session, deadline.value)
+    this.#over.add(session.grant)
     for (const live of this.#byGrant.get(session.grant) ?? []) {
       if (live.deadline.value <= deadline.value) live.cut(reason, dueMonotonicMs)
     }

@@ -49,6 +49,7 @@ test('an hour back: a session under a grant of five seconds gets its five second
   const endedMs = performance.now()
   expect(endedMs - askedMs).toBeGreaterThan(5000 - timerMs)
   expect(endedMs - grantedMs).toBeLessThan(5000 + slowMachineMs)
+  await expect(gateway.connect(token)).rejects.toThrow('You have no access to prod-db as reporting now.')
   await postgres.untilSessions({ usename: 'shop_reporting' }, 0)
   expect(await gateway.metric('curfew_sweeper_found_total')).toBe(0)
 })
