@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { AuditVerification } from '../../src/audit/verify.ts'
 import { verifyExitCodes } from '../../src/cli/verify.ts'
 import type { Config } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
@@ -68,12 +69,16 @@ test('the recordings hold what was on the disk, and say that nobody sealed them'
 test('the audit log is whole, at the gateway and in an export', async () => {
   await using gateway = await startGateway(config)
   await logIn(gateway)
-  const there = await curfew('audit', 'verify')
-  expect(there).toMatchObject({ status: 0, stdout: expect.stringMatching(whole) as string })
   const exported = join(dirname(killed.configFile), 'audit.jsonl')
   await writeFile(exported, (await curfew('audit', 'tail', '--lines', '0', '--json')).stdout)
-  const here = await curfew('audit', 'verify', exported, '--data', config.gateway.dataFolder)
-  expect(here).toMatchObject({ status: 0, stdout: expect.stringMatching(whole) as string })
+  for (const words of [[], [exported, '--data', config.gateway.dataFolder]]) {
+    const { status, stdout } = await curfew('audit', 'verify', '--json', ...words)
+    expect(status, stdout).toBe(0)
+    const { checkpoints, signedUpTo } = JSON.parse(stdout) as AuditVerification
+    // The gateway of the first test was stopped, and signed the log as it stood.
+    expect(checkpoints).toBeGreaterThan(0)
+    expect(signedUpTo).toBeGreaterThan(0)
+  }
 })
 
 test('who had a grant goes on under it', async () => {
@@ -82,9 +87,6 @@ test('who had a grant goes on under it', async () => {
   expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }])
   await client.end()
 })
-
-/** The gateway of the first test was stopped, and signed the log as it stood. */
-const whole = /^The audit log is whole: \d+ events.*\n\d+ signed checkpoints vouch/
 
 /** One idle, one in a transaction, one that never stops asking. @returns their ends */
 async function startSessions(): Promise<Promise<unknown>[]> {
