@@ -25,6 +25,14 @@ export function formatDuration(lengthMs: number): string {
   return parts.filter(Boolean).join(' ')
 }
 
+/** For a countdown: near the end, seconds count: `9 min 5 s`. Else as `formatDuration`. */
+export function formatLeft(leftMs: number): string {
+  const totalSeconds = Math.ceil(leftMs / 1000)
+  if (totalSeconds < 60 || totalSeconds >= 600) return formatDuration(leftMs)
+  const [minutes, seconds] = [Math.floor(totalSeconds / 60), totalSeconds % 60]
+  return seconds === 0 ? `${minutes} min` : `${minutes} min ${seconds} s`
+}
+
 /** As it is typed: `90s` as `90s`, 3600000 as `1h`. The largest unit that divides it. */
 export function writeDuration(lengthMs: number): string {
   for (const unit of ['d', 'h', 'm', 's'] as const) {

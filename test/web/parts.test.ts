@@ -6,7 +6,7 @@ import { readCookie, writeCookie } from '../../src/web/cookies.ts'
 import { fieldsOf } from '../../src/web/forms.ts'
 import { psqlCommand } from '../../src/web/html/psql.ts'
 import { createShow, readZone } from '../../src/web/html/show.ts'
-import { words } from '../../src/web/html/parts.ts'
+import { countdown, words } from '../../src/web/html/parts.ts'
 import { createLately, createRateLimit } from '../../src/web/rate-limit.ts'
 import { collectItems } from '../../src/web/recording-page-items.ts'
 import { HandClock } from '../clock.ts'
@@ -21,6 +21,18 @@ test('whatever a person types comes back as text, never as markup', () => {
       expect(inside).not.toMatch(/[<>"']/)
     }),
   )
+})
+
+test('a countdown counts seconds in its last ten minutes', () => {
+  const left = (leftMs: number) => />([^<]+)</.exec(text(countdown(createShow(0 as never, 'UTC'), leftMs)))?.[1]
+  expect([0, 59_001, 75_000, 540_000, 599_001, 3_700_000].map(left)).toEqual([
+    '0 s',
+    '1 min',
+    '1 min 15 s',
+    '9 min',
+    '10 min',
+    '1 h 2 min',
+  ])
 })
 
 test('a rate limit lets a burst through, then one more for each interval', () => {

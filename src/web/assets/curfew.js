@@ -10,6 +10,7 @@ const units = [
 function formatLeft(leftMs) {
   const seconds = Math.max(0, Math.ceil(leftMs / 1000))
   if (seconds < 60) return `${seconds} s`
+  if (seconds < 600) return `${Math.floor(seconds / 60)} min${seconds % 60 === 0 ? '' : ` ${seconds % 60} s`}`
   let rest = Math.ceil(seconds / 60) * 60
   const parts = []
   for (const [name, size] of units) {

@@ -1,5 +1,5 @@
 import { html } from 'hono/html'
-import { formatDuration } from '../../kernel/durations.ts'
+import { formatLeft } from '../../kernel/durations.ts'
 import type { Approval } from '../../policy/rules.ts'
 import type { Grant, Request } from '../../access/states.ts'
 import type { Html } from '../context.ts'
@@ -95,7 +95,7 @@ export function grantChip(grant: Grant): Html {
 /** A countdown that is right when it leaves the server; the script keeps it so. */
 export function countdown(show: Show, expiresAt: number): Html {
   const leftMs = Math.max(0, expiresAt - show.now)
-  return html`<strong data-left-until="${expiresAt}">${formatDuration(leftMs)}</strong>`
+  return html`<strong data-left-until="${expiresAt}">${formatLeft(leftMs)}</strong>`
 }
 
 export function progress(show: Show, startsAt: number, expiresAt: number): Html {
@@ -109,7 +109,7 @@ export function progress(show: Show, startsAt: number, expiresAt: number): Html 
     data-progress-until="${expiresAt}"
     aria-label="Time left"
   >
-    ${formatDuration(leftS * 1000)} left
+    ${formatLeft(leftS * 1000)} left
   </progress>`
 }
 

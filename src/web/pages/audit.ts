@@ -59,10 +59,10 @@ function eventsTable({ show }: Visit, events: readonly ChainedEvent[]): Html {
     <table class="log">
       <thead>
         <tr>
-          <th scope="col" class="num">No.</th>
+          <th scope="col" class="num wide">No.</th>
           <th scope="col">When</th>
           <th scope="col">What</th>
-          <th scope="col">Who</th>
+          <th scope="col" class="wide">Who</th>
           <th scope="col" class="wide">More</th>
         </tr>
       </thead>
@@ -77,10 +77,13 @@ function eventRow(show: Show, { sequence, json }: ChainedEvent): Html {
   const event = JSON.parse(json) as AuditEvent
   const refused = event.type.endsWith('refused') || event.type === 'request.denied'
   return html`<tr class="${refused && 'err'}">
-    <td class="num small">${sequence}</td>
+    <td class="num small wide">${sequence}</td>
     <td class="time small line">${show.second(event.at)}</td>
-    <td class="mono line">${event.type}</td>
-    <td class="line">${event.personName ?? html`<span class="small">the gateway</span>`}</td>
+    <td>
+      <span class="mono line">${event.type}</span>
+      <div class="small narrow-only">${event.personName ?? 'the gateway'}</div>
+    </td>
+    <td class="line wide">${event.personName ?? html`<span class="small">the gateway</span>`}</td>
     <td class="wide more">
       ${Object.entries(event.data).map(([name, value]) => value !== null && datum(name, value))}
     </td>
