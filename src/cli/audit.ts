@@ -151,7 +151,8 @@ async function verifyExport(file: string, { key, data }: VerifyOptions): Promise
   const publicKeys = keyFile === undefined ? { keys: [] } : await readKeys(keyFile)
   const result = await verifyAudit(onlyEvents(read()), checkpoints, publicKeys)
   // A chain of nothing holds, which would comfort whoever verifies the wrong file.
-  if (result.ok && result.events === 0) throw new CliProblem(`${file} holds no events`)
+  if (result.ok && result.events === 0)
+    throw new CliProblem(`${file === '-' ? 'standard input' : file} holds no events`)
   return result
 }
 
@@ -199,6 +200,7 @@ function report({ ok, events, head, checkpoints, signedUpTo, broken }: AuditVeri
   print(
     `${ok ? 'The audit log is whole' : 'The audit log is not whole'}: ${events} events, head ${head.sequence} ${head.hash.slice(0, 16)}…`,
   )
-  if (checkpoints > 0) print(`${checkpoints} signed checkpoints vouch for it up to event ${signedUpTo}.`)
+  if (checkpoints === 1) print(`1 signed checkpoint vouches for it up to event ${signedUpTo}.`)
+  else if (checkpoints > 1) print(`${checkpoints} signed checkpoints vouch for it up to event ${signedUpTo}.`)
   else note('No signed checkpoint was checked: only the hashes vouch for it.')
 }

@@ -8,7 +8,7 @@ import { CliProblem } from './problem.ts'
 import { createGatewayClient, openGateway } from './gateway-client.ts'
 import type { GatewayClient } from './gateway-client.ts'
 import { asUsage } from './options.ts'
-import { note, print, printJson, styled } from './print.ts'
+import { forPeople, note, print, printJson, styled } from './print.ts'
 import { terminalLine } from './terminal-text.ts'
 import { forgetSession, writeSession } from './session-file.ts'
 
@@ -38,7 +38,7 @@ async function login({ gateway, ca: caFile, json }: { gateway: string; ca?: stri
   const { token, person, expiresAt } = await answered(client, started)
   const file = await writeSession({ gateway, ca, token, person: person.displayName, expiresAt })
   if (json) printJson({ person, expiresAt, file })
-  else print(`You are ${terminalLine(person.displayName)} until ${expiresAt}.`)
+  else print(`You are ${terminalLine(person.displayName)} until ${forPeople(expiresAt)}.`)
 }
 
 /** How the confirmation page names us; at most 64 characters. */
@@ -51,7 +51,7 @@ function tell({ link, code, expiresAt }: Started, json: true | undefined): void 
   note(
     `Open this link, compare the code, and confirm:\n\n  ${styled('bold', terminalLine(link))}\n  code  ${terminalLine(code)}\n`,
   )
-  note(`Waiting until ${expiresAt} (Ctrl-C to give up) …`)
+  note(`Waiting until ${forPeople(expiresAt)} (Ctrl-C to give up) …`)
 }
 
 /** @throws Fault SIGN_IN_REFUSED, SIGN_IN_TIMED_OUT */
@@ -109,6 +109,6 @@ export function addWhoami(program: Command): void {
       print(`gateway  ${session.gateway} (${terminalLine(value.gateway)})`)
       print(`groups   ${value.person.groups.map(terminalLine).join(', ') || 'none'}`)
       if (duties !== '') print(`duties   ${duties}`)
-      print(`session  until ${value.token.expiresAt}`)
+      print(`session  until ${forPeople(value.token.expiresAt)}`)
     })
 }

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util'
+import { timeForPeople, type Instant } from '../kernel/time.ts'
 import { terminalText } from './terminal-text.ts'
 
 /** The one file of the CLI that prints. Results go to standard output, everything else to standard error. */
@@ -21,6 +22,11 @@ export function note(text: string): void {
 export function complain(message: string, hint?: string | null): void {
   const lines = [`curfew: ${message}`, ...(hint === undefined || hint === null || hint === '' ? [] : [`  ${hint}`])]
   process.stderr.write(`${terminalText(lines.join('\n'))}\n`)
+}
+
+/** `2026-11-22T14:48:07.120Z` as `2026-11-22 14:48:07 UTC`. */
+export function forPeople(time: string): string {
+  return timeForPeople(Date.parse(time) as Instant)
 }
 
 type Style = Parameters<typeof styleText>[0]

@@ -4,7 +4,7 @@ import { tokenList, tokenMade } from '../web/api-schema.ts'
 import { openGateway } from './gateway-client.ts'
 import { thisProgram } from './login.ts'
 import { lengthOption } from './options.ts'
-import { note, print, printJson, table } from './print.ts'
+import { forPeople, note, print, printJson, table } from './print.ts'
 import { terminalLine } from './terminal-text.ts'
 
 export function addToken(program: Command): void {
@@ -35,7 +35,7 @@ function addCreate(token: Command): void {
       const { text, token: made } = (await client.call('POST', '/tokens', tokenMade, wish)).value
       if (json) return printJson({ text, ...made })
       print(terminalLine(text))
-      note(`${terminalLine(made.id)} lasts until ${made.expiresAt}. It is not shown again.`)
+      note(`${terminalLine(made.id)} lasts until ${forPeople(made.expiresAt)}. Its text is not shown again.`)
     })
 }
 
@@ -54,8 +54,8 @@ function addList(token: Command): void {
         terminalLine(id),
         kind,
         terminalLine(label),
-        expiresAt,
-        lastUsedAt ?? 'never',
+        forPeople(expiresAt),
+        lastUsedAt === null ? 'never' : forPeople(lastUsedAt),
       ])
       print(table(['ID', 'KIND', 'LABEL', 'UNTIL', 'LAST USED'], rows))
     })

@@ -33,7 +33,14 @@ async function waitForGrant(client: Client, ask: Ask, signal: AbortSignal, deps:
   signal.throwIfAborted()
   const link = deps.access.askLink(ask.resource, ask.role)
   client.say(waitForGrantNotice({ link, what: nameOf(ask), waitMs: deps.waitMs }))
-  await deps.access.waitForGrant(ask.identified, ask.resource, ask.role, deps.waitMs, signal)
+  try {
+    await deps.access.waitForGrant(ask.identified, ask.resource, ask.role, deps.waitMs, signal)
+  } catch (error) {
+    const fault = asFault(error)
+    // When psql connects again by itself, all that it shows of a FATAL is "Failed."; a notice it shows.
+    if (fault !== undefined) client.say(fault.message)
+    throw error
+  }
 }
 
 async function admitOnce(ask: Ask, signal: AbortSignal, gate: Gate): Promise<Admission> {

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Fault } from '../../../src/kernel/fault.ts'
 import { faultCodes } from '../../../src/kernel/fault.ts'
 import { sqlstate } from '../../../src/protocols/postgres/fault-sqlstate.ts'
 import { query, readReport, type Report } from '../../../src/protocols/postgres/messages.ts'
@@ -310,6 +311,18 @@ test('without a grant it says where to ask, waits, and goes on by itself', async
     await psql.exited
     expect(psql.err).toMatch(/access to shop as readonly until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC \(1 h\)/)
     expect(psql.out).toBe('43\n')
+  })
+})
+
+test('a refusal is said as a notice, too: psql shows no FATAL when it connects again by itself', async () => {
+  await withStage({ waitMs: 600_000 }, async (own) => {
+    own.gate.grants.clear()
+    const psql = own.psql(['-c', 'select 1'])
+    await own.access.waiting.promise
+    own.access.verdict.reject(new Fault('REQUEST_DENIED', 'Your request was refused: not today'))
+    expect(await psql.exited).toBe(2)
+    expect(psql.err).toContain('NOTICE:  Your request was refused: not today')
+    expect(psql.err).toContain('FATAL:  Your request was refused: not today')
   })
 })
 
