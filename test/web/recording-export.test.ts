@@ -29,7 +29,7 @@ async function isOpen(file: string): Promise<boolean> {
 
 // A file that is left open ends the process when it is collected as garbage.
 test.skipIf(process.platform !== 'linux').for(['before it is read', 'while it is read'])(
-  'a download that is called off %s leaves no file open',
+  'a download that is called off %s leaves no file open (open files are listed by Linux only)',
   async (when) => {
     await using recording = await recordingOf(...Array.from({ length: 1000 }, (_, index) => `select ${index}`))
     const reader = exportStream('jsonl', recording.file).getReader()
