@@ -18,11 +18,11 @@ import { createSeal } from './seal.ts'
 import { SeenOnce } from './seen-once.ts'
 import type { BrowserSession, IdentityTx } from './store.ts'
 
-const TOKEN_LENGTH_MAX = 16_384
-const USER_AGENT_LENGTH_MAX = 256
-const LOGOUT_REPLAY_MS = 10 * 60_000
-const MINUTE_MS = 60_000
-const REFUSALS_AUDITED_PER_MINUTE = 10
+const tokenLengthMax = 16_384
+const userAgentLengthMax = 256
+const logoutReplayMs = 10 * 60_000
+const minuteMs = 60_000
+const refusalsAuditedPerMinute = 10
 
 interface From {
   readonly address: string
@@ -34,7 +34,7 @@ export function createBrowserSignIn(deps: IdentityDeps, provider: OidcClient, re
   const { clock, random, store, settings, publicUrl, metrics } = deps
   const flows = new Flows(createSeal(deps.dataKey, 'sign-in flow', random), random, clock)
   const refuse = refusals(deps)
-  const logoutsSeen = new SeenOnce(clock, LOGOUT_REPLAY_MS)
+  const logoutsSeen = new SeenOnce(clock, logoutReplayMs)
 
   return {
     async begin(returnTo) {
@@ -91,7 +91,7 @@ export function createBrowserSignIn(deps: IdentityDeps, provider: OidcClient, re
       idToken: vouched.idToken,
       sealedRefreshToken: refreshToken === null ? null : refreshTokens.close(refreshToken, id),
       address: plainAddress(from.address),
-      userAgent: from.userAgent.slice(0, USER_AGENT_LENGTH_MAX),
+      userAgent: from.userAgent.slice(0, userAgentLengthMax),
       createdAt: at,
       expiresAt: later(at, settings.sessionMs),
       endedAt: null,
@@ -109,7 +109,7 @@ export function createBrowserSignIn(deps: IdentityDeps, provider: OidcClient, re
   }
 
   async function checkedLogout(logoutToken: string): Promise<LogoutToken> {
-    if (logoutToken.length > TOKEN_LENGTH_MAX) throw new Fault('SIGN_IN_FAILED', 'The logout token is too long')
+    if (logoutToken.length > tokenLengthMax) throw new Fault('SIGN_IN_FAILED', 'The logout token is too long')
     const told = await provider.logoutToken(logoutToken)
     if (logoutsSeen.first(told.jti)) return told
     throw new Fault('SIGN_IN_FAILED', 'The logout token was used before')
@@ -143,7 +143,7 @@ type Refuse = (way: 'browser' | 'back-channel-logout', address: string | null) =
 
 /** Counts, logs and records why a sign-in failed, then throws it on. Nobody fills the audit log by failing. */
 function refusals({ store, clock, log, metrics }: IdentityDeps): Refuse {
-  const limit = new FailureLimit(clock, REFUSALS_AUDITED_PER_MINUTE, MINUTE_MS)
+  const limit = new FailureLimit(clock, refusalsAuditedPerMinute, minuteMs)
   return (way, address) => async (error) => {
     const fault = asFault(error)
     if (fault === undefined) throw error

@@ -1,7 +1,7 @@
 import type { Clock, Instant } from '../kernel/time.ts'
 import { later } from '../kernel/time.ts'
 
-const ADDRESSES_MAX = 10_000
+const addressesMax = 10_000
 
 interface Window {
   failures: number
@@ -40,7 +40,7 @@ export class FailureLimit {
 
   #open(address: string): Window {
     this.#windows.delete(address)
-    if (this.#windows.size >= ADDRESSES_MAX) this.#forget()
+    if (this.#windows.size >= addressesMax) this.#forget()
     const window = { failures: 0, overAt: later(this.#clock.now(), this.#windowMs) }
     this.#windows.set(address, window)
     return window
@@ -50,7 +50,7 @@ export class FailureLimit {
   #forget(): void {
     const now = this.#clock.now()
     for (const [address, { overAt }] of this.#windows) {
-      if (overAt > now && this.#windows.size < ADDRESSES_MAX) return
+      if (overAt > now && this.#windows.size < addressesMax) return
       this.#windows.delete(address)
     }
   }

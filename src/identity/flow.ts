@@ -5,8 +5,8 @@ import type { FlowSecrets } from './provider.ts'
 import type { Seal } from './seal.ts'
 import { SeenOnce } from './seen-once.ts'
 
-const FLOW_MS = 10 * 60_000
-const CONTEXT = 'sign-in flow'
+const flowMs = 10 * 60_000
+const context = 'sign-in flow'
 
 /** One sign-in between leaving for the provider and coming back. */
 export interface Flow extends FlowSecrets {
@@ -24,7 +24,7 @@ export class Flows {
     this.#seal = seal
     this.#random = random
     this.#clock = clock
-    this.#used = new SeenOnce(clock, FLOW_MS)
+    this.#used = new SeenOnce(clock, flowMs)
   }
 
   begin(returnTo: string): Flow {
@@ -32,12 +32,12 @@ export class Flows {
   }
 
   cookie(flow: Flow): string {
-    return this.#seal.close(JSON.stringify({ ...flow, overAt: later(this.#clock.now(), FLOW_MS) }), CONTEXT)
+    return this.#seal.close(JSON.stringify({ ...flow, overAt: later(this.#clock.now(), flowMs) }), context)
   }
 
   /** The flow in this cookie, once; undefined when it is not ours, over, or was here before. */
   take(cookie: string | undefined): Flow | undefined {
-    const text = cookie === undefined ? undefined : this.#seal.open(cookie, CONTEXT)
+    const text = cookie === undefined ? undefined : this.#seal.open(cookie, context)
     if (text === undefined) return undefined
     const { overAt, ...flow } = JSON.parse(text) as Flow & { readonly overAt: Instant } // sealed, so we wrote it
     return overAt > this.#clock.now() && this.#used.first(flow.state) ? flow : undefined

@@ -15,10 +15,10 @@ import { displayName } from './person.ts'
 import type { Binding, IdentityTx, SignIn } from './store.ts'
 import { Waiting } from './waiting.ts'
 
-const TEXT_LENGTH_MAX = 64
-const TIMER_MS_MAX = 2 ** 31 - 1
+const textLengthMax = 64
+const timerMsMax = 2 ** 31 - 1
 /** Each leaves a row in the state, and whoever begins one is not known yet. */
-const BEGUN_PER_MINUTE_MAX = 120
+const begunPerMinuteMax = 120
 
 type Unanswered = Pick<SignIn, 'state' | 'person' | 'browserSession' | 'answeredAt'>
 const unanswered: Unanswered = { state: 'waiting', person: null, browserSession: null, answeredAt: null }
@@ -26,7 +26,7 @@ const unanswered: Unanswered = { state: 'waiting', person: null, browserSession:
 export function createInBandSignIn(deps: IdentityDeps): InBandSignIn {
   const { settings, store, clock, random, publicUrl, changes, metrics } = deps
   const waiting = new Waiting(clock)
-  const begun = new FailureLimit(clock, BEGUN_PER_MINUTE_MAX, 60_000)
+  const begun = new FailureLimit(clock, begunPerMinuteMax, 60_000)
 
   return {
     rememberMs: settings.rememberMs,
@@ -135,7 +135,7 @@ export function createInBandSignIn(deps: IdentityDeps): InBandSignIn {
     using _listening = changes.subscribe((change) => {
       if (change.kind === 'sign-in-answered' && change.signIn === signIn.id) wake()
     })
-    const timer = clock.after(Math.min(Math.max(0, signIn.expiresAt - clock.now()), TIMER_MS_MAX), wake)
+    const timer = clock.after(Math.min(Math.max(0, signIn.expiresAt - clock.now()), timerMsMax), wake)
     signal.addEventListener('abort', wake, { once: true })
     try {
       const already = await store.signIn(signIn.id)
@@ -207,5 +207,5 @@ function madeBy(binding: Binding, signIn: SignIn): boolean {
 
 /** What a client says about itself is only shown, never trusted. */
 function shown(text: string): string {
-  return text.replace(/[\p{C}]/gu, ' ').slice(0, TEXT_LENGTH_MAX)
+  return text.replace(/[\p{C}]/gu, ' ').slice(0, textLengthMax)
 }

@@ -1,8 +1,8 @@
 import { Fault } from '../kernel/fault.ts'
 import type { Person } from './person.ts'
 
-const GROUPS_MAX = 1000
-const TEXT_LENGTH_MAX = 256
+const groupsMax = 1000
+const textLengthMax = 256
 
 /** What the provider says about somebody. */
 export type Profile = Pick<Person, 'email' | 'name' | 'groups'>
@@ -32,17 +32,17 @@ export function sameGroups(left: readonly string[], right: readonly string[]): b
 function shortText(value: unknown): string | null {
   if (typeof value !== 'string') return null
   const text = value.replace(/\p{Cc}/gu, ' ').trim()
-  return text === '' ? null : text.slice(0, TEXT_LENGTH_MAX)
+  return text === '' ? null : text.slice(0, textLengthMax)
 }
 
 function groupsOf(value: unknown, claim: string): readonly string[] {
   const list: unknown = typeof value === 'string' ? [value] : (value ?? [])
-  if (!Array.isArray(list) || list.length > GROUPS_MAX || !list.every(isGroup)) {
-    throw new Fault('SIGN_IN_FAILED', `The claim "${claim}" is not a list of at most ${GROUPS_MAX} names`)
+  if (!Array.isArray(list) || list.length > groupsMax || !list.every(isGroup)) {
+    throw new Fault('SIGN_IN_FAILED', `The claim "${claim}" is not a list of at most ${groupsMax} names`)
   }
   return [...new Set<string>(list)].sort()
 }
 
 function isGroup(value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && value.length <= TEXT_LENGTH_MAX
+  return typeof value === 'string' && value !== '' && value.length <= textLengthMax
 }

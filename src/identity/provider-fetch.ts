@@ -1,9 +1,9 @@
 import { Agent, fetch as undiciFetch } from 'undici'
 import { Fault } from '../kernel/fault.ts'
 
-const BODY_BYTES_MAX = 256 * 1024
+const bodyBytesMax = 256 * 1024
 /** The same deadline bounds connecting, the headers and the body. */
-export const PROVIDER_DEADLINE_MS = 5000
+export const providerDeadlineMs = 5000
 
 /** As the standard `fetch`, as far as talking to the provider needs it. */
 export type ProviderFetch = (url: string, options?: RequestInit) => Promise<Response>
@@ -15,9 +15,9 @@ export type ProviderFetch = (url: string, options?: RequestInit) => Promise<Resp
 export function createProviderFetch(ca: string | null): { readonly fetch: ProviderFetch } & AsyncDisposable {
   const agent = new Agent({
     // whatever NODE_TLS_REJECT_UNAUTHORIZED says
-    connect: { timeout: PROVIDER_DEADLINE_MS, rejectUnauthorized: true, ...(ca !== null && { ca }) },
-    headersTimeout: PROVIDER_DEADLINE_MS,
-    bodyTimeout: PROVIDER_DEADLINE_MS,
+    connect: { timeout: providerDeadlineMs, rejectUnauthorized: true, ...(ca !== null && { ca }) },
+    headersTimeout: providerDeadlineMs,
+    bodyTimeout: providerDeadlineMs,
   })
   const send = undiciFetch as unknown as (url: string, options: object) => Promise<Response>
   return {
@@ -36,7 +36,7 @@ export function bounded(send: ProviderFetch): ProviderFetch {
     if (url.protocol !== 'https:' && !isLoopback(url)) {
       throw new Fault('SIGN_IN_FAILED', `The identity provider names ${url.origin}, which is not https`)
     }
-    const deadline = AbortSignal.timeout(PROVIDER_DEADLINE_MS)
+    const deadline = AbortSignal.timeout(providerDeadlineMs)
     const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline
     try {
       const response = await send(address, { ...options, signal })
@@ -69,8 +69,8 @@ async function whole(response: Response, url: URL): Promise<Response> {
   let bytes = 0
   for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
     bytes += chunk.length
-    if (bytes > BODY_BYTES_MAX) {
-      throw new Fault('SIGN_IN_FAILED', `The identity provider answers with more than ${BODY_BYTES_MAX} bytes`)
+    if (bytes > bodyBytesMax) {
+      throw new Fault('SIGN_IN_FAILED', `The identity provider answers with more than ${bodyBytesMax} bytes`)
     }
     chunks.push(chunk)
   }

@@ -7,12 +7,12 @@ import type { Clock, Instant } from '../kernel/time.ts'
 import { identityPaths } from './paths.ts'
 import { needsUserInfo, profileOf } from './profile.ts'
 import type { Profile } from './profile.ts'
-import { isLoopback, PROVIDER_DEADLINE_MS } from './provider-fetch.ts'
+import { isLoopback, providerDeadlineMs } from './provider-fetch.ts'
 import type { ProviderFetch } from './provider-fetch.ts'
 
-const SKEW_SECONDS = 30
-const METADATA_KEEP_MS = 60 * 60_000
-const LOGOUT_TOKEN_AGE_SECONDS_MAX = 300
+const skewSeconds = 30
+const metadataKeepMs = 60 * 60_000
+const logoutTokenAgeSecondsMax = 300
 const asymmetric = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
 
 /** What only this browser's sign-in knows. */
@@ -164,8 +164,8 @@ export class OidcClient {
         issuer: metadata.issuer,
         audience: this.#settings.clientId,
         algorithms: asymmetric,
-        clockTolerance: SKEW_SECONDS,
-        maxTokenAge: LOGOUT_TOKEN_AGE_SECONDS_MAX,
+        clockTolerance: skewSeconds,
+        maxTokenAge: logoutTokenAgeSecondsMax,
         currentDate: new Date(this.#clock.now()),
         requiredClaims: ['jti', 'events'],
       }),
@@ -191,7 +191,7 @@ export class OidcClient {
   /** openid-client checks `exp`, but not that `iat` has come. */
   #timely<T extends { readonly iat: number }>(claims: T | undefined): T {
     if (claims === undefined) throw new Fault('SIGN_IN_FAILED', 'The identity provider gave no ID token')
-    if (claims.iat > this.#clock.now() / 1000 + SKEW_SECONDS) {
+    if (claims.iat > this.#clock.now() / 1000 + skewSeconds) {
       throw new Fault('SIGN_IN_FAILED', 'The ID token was refused: issued in the future')
     }
     return claims
@@ -214,7 +214,7 @@ export class OidcClient {
     const { issuer, clientId } = this.#settings
     const found = await translated(() =>
       oidc.discovery(issuer, clientId, undefined, oidc.None(), {
-        timeout: PROVIDER_DEADLINE_MS / 1000,
+        timeout: providerDeadlineMs / 1000,
         execute: this.#insecure(),
         [oidc.customFetch]: this.#fetch as oidc.CustomFetch,
       }),
@@ -224,7 +224,7 @@ export class OidcClient {
       metadata,
       shared: this.#configuration(metadata),
       keys: this.#remoteKeys(metadata),
-      staleAt: later(this.#clock.now(), METADATA_KEEP_MS),
+      staleAt: later(this.#clock.now(), metadataKeepMs),
     }
   }
 
@@ -233,9 +233,9 @@ export class OidcClient {
     // RFC 8414 section 2: client_secret_basic where the provider names no methods.
     const basic = metadata.token_endpoint_auth_methods_supported?.includes('client_secret_basic') ?? true
     const authentication = basic ? oidc.ClientSecretBasic(secret) : oidc.ClientSecretPost(secret)
-    const client = { [oidc.clockTolerance]: SKEW_SECONDS }
+    const client = { [oidc.clockTolerance]: skewSeconds }
     const configuration = new oidc.Configuration(metadata, this.#settings.clientId, client, authentication)
-    configuration.timeout = PROVIDER_DEADLINE_MS / 1000
+    configuration.timeout = providerDeadlineMs / 1000
     configuration[oidc.customFetch] = this.#fetch as oidc.CustomFetch
     // Without this the library trusts the channel and does not look at the ID token's signature.
     oidc.enableNonRepudiationChecks(configuration)
@@ -251,7 +251,7 @@ export class OidcClient {
   #remoteKeys(metadata: oidc.ServerMetadata): jose.JWTVerifyGetKey {
     if (metadata.jwks_uri === undefined) throw new Fault('SIGN_IN_FAILED', 'The identity provider names no jwks_uri')
     return jose.createRemoteJWKSet(new URL(metadata.jwks_uri), {
-      timeoutDuration: PROVIDER_DEADLINE_MS,
+      timeoutDuration: providerDeadlineMs,
       cooldownDuration: 30_000,
       [jose.customFetch]: this.#fetch,
     })

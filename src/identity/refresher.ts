@@ -10,9 +10,9 @@ import type { Seal } from './seal.ts'
 import type { BrowserSession } from './store.ts'
 
 /** However the file is written, the provider is not asked without a pause. */
-const EVERY_MS_MIN = 1000
+const everyMsMin = 1000
 /** Timers end here. */
-const EVERY_MS_MAX = 2 ** 31 - 1
+const everyMsMax = 2 ** 31 - 1
 
 type Outcome = 'refreshed' | 'ended' | 'unreachable' | 'failed'
 
@@ -46,7 +46,7 @@ export class Refresher implements AsyncDisposable {
   #arm(): void {
     if (this.#stopped) return
     const { clock, settings } = this.#deps
-    const delayMs = Math.min(Math.max(settings.refreshMs, EVERY_MS_MIN), EVERY_MS_MAX)
+    const delayMs = Math.min(Math.max(settings.refreshMs, everyMsMin), everyMsMax)
     this.#timer = clock.after(delayMs, () => {
       this.#round = this.#refreshAll()
         .catch((error: unknown) => this.#deps.log.error({ err: error }, 'refreshing sign-ins failed; trying again'))

@@ -1,8 +1,8 @@
 import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
 import type { Random } from '../kernel/ids.ts'
 
-const IV_BYTES = 12
-const TAG_BYTES = 16
+const ivBytes = 12
+const tagBytes = 16
 
 /** Hides a text and shows every change to it: AES-256-GCM, with `context` as associated data. */
 export interface Seal {
@@ -18,17 +18,17 @@ export function createSeal(dataKey: Uint8Array, purpose: string, random: Random)
   const key = Buffer.from(hkdfSync('sha256', dataKey, '', `curfew ${purpose}`, 32))
   return {
     close(text, context) {
-      const iv = random.bytes(IV_BYTES)
+      const iv = random.bytes(ivBytes)
       const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(Buffer.from(context))
       const body = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
       return Buffer.concat([iv, cipher.getAuthTag(), body]).toString('base64url')
     },
     open(sealed, context) {
       const bytes = Buffer.from(sealed, 'base64url')
-      if (bytes.length < IV_BYTES + TAG_BYTES) return undefined
-      const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES })
-      decipher.setAAD(Buffer.from(context)).setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES))
-      const body = decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES))
+      if (bytes.length < ivBytes + tagBytes) return undefined
+      const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, ivBytes), { authTagLength: tagBytes })
+      decipher.setAAD(Buffer.from(context)).setAuthTag(bytes.subarray(ivBytes, ivBytes + tagBytes))
+      const body = decipher.update(bytes.subarray(ivBytes + tagBytes))
       try {
         return Buffer.concat([body, decipher.final()]).toString('utf8')
       } catch {

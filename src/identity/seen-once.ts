@@ -1,7 +1,7 @@
 import type { Clock, Instant } from '../kernel/time.ts'
 import { later } from '../kernel/time.ts'
 
-const ENTRIES_MAX = 10_000
+const entriesMax = 10_000
 
 /** Tells whether something comes a second time within `keepMs`. Of more than 10,000 it forgets the oldest. */
 export class SeenOnce {
@@ -18,7 +18,7 @@ export class SeenOnce {
   first(id: string): boolean {
     const now = this.#clock.now()
     for (const [old, overAt] of this.#seen) {
-      if (overAt > now && this.#seen.size < ENTRIES_MAX) break
+      if (overAt > now && this.#seen.size < entriesMax) break
       this.#seen.delete(old)
     }
     if (this.#seen.has(id)) return false

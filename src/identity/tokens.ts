@@ -12,17 +12,17 @@ import type { Tokens } from './identity.ts'
 import type { Person } from './person.ts'
 import type { Token } from './store.ts'
 
-const LABEL_LENGTH_MAX = 80
-const LIVE_PER_PERSON_MAX = 100
-const TEXT_LENGTH_MAX = 1024
-const TOUCH_EVERY_MS = 60_000
-const FAILURES_PER_MINUTE_MAX = 10
+const labelLengthMax = 80
+const livePerPersonMax = 100
+const textLengthMax = 1024
+const touchEveryMs = 60_000
+const failuresPerMinuteMax = 10
 
 type Kind = Token['kind']
 
 export function createTokens(deps: IdentityDeps): Tokens {
   const { settings, store, clock, random, metrics } = deps
-  const failures = new FailureLimit(clock, FAILURES_PER_MINUTE_MAX, 60_000)
+  const failures = new FailureLimit(clock, failuresPerMinuteMax, 60_000)
 
   return {
     lengthMsMax: settings.tokenMsMax,
@@ -39,7 +39,7 @@ export function createTokens(deps: IdentityDeps): Tokens {
       }
       await store.transact(async (tx) => {
         const live = (await tx.tokensOf(person.id)).filter((one) => isLive(one, at)).length
-        if (live >= LIVE_PER_PERSON_MAX) {
+        if (live >= livePerPersonMax) {
           throw new Fault('INPUT_INVALID', `You have ${live} tokens`, { hint: 'Revoke those you do not need.' })
         }
         await tx.insertToken(token)
@@ -68,7 +68,7 @@ export function createTokens(deps: IdentityDeps): Tokens {
 
   /** Does the same work whatever is wrong: one hash, one look-up by it. */
   async function judge(text: string, kind: Kind, at: Instant) {
-    const token = await store.tokenBySecret(secretHash(text.slice(0, TEXT_LENGTH_MAX)))
+    const token = await store.tokenBySecret(secretHash(text.slice(0, textLengthMax)))
     const person = token === undefined ? undefined : await store.person(token.person)
     return { token, person, problem: token === undefined ? 'unknown' : problemOf(token, kind, at) }
   }
@@ -91,7 +91,7 @@ export function createTokens(deps: IdentityDeps): Tokens {
   }
 
   async function touch(token: Token, at: Instant): Promise<void> {
-    if (token.lastUsedAt !== null && at - token.lastUsedAt < TOUCH_EVERY_MS) return
+    if (token.lastUsedAt !== null && at - token.lastUsedAt < touchEveryMs) return
     await store.transact((tx) => tx.touchToken(token.id, at))
   }
 }
@@ -104,8 +104,8 @@ function problemOf(token: Token, kind: Kind, at: Instant): string | null {
 
 function readLabel(label: string): string {
   const text = label.trim()
-  if (text === '' || text.length > LABEL_LENGTH_MAX || /\p{C}/u.test(text)) {
-    throw new Fault('INPUT_INVALID', `A token needs a label of 1 to ${LABEL_LENGTH_MAX} characters`)
+  if (text === '' || text.length > labelLengthMax || /\p{C}/u.test(text)) {
+    throw new Fault('INPUT_INVALID', `A token needs a label of 1 to ${labelLengthMax} characters`)
   }
   return text
 }

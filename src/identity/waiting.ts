@@ -2,8 +2,8 @@ import { Fault } from '../kernel/fault.ts'
 import type { SignInId } from '../kernel/ids.ts'
 import type { Clock, Instant } from '../kernel/time.ts'
 
-const PER_ADDRESS_MAX = 32
-const TOTAL_MAX = 1000
+const perAddressMax = 32
+const totalMax = 1000
 
 /** Bounds how many programs may wait for a sign-in at once: they are not known yet. */
 export class Waiting {
@@ -17,12 +17,12 @@ export class Waiting {
   /** @throws Fault RATE_LIMITED */
   enter(id: SignInId, address: string, overAt: Instant): void {
     this.#sweep()
-    if (this.#entries.size >= TOTAL_MAX) {
-      throw new Fault('RATE_LIMITED', `${TOTAL_MAX} programs wait for a sign-in already`)
+    if (this.#entries.size >= totalMax) {
+      throw new Fault('RATE_LIMITED', `${totalMax} programs wait for a sign-in already`)
     }
     const same = [...this.#entries.values()].filter((entry) => entry.address === address).length
-    if (same >= PER_ADDRESS_MAX) {
-      throw new Fault('RATE_LIMITED', `${PER_ADDRESS_MAX} programs at ${address} wait for a sign-in already`)
+    if (same >= perAddressMax) {
+      throw new Fault('RATE_LIMITED', `${perAddressMax} programs at ${address} wait for a sign-in already`)
     }
     this.#entries.set(id, { address, overAt })
   }

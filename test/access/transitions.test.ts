@@ -13,8 +13,8 @@ import {
   settleGrant,
   settleRequest,
 } from '../../src/access/transitions.ts'
-import { Fault } from '../../src/kernel/fault.ts'
 import type { Instant } from '../../src/kernel/time.ts'
+import { codeOf } from '../fault-code.ts'
 
 const instants = fc.integer({ min: 0, max: 2 ** 45 }).map((ms) => ms as Instant)
 const lengths = fc.integer({ min: 1, max: 90 * 86_400_000 })
@@ -42,15 +42,6 @@ const requests: fc.Arbitrary<Requested> = fc
     askedAt,
     lapsesAt: (askedAt + openMs) as Instant,
   }))
-
-function codeOf(step: () => unknown): string | undefined {
-  try {
-    step()
-    return undefined
-  } catch (error) {
-    return error instanceof Fault ? error.code : String(error)
-  }
-}
 
 describe('a request', () => {
   test('lapses exactly at lapsesAt', () => {

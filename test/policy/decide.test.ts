@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Fault } from '../../src/kernel/fault.ts'
 import type { PersonId } from '../../src/kernel/ids.ts'
 import { checkWish, mayApprove, missingPeople, policyFor, type Subject } from '../../src/policy/decide.ts'
 import type { Approval, Policy } from '../../src/policy/rules.ts'
 import type { Resource } from '../../src/resources/catalogue.ts'
+import { codeOf } from '../fault-code.ts'
 
 const names = fc.constantFrom('engineers', 'approvers', 'dba', 'security')
 const groupSets = fc.uniqueArray(names, { maxLength: 4 })
@@ -44,15 +44,6 @@ function policy(part: Partial<Policy>): Policy {
 }
 
 const alice: Subject = { id: 'person-a', email: 'a@example.com', groups: ['engineers'] }
-
-function codeOf(step: () => unknown): string | undefined {
-  try {
-    step()
-    return undefined
-  } catch (error) {
-    return error instanceof Fault ? error.code : String(error)
-  }
-}
 
 describe('which policy decides', () => {
   test('without policies, and without a matching group, the answer is no', () => {
