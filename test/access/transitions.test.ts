@@ -91,6 +91,8 @@ describe('a grant', () => {
       fc.property(approved, instants, instants, (request, given, now) => {
         const state = settleGrant(grantFrom(request, 'grant-a', given), now).state
         const begun = grantFrom(request, 'grant-a', given)
+        expect(settleGrant(begun, begun.expiresAt).state).toBe('expired')
+        expect(settleGrant(begun, (begun.expiresAt - 1) as Instant).state).toBe('active')
         if (now >= begun.expiresAt) expect(state).toBe('expired')
         else if (now >= begun.startsAt) expect(state).toBe('active')
         else expect(state).toBe(begun.state)
