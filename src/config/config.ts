@@ -19,6 +19,10 @@ export interface PostgresListener {
   readonly tls: TlsIdentity | null
   readonly plaintext: boolean
 }
+export interface SshListener {
+  readonly address: string
+  readonly port: number
+}
 export interface OidcSettings {
   readonly issuer: URL
   readonly clientId: string
@@ -44,6 +48,7 @@ export interface Config {
   readonly listen: {
     readonly web: WebListener
     readonly postgres: readonly PostgresListener[]
+    readonly ssh: readonly SshListener[]
     readonly ops: { readonly address: string; readonly port: number }
   }
   readonly limits: {

@@ -1,4 +1,5 @@
 import type { BindingId, BrowserSessionId, PersonId, SignInId, TokenId } from '../kernel/ids.ts'
+import type { Instant } from '../kernel/time.ts'
 import type { Identified } from '../sessions/session.ts'
 import type { Person } from './person.ts'
 import type { Binding, BrowserSession, SignIn, Token } from './store.ts'
@@ -43,7 +44,10 @@ export interface BrowserSignIn {
 export interface InBandSignIn {
   /** A remembered sign-in for a connection that looks like this; undefined when none, or when more than one person matches. */
   recognise(client: { readonly address: string }): Promise<Identified | undefined>
-  begin(ask: Pick<SignIn, 'purpose' | 'address' | 'application' | 'resource' | 'role' | 'secretHash'>): Promise<SignIn>
+  begin(
+    ask: Pick<SignIn, 'purpose' | 'address' | 'application' | 'resource' | 'role' | 'secretHash'> &
+      Partial<Pick<SignIn, 'keyFingerprint'>>,
+  ): Promise<SignIn>
   /** The page that answers it, `https://…/s/KF7-XR2`. */
   link(signIn: SignIn): URL
   /**
@@ -55,8 +59,8 @@ export interface InBandSignIn {
   byCode(code: string): Promise<SignIn | undefined>
   byId(id: SignInId): Promise<SignIn | undefined>
   /**
-   * @param remember makes a binding for the program's address, up to `identity.rememberFor`.
-   * @throws Fault SIGN_IN_OTHER_ADDRESS, SIGN_IN_TIMED_OUT, ALREADY_DECIDED
+   * @param remember makes a binding for the program's address, or for its SSH key, up to `identity.rememberFor`.
+   * @throws Fault SIGN_IN_OTHER_ADDRESS, SIGN_IN_TIMED_OUT, ALREADY_DECIDED, KEY_TAKEN (the SSH key is bound to somebody else)
    */
   confirm(signIn: SignIn, visitor: Visitor, from: { readonly address: string }, remember: boolean): Promise<void>
   refuse(signIn: SignIn, visitor: Visitor): Promise<void>
@@ -93,11 +97,34 @@ export interface OwnSignIns {
   revoke(person: Person, id: BrowserSessionId | BindingId | TokenId): Promise<void>
 }
 
+/** Who holds an SSH key: by a remembered sign-in, or by a certificate that `curfew login` got. */
+export interface SshIdentity {
+  /** Whose key this is now; undefined when it is not remembered. The caller has checked that the client holds it. */
+  recogniseKey(fingerprint: string): Promise<Identified | undefined>
+  /**
+   * Makes a user certificate for a key on the person's machine (OpenSSH PROTOCOL.certkeys). It holds no longer than the
+   * token, nor than `sshCertificateMsMax`; ending the token ends it.
+   * @param publicKey one line as in `id_ed25519.pub`.
+   * @throws Fault INPUT_INVALID (not a public key, or a weak one)
+   */
+  issueCertificate(
+    owner: { readonly person: Person; readonly token: Token },
+    publicKey: string,
+  ): Promise<{ readonly certificate: string; readonly expiresAt: Instant }>
+  /**
+   * Whose certificate this is. The caller has checked that the client holds its key.
+   * @param blob the whole certificate.
+   * @throws Fault CERTIFICATE_REFUSED (another authority, over, ended, for another purpose), recorded in the audit log.
+   */
+  verifyCertificate(blob: Uint8Array, from: { readonly address: string }): Promise<Identified>
+}
+
 export interface Identity {
   readonly browser: BrowserSignIn
   readonly inBand: InBandSignIn
   readonly tokens: Tokens
   readonly own: OwnSignIns
+  readonly ssh: SshIdentity
   person(id: PersonId): Promise<Person | undefined>
   /** Whether what somebody was known by has neither ended nor run out since. */
   stands(identified: Identified): Promise<boolean>

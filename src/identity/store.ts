@@ -27,7 +27,7 @@ export interface SignIn {
   readonly id: SignInId
   /** Short and easy to compare, for example `KF7-XR2`; shown by the program and on the page. */
   readonly code: string
-  readonly purpose: 'postgres' | 'cli'
+  readonly purpose: 'postgres' | 'ssh' | 'cli'
   /** Who asks, as far as the gateway can see. */
   readonly address: string
   readonly application: string
@@ -36,6 +36,8 @@ export interface SignIn {
   readonly role: string | null
   /** For purpose `cli`: SHA-256 of the secret that only the waiting program holds, base64url. */
   readonly secretHash: string | null
+  /** For purpose `ssh`: the fingerprint (`SHA256:…`) of the public key that the client proved to hold; null without one. */
+  readonly keyFingerprint: string | null
   readonly createdAt: Instant
   readonly expiresAt: Instant
   readonly state: 'waiting' | 'confirmed' | 'refused'
@@ -50,8 +52,8 @@ export interface Binding {
   readonly id: BindingId
   readonly person: PersonId
   readonly browserSession: BrowserSessionId
-  /** What is recognised. PostgreSQL without a certificate has only the address. */
-  readonly kind: 'address'
+  /** What is recognised. PostgreSQL without a certificate has only the address; SSH has a key's fingerprint. */
+  readonly kind: 'address' | 'ssh-key'
   readonly value: string
   readonly createdAt: Instant
   readonly expiresAt: Instant

@@ -21,11 +21,14 @@ const hints = {
   SIGN_IN_FAILED: 'Try again; if it keeps failing, tell your operations people what the log says.',
   SIGN_IN_OTHER_ADDRESS: 'Open the link on the machine (address) that the connection comes from.',
   TOKEN_REFUSED: 'Make a new token on the page "Sign-ins", or with: curfew token create',
+  KEY_TAKEN: 'Use a key of your own, or let its owner end the other sign-in on the page "Sign-ins".',
+  CERTIFICATE_REFUSED: 'Get a new certificate with: curfew login',
   PROVIDER_UNREACHABLE: 'The identity provider does not answer. Try again in a moment.',
   // what do they want?
   RESOURCE_UNKNOWN: 'See what you may use on your access page.',
   ROLE_UNKNOWN: 'See what you may use on your access page.',
   DATABASE_REFUSED: 'Use a database that this role may open.',
+  NOT_IN_ROLE: 'Ask for a role that allows it, or tell your operations people.',
   // may they?
   NO_GRANT: 'Ask for access with the link, then connect again.',
   NOT_ALLOWED: 'No policy lets you do this. Your operations people can tell which groups may.',
@@ -45,6 +48,7 @@ const hints = {
   UPSTREAM_UNREACHABLE: 'The target does not answer. Tell your operations people.',
   UPSTREAM_REFUSED: 'The target refused the login that this role uses. Tell your operations people.',
   UPSTREAM_TLS: 'The target could not prove who it is. Tell your operations people.',
+  HOST_KEY_UNKNOWN: 'Tell your operations people the fingerprint; only they can say whether it is the right machine.',
   // the connection itself
   PROTOCOL_VIOLATION: 'The client sent something that the protocol does not allow.',
   PROTOCOL_UNSUPPORTED: 'Use a client that speaks the current protocol version.',

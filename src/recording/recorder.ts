@@ -7,6 +7,12 @@ export interface Recorder {
    * `data` must survive JSON.stringify; passwords are masked before they get here.
    */
   event(code: string, data: unknown): void
+  /**
+   * Appends one line `[seconds, code, {...data, "bytes": n}]` with the bytes themselves behind it. As `event` otherwise.
+   * @param code begins with `=`, which is how readers know that bytes follow.
+   * @param bytes copied before this returns; at most 1 MiB.
+   */
+  bytes(code: `=${string}`, data: Readonly<Record<string, unknown>>, bytes: Uint8Array): void
   /** More than `maxUnsaved` is not on disk yet: stop reading until `drained()` resolves. */
   readonly full: boolean
   /** Resolves when `full` is false again, at once if it is; rejects with Fault RECORDING_FAILED when the recording broke (strict). */

@@ -6,6 +6,7 @@ import type { Secret } from '../kernel/secret.ts'
 export type UpstreamTlsMode = 'verify-full' | 'disable'
 
 export interface PostgresRole {
+  readonly kind: 'postgres'
   readonly name: string
   /** What a person may do with it, in words for the pages; may be empty. */
   readonly description: string
@@ -32,8 +33,45 @@ export interface PostgresResource {
   readonly roles: Readonly<Record<string, PostgresRole>>
 }
 
-export type Resource = PostgresResource
-export type Role = Resource['roles'][string]
+/** What a person may do on an SSH target. `exec` covers scp's old protocol, rsync and git; `sftp` the subsystem of that name. */
+export const sshAllowances = ['shell', 'exec', 'sftp', 'forward-local', 'forward-remote', 'agent'] as const
+export type SshAllowance = (typeof sshAllowances)[number]
+
+export interface SshRole {
+  readonly kind: 'ssh'
+  readonly name: string
+  readonly description: string
+  /** The upstream login. */
+  readonly login: string
+  /** A private key in OpenSSH or PEM text; null: an ephemeral certificate per session, signed by the gateway's user CA. */
+  readonly key: Secret | null
+  readonly allow: readonly SshAllowance[]
+  /** Whether what people type is recorded, too. */
+  readonly recordInput: boolean
+  readonly recording: RecordingMode
+}
+
+export interface SshResource {
+  readonly kind: 'ssh'
+  readonly name: string
+  readonly description: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly host: string
+  readonly port: number
+  /** How the target proves who it is; any one of them will do. */
+  readonly hostKeys: {
+    /** `SHA256:…` of public keys that may answer. */
+    readonly fingerprints: readonly string[]
+    /** The text of a known_hosts file: keys, and authorities (`@cert-authority`), by host name. */
+    readonly knownHosts: string | null
+    /** Public keys (`ssh-ed25519 AAAA…`) of authorities whose host certificates are believed. */
+    readonly authorities: readonly string[]
+  }
+  readonly roles: Readonly<Record<string, SshRole>>
+}
+
+export type Resource = PostgresResource | SshResource
+export type Role = PostgresRole | SshRole
 
 export interface Catalogue {
   readonly resources: readonly Resource[]
