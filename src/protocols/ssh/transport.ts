@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { SshKeyPair } from '../../identity/ssh/keys.ts'
 
 /**
  * One encrypted SSH connection below authentication and channels (RFC 4253): identification, key exchange, packets.
@@ -53,15 +54,6 @@ export type DisconnectReason =
   | 'TOO_MANY_CONNECTIONS'
   | 'NO_MORE_AUTH_METHODS_AVAILABLE'
 
-/** A private host key of the gateway. */
-export interface HostKey {
-  /** `ssh-ed25519`, … */
-  readonly type: string
-  /** OpenSSH or PEM text. */
-  readonly privateKey: string
-  /** The public key blob (RFC 4253 section 6.6). */
-  readonly publicBlob: Buffer
-}
 
 export interface TransportTimes {
   /** New keys are exchanged after so much in one direction, at the latest. */
@@ -73,7 +65,7 @@ export interface TransportTimes {
 /** Takes the server's part. Resolves when keys are exchanged; the socket is its own from the first moment. */
 export type AcceptTransport = (
   socket: Duplex,
-  options: { readonly hostKeys: readonly HostKey[]; readonly signal: AbortSignal } & Partial<TransportTimes>,
+  options: { readonly hostKeys: readonly SshKeyPair[]; readonly signal: AbortSignal } & Partial<TransportTimes>,
 ) => Promise<Transport>
 
 /**
