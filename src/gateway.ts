@@ -136,6 +136,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
       clientHost: config.gateway.clientHost,
       caHint: config.gateway.clientRootCertificate ?? undefined,
       postgresPort: () => postgres[0]?.port,
+      sshPort: () => undefined,
       identity,
       access,
       live: createLiveSessions(gate, state.sessions, state.access),

@@ -71,6 +71,7 @@ async function readRole(
 ): Promise<PostgresRole> {
   const [first, ...rest] = role.databases
   return {
+    kind: 'postgres',
     name,
     description: role.description,
     login: role.login,
@@ -106,6 +107,7 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
     listen: {
       web: webListener(file.listen.web, references.web!),
       postgres: file.listen.postgres.map((listener, index) => postgresListener(listener, references.postgres[index]!)),
+      ssh: [],
       ops: file.listen.ops,
     },
     limits: {

@@ -13,7 +13,7 @@ import { isoTime, type Clock, type Instant } from '../kernel/time.ts'
 import { inAny, policyFor } from '../policy/decide.ts'
 import type { Policy } from '../policy/rules.ts'
 import type { Recordings } from '../recording/recorder.ts'
-import { unknownName, type Catalogue, type Role } from '../resources/catalogue.ts'
+import { unknownName, type Catalogue, type PostgresRole } from '../resources/catalogue.ts'
 import type { Admission, Ask, Gate } from './admission.ts'
 import { sessionEvents } from './events.ts'
 import { LiveRegistry } from './live-registry.ts'
@@ -145,7 +145,7 @@ export class SessionGate implements Gate, AsyncDisposable {
         roles.map((candidate) => candidate.name),
       )
     }
-    checkDatabase(role, ask.database)
+    if (role.kind === 'postgres') checkDatabase(role, ask.database)
   }
 
   #noGrant({ resource, role }: Ask): Fault {
@@ -317,7 +317,7 @@ export class SessionGate implements Gate, AsyncDisposable {
   }
 }
 
-function checkDatabase(role: Role, database: string | null): void {
+function checkDatabase(role: PostgresRole, database: string | null): void {
   if (database === null || role.databases.includes(database)) return
   throw new Fault('DATABASE_REFUSED', `The role ${role.name} may not open the database "${database.slice(0, 80)}".`, {
     hint: `It may open: ${role.databases.join(', ')}`,

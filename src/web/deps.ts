@@ -22,10 +22,12 @@ export interface WebSettings {
 export interface WebDeps {
   /** As browsers reach the pages: requests for another host are refused, forms from another origin too. */
   readonly publicUrl: URL
-  /** The host that psql is told to connect to. */
+  /** The host that psql and ssh are told to connect to. */
   readonly clientHost: string
   /** Undefined when no PostgreSQL listener is open. */
   readonly postgresPort: () => number | undefined
+  /** Undefined when no SSH listener is open. */
+  readonly sshPort: () => number | undefined
   /** Path of the CA file that clients must name (`sslrootcert`); null when the system's authorities do. */
   readonly caHint?: string | null | undefined
   readonly identity: Identity

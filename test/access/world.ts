@@ -40,6 +40,7 @@ export const people = {
 }
 
 const role = (name: string): PostgresRole => ({
+  kind: 'postgres',
   name,
   description: '',
   login: name,

@@ -175,6 +175,7 @@ async function openRooms(stack: AsyncDisposableStack, folder: string, publicUrl:
     publicUrl,
     clientHost: 'localhost',
     postgresPort: () => 6432,
+    sshPort: () => 2222,
     caHint: '/etc/curfew/ca.pem',
     identity,
     access,
@@ -210,6 +211,7 @@ function identitySettings(issuer: URL) {
 }
 
 const role = (name: string, description: string, databases: [string, ...string[]] = ['shop']): PostgresRole => ({
+  kind: 'postgres',
   name,
   description,
   login: `shop_${name}`,

@@ -95,7 +95,8 @@ async function serveClient(client: Client, place: Disposable, deps: ConnectionDe
   client.authenticated()
   const { resource, role } = wanted
   // The gate refuses what must not be known; the default only saves it a look.
-  const database = wanted.database ?? catalogue.role(resource, role)?.databases[0] ?? null
+  const known = catalogue.role(resource, role)
+  const database = wanted.database ?? (known?.kind === 'postgres' ? known.databases[0] : null)
   const ask = { identified, resource, role, database, client: client.facts }
   const admission = await admit(client, ask, signal, { ...deps, waitMs: settings.access.waitMs })
   await runSession(client, admission, deps)

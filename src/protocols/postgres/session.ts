@@ -99,7 +99,7 @@ function failed(client: Client, admission: Admission, error: unknown, { log, met
 function wishOf(client: Client, { session }: Admission, catalogue: Catalogue): TargetWish {
   const resource = catalogue.resource(session.resource)
   const role = catalogue.role(session.resource, session.role)
-  if (resource === undefined || role === undefined) {
+  if (resource?.kind !== 'postgres' || role?.kind !== 'postgres') {
     throw new Fault('RESOURCE_UNKNOWN', 'What this session is for does not exist any more.')
   }
   const database = session.database ?? role.databases[0]

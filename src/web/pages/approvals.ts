@@ -194,7 +194,7 @@ function whatItMeans({ deps }: Site, { request, decisions, missing }: RequestVie
     role !== undefined &&
     html`<dt>May do</dt>
       <dd>
-        ${role.description !== '' && html`${role.description} · `}database ${role.databases.join(', ')} ·
+        ${role.description !== '' && html`${role.description} · `}${role.kind === 'postgres' && `database ${role.databases.join(', ')} · `}
         ${role.recording === 'off' ? 'not recorded' : 'every statement recorded'}
       </dd>`
   }

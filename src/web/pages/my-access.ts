@@ -127,7 +127,8 @@ export function connectLine({ deps }: Site, resource: string, role: string): Htm
   const command = psqlCommand(deps, resource, role)
   if (command === undefined)
     return html`<p class="small">The gateway has no PostgreSQL listener open at the moment.</p>`
-  const others = deps.catalogue.role(resource, role)?.databases.slice(1) ?? []
+  const known = deps.catalogue.role(resource, role)
+  const others = known?.kind === 'postgres' ? known.databases.slice(1) : []
   return html`${copyable(command, `the command for ${resource}`)}${
     others.length > 0 &&
     html`<p class="small others">

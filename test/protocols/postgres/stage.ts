@@ -26,6 +26,7 @@ export interface StageOptions {
 
 export function resourceOf(postgres: TestPostgres, tls?: PostgresResource['tls'], port?: number): PostgresResource {
   const role = (login: keyof TestPostgres['passwords']) => ({
+    kind: 'postgres' as const,
     name: login.replace('shop_', ''),
     description: '',
     login,
