@@ -1,4 +1,9 @@
-import type { KeyObject } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
+import { link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises'
+import path from 'node:path'
+import { Fault } from '../../kernel/fault.ts'
+import { publicBlobOf } from './public-key.ts'
+import { SshReader } from './wire.ts'
 
 /** A private key that speaks SSH. */
 export interface SshKeyPair {
@@ -17,4 +22,92 @@ export interface SshKeys {
   readonly targetAuthority: SshKeyPair
   /** Signs the user certificates that people get by `curfew login`; only the gateway itself believes them. */
   readonly peopleAuthority: SshKeyPair
+}
+
+/**
+ * Opens the gateway's Ed25519 keys below `keys/` in the data folder, or makes them on the first start (PKCS #8 in PEM,
+ * mode 0600, folder 0700). To replace one, move its file away and start again.
+ * @throws Fault CONFIG_INVALID when a key cannot be read, is of another kind, or everybody on the machine may use it.
+ */
+export async function openSshKeys(dataFolder: string): Promise<SshKeys> {
+  const folder = path.join(dataFolder, 'keys')
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  return {
+    hostKey: await openKey(folder, 'ssh_host_ed25519_key.pem'),
+    targetAuthority: await openKey(folder, 'ssh_target_ca.pem'),
+    peopleAuthority: await openKey(folder, 'ssh_people_ca.pem'),
+  }
+}
+
+/** A key of Node's as a pair: Ed25519, ECDSA on a NIST curve, RSA. @throws SshWireError for others. */
+export function sshKeyPair(privateKey: KeyObject): SshKeyPair {
+  const publicBlob = publicBlobOf(privateKey)
+  return { type: new SshReader(publicBlob).text(), privateKey, publicBlob }
+}
+
+/** One line as in `id_ed25519.pub` and `authorized_keys`, without its end. */
+export function sshPublicLine(pair: Pick<SshKeyPair, 'type' | 'publicBlob'>, comment: string): string {
+  return `${pair.type} ${pair.publicBlob.toString('base64')} ${comment}`.trimEnd()
+}
+
+async function openKey(folder: string, name: string): Promise<SshKeyPair> {
+  const file = path.join(folder, name)
+  return sshKeyPair((await readKey(file)) ?? (await makeKey(folder, file)))
+}
+
+async function readKey(file: string): Promise<KeyObject | undefined> {
+  const text = await readFile(file, 'utf8').catch(absent)
+  if (text === undefined) return undefined
+  // Volumes of orchestrators may give the group a right that nobody asked for; "others" are never meant.
+  if (((await stat(file)).mode & 0o007) !== 0) {
+    throw new Fault('CONFIG_INVALID', `${file} can be used by everybody on this machine`, { hint: `chmod 600 ${file}` })
+  }
+  return parseKey(text) ?? refuseKey(file)
+}
+
+function parseKey(text: string): KeyObject | undefined {
+  try {
+    const key = createPrivateKey(text)
+    return key.asymmetricKeyType === 'ed25519' ? key : undefined
+  } catch {
+    // The cause is left out: a parser's message can quote the key.
+    return undefined
+  }
+}
+
+function refuseKey(file: string): never {
+  throw new Fault('CONFIG_INVALID', `${file} does not hold an Ed25519 private key as PKCS #8 in PEM`)
+}
+
+/** Written aside and linked into place: whoever comes second reads the key of the one who was first. */
+async function makeKey(folder: string, file: string): Promise<KeyObject> {
+  const made = generateKeyPairSync('ed25519').privateKey
+  const aside = await writeAside(folder, made.export({ type: 'pkcs8', format: 'pem' }) as string)
+  try {
+    await link(aside, file)
+    await syncFolder(folder)
+    return made
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    return (await readKey(file)) ?? made
+  } finally {
+    await unlink(aside)
+  }
+}
+
+async function writeAside(folder: string, text: string): Promise<string> {
+  const aside = path.join(folder, `.new-${randomBytes(8).toString('hex')}`)
+  await using handle = await open(aside, 'wx', 0o600)
+  await handle.writeFile(text)
+  await handle.sync()
+  return aside
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  await using handle = await open(folder, 'r')
+  await handle.sync()
+}
+
+function absent(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
 }
