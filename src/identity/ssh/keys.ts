@@ -24,6 +24,8 @@ export interface SshKeys {
   readonly peopleAuthority: SshKeyPair
 }
 
+const targetAuthorityFile = 'ssh_target_ca.pem'
+
 /**
  * Opens the gateway's Ed25519 keys below `keys/` in the data folder, or makes them on the first start (PKCS #8 in PEM,
  * mode 0600, folder 0700). To replace one, move its file away and start again.
@@ -34,9 +36,15 @@ export async function openSshKeys(dataFolder: string): Promise<SshKeys> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   return {
     hostKey: await openKey(folder, 'ssh_host_ed25519_key.pem'),
-    targetAuthority: await openKey(folder, 'ssh_target_ca.pem'),
+    targetAuthority: await openKey(folder, targetAuthorityFile),
     peopleAuthority: await openKey(folder, 'ssh_people_ca.pem'),
   }
+}
+
+/** Of the keys above the one that targets trust, where it has been made already: this makes nothing. @throws Fault CONFIG_INVALID */
+export async function readTargetAuthority(dataFolder: string): Promise<SshKeyPair | undefined> {
+  const key = await readKey(path.join(dataFolder, 'keys', targetAuthorityFile))
+  return key && sshKeyPair(key)
 }
 
 /** A key of Node's as a pair: Ed25519, ECDSA on a NIST curve, RSA. @throws SshWireError for others. */
@@ -82,7 +90,7 @@ function refuseKey(file: string): never {
 /** Written aside and linked into place: whoever comes second reads the key of the one who was first. */
 async function makeKey(folder: string, file: string): Promise<KeyObject> {
   const made = generateKeyPairSync('ed25519').privateKey
-  const aside = await writeAside(folder, made.export({ type: 'pkcs8', format: 'pem' }) as string)
+  const aside = await writeAside(folder, made.export({ type: 'pkcs8', format: 'pem' }))
   try {
     await link(aside, file)
     await syncFolder(folder)
