@@ -7,6 +7,7 @@ import { startCheckpoints } from './audit/checkpoints.ts'
 import type { Config } from './config/config.ts'
 import { createIdentity } from './identity/create-identity.ts'
 import type { Identity } from './identity/identity.ts'
+import { openSshKeys, sshPublicLine } from './identity/ssh/keys.ts'
 import type { Listening } from './kernel/listening.ts'
 import type { Log } from './kernel/log.ts'
 import type { Random } from './kernel/ids.ts'
@@ -69,6 +70,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   stack.use(lockFolder(dataFolder))
   const state = stack.use(await openSqliteState({ folder: dataFolder, clock, log }))
   const key = await openSigningKey(dataFolder)
+  const sshKeys = await openSshKeys(dataFolder)
   const recordingsFolder = join(dataFolder, 'recordings')
   const recordings = stack.use(
     await openRecordings({ folder: recordingsFolder, key, settings: config.recording, clock, log, metrics }),
@@ -137,6 +139,10 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
       caHint: config.gateway.clientRootCertificate ?? undefined,
       postgresPort: () => postgres[0]?.port,
       sshPort: () => undefined,
+      sshKeys: {
+        hostKey: sshPublicLine(sshKeys.hostKey, ''),
+        targetAuthority: sshPublicLine(sshKeys.targetAuthority, ''),
+      },
       identity,
       access,
       live: createLiveSessions(gate, state.sessions, state.access),

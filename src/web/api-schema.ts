@@ -13,11 +13,21 @@ import * as z from 'zod'
  * | GET /tokens | | 200 tokenList |
  * | POST /tokens | tokenWish | 201 tokenMade |
  * | DELETE /tokens/:id | | 204 |
+ * | GET /ssh | | 200 sshDirectory; 404 where there is no SSH listener |
+ * | POST /ssh/certificate | sshCertificateAsk | 201 sshCertificate; 404 likewise |
  * | GET /audit?after=0&limit=500 | | 200 auditPage (reviewers) |
  * | GET /audit/checkpoints | | 200 checkpointList (reviewers) |
  * | GET /keys | | 200 keySet |
  */
 export const apiPath = '/api/v1'
+
+/** For everybody, without a token; plain text. */
+export const publicPaths = {
+  /** For `TrustedUserCAKeys` of targets: one line. */
+  sshAuthority: '/.well-known/curfew/ssh-ca.pub',
+  /** For `UserKnownHostsFile` of clients. */
+  sshKnownHosts: '/.well-known/curfew/ssh-known-hosts',
+} as const
 
 const instant = z.iso.datetime().meta({ description: 'ISO 8601, UTC' })
 const line = (charsMax: number) => z.string().trim().min(1).max(charsMax)
@@ -75,6 +85,40 @@ export const tokenList = z.object({ tokens: z.array(token) })
 export const tokenWish = z.strictObject({ label: line(80), lengthMs: z.int().min(60_000).optional() })
 /** `text` is shown this once. */
 export const tokenMade = z.object({ text: z.string(), token })
+
+// What is written into files that ssh reads must not be able to say more than a name, a number or a key.
+const name = z.string().regex(/^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$/)
+const hostName = z.string().regex(/^(?!-)[A-Za-z0-9._:-]{1,253}$/)
+const publicKey = z.string().regex(/^[a-z0-9@.-]{1,80} [A-Za-z0-9+/]{16,16384}={0,2}$/)
+
+/** What a person has of an SSH role, or may ask for. Both instants are of the grant. */
+export const sshRole = z.object({
+  name,
+  description: z.string(),
+  state: z.enum(['active', 'scheduled', 'requested', 'available']),
+  startsAt: instant.nullable(),
+  until: instant.nullable(),
+})
+/** What `ssh` needs to reach the gateway, and what it leads to. */
+export const sshDirectory = z.object({
+  /** A name or an address, an IPv6 one without brackets. */
+  host: hostName,
+  port: z.int().min(1).max(65_535),
+  /** Of the gateway: type and base64, without a comment. */
+  hostKeys: z.array(publicKey).min(1).max(8),
+  resources: z.array(z.object({ name, description: z.string(), roles: z.array(sshRole).min(1) })),
+})
+/** One line as in `id_ed25519.pub`. The gateway looks at it closely; this only bounds it. */
+export const sshCertificateAsk = z.strictObject({ publicKey: line(8192) })
+/** One line as in `id_ed25519-cert.pub`. */
+export const sshCertificate = z.object({
+  certificate: z.string().regex(/^[a-z0-9@.-]{1,80} [A-Za-z0-9+/]{16,32768}={0,2}(?: [\x20-\x7e]{0,200})?$/),
+  expiresAt: instant,
+})
+/** The key that signs what targets believe, as published at `publicPaths.sshAuthority`: type, base64, comment. */
+export const sshAuthority = z
+  .string()
+  .regex(/^[a-z0-9@.-]{1,80} [A-Za-z0-9+/]{16,16384}={0,2}(?: [\x20-\x7e]{0,200})?$/)
 
 export const auditPage = z.object({
   /** In order; empty at the end. See audit/chain.ts for how `hash` is made. */

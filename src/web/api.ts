@@ -5,9 +5,10 @@ import type { SignIn, Token } from '../identity/store.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { SignInId, TokenId } from '../kernel/ids.ts'
 import { isoTime } from '../kernel/time.ts'
+import { body, caller, checked, type Caller } from './api-call.ts'
 import * as schema from './api-schema.ts'
+import { sshRoutes } from './api-ssh.ts'
 import { peerAddress, type WebContext } from './context.ts'
-import { readJson } from './forms.ts'
 import { createRateLimit } from './rate-limit.ts'
 import type { Site } from './site.ts'
 
@@ -15,17 +16,12 @@ const { apiPath } = schema
 const pollMs = 1500
 const usualTokenMs = 8 * 3_600_000
 
-/** What a call with a bearer token knows. */
-interface Caller {
-  readonly person: Person
-  readonly token: Token
-}
-
 /** The API under /api/v1; see api-schema.ts. */
 export function apiRoutes(site: Site): void {
   loginRoutes(site)
   meRoutes(site)
   tokenRoutes(site)
+  sshRoutes(site)
   auditRoutes(site)
   site.open('GET', `${apiPath}/keys`, async (c) => {
     await caller(site, c)
@@ -155,32 +151,12 @@ function auditRoutes(site: Site): void {
   })
 }
 
-async function caller({ deps }: Site, c: WebContext): Promise<Caller> {
-  const bearer = /^Bearer ([\w.~+/-]{1,200}=*)$/i.exec(c.req.header('authorization') ?? '')?.[1]
-  if (bearer === undefined) {
-    throw new Fault('SIGN_IN_REQUIRED', 'This call needs a token.', { hint: 'Log in with: curfew login' })
-  }
-  return deps.identity.tokens.verify(bearer, 'cli', { address: peerAddress(c) })
-}
-
 /** Reading the audit log is a fact in it, once per token and half hour. */
 async function reviewer(site: Site, c: WebContext): Promise<Caller> {
   const known = await caller(site, c)
   if (!site.deps.access.isReviewer(known.person)) throw new Fault('NOT_ALLOWED', 'The audit log is for reviewers.')
   await site.auditor.noteRead(known, peerAddress(c))
   return known
-}
-
-async function body<Schema extends z.ZodType>(c: WebContext, shape: Schema): Promise<z.output<Schema>> {
-  return checked(shape, await readJson(c))
-}
-
-function checked<Schema extends z.ZodType>(shape: Schema, value: unknown): z.output<Schema> {
-  const result = shape.safeParse(value)
-  if (result.success) return result.data
-  const [first] = result.error.issues
-  const where = first === undefined || first.path.length === 0 ? 'the body' : first.path.join('.')
-  throw new Fault('INPUT_INVALID', `${where}: ${first?.message ?? 'not as expected'}`)
 }
 
 function personJson(person: Person): z.output<typeof schema.loginDone>['person'] {

@@ -28,6 +28,8 @@ export interface WebDeps {
   readonly postgresPort: () => number | undefined
   /** Undefined when no SSH listener is open. */
   readonly sshPort: () => number | undefined
+  /** The public halves only: type and base64, without a comment. */
+  readonly sshKeys: { readonly hostKey: string; readonly targetAuthority: string }
   /** Path of the CA file that clients must name (`sslrootcert`); null when the system's authorities do. */
   readonly caHint?: string | null | undefined
   readonly identity: Identity

@@ -10,6 +10,7 @@ import { createAccess } from '../../src/access/create-access.ts'
 import type { Access } from '../../src/access/access.ts'
 import { createIdentity } from '../../src/identity/create-identity.ts'
 import type { Identity } from '../../src/identity/identity.ts'
+import { openSshKeys, sshPublicLine } from '../../src/identity/ssh/keys.ts'
 import { displayName, type Person } from '../../src/identity/person.ts'
 import type { PersonId, TokenId } from '../../src/kernel/ids.ts'
 import type { Log } from '../../src/kernel/log.ts'
@@ -127,6 +128,7 @@ async function openRooms(stack: AsyncDisposableStack, folder: string, publicUrl:
   const common = { clock: systemClock, random: systemRandom, metrics: createMetrics(), log }
   const state = stack.use(await openSqliteState({ folder, clock: systemClock, log }))
   const key = await openSigningKey(join(folder, 'keys'))
+  const sshKeys = await openSshKeys(folder)
   const recordingsFolder = join(folder, 'recordings')
   const settings = { unsavedBytesMax: 1 << 20, unsavedMsMax: 250, freeBytesMin: 1 }
   const recordings = stack.use(await openRecordings({ folder: recordingsFolder, key, settings, ...common }))
@@ -176,6 +178,10 @@ async function openRooms(stack: AsyncDisposableStack, folder: string, publicUrl:
     clientHost: 'localhost',
     postgresPort: () => 6432,
     sshPort: () => 2222,
+    sshKeys: {
+      hostKey: sshPublicLine(sshKeys.hostKey, ''),
+      targetAuthority: sshPublicLine(sshKeys.targetAuthority, ''),
+    },
     caHint: '/etc/curfew/ca.pem',
     identity,
     access,

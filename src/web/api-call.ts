@@ -1,0 +1,35 @@
+import type * as z from 'zod'
+import type { Person } from '../identity/person.ts'
+import type { Token } from '../identity/store.ts'
+import { Fault } from '../kernel/fault.ts'
+import { peerAddress, type WebContext } from './context.ts'
+import { readJson } from './forms.ts'
+import type { Site } from './site.ts'
+
+/** What a call with a bearer token knows. */
+export interface Caller {
+  readonly person: Person
+  readonly token: Token
+}
+
+/** Who calls. @throws Fault SIGN_IN_REQUIRED, TOKEN_REFUSED, RATE_LIMITED */
+export async function caller({ deps }: Site, c: WebContext): Promise<Caller> {
+  const bearer = /^Bearer ([\w.~+/-]{1,200}=*)$/i.exec(c.req.header('authorization') ?? '')?.[1]
+  if (bearer === undefined) {
+    throw new Fault('SIGN_IN_REQUIRED', 'This call needs a token.', { hint: 'Log in with: curfew login' })
+  }
+  return deps.identity.tokens.verify(bearer, 'cli', { address: peerAddress(c) })
+}
+
+/** @throws Fault INPUT_INVALID, TOO_LARGE */
+export async function body<Schema extends z.ZodType>(c: WebContext, shape: Schema): Promise<z.output<Schema>> {
+  return checked(shape, await readJson(c))
+}
+
+export function checked<Schema extends z.ZodType>(shape: Schema, value: unknown): z.output<Schema> {
+  const result = shape.safeParse(value)
+  if (result.success) return result.data
+  const [first] = result.error.issues
+  const where = first === undefined || first.path.length === 0 ? 'the body' : first.path.join('.')
+  throw new Fault('INPUT_INVALID', `${where}: ${first?.message ?? 'not as expected'}`)
+}
