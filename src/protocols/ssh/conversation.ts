@@ -18,6 +18,8 @@ export interface Conversation {
   readonly identified: Identified
   readonly wanted: Wanted
   readonly client: Client
+  /** The client is in keyboard-interactive: it shows and asks without being asked to go on first. */
+  readonly isInteractive: boolean
   /** Shows lines to the person (a banner). */
   say(text: string): void
   /** Shows `instruction` and goes on; where the client does not do keyboard-interactive now, as a banner. */
