@@ -1,7 +1,5 @@
 import { formatDuration } from '../../kernel/durations.ts'
-import type { Fault } from '../../kernel/fault.ts'
 import { timeForPeople, type Instant } from '../../kernel/time.ts'
-import type { WarningCause } from '../../sessions/admission.ts'
 
 /** What people read in psql before and while they work. Plain ASCII: terminals and drivers differ. */
 
@@ -44,15 +42,4 @@ export function waitForGrantNotice(ask: {
 
 export function grantedNotice(what: string, until: Instant, now: Instant): string {
   return `access to ${what} until ${timeForPeople(until)} (${formatDuration(until - now)})`
-}
-
-export function warningText(what: string, leftMs: number, cause: WarningCause): string {
-  const left = formatDuration(leftMs)
-  return cause === 'deadline'
-    ? `your access to ${what} ends in ${left}; this session ends with it`
-    : `the gateway stops in ${left}; this session ends with it`
-}
-
-export function cutText({ message, hint }: Fault): string {
-  return `${message} ${hint}`
 }

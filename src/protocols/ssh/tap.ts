@@ -11,4 +11,6 @@ export interface ChannelTap {
   errorsFromTarget(bytes: Buffer): void
   /** The channel is over: writes what is unfinished. Called once. */
   close(): void
+  /** For the `end` event: the hash of all that went up, where it is not recorded itself. */
+  summary?(): { readonly sha256Up?: string }
 }

@@ -1,0 +1,292 @@
+import { asFault, Fault } from '../../../kernel/fault.ts'
+import type { Clock } from '../../../kernel/time.ts'
+import type { SshRole } from '../../../resources/catalogue.ts'
+import type { Admission } from '../../../sessions/admission.ts'
+import type { SessionEnd } from '../../../sessions/session.ts'
+import { cutText, warningText } from '../../../sessions/words.ts'
+import type { AdoptedChannel } from '../conversation.ts'
+import type { ChannelTap } from '../tap.ts'
+import type { Transport } from '../transport.ts'
+import { adopt } from './adopt.ts'
+import { Channels, type RelayChannel } from './channel.ts'
+import { dismissTarget } from './dismiss-target.ts'
+import { FromClient } from './from-client.ts'
+import { FromTarget } from './from-target.ts'
+import type { RelayHost, TapWish } from './host.ts'
+import { channelClose, channelEof, exitStatus, message, recipientOf, stderrData } from './messages.ts'
+import { record } from './record.ts'
+import { Replies } from './replies.ts'
+
+export interface RelayParts {
+  readonly client: Transport
+  readonly target: Transport
+  readonly admission: Admission
+  readonly role: SshRole
+  readonly clock: Clock
+  readonly newTap: (wish: TapWish) => ChannelTap
+  /** A channel that the menu had opened. */
+  readonly adopted: AdoptedChannel | null
+}
+
+export type RelayEnd = Pick<SessionEnd, 'by' | 'bytesFromClient' | 'bytesFromTarget'> & { readonly error?: unknown }
+
+/** As ssh itself ends when it fails. */
+const cutStatus = 255
+/** A client that does not close its channels is told to disconnect after this. */
+const closingMs = 250
+/** A client that does not read its goodbye is hung up on after this. */
+const goodbyeMs = 1000
+
+/**
+ * The life of a session from "authenticated" to its end: messages pass between two transports as they are, with the
+ * numbers of both ends' channels and their windows; so how fast one may send is what the other end takes.
+ */
+export class Relay implements RelayHost {
+  readonly client: Transport
+  readonly target: Transport
+  readonly role: SshRole
+  readonly recorder: Admission['recorder']
+  readonly channels = new Channels()
+  readonly globalReplies: Replies
+  readonly listening = new Set<string>()
+  agentWanted = false
+  readonly #parts: RelayParts
+  readonly #over = Promise.withResolvers<RelayEnd>()
+  readonly #warnings: Disposable
+  #phase: 'open' | 'over' = 'open'
+  #waitsForRecorder = false
+  #bytesUp = 0
+  #bytesDown = 0
+
+  constructor(parts: RelayParts) {
+    const { client, target, admission, role } = parts
+    this.#parts = parts
+    this.client = client
+    this.target = target
+    this.role = role
+    this.recorder = admission.recorder
+    this.globalReplies = new Replies((reply) => client.send(reply))
+    this.#warnings = admission.onWarning((leftMs, cause) => {
+      this.#say(warningText(`${admission.session.resource} as ${admission.session.role}`, leftMs, cause))
+    })
+  }
+
+  /**
+   * @returns when the session is over, and the client has been told what there was to tell; what ran at the target by
+   * its own `dismissed`. Never rejects.
+   */
+  run(): Promise<RelayEnd> {
+    const { client, target } = this
+    const { admission } = this.#parts
+    client.gone.addEventListener('abort', this.#clientGone, { once: true })
+    target.gone.addEventListener('abort', this.#targetGone, { once: true })
+    admission.cutOff.addEventListener('abort', this.#cutOff, { once: true })
+    if (admission.cutOff.aborted) this.#cutOff()
+    else if (client.gone.aborted) this.#clientGone()
+    else if (target.gone.aborted) this.#targetGone()
+    else this.#start()
+    return this.#over.promise
+  }
+
+  /** Resolves when nothing of it goes on at the target, as far as SSH can see to that. */
+  dismissed: Promise<void> = Promise.resolve()
+
+  newTap(wish: TapWish): ChannelTap {
+    return this.#parts.newTap(wish)
+  }
+
+  recorded(): void {
+    if (!this.recorder.full || this.#waitsForRecorder || this.#phase === 'over') return
+    this.#waitsForRecorder = true
+    this.client.pause()
+    this.target.pause()
+    // When it rejects, the gate cuts the session for RECORDING_FAILED.
+    void this.recorder
+      .drained()
+      .catch(() => undefined)
+      .finally(() => {
+        this.#waitsForRecorder = false
+        this.client.resume()
+        this.target.resume()
+      })
+  }
+
+  channelOver(channel: RelayChannel): void {
+    this.channels.remove(channel)
+    this.#closeTap(channel)
+  }
+
+  #start(): void {
+    const fromClient = new FromClient(this)
+    const fromTarget = new FromTarget(this)
+    const { adopted } = this.#parts
+    const towardsClient = new Pace(this.target, this.client)
+    const towardsTarget = new Pace(this.client, this.target)
+    const hear = (take: (bytes: Buffer) => void) => {
+      this.target.onMessage = (bytes) => {
+        take(bytes)
+        towardsClient.keep()
+      }
+    }
+    const listen = (take: (bytes: Buffer) => void) => {
+      this.client.onMessage = (bytes) => {
+        take(bytes)
+        towardsTarget.keep()
+      }
+    }
+    hear((bytes) => fromTarget.take(bytes))
+    if (adopted === null) listen((bytes) => fromClient.take(bytes))
+    else adopt(adopted, this, { fromClient, fromTarget, listen, hear })
+  }
+
+  /** To everybody who sits at a terminal. */
+  #say(text: string): void {
+    if (this.#phase === 'over') return
+    record(this.recorder, 'm', { kind: 'warning', text })
+    const bytes = Buffer.from(`\r\ncurfew: ${text}\r\n`)
+    for (const channel of this.channels.all()) {
+      if (channel.hasTerminal && channel.isRunning && !channel.isDismissed && !channel.clientClosed) {
+        this.#speak(channel, bytes)
+      }
+    }
+  }
+
+  #speak({ client, voice }: RelayChannel, bytes: Buffer): void {
+    if (client !== null && voice?.speak(bytes.length) === true) this.client.send(stderrData(client, bytes))
+  }
+
+  readonly #cutOff = (): void => {
+    const reason: unknown = this.#parts.admission.cutOff.reason
+    this.#cut(asFault(reason) ?? new Fault('KILLED', 'The session was ended.', { cause: reason }))
+  }
+
+  /** First pass: nothing more is forwarded, and the person is told. The gate calls for the second when all were told. */
+  #cut(fault: Fault): void {
+    if (!this.#stop()) return
+    const { admission } = this.#parts
+    const text = cutText(fault)
+    for (const channel of this.channels.all()) this.#tell(channel, text)
+    this.#leaveClient(text)
+    admission.told()
+    admission.afterTold(() => {
+      record(this.recorder, 'm', { kind: 'cut', text, code: fault.code })
+      this.dismissed = dismissTarget(this.target, this.channels.all(), this.#parts.clock)
+      this.#finish({ by: 'gate', error: fault })
+    })
+  }
+
+  /** One line on standard error of what runs, an exit status, and the channel is closed. */
+  #tell(channel: RelayChannel, text: string): void {
+    const { client, isDismissed, clientClosed, isRunning, hasTerminal, hasExited } = channel
+    if (client === null || channel.target === null || isDismissed || clientClosed) return
+    if (isRunning) {
+      this.#speak(channel, Buffer.from(hasTerminal ? `\r\ncurfew: ${text}\r\n` : `curfew: ${text}\n`))
+      if (!hasExited) this.client.send(exitStatus(client, cutStatus))
+    }
+    this.client.send(channelEof(client))
+    this.client.send(channelClose(client))
+  }
+
+  /**
+   * ssh throws away what it has not printed yet when it is told to disconnect, so that comes last: when the client has
+   * closed its channels, or does not.
+   */
+  #leaveClient(text: string): void {
+    const { client } = this
+    const running = new Set(
+      this.channels
+        .all()
+        .filter((channel) => channel.isRunning && !channel.clientClosed)
+        .map((channel) => channel.target),
+    )
+    const leave = () => {
+      client.disconnect('BY_APPLICATION', text)
+      this.#hangUpLater()
+    }
+    if (running.size === 0) return leave()
+    const timer = this.#parts.clock.after(closingMs, leave)
+    client.gone.addEventListener('abort', () => timer.cancel(), { once: true })
+    client.onMessage = (bytes) => {
+      if (bytes[0] !== message.channelClose) return
+      running.delete(recipientOf(bytes))
+      if (running.size > 0) return
+      timer.cancel()
+      leave()
+    }
+  }
+
+  #hangUpLater(): void {
+    const { client } = this
+    const timer = this.#parts.clock.after(goodbyeMs, () => client.destroy())
+    client.gone.addEventListener('abort', () => timer.cancel(), { once: true })
+  }
+
+  readonly #clientGone = (): void => this.#endBy('client', this.client.gone.reason)
+  readonly #targetGone = (): void => this.#endBy('target', this.target.gone.reason)
+
+  #endBy(by: 'client' | 'target', error: unknown): void {
+    if (!this.#stop()) return
+    if (by === 'target') {
+      const { resource } = this.#parts.admission.session
+      this.client.disconnect('CONNECTION_LOST', `curfew: ${resource} ended the connection.`)
+      this.#hangUpLater()
+    } else this.target.disconnect('BY_APPLICATION', 'the client has hung up')
+    this.#finish({ by, error: isEnd(error) ? undefined : error })
+  }
+
+  #stop(): boolean {
+    if (this.#phase === 'over') return false
+    this.#phase = 'over'
+    this.client.onMessage = ignore
+    this.target.onMessage = ignore
+    this.#warnings[Symbol.dispose]()
+    this.#parts.admission.cutOff.removeEventListener('abort', this.#cutOff)
+    return true
+  }
+
+  #finish(end: Pick<RelayEnd, 'by' | 'error'>): void {
+    for (const channel of this.channels.all()) this.#closeTap(channel)
+    const bytes = { bytesFromClient: this.#bytesUp, bytesFromTarget: this.#bytesDown }
+    this.#over.resolve(end.error === undefined ? { by: end.by, ...bytes } : { ...end, ...bytes })
+  }
+
+  #closeTap(channel: RelayChannel): void {
+    const { ch, tap, bytesUp, bytesDown } = channel
+    channel.tap = null
+    this.#bytesUp += bytesUp
+    this.#bytesDown += bytesDown
+    tap?.close()
+    record(this.recorder, 'end', { ch, bytesUp, bytesDown, ...tap?.summary?.() })
+    this.recorded()
+  }
+}
+
+function ignore(): void {}
+
+/** Who sends to somebody that does not take it rests until it is taken. */
+class Pace {
+  readonly #from: Transport
+  readonly #to: Transport
+  #isResting = false
+
+  constructor(from: Transport, to: Transport) {
+    this.#from = from
+    this.#to = to
+    to.onDrain = () => {
+      if (!this.#isResting) return
+      this.#isResting = false
+      from.resume()
+    }
+  }
+
+  keep(): void {
+    if (this.#isResting || !this.#to.congested) return
+    this.#isResting = true
+    this.#from.pause()
+  }
+}
+
+/** The peer said goodbye or hung up: the way connections end. */
+function isEnd(error: unknown): boolean {
+  return error instanceof Error && error.name === 'PeerClosed'
+}
