@@ -90,6 +90,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
       log,
       metrics,
       dataKey: await openDataKey(dataFolder),
+      sshPeopleAuthority: sshKeys.peopleAuthority,
     }),
   )
   const access = createAccess({

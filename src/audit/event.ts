@@ -14,6 +14,8 @@ export const auditTypes = [
   'sign-in.refused',
   'binding.made',
   'binding.revoked',
+  'certificate.made',
+  'certificate.refused',
   'token.made',
   'token.revoked',
   'token.refused',

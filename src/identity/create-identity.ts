@@ -6,7 +6,9 @@ import { createOwnSignIns } from './own-sign-ins.ts'
 import { bounded, createProviderFetch } from './provider-fetch.ts'
 import { OidcClient } from './provider.ts'
 import { Refresher } from './refresher.ts'
+import { createRemembered } from './remembered.ts'
 import { createSeal } from './seal.ts'
+import { createSshIdentity } from './ssh/ssh-identity.ts'
 import { stands } from './standing.ts'
 import { createTokens } from './tokens.ts'
 
@@ -21,12 +23,14 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity & Asy
   const provider = new OidcClient(deps.settings.oidc, deps.publicUrl, deps.clock, fetch)
   const refreshTokens = createSeal(deps.dataKey, 'refresh token', deps.random)
   started.use(new Refresher(deps, provider, refreshTokens))
+  const remembered = createRemembered(deps)
   const running = started.move()
   return {
     browser: createBrowserSignIn(deps, provider, refreshTokens),
-    inBand: createInBandSignIn(deps),
+    inBand: createInBandSignIn(deps, remembered),
     tokens: createTokens(deps),
     own: createOwnSignIns(deps),
+    ssh: createSshIdentity(deps, remembered),
     person: (id) => deps.store.person(id),
     stands: (identified) => stands(deps.store, identified, deps.clock.now()),
     peopleByEmail: (email) => deps.store.peopleByEmail(email),

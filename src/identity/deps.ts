@@ -5,6 +5,7 @@ import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { Clock } from '../kernel/time.ts'
 import type { ProviderFetch } from './provider-fetch.ts'
+import type { SshKeyPair } from './ssh/keys.ts'
 import type { IdentityStore } from './store.ts'
 
 export interface IdentityDeps {
@@ -18,6 +19,8 @@ export interface IdentityDeps {
   readonly metrics: Metrics
   /** 32 random bytes that outlive restarts; cookies and refresh tokens are sealed with keys derived from them. */
   readonly dataKey: Uint8Array
+  /** Signs and recognises the SSH user certificates of `curfew login`. */
+  readonly sshPeopleAuthority: SshKeyPair
   /** How the provider is reached; absent: by undici, trusting `settings.oidc.ca` or the system's authorities. */
   readonly fetch?: ProviderFetch
 }

@@ -52,6 +52,11 @@ export async function endEverything(tx: IdentityTx, person: Person, at: Instant,
   await tx.announce({ kind: 'signed-out', person: person.id, browserSession: null })
 }
 
+/** What a binding recognises, as the audit log says it. */
+export function bindingValue({ kind, value }: Pick<Binding, 'kind' | 'value'>): { address: string } | { key: string } {
+  return kind === 'address' ? { address: value } : { key: value }
+}
+
 export async function endBinding(
   tx: IdentityTx,
   person: Person,
@@ -60,7 +65,7 @@ export async function endBinding(
   cause: EndCause,
 ): Promise<boolean> {
   if (!(await tx.endBinding(binding.id, at))) return false
-  const data = { binding: binding.id, address: binding.value, cause }
+  const data = { binding: binding.id, ...bindingValue(binding), cause }
   await tx.record(auditEvent('binding.revoked', at, actorOf(person), data))
   await tx.announce({ kind: 'credential-revoked', person: person.id, credential: binding.id })
   return true

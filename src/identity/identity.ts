@@ -105,7 +105,8 @@ export interface SshIdentity {
    * Makes a user certificate for a key on the person's machine (OpenSSH PROTOCOL.certkeys). It holds no longer than the
    * token, nor than `sshCertificateMsMax`; ending the token ends it.
    * @param publicKey one line as in `id_ed25519.pub`.
-   * @throws Fault INPUT_INVALID (not a public key, or a weak one)
+   * @throws Fault INPUT_INVALID (not a public key, or a weak one), TOKEN_REFUSED (ended since, or not the CLI's),
+   *   RATE_LIMITED
    */
   issueCertificate(
     owner: { readonly person: Person; readonly token: Token },

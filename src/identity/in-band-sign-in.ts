@@ -2,7 +2,7 @@ import { auditEvent } from '../audit/event.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { SignInId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
-import { isoTime, later } from '../kernel/time.ts'
+import { later } from '../kernel/time.ts'
 import type { Identified } from '../sessions/session.ts'
 import { plainAddress } from './address.ts'
 import { newCode, readCode } from './code.ts'
@@ -12,6 +12,7 @@ import { FailureLimit } from './failure-limit.ts'
 import type { InBandSignIn, Visitor } from './identity.ts'
 import { identityPaths } from './paths.ts'
 import { displayName } from './person.ts'
+import type { Mark, Remembered } from './remembered.ts'
 import type { Binding, IdentityTx, SignIn } from './store.ts'
 import { Waiting } from './waiting.ts'
 
@@ -23,7 +24,7 @@ const begunPerMinuteMax = 120
 type Unanswered = Pick<SignIn, 'state' | 'person' | 'browserSession' | 'answeredAt'>
 const unanswered: Unanswered = { state: 'waiting', person: null, browserSession: null, answeredAt: null }
 
-export function createInBandSignIn(deps: IdentityDeps): InBandSignIn {
+export function createInBandSignIn(deps: IdentityDeps, remembered: Remembered): InBandSignIn {
   const { settings, store, clock, random, publicUrl, changes, metrics } = deps
   const waiting = new Waiting(clock)
   const begun = new FailureLimit(clock, begunPerMinuteMax, 60_000)
@@ -31,16 +32,7 @@ export function createInBandSignIn(deps: IdentityDeps): InBandSignIn {
   return {
     rememberMs: settings.rememberMs,
 
-    async recognise({ address }) {
-      const binding = await onlyBinding(plainAddress(address))
-      if (binding === undefined) return undefined
-      const session = await store.browserSession(binding.browserSession)
-      const person = await store.person(binding.person)
-      if (person === undefined || session === undefined || session.endedAt !== null) return undefined
-      metrics.add('curfew_sign_ins_total', { way: 'remembered', outcome: 'ok' })
-      const personName = displayName(person)
-      return { person: person.id, personName, credential: binding.id, browserSession: session.id }
-    },
+    recognise: ({ address }) => remembered.recognise('address', plainAddress(address)),
 
     async begin(ask) {
       const at = clock.now()
@@ -49,7 +41,8 @@ export function createInBandSignIn(deps: IdentityDeps): InBandSignIn {
       const id = random.id('signin')
       if (!begun.count(address)) throw new Fault('RATE_LIMITED', `Too many sign-ins were begun from ${address}`)
       waiting.enter(id, address, expiresAt)
-      const open = { ...ask, id, address, application: shown(ask.application), createdAt: at, expiresAt }
+      const application = shown(ask.application)
+      const open = { keyFingerprint: null, ...ask, id, address, application, createdAt: at, expiresAt }
       try {
         return await store.transact((tx) => insert(tx, open))
       } catch (error) {
@@ -88,8 +81,11 @@ export function createInBandSignIn(deps: IdentityDeps): InBandSignIn {
       }
       await store.transact(async (tx) => {
         const at = clock.now()
-        await settle(tx, signIn.id, visitor, 'confirmed', at)
-        if (remember && signIn.purpose === 'postgres') await bind(tx, signIn.address, visitor, at)
+        const confirmed = await settle(tx, signIn.id, visitor, 'confirmed', at)
+        const { keyFingerprint } = confirmed
+        if (keyFingerprint !== null) await remembered.expectFree(tx, keyFingerprint, visitor.person, at)
+        const mark = remember ? markOf(confirmed) : undefined
+        if (mark !== undefined) await remembered.bind(tx, mark, visitor, at)
       })
       waiting.leave(signIn.id)
     },
@@ -98,16 +94,6 @@ export function createInBandSignIn(deps: IdentityDeps): InBandSignIn {
       await store.transact((tx) => settle(tx, signIn.id, visitor, 'refused', clock.now()))
       waiting.leave(signIn.id)
     },
-  }
-
-  /** Of one person only: behind one address there may be several. A shorter `rememberFor` counts for old ones, too. */
-  async function onlyBinding(address: string): Promise<Binding | undefined> {
-    const at = clock.now()
-    const bindings = (await store.bindingsFor('address', address, at)).filter(
-      (binding) => isLive(binding, at) && at < later(binding.createdAt, settings.rememberMs),
-    )
-    if (new Set(bindings.map(({ person }) => person)).size !== 1) return undefined
-    return bindings.reduce((last, binding) => (binding.expiresAt > last.expiresAt ? binding : last))
   }
 
   async function insert(tx: IdentityTx, open: Omit<SignIn, 'code' | keyof Unanswered>): Promise<SignIn> {
@@ -171,7 +157,7 @@ export function createInBandSignIn(deps: IdentityDeps): InBandSignIn {
     { person, browserSession }: Visitor,
     state: 'confirmed' | 'refused',
     at: Instant,
-  ): Promise<void> {
+  ): Promise<SignIn> {
     const signIn = await tx.signIn(id)
     if (signIn?.state === 'waiting' && at >= signIn.expiresAt) {
       throw new Fault('SIGN_IN_TIMED_OUT', `The code ${signIn.code} is over`)
@@ -183,26 +169,25 @@ export function createInBandSignIn(deps: IdentityDeps): InBandSignIn {
       throw new Fault('ALREADY_DECIDED', 'This sign-in was answered before')
     }
     const { code, address, purpose, application, resource, role } = signIn
-    const data = { signIn: id, code, address, purpose, application, resource, role, browserSession: session.id }
+    const key = signIn.keyFingerprint ?? undefined
+    const data = { signIn: id, code, address, purpose, application, key, resource, role, browserSession: session.id }
     await tx.record(auditEvent(`sign-in.${state}`, at, actorOf(person), data))
     await tx.announce({ kind: 'sign-in-answered', signIn: id, state })
-  }
-
-  async function bind(tx: IdentityTx, address: string, visitor: Visitor, at: Instant): Promise<void> {
-    const { person, browserSession } = visitor
-    const expiresAt = Math.min(later(at, settings.rememberMs), browserSession.expiresAt) as Instant
-    if (expiresAt <= at) return
-    const id = random.id('binding')
-    const of = { person: person.id, browserSession: browserSession.id }
-    await tx.insertBinding({ id, ...of, kind: 'address', value: address, createdAt: at, expiresAt, endedAt: null })
-    const data = { binding: id, address, until: isoTime(expiresAt), browserSession: browserSession.id }
-    await tx.record(auditEvent('binding.made', at, actorOf(person), data))
+    return signIn
   }
 }
 
+/** What remembering this sign-in would recognise; undefined when there is nothing that is the program's own. */
+function markOf({ purpose, address, keyFingerprint }: SignIn): Mark | undefined {
+  if (purpose === 'postgres') return { kind: 'address', value: address }
+  return keyFingerprint === null ? undefined : { kind: 'ssh-key', value: keyFingerprint }
+}
+
 function madeBy(binding: Binding, signIn: SignIn): boolean {
-  const sameSession = binding.browserSession === signIn.browserSession && binding.value === signIn.address
-  return sameSession && binding.createdAt === signIn.answeredAt && binding.endedAt === null
+  const mark = markOf(signIn)
+  const sameMark = binding.kind === mark?.kind && binding.value === mark.value
+  const sameSession = binding.browserSession === signIn.browserSession && binding.createdAt === signIn.answeredAt
+  return sameMark && sameSession && binding.endedAt === null
 }
 
 /** What a client says about itself is only shown, never trusted. */

@@ -10,7 +10,7 @@ import { FailureLimit } from './failure-limit.ts'
 import { secretHash } from './hash.ts'
 import type { Tokens } from './identity.ts'
 import type { Person } from './person.ts'
-import type { Token } from './store.ts'
+import type { IdentityStore, Token } from './store.ts'
 
 const labelLengthMax = 80
 const livePerPersonMax = 100
@@ -60,7 +60,7 @@ export function createTokens(deps: IdentityDeps): Tokens {
       if (token === undefined || person === undefined || problem !== null) {
         return refuse(address, token, person, problem ?? 'unknown', at)
       }
-      await touch(token, at)
+      await noteUse(store, token, at)
       metrics.add('curfew_sign_ins_total', { way: 'token', outcome: 'ok' })
       return { person, token }
     },
@@ -89,11 +89,12 @@ export function createTokens(deps: IdentityDeps): Tokens {
     }
     throw new Fault('TOKEN_REFUSED', 'The token was refused')
   }
+}
 
-  async function touch(token: Token, at: Instant): Promise<void> {
-    if (token.lastUsedAt !== null && at - token.lastUsedAt < touchEveryMs) return
-    await store.transact((tx) => tx.touchToken(token.id, at))
-  }
+/** Writes down that a token was used, not more than once a minute. */
+export async function noteUse(store: IdentityStore, token: Token, at: Instant): Promise<void> {
+  if (token.lastUsedAt !== null && at - token.lastUsedAt < touchEveryMs) return
+  await store.transact((tx) => tx.touchToken(token.id, at))
 }
 
 function problemOf(token: Token, kind: Kind, at: Instant): string | null {

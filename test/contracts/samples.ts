@@ -111,6 +111,7 @@ export function someSignIn(over: Partial<SignIn> = {}): SignIn {
     resource: 'prod-db',
     role: 'readonly',
     secretHash: null,
+    keyFingerprint: null,
     createdAt: at(1000),
     expiresAt: at(6000),
     state: 'waiting',

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +7,8 @@ import type { Config } from '../../src/config/config.ts'
 import { createIdentity } from '../../src/identity/create-identity.ts'
 import type { IdentityDeps } from '../../src/identity/deps.ts'
 import type { Identity, Visitor } from '../../src/identity/identity.ts'
+import { sshKeyPair } from '../../src/identity/ssh/keys.ts'
+import type { SshKeyPair } from '../../src/identity/ssh/keys.ts'
 import type { Change } from '../../src/kernel/change.ts'
 import type { Log } from '../../src/kernel/log.ts'
 import type { Metrics } from '../../src/kernel/metrics.ts'
@@ -23,6 +26,7 @@ export interface Opened extends AsyncDisposable {
   readonly identity: Identity
   readonly state: State
   readonly clock: HandClock
+  readonly authority: SshKeyPair
   readonly changes: readonly Change[]
   /** Resolves with the first such change, also one that was there before. */
   untilChange(kind: Change['kind']): Promise<Change>
@@ -53,12 +57,13 @@ export async function openIdentity(
     random: systemRandom,
     log: quiet,
     metrics: uncounted,
+    sshPeopleAuthority: sshKeyPair(generateKeyPairSync('ed25519').privateKey),
   }
   const dataKey = systemRandom.bytes(32)
   const identity = stack.use(await createIdentity({ ...deps, dataKey, settings: { ...defaults(issuer), ...settings } }))
   const open = stack.move()
   return {
-    ...{ identity, state, clock, changes, untilChange },
+    ...{ identity, state, clock, changes, untilChange, authority: deps.sshPeopleAuthority },
     audited: async (type) => {
       const found = await state.audit.search({ types: [type], limit: 100 })
       return found.map(({ json }) => JSON.parse(json) as AuditEvent).toReversed()

@@ -141,6 +141,7 @@ async function openRooms(stack: AsyncDisposableStack, folder: string, publicUrl:
       store: state.identity,
       changes: state.changes,
       dataKey: await openDataKey(folder),
+      sshPeopleAuthority: sshKeys.peopleAuthority,
     }),
   )
   const shared = {

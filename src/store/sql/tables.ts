@@ -33,6 +33,7 @@ export interface SignInRow {
   resource: string | null
   role: string | null
   secret_hash: string | null
+  key_fingerprint: string | null
   created_at: number
   expires_at: number
   state: string
