@@ -15,37 +15,61 @@ export function settingsFindings(parts: Salvaged): readonly Finding[] {
 
 /** What is allowed, but worth knowing. */
 export function settingsNotices(parts: Salvaged): readonly Finding[] {
-  const plain = (parts.listen?.postgres ?? []).flatMap((listener, index) =>
-    listener.plaintext === 'allow' && !isLoopback(listener.address)
+  const resources = Object.entries(parts.resources)
+  return [
+    ...(parts.listen?.postgres ?? []).flatMap(readableTraffic),
+    ...resources.flatMap(([name, resource]) => [
+      ...unreachable(['resources', name], resource, parts.listen),
+      ...untrusted(['resources', name], resource),
+      ...roleNotices(['resources', name, 'roles'], resource),
+    ]),
+  ]
+}
+
+type ResourceInFile = Salvaged['resources'][string]
+
+function readableTraffic(listener: ConfigFile['listen']['postgres'][number], index: number): readonly Finding[] {
+  if (listener.plaintext === 'refuse' || isLoopback(listener.address)) return []
+  return [
+    {
+      path: ['listen', 'postgres', index, 'plaintext'],
+      message: `passwords and rows cross the network readable on ${listener.address}`,
+      hint: 'Listen on 127.0.0.1, or set `tls` and `plaintext: refuse`.',
+    },
+  ]
+}
+
+function unreachable(path: ConfigPath, { kind }: ResourceInFile, listen: Salvaged['listen']): readonly Finding[] {
+  if (listen === undefined || listen[kind].length > 0) return []
+  return [{ path, message: `nobody can reach it: there is no listener in \`listen.${kind}\``, at: 'key' }]
+}
+
+function untrusted(path: ConfigPath, resource: ResourceInFile): readonly Finding[] {
+  if (resource.kind !== 'postgres' || resource.tls.mode !== 'disable' || isLoopback(resource.host)) return []
+  return [
+    {
+      path: [...path, 'tls', 'mode'],
+      message: `the way to ${resource.host} is neither encrypted nor verified`,
+      hint: 'Use `mode: verify-full`, with `ca` where the target has an authority of its own.',
+    },
+  ]
+}
+
+function roleNotices(path: ConfigPath, { host, roles }: ResourceInFile): readonly Finding[] {
+  return Object.entries(roles).flatMap(([name, role]) => [
+    ...(role.recording === 'off'
+      ? [{ path: [...path, name, 'recording'], message: 'sessions with this role leave no recording' }]
+      : []),
+    ...('allow' in role && role.allow.includes('agent')
       ? [
           {
-            path: ['listen', 'postgres', index, 'plaintext'],
-            message: `passwords and rows cross the network readable on ${listener.address}`,
-            hint: 'Listen on 127.0.0.1, or set `tls` and `plaintext: refuse`.',
+            path: [...path, name, 'allow', role.allow.indexOf('agent')],
+            message: `root on ${host} can use the agents of people who forward them`,
+            hint: 'Prefer `ssh -J` through the gateway, which leaves keys where they are.',
           },
         ]
-      : [],
-  )
-  const untrusted = Object.entries(parts.resources).flatMap(([name, resource]) =>
-    resource.tls.mode === 'disable' && !isLoopback(resource.host)
-      ? [
-          {
-            path: ['resources', name, 'tls', 'mode'],
-            message: `the way to ${resource.host} is neither encrypted nor verified`,
-            hint: 'Use `mode: verify-full`, with `ca` where the target has an authority of its own.',
-          },
-        ]
-      : [],
-  )
-  const unrecorded = Object.entries(parts.resources).flatMap(([name, resource]) =>
-    Object.entries(resource.roles)
-      .filter(([, role]) => role.recording === 'off')
-      .map(([role]) => ({
-        path: ['resources', name, 'roles', role, 'recording'],
-        message: 'sessions with this role leave no recording',
-      })),
-  )
-  return [...plain, ...untrusted, ...unrecorded]
+      : []),
+  ])
 }
 
 /** Whether a host name or address can only mean this machine. */
@@ -93,6 +117,7 @@ function listenFindings(listen: ConfigFile['listen']): readonly Finding[] {
   const all: readonly PlacedAddress[] = [
     { path: ['listen', 'web'], ...listen.web },
     ...listen.postgres.map((listener, index) => ({ path: ['listen', 'postgres', index], ...listener })),
+    ...listen.ssh.map((listener, index) => ({ path: ['listen', 'ssh', index], ...listener })),
     { path: ['listen', 'ops'], ...listen.ops },
   ]
   return [

@@ -11,6 +11,8 @@ export interface ReferenceReader {
   readonly notices: Finding[]
   /** @param reference `env:NAME` or `file:PATH`. */
   secret(path: ConfigPath, reference: string): Promise<Secret | undefined>
+  /** A file's text. */
+  text(path: ConfigPath, file: string): Promise<string | undefined>
   /** One or more PEM certificates to trust. */
   authorities(path: ConfigPath, file: string): Promise<string | undefined>
   /** A certificate with the key that belongs to it. */
@@ -79,6 +81,7 @@ export function createReferenceReader(folder: string, environment: NodeJS.Proces
     findings,
     notices,
     secret,
+    text: (path, name) => read(path, resolve(folder, name)),
     authorities: async (path, name) => (await certificates(path, name))?.text,
     tls: async (path, files) => {
       const certificate = await certificates([...path, 'certificate'], files.certificate)

@@ -1,6 +1,7 @@
 import type { ReferenceReader } from './files.ts'
 import type { ConfigPath } from './problems.ts'
 import type { Salvaged } from './salvage.ts'
+import { readHostAuthority, readKnownHosts, readSshKey } from './ssh-references.ts'
 
 const reference = /^(?:env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/
 
@@ -31,8 +32,22 @@ async function listenLeftovers(listen: Raw, reader: ReferenceReader): Promise<vo
 
 async function resourceLeftovers(path: ConfigPath, resource: Raw, reader: ReferenceReader): Promise<void> {
   await authoritiesAt([...path, 'tls', 'ca'], mapOf(resource['tls'])['ca'], reader)
+  await hostKeysLeftovers([...path, 'hostKeys'], mapOf(resource['hostKeys']), reader)
   for (const [name, role] of Object.entries(mapOf(resource['roles']))) {
     await secretAt([...path, 'roles', name, 'password'], mapOf(role)['password'], reader)
+    const { key } = mapOf(role)
+    if (typeof key === 'string' && reference.test(key)) await readSshKey([...path, 'roles', name, 'key'], key, reader)
+  }
+}
+
+async function hostKeysLeftovers(path: ConfigPath, hostKeys: Raw, reader: ReferenceReader): Promise<void> {
+  const { knownHosts, authorities } = hostKeys
+  if (typeof knownHosts === 'string' && knownHosts !== '') {
+    await readKnownHosts([...path, 'knownHosts'], knownHosts, reader)
+  }
+  const entries: readonly unknown[] = Array.isArray(authorities) ? authorities : []
+  for (const [index, one] of entries.entries()) {
+    if (typeof one === 'string' && one !== '') await readHostAuthority([...path, 'authorities', index], one, reader)
   }
 }
 

@@ -30,10 +30,22 @@ interface Row {
 }
 
 function section(name: string, schema: JsonSchema): string {
-  const rows = rowsOf(name, schema)
+  return `## ${name}\n\n${schema.description ?? ''}\n${table(rowsOf(name, schema))}${kindsOf(name, schema).map(kindSection).join('')}`
+}
+
+/** What there is a table of its own for: `resources.NAME`, once for each kind. */
+function kindsOf(name: string, { additionalProperties }: JsonSchema): readonly Row[] {
+  if (typeof additionalProperties !== 'object') return []
+  return (additionalProperties.oneOf ?? []).map((schema) => ({ key: `${name}.NAME`, schema, required: false }))
+}
+
+function kindSection({ key, schema }: Row): string {
+  return `\n### ${schema.title}\n${table(rowsOf(key, schema))}`
+}
+
+function table(rows: readonly Row[]): string {
   const head = '| key | value | default | |\n|---|---|---|---|\n'
-  const table = rows.length === 0 ? '' : `\n${head}${rows.map(writeRow).join('')}`
-  return `## ${name}\n\n${schema.description ?? ''}\n${table}`
+  return rows.length === 0 ? '' : `\n${head}${rows.map(writeRow).join('')}`
 }
 
 /** Every key below `schema`, in the schema's order. */
@@ -94,7 +106,7 @@ function numberKind({ minimum, maximum }: JsonSchema): string {
 }
 
 function plural(kind: string): string {
-  return kind === 'length of time' ? 'lengths of time' : kind === 'text' ? 'texts' : `${kind}s`
+  return kind === 'length of time' ? 'lengths of time' : kind.startsWith('`') ? kind : `${kind}s`
 }
 
 function code(value: unknown): string {

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import type { Policy } from '../policy/rules.ts'
-import type { PostgresResource, PostgresRole, Resource } from '../resources/catalogue.ts'
+import type { Resource } from '../resources/catalogue.ts'
 import { ticketPattern } from './check-policies.ts'
 import type { Config, OidcSettings, PostgresListener, TlsIdentity, WebListener } from './config.ts'
 import type { ReferenceReader } from './files.ts'
-import type { ConfigPath } from './problems.ts'
+import { inTurn, optionalCa, readResource } from './resolve-resources.ts'
 import type { Salvaged } from './salvage.ts'
 import type { ConfigFile } from './schema.ts'
 
@@ -32,65 +32,6 @@ export async function readReferences(parts: Salvaged, reader: ReferenceReader): 
   }
 }
 
-async function optionalCa(
-  path: ConfigPath,
-  file: string | undefined,
-  reader: ReferenceReader,
-): Promise<string | null | undefined> {
-  return file === undefined ? null : await reader.authorities(path, file)
-}
-
-async function readResource(
-  name: string,
-  resource: ConfigFile['resources'][string],
-  reader: ReferenceReader,
-): Promise<PostgresResource | undefined> {
-  const at = ['resources', name]
-  const ca = await optionalCa([...at, 'tls', 'ca'], resource.tls.ca, reader)
-  const roles = await inTurn(Object.entries(resource.roles), async ([role, settings]) =>
-    readRole([...at, 'roles', role, 'password'], role, settings, reader),
-  )
-  if (ca === undefined) return undefined
-  return {
-    kind: resource.kind,
-    name,
-    description: resource.description,
-    labels: resource.labels,
-    host: resource.host,
-    port: resource.port,
-    tls: { mode: resource.tls.mode, ca, serverName: resource.tls.serverName ?? null },
-    roles: Object.fromEntries(roles.map((role) => [role.name, role])),
-  }
-}
-
-async function readRole(
-  path: ConfigPath,
-  name: string,
-  role: ConfigFile['resources'][string]['roles'][string],
-  reader: ReferenceReader,
-): Promise<PostgresRole> {
-  const [first, ...rest] = role.databases
-  return {
-    kind: 'postgres',
-    name,
-    description: role.description,
-    login: role.login,
-    password: role.password === undefined ? null : ((await reader.secret(path, role.password)) ?? null),
-    databases: [first!, ...rest], // the schema asks for at least one
-    recording: role.recording,
-  }
-}
-
-/** In the file's order, so that findings come in that order, too. */
-async function inTurn<In, Out>(
-  items: readonly In[],
-  work: (item: In, index: number) => Promise<Out>,
-): Promise<readonly Out[]> {
-  const results: Out[] = []
-  for (const [index, item] of items.entries()) results.push(await work(item, index))
-  return results
-}
-
 /** Puts the checked value together. Nothing in it is missing any more. */
 export function resolveConfig(file: ConfigFile, folder: string, references: References): Config {
   const { gateway, limits, identity, access, recording } = file
@@ -107,7 +48,7 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
     listen: {
       web: webListener(file.listen.web, references.web!),
       postgres: file.listen.postgres.map((listener, index) => postgresListener(listener, references.postgres[index]!)),
-      ssh: [],
+      ssh: file.listen.ssh,
       ops: file.listen.ops,
     },
     limits: {

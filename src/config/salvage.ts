@@ -1,6 +1,8 @@
 import { mapOf } from './leftovers.ts'
-import { configSchema, policySchema, resourceSchema } from './schema.ts'
+import { configSchema } from './schema.ts'
 import type { ConfigFile } from './schema.ts'
+import { policySchema } from './schema-policies.ts'
+import { resourceSchema } from './schema-resources.ts'
 
 /** A policy and its place in the file. */
 export interface PlacedPolicy {

@@ -30,6 +30,8 @@ export interface JsonSchema {
   readonly propertyNames?: JsonSchema
   readonly items?: JsonSchema
   readonly anyOf?: readonly JsonSchema[]
+  /** Told apart by the constant that each has for `kind`. */
+  readonly oneOf?: readonly JsonSchema[]
 }
 
 /** The configuration file's JSON Schema, as it is typed (before defaults are filled in). */
@@ -40,10 +42,12 @@ export function configJsonSchema(): JsonSchema {
 function findingsOf(issue: Issue, value: unknown, shape: JsonSchema): readonly Finding[] {
   const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)))
   const input = at(value, path)
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key, shape))
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key, value, shape))
+  if (issue.code === 'invalid_union' && issue.discriminator !== undefined)
+    return [kindFinding(path, input, value, shape)]
   if (issue.code === 'invalid_union') return unionFindings(issue, path, input, value, shape)
   if (input === undefined && issue.code !== 'invalid_key') {
-    return [{ path, message: 'got nothing', expected: expectedOf(issue), at: 'key', ...about(shape, path) }]
+    return [{ path, message: 'got nothing', expected: expectedOf(issue), at: 'key', ...about(value, shape, path) }]
   }
   const name = issue.code === 'invalid_key' ? String(path.at(-1)) : input
   return [
@@ -57,10 +61,24 @@ function findingsOf(issue: Issue, value: unknown, shape: JsonSchema): readonly F
   ]
 }
 
-function unknownKey(path: ConfigPath, key: string, shape: JsonSchema): Finding {
-  const known = Object.keys(schemaAt(shape, path)?.properties ?? {})
+function unknownKey(path: ConfigPath, key: string, value: unknown, shape: JsonSchema): Finding {
+  const known = Object.keys(schemaAt(shape, value, path)?.properties ?? {})
   const hint = meant(key, known).hint ?? `Known here: ${known.join(', ')}.`
   return { path: [...path, key], message: 'there is no such key', at: 'key', hint }
+}
+
+/** What kind of thing it is must be known before the rest can be checked. */
+function kindFinding(path: ConfigPath, input: unknown, value: unknown, shape: JsonSchema): Finding {
+  const branches = schemaAt(shape, value, path.slice(0, -1))?.oneOf ?? []
+  const words = branches.map(({ properties }) => String(properties?.['kind']?.const))
+  const expected = words.map((word) => `\`${word}\``).join(', ')
+  if (input === undefined) return { path, message: 'got nothing', expected, at: 'key' }
+  return {
+    path,
+    message: `got ${quote(input, path)}`,
+    expected,
+    ...(typeof input === 'string' ? meant(input, words) : {}),
+  }
 }
 
 /** Of the branches of a union, the one that was meant: a map is checked as a map, anything else against the words. */
@@ -77,7 +95,7 @@ function unionFindings(
     return branch.flatMap((inner) => findingsOf({ ...inner, path: [...path, ...inner.path] }, value, shape))
   }
   const expected = issue.errors.map((errors) => expectedOf(errors[0]!)).join(' or ')
-  if (input === undefined) return [{ path, message: 'got nothing', expected, at: 'key', ...about(shape, path) }]
+  if (input === undefined) return [{ path, message: 'got nothing', expected, at: 'key', ...about(value, shape, path) }]
   return [{ path, message: `got ${quote(input, path)}`, expected }]
 }
 
@@ -137,7 +155,7 @@ const secretKeys = new Set(['clientSecret', 'password', 'key'])
 function quote(value: unknown, path: ConfigPath): string {
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
   if (value === null) return 'nothing'
-  if (typeof value === 'object') return 'a map'
+  if (typeof value === 'object') return Object.keys(value).length === 0 ? 'an empty map' : 'a map'
   if (secretKeys.has(String(path.at(-1)))) return 'something else'
   const text = JSON.stringify(value) ?? typeof value
   return text.length > 60 ? `${text.slice(0, 60)}…` : text
@@ -149,8 +167,8 @@ function meant(name: string, known: readonly string[]): { readonly hint?: string
 }
 
 /** For what is missing: what it is for. */
-function about(shape: JsonSchema, path: ConfigPath): { readonly hint?: string } {
-  const description = schemaAt(shape, path)?.description
+function about(value: unknown, shape: JsonSchema, path: ConfigPath): { readonly hint?: string } {
+  const description = schemaAt(shape, value, path)?.description
   return description === undefined ? {} : { hint: description }
 }
 
@@ -164,18 +182,24 @@ function at(value: unknown, path: ConfigPath): unknown {
   )
 }
 
-/** The schema of what stands at `path`; of a union, the branch that has the key. */
-function schemaAt(shape: JsonSchema, path: ConfigPath): JsonSchema | undefined {
-  let current: JsonSchema | undefined = mapping(shape)
-  for (const step of path) {
+/** The schema of what stands at `path`; of a union, the branch that is meant. */
+function schemaAt(shape: JsonSchema, value: unknown, path: ConfigPath): JsonSchema | undefined {
+  let current: JsonSchema | undefined = mapping(shape, value)
+  for (const [depth, step] of path.entries()) {
     if (typeof step === 'number') current = current?.items
     else if (current?.properties !== undefined) current = current.properties[step]
     else current = typeof current?.additionalProperties === 'object' ? current.additionalProperties : undefined
-    if (current !== undefined) current = mapping(current)
+    if (current !== undefined) current = mapping(current, at(value, path.slice(0, depth + 1)))
   }
   return current
 }
 
-function mapping(schema: JsonSchema): JsonSchema {
-  return schema.anyOf?.find((branch) => branch.properties !== undefined) ?? schema
+/** Of a union, the branch of the value's kind, or the one that is a map. */
+function mapping(schema: JsonSchema, value: unknown): JsonSchema {
+  const kind = at(value, ['kind'])
+  return (
+    schema.oneOf?.find((branch) => branch.properties?.['kind']?.const === kind) ??
+    schema.anyOf?.find((branch) => branch.properties !== undefined) ??
+    schema
+  )
 }

@@ -1,56 +1,7 @@
 import * as z from 'zod'
-import { parseDurationMs } from '../kernel/durations.ts'
-
-const durationMsMax = 3650 * 86_400_000
-
-const durationForm = { error: 'expected a length of time such as 90s, 30m, 8h or 2d' }
-
-const duration = (about: string) =>
-  z
-    .string(durationForm)
-    .regex(/^(0|\d{1,9}(ms|s|m|h|d))$/, durationForm)
-    .refine((text) => (parseDurationMs(text) ?? 0) <= durationMsMax, {
-      error: 'expected a length of time of at most 3650d',
-    })
-    .transform((text) => parseDurationMs(text)!)
-    .meta({ description: about, examples: ['30m'] })
-
-const sizeForm = { error: 'expected a size such as 256KiB, 1MiB or 2GiB' }
-
-const size = (about: string) =>
-  z
-    .string(sizeForm)
-    .regex(/^\d{1,12}(B|KiB|MiB|GiB)$/, sizeForm)
-    .transform((text) => {
-      const [, count, unit] = /^(\d+)(\w+)$/.exec(text)!
-      return Number(count) * { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }[unit as 'B' | 'KiB' | 'MiB' | 'GiB']
-    })
-    .meta({ description: about, examples: ['1MiB'] })
-
-const secretForm = { error: 'expected a reference, env:NAME or file:PATH, as secrets are never written here' }
-
-const secretReference = (about: string) =>
-  z
-    .string(secretForm)
-    .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/, secretForm)
-    .meta({
-      description: `${about} A reference: \`env:NAME\` or \`file:PATH\`.`,
-      examples: ['env:SECRET', 'file:secrets/key.pem'],
-    })
-
-const filePath = (about: string) =>
-  z
-    .string()
-    .min(1)
-    .meta({ description: `${about} A path, relative to the folder of the configuration file.` })
-
-const name = (about: string) =>
-  z
-    .string()
-    .regex(/^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$/, {
-      error: 'expected a name of a-z, 0-9, - and _, at most 63 characters, that begins and ends with a letter or digit',
-    })
-    .meta({ description: about })
+import { duration, filePath, groups, name, secretReference, size } from './schema-fields.ts'
+import { policySchema } from './schema-policies.ts'
+import { resourceSchema } from './schema-resources.ts'
 
 const listenAddress = z.strictObject({
   address: z.string().default('127.0.0.1').meta({ description: 'Address to listen on; `0.0.0.0` or `::` for all.' }),
@@ -64,102 +15,6 @@ const tlsFiles = z
   })
   .meta({ description: 'Certificate and key. TLS 1.2 and 1.3 are offered.' })
 
-const groups = (about: string) => z.array(z.string().min(1)).min(1).meta({ description: about })
-
-const postgresRole = z.strictObject({
-  description: z.string().max(200).default('').meta({ description: 'What it may do, in words for the pages.' }),
-  login: z.string().min(1).max(63).meta({ description: 'The user that the gateway logs in as at the target.' }),
-  password: secretReference('Password of `login`.').optional(),
-  databases: z
-    .array(z.string().min(1).max(63))
-    .min(1)
-    .meta({ description: 'Databases that may be opened; the first is the default.' }),
-  recording: z.enum(['strict', 'bestEffort', 'off']).default('strict').meta({
-    description:
-      '`strict`: what cannot be recorded is not forwarded. `bestEffort`: the session outlives a failed recording. `off`: nothing is recorded.',
-  }),
-})
-
-/** One entry of `resources`. */
-export const resourceSchema = z.strictObject({
-  kind: z.literal('postgres').meta({ description: 'A PostgreSQL server.' }),
-  description: z.string().max(200).default('').meta({ description: 'One line for the pages.' }),
-  labels: z
-    .record(z.string(), z.string())
-    .default({})
-    .meta({ description: 'Free key and value pairs that policies can match.' }),
-  host: z.string().min(1).meta({ description: 'Host name or address of the target.' }),
-  port: z.int().min(1).max(65535).default(5432).meta({ description: 'Port of the target.' }),
-  tls: z
-    .strictObject({
-      mode: z
-        .enum(['verify-full', 'disable'])
-        .default('verify-full')
-        .meta({ description: 'As libpq names them. `disable` is for targets on the same host.' }),
-      ca: filePath('PEM file with the authorities to trust instead of the system’s.').optional(),
-      serverName: z
-        .string()
-        .optional()
-        .meta({ description: 'Name expected in the certificate, when it differs from `host`.' }),
-    })
-    .default({ mode: 'verify-full' })
-    .meta({ description: 'How the target proves who it is.' }),
-  roles: z
-    .record(name('Role name: what people write as the PostgreSQL user.'), postgresRole)
-    .meta({ description: 'What a person can be on it.' }),
-})
-
-/** One entry of `policies`. */
-export const policySchema = z.strictObject({
-  name: z.string().min(1).max(80).meta({ description: 'Shown to people and written in the audit log.' }),
-  who: z.strictObject({ groups: groups('Any of these groups.') }).meta({ description: 'Whom it is for.' }),
-  what: z
-    .strictObject({
-      resources: z.array(z.string()).min(1).optional().meta({ description: 'Names of resources. Absent: any.' }),
-      labels: z
-        .record(z.string(), z.string())
-        .default({})
-        .meta({ description: 'Labels that the resource must carry, all of them.' }),
-      roles: z.array(z.string()).min(1).optional().meta({ description: 'Names of roles. Absent: any.' }),
-    })
-    .meta({ description: 'What may be asked for. All fields that are present must match.' }),
-  for: z
-    .strictObject({
-      default: duration('Offered length.').prefault('1h'),
-      most: duration('Longest length.').prefault('8h'),
-    })
-    .prefault({})
-    .meta({ description: 'How long.' }),
-  reason: z.enum(['required', 'optional']).default('required').meta({ description: 'Whether a reason must be given.' }),
-  ticket: z
-    .strictObject({
-      pattern: z
-        .string()
-        .min(1)
-        .max(200)
-        .meta({ description: 'Regular expression for the whole ticket.', examples: ['INC-[0-9]+'] }),
-      link: z
-        .string()
-        .optional()
-        .meta({
-          description: 'Address of a ticket; `{ticket}` is replaced.',
-          examples: ['https://tickets.example.com/{ticket}'],
-        }),
-      required: z.boolean().default(true).meta({ description: 'Whether a ticket must be given.' }),
-    })
-    .optional()
-    .meta({ description: 'A ticket to go with the reason.' }),
-  approval: z
-    .union([
-      z.literal('none'),
-      z.strictObject({
-        people: z.int().min(1).max(10).default(1).meta({ description: 'How many distinct people must approve.' }),
-        from: groups('Any of these groups. Never the requester.'),
-      }),
-    ])
-    .meta({ description: '`none`: granted at once. Otherwise who must approve.' }),
-})
-
 /** The configuration file, before references are resolved. Descriptions here are the configuration reference. */
 export const configSchema = z
   .strictObject({
@@ -170,10 +25,9 @@ export const configSchema = z
           description: 'Address of the pages as browsers reach them. HTTPS.',
           examples: ['https://gw.example.com'],
         }),
-        clientHost: z
-          .string()
-          .optional()
-          .meta({ description: 'Host name that psql is told to connect to. Default: the host of `publicUrl`.' }),
+        clientHost: z.string().optional().meta({
+          description: 'Host name that psql and ssh are told to connect to. Default: the host of `publicUrl`.',
+        }),
         clientRootCertificate: z.string().optional().meta({
           description:
             'What the pages tell clients to write as `sslrootcert`: the path of the CA file on their machines, or `system`. Absent: not written.',
@@ -197,6 +51,9 @@ export const configSchema = z
           )
           .default([])
           .meta({ description: 'Listeners for PostgreSQL clients.' }),
+        ssh: z.array(listenAddress).default([]).meta({
+          description: 'Listeners for SSH clients. The host key is made at the first start and kept in `gateway.data`.',
+        }),
         ops: listenAddress
           .prefault({ port: 9090 })
           .meta({ description: 'Plain HTTP for `/healthz`, `/readyz` and `/metrics`. Keep it inside.' }),
@@ -215,7 +72,9 @@ export const configSchema = z
           .min(1)
           .default(500)
           .meta({ description: 'Live sessions of one person on this node; one more is refused.' }),
-        handshake: duration('Longest time from connect to a complete startup message.').prefault('10s'),
+        handshake: duration(
+          'Longest time from connect to a complete startup message, or the end of the SSH key exchange.',
+        ).prefault('10s'),
       })
       .prefault({})
       .meta({ description: 'Bounds before authentication.' }),
@@ -233,8 +92,10 @@ export const configSchema = z
         }),
         groupsClaim: z.string().default('groups').meta({ description: 'Claim that lists the groups.' }),
         sessionFor: duration('How long a browser stays signed in.').prefault('12h'),
-        rememberFor: duration('How long a sign-in from psql is remembered; 0 asks every time.').prefault('8h'),
-        signInFor: duration('How long psql and the CLI wait for the sign-in page.').prefault('5m'),
+        rememberFor: duration(
+          'How long a sign-in from psql (by its address) or from ssh (by its key) is remembered; 0 asks every time.',
+        ).prefault('8h'),
+        signInFor: duration('How long psql, ssh and the CLI wait for the sign-in page.').prefault('5m'),
         sameAddress: z
           .boolean()
           .default(false)
@@ -256,7 +117,7 @@ export const configSchema = z
       .meta({ description: 'Groups with duties on the gateway itself.' }),
     access: z
       .strictObject({
-        waitFor: duration('How long psql waits for an approval; 0 refuses at once.').prefault('10m'),
+        waitFor: duration('How long psql and ssh wait for an approval; 0 refuses at once.').prefault('10m'),
         requestFor: duration('How long a request stays open before it lapses.').prefault('24h'),
         warnBefore: z
           .array(duration('Time before the end.'))
@@ -285,8 +146,11 @@ export const configSchema = z
       .prefault({})
       .meta({ description: 'The JSON log on standard output.' }),
     resources: z
-      .record(name('Resource name: what people write as the database.'), resourceSchema)
-      .meta({ description: 'What stands behind the gateway.' }),
+      .record(name('Resource name: what people write as the database, or after the role.'), resourceSchema)
+      .meta({
+        description:
+          'What stands behind the gateway. People write a resource’s name as the PostgreSQL database, or as RESOURCE in `ssh ROLE@RESOURCE@GATEWAY`; a role’s name as the PostgreSQL user, or as ROLE.',
+      }),
     policies: z
       .array(policySchema)
       .meta({ description: 'Who may ask for what. The first that matches decides; without a match the answer is no.' }),

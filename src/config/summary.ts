@@ -9,7 +9,7 @@ export function summarise(config: Config): {
   readonly resources: readonly string[]
   readonly policies: number
 } {
-  const { web, postgres, ops } = config.listen
+  const { web, postgres, ssh, ops } = config.listen
   return {
     listeners: [
       `web ${web.address}:${web.port} (https)`,
@@ -17,6 +17,7 @@ export function summarise(config: Config): {
         const ways = [tls !== null && 'TLS', plaintext && 'plaintext'].filter(Boolean).join(' and ')
         return `postgres ${address}:${port} (${ways})`
       }),
+      ...ssh.map(({ address, port }) => `ssh ${address}:${port}`),
       `ops ${ops.address}:${ops.port} (http)`,
     ],
     resources: config.resources.map(

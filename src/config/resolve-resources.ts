@@ -1,0 +1,127 @@
+import type { Secret } from '../kernel/secret.ts'
+import type { PostgresResource, PostgresRole, Resource, SshResource, SshRole } from '../resources/catalogue.ts'
+import type { ReferenceReader } from './files.ts'
+import type { ConfigPath } from './problems.ts'
+import type { ResourceInFile } from './schema-resources.ts'
+import { readHostAuthority, readKnownHosts, readSshKey } from './ssh-references.ts'
+
+type InFile<Kind extends ResourceInFile['kind']> = Extract<ResourceInFile, { kind: Kind }>
+
+/** A resource with what it refers to; undefined when that could not be read, and the reader has a finding. */
+export function readResource(
+  name: string,
+  resource: ResourceInFile,
+  reader: ReferenceReader,
+): Promise<Resource | undefined> {
+  return resource.kind === 'postgres'
+    ? readPostgresResource(name, resource, reader)
+    : readSshResource(name, resource, reader)
+}
+
+async function readPostgresResource(
+  name: string,
+  resource: InFile<'postgres'>,
+  reader: ReferenceReader,
+): Promise<PostgresResource | undefined> {
+  const at = ['resources', name]
+  const ca = await optionalCa([...at, 'tls', 'ca'], resource.tls.ca, reader)
+  const roles = await inTurn(Object.entries(resource.roles), ([role, settings]) =>
+    readPostgresRole([...at, 'roles', role, 'password'], role, settings, reader),
+  )
+  if (ca === undefined) return undefined
+  return {
+    ...placeOf(name, resource),
+    kind: 'postgres',
+    tls: { mode: resource.tls.mode, ca, serverName: resource.tls.serverName ?? null },
+    roles: Object.fromEntries(roles.map((role) => [role.name, role])),
+  }
+}
+
+async function readPostgresRole(
+  path: ConfigPath,
+  name: string,
+  role: InFile<'postgres'>['roles'][string],
+  reader: ReferenceReader,
+): Promise<PostgresRole> {
+  const [first, ...rest] = role.databases
+  return {
+    kind: 'postgres',
+    name,
+    description: role.description,
+    login: role.login,
+    password: await optionalSecret(role.password, (reference) => reader.secret(path, reference)),
+    databases: [first!, ...rest], // the schema asks for at least one
+    recording: role.recording,
+  }
+}
+
+async function readSshResource(
+  name: string,
+  resource: InFile<'ssh'>,
+  reader: ReferenceReader,
+): Promise<SshResource | undefined> {
+  const at = ['resources', name]
+  const hostKeys = await readHostKeys([...at, 'hostKeys'], resource.hostKeys, reader)
+  const roles = await inTurn(Object.entries(resource.roles), ([role, settings]) =>
+    readSshRole([...at, 'roles', role, 'key'], role, settings, reader),
+  )
+  if (hostKeys === undefined) return undefined
+  const byName = Object.fromEntries(roles.map((role) => [role.name, role]))
+  return { ...placeOf(name, resource), kind: 'ssh', hostKeys, roles: byName }
+}
+
+async function readHostKeys(
+  path: ConfigPath,
+  { fingerprints = [], knownHosts, authorities = [] }: InFile<'ssh'>['hostKeys'],
+  reader: ReferenceReader,
+): Promise<SshResource['hostKeys'] | undefined> {
+  const lines = knownHosts === undefined ? null : await readKnownHosts([...path, 'knownHosts'], knownHosts, reader)
+  const keys = await inTurn(authorities, (one, index) =>
+    readHostAuthority([...path, 'authorities', index], one, reader),
+  )
+  const read = keys.filter((found) => found !== undefined)
+  if (lines === undefined || read.length < keys.length) return undefined
+  return { fingerprints, knownHosts: lines, authorities: read.flat() }
+}
+
+async function readSshRole(
+  path: ConfigPath,
+  name: string,
+  role: InFile<'ssh'>['roles'][string],
+  reader: ReferenceReader,
+): Promise<SshRole> {
+  const { description, login, allow, recordInput, recording } = role
+  const key = await optionalSecret(role.key, (reference) => readSshKey(path, reference, reader))
+  return { kind: 'ssh', name, description, login, key, allow, recordInput, recording }
+}
+
+function placeOf(name: string, { description, labels, host, port }: ResourceInFile) {
+  return { name, description, labels, host, port }
+}
+
+/** Null also for one that could not be read: the reader has a finding then, and the value is never used. */
+async function optionalSecret(
+  reference: string | undefined,
+  read: (reference: string) => Promise<Secret | undefined>,
+): Promise<Secret | null> {
+  return reference === undefined ? null : ((await read(reference)) ?? null)
+}
+
+/** Null: there is none. Undefined: it could not be read. */
+export async function optionalCa(
+  path: ConfigPath,
+  file: string | undefined,
+  reader: ReferenceReader,
+): Promise<string | null | undefined> {
+  return file === undefined ? null : await reader.authorities(path, file)
+}
+
+/** In the file's order, so that findings come in that order, too. */
+export async function inTurn<In, Out>(
+  items: readonly In[],
+  work: (item: In, index: number) => Promise<Out>,
+): Promise<readonly Out[]> {
+  const results: Out[] = []
+  for (const [index, item] of items.entries()) results.push(await work(item, index))
+  return results
+}

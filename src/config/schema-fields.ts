@@ -1,0 +1,55 @@
+import * as z from 'zod'
+import { parseDurationMs } from '../kernel/durations.ts'
+
+const durationMsMax = 3650 * 86_400_000
+
+const durationForm = { error: 'expected a length of time such as 90s, 30m, 8h or 2d' }
+
+export const duration = (about: string) =>
+  z
+    .string(durationForm)
+    .regex(/^(0|\d{1,9}(ms|s|m|h|d))$/, durationForm)
+    .refine((text) => (parseDurationMs(text) ?? 0) <= durationMsMax, {
+      error: 'expected a length of time of at most 3650d',
+    })
+    .transform((text) => parseDurationMs(text)!)
+    .meta({ description: about, examples: ['30m'] })
+
+const sizeForm = { error: 'expected a size such as 256KiB, 1MiB or 2GiB' }
+
+export const size = (about: string) =>
+  z
+    .string(sizeForm)
+    .regex(/^\d{1,12}(B|KiB|MiB|GiB)$/, sizeForm)
+    .transform((text) => {
+      const [, count, unit] = /^(\d+)(\w+)$/.exec(text)!
+      return Number(count) * { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }[unit as 'B' | 'KiB' | 'MiB' | 'GiB']
+    })
+    .meta({ description: about, examples: ['1MiB'] })
+
+const secretForm = { error: 'expected a reference, env:NAME or file:PATH, as secrets are never written here' }
+
+export const secretReference = (about: string) =>
+  z
+    .string(secretForm)
+    .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/, secretForm)
+    .meta({
+      description: `${about} A reference: \`env:NAME\` or \`file:PATH\`.`,
+      examples: ['env:SECRET', 'file:secrets/key.pem'],
+    })
+
+export const filePath = (about: string) =>
+  z
+    .string()
+    .min(1)
+    .meta({ description: `${about} A path, relative to the folder of the configuration file.` })
+
+export const name = (about: string) =>
+  z
+    .string()
+    .regex(/^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$/, {
+      error: 'expected a name of a-z, 0-9, - and _, at most 63 characters, that begins and ends with a letter or digit',
+    })
+    .meta({ description: about })
+
+export const groups = (about: string) => z.array(z.string().min(1)).min(1).meta({ description: about })

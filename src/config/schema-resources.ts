@@ -1,0 +1,118 @@
+import * as z from 'zod'
+import { sshAllowances } from '../resources/catalogue.ts'
+import { filePath, name, secretReference } from './schema-fields.ts'
+
+const common = {
+  description: z.string().max(200).default('').meta({ description: 'One line for the pages.' }),
+  labels: z
+    .record(z.string(), z.string())
+    .default({})
+    .meta({ description: 'Free key and value pairs that policies can match.' }),
+  host: z.string().min(1).meta({ description: 'Host name or address of the target.' }),
+}
+
+const port = (usual: number) => z.int().min(1).max(65535).default(usual).meta({ description: 'Port of the target.' })
+
+const roleDescription = z.string().max(200).default('').meta({ description: 'What it may do, in words for the pages.' })
+
+const recording = z.enum(['strict', 'bestEffort', 'off']).default('strict').meta({
+  description:
+    '`strict`: what cannot be recorded is not forwarded. `bestEffort`: the session outlives a failed recording. `off`: nothing is recorded.',
+})
+
+const roles = <Role extends z.ZodType>(written: string, role: Role) =>
+  z.record(name(`Role name: ${written}.`), role).meta({ description: 'What a person can be on it.' })
+
+const postgresRole = z.strictObject({
+  description: roleDescription,
+  login: z.string().min(1).max(63).meta({ description: 'The user that the gateway logs in as at the target.' }),
+  password: secretReference('Password of `login`.').optional(),
+  databases: z
+    .array(z.string().min(1).max(63))
+    .min(1)
+    .meta({ description: 'Databases that may be opened; the first is the default.' }),
+  recording,
+})
+
+const postgresResource = z
+  .strictObject({
+    kind: z.literal('postgres').meta({ description: 'A PostgreSQL server.' }),
+    ...common,
+    port: port(5432),
+    tls: z
+      .strictObject({
+        mode: z
+          .enum(['verify-full', 'disable'])
+          .default('verify-full')
+          .meta({ description: 'As libpq names them. `disable` is for targets on the same host.' }),
+        ca: filePath('PEM file with the authorities to trust instead of the system’s.').optional(),
+        serverName: z
+          .string()
+          .optional()
+          .meta({ description: 'Name expected in the certificate, when it differs from `host`.' }),
+      })
+      .default({ mode: 'verify-full' })
+      .meta({ description: 'How the target proves who it is.' }),
+    roles: roles('what people write as the PostgreSQL user', postgresRole),
+  })
+  .meta({ title: 'PostgreSQL' })
+
+const sshRole = z.strictObject({
+  description: roleDescription,
+  login: z.string().min(1).max(128).meta({ description: 'The user that the gateway logs in as at the target.' }),
+  key: secretReference(
+    'Private key that the gateway logs in with, OpenSSH or PEM, without a passphrase. Absent: a certificate is made for each session, which the target believes when it trusts what `curfew ssh-ca` prints.',
+  ).optional(),
+  allow: z.array(z.enum(sshAllowances)).min(1).default(['shell', 'exec', 'sftp']).meta({
+    description:
+      'What a session may do. `exec`: commands, and with them scp in its old protocol, rsync and git. `sftp`: files, also with scp. `forward-local`: `-L`, `-D`, `-W`. `forward-remote`: `-R`. `agent`: `-A`. What is missing is refused with a reason.',
+  }),
+  recordInput: z.boolean().default(false).meta({
+    description: 'Whether what people type is recorded, too. It may hold passwords.',
+  }),
+  recording,
+})
+
+const fingerprintForm = { error: 'expected a fingerprint as `ssh-keygen -l` prints it: SHA256: and 43 characters' }
+
+const hostKeysForm = { error: 'expected at least one of `fingerprints`, `knownHosts`, `authorities`' }
+
+const hostKeys = z
+  .strictObject({
+    fingerprints: z
+      .array(z.string(fingerprintForm).regex(/^SHA256:[A-Za-z0-9+/]{43}$/, fingerprintForm))
+      .min(1)
+      .optional()
+      .meta({
+        description: 'Fingerprints of keys that may answer, as `ssh-keygen -l` prints them.',
+        examples: ['SHA256:rtNeJig/ZqkBgbp6C9VYyYTNix5i1QZBmy+82oHybxE'],
+      }),
+    knownHosts: filePath(
+      'File in the form of OpenSSH’s `known_hosts`; lines that name the target count, `@cert-authority` among them.',
+    ).optional(),
+    authorities: z.array(z.string().min(1)).min(1).optional().meta({
+      description:
+        'Authorities whose host certificates are believed. Each is a public key (`ssh-ed25519 AAAA…`) or the path of a file with such lines.',
+    }),
+  })
+  .refine((given) => Object.keys(given).length > 0, hostKeysForm)
+  .meta({
+    description:
+      'How the target proves who it is: at least one of `fingerprints`, `knownHosts`, `authorities`; any one of them will do. A key that none of them knows is refused.',
+    minProperties: 1,
+  })
+
+const sshResource = z
+  .strictObject({
+    kind: z.literal('ssh').meta({ description: 'An SSH server.' }),
+    ...common,
+    port: port(22),
+    hostKeys,
+    roles: roles('what people write first in `ssh ROLE@RESOURCE@GATEWAY`', sshRole),
+  })
+  .meta({ title: 'SSH' })
+
+/** One entry of `resources`. */
+export const resourceSchema = z.discriminatedUnion('kind', [postgresResource, sshResource])
+
+export type ResourceInFile = z.output<typeof resourceSchema>
