@@ -20,6 +20,8 @@ export interface GatewayClient extends AsyncDisposable {
     schema: Schema,
     body?: object,
   ): Promise<{ readonly status: number; readonly value: z.output<Schema> }>
+  /** One public line. @param path from the root. @throws as `call` does. */
+  line<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.output<Schema>>
 }
 
 const callMsMax = 15_000
@@ -45,23 +47,34 @@ export function createGatewayClient(at: {
     'user-agent': 'curfew-cli',
     ...(at.token === undefined ? {} : { authorization: `Bearer ${at.token}` }),
   }
+  const ask = (method: string, path: string, body?: object) =>
+    reach(at.gateway, async () => {
+      const response = await fetch(new URL(path, at.gateway), {
+        method,
+        headers: body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
+        body: body === undefined ? null : JSON.stringify(body),
+        dispatcher: agent,
+        redirect: 'error',
+        signal: AbortSignal.timeout(callMsMax),
+      })
+      return { status: response.status, ok: response.ok, text: await response.text() }
+    })
+  const checked = <Schema extends z.ZodType>(schema: Schema, answer: unknown): z.output<Schema> => {
+    const parsed = schema.safeParse(answer)
+    if (!parsed.success) throw notCurfew(at.gateway, parsed.error)
+    return parsed.data
+  }
   return {
     async call(method, path, schema, body) {
-      const response = await reach(at.gateway, () =>
-        fetch(new URL(`${apiPath}${path}`, at.gateway), {
-          method,
-          headers: body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
-          body: body === undefined ? null : JSON.stringify(body),
-          dispatcher: agent,
-          redirect: 'error',
-          signal: AbortSignal.timeout(callMsMax),
-        }),
-      )
-      const answer = parseJson(await reach(at.gateway, () => response.text()))
-      if (!response.ok) throw refusal(response.status, answer)
-      const parsed = schema.safeParse(answer)
-      if (!parsed.success) throw notCurfew(at.gateway, parsed.error)
-      return { status: response.status, value: parsed.data }
+      const { status, ok, text } = await ask(method, `${apiPath}${path}`, body)
+      const answer = parseJson(text)
+      if (!ok) throw refusal(status, answer)
+      return { status, value: checked(schema, answer) }
+    },
+    async line(path, schema) {
+      const { status, ok, text } = await ask('GET', path)
+      if (!ok) throw refusal(status, parseJson(text))
+      return checked(schema, text.trimEnd())
     },
     [Symbol.asyncDispose]: () => agent.close(),
   }

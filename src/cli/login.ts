@@ -1,9 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
+import { Option } from 'commander'
 import type { Command } from 'commander'
 import * as z from 'zod'
 import { loginDone, loginStarted, loginWaiting, me } from '../web/api-schema.ts'
+import { isoTime } from '../kernel/time.ts'
+import type { Instant } from '../kernel/time.ts'
 import { CliProblem } from './problem.ts'
 import { createGatewayClient, openGateway } from './gateway-client.ts'
 import type { GatewayClient } from './gateway-client.ts'
@@ -11,6 +14,10 @@ import { asUsage } from './options.ts'
 import { forPeople, note, print, printJson, styled } from './print.ts'
 import { terminalLine } from './terminal-text.ts'
 import { forgetSession, writeSession } from './session-file.ts'
+import type { CliSession } from './session-file.ts'
+import { addToAgent } from './ssh/agent.ts'
+import { certificateFor, forgetSsh, startSsh } from './ssh/certificate.ts'
+import type { Ready } from './ssh/certificate.ts'
 
 type Started = z.output<typeof loginStarted>
 type Done = z.output<typeof loginDone>
@@ -19,26 +26,76 @@ export function addLogin(program: Command): void {
   program
     .command('login')
     .summary('sign in to a gateway')
-    .description('Prints a link and a code, waits until you confirm them in a browser, and keeps the session.')
-    .requiredOption('--gateway <url>', 'address of the gateway', asUsage(gatewayOrigin))
+    .description(
+      'Prints a link and a code, waits until you confirm them in a browser, and keeps the session. Where the gateway speaks SSH, it also makes a key on this machine and gets a certificate for it.',
+    )
+    .addOption(new Option('--gateway <url>', 'address of the gateway').argParser(asUsage(gatewayOrigin)))
     .option('--ca <file>', 'PEM file with the authorities to trust for it')
+    .option('--no-ssh', 'without an SSH certificate')
+    .option('--add-to-agent', 'add the SSH certificate to your agent, for as long as it holds')
+    .addOption(
+      new Option('--renew', 'only get a new SSH certificate, if the one you have is near its end').conflicts('gateway'),
+    )
     .option('--json', 'print one line of JSON with the link, and one when you are in')
     .addHelpText(
       'after',
-      '\nExample:\n  curfew login --gateway https://gw.example.com\n\nThe session is kept in $XDG_CONFIG_HOME/curfew/session.json (~/.config), readable only by you.\n',
+      '\nExample:\n  curfew login --gateway https://gw.example.com\n\nThe session is kept in $XDG_CONFIG_HOME/curfew/session.json (~/.config), the SSH key in ssh/ beside it, readable\nonly by you.\n',
     )
-    .action(login)
+    .action(async (options: Options, command: Command) => {
+      const { gateway } = options
+      if (options.renew) return renew(options)
+      if (gateway === undefined) return command.error("error: required option '--gateway <url>' not specified")
+      return login({ ...options, gateway })
+    })
 }
 
-async function login({ gateway, ca: caFile, json }: { gateway: string; ca?: string; json?: true }): Promise<void> {
+interface Options {
+  readonly gateway?: string
+  readonly ca?: string
+  readonly ssh: boolean
+  readonly addToAgent?: true
+  readonly renew?: true
+  readonly json?: true
+}
+
+async function login({ gateway, ca: caFile, ...options }: Options & { readonly gateway: string }): Promise<void> {
   const ca = caFile === undefined ? null : await readAuthorities(caFile)
   await using client = createGatewayClient({ gateway, ca })
   const started = (await client.call('POST', '/login', loginStarted, { application: thisProgram() })).value
-  tell(started, json)
+  tell(started, options.json)
   const { token, person, expiresAt } = await answered(client, started)
-  const file = await writeSession({ gateway, ca, token, person: person.displayName, expiresAt })
-  if (json) printJson({ person, expiresAt, file })
-  else print(`You are ${terminalLine(person.displayName)} until ${forPeople(expiresAt)}.`)
+  const session = { gateway, ca, token, person: person.displayName, expiresAt }
+  const file = await writeSession(session)
+  if (!options.json) print(`You are ${terminalLine(person.displayName)} until ${forPeople(expiresAt)}.`)
+  const certificate = options.ssh ? await sshAfter(session, options) : null
+  if (options.json) printJson({ person, expiresAt, file, ssh: certificate })
+}
+
+/** The session is there by now: whatever fails here is said, and mended by `curfew login --renew`. */
+async function sshAfter(session: CliSession, options: Options): Promise<SshTold | null> {
+  await using client = createGatewayClient(session)
+  const ready = await startSsh(client, session)
+  return ready === undefined ? null : await use(ready, options)
+}
+
+async function renew(options: Options): Promise<void> {
+  const { session, client } = await openGateway()
+  await using _ = client
+  const certificate = await use(await certificateFor(client, session), options)
+  if (options.json) printJson({ ssh: certificate })
+}
+
+interface SshTold {
+  readonly key: string
+  readonly certificate: string
+  readonly expiresAt: string
+}
+
+async function use(ready: Ready, { addToAgent: isAdded, json }: Options): Promise<SshTold> {
+  const expiresAt = isoTime(ready.endsAtMs as Instant)
+  if (isAdded) await addToAgent(ready)
+  if (!json) print(`SSH certificate until ${forPeople(expiresAt)}${isAdded ? ', also in your agent' : ''}.`)
+  return { key: ready.files.key, certificate: ready.files.certificate, expiresAt }
 }
 
 /** How the confirmation page names us; at most 64 characters. */
@@ -71,7 +128,7 @@ export function gatewayOrigin(text: string): string {
   throw new CliProblem(`"${text}" is not the address of a gateway; expected https://HOST`)
 }
 
-async function readAuthorities(file: string): Promise<string> {
+export async function readAuthorities(file: string): Promise<string> {
   const text = await readFile(file, 'utf8')
   if (text.includes('-----BEGIN CERTIFICATE-----')) return text
   throw new CliProblem(`${file} holds no PEM certificate`)
@@ -81,7 +138,7 @@ export function addLogout(program: Command): void {
   program
     .command('logout')
     .summary('end the session that login made')
-    .description('Ends the session at the gateway and forgets it here.')
+    .description('Ends the session at the gateway and forgets it here, with the SSH key and certificate.')
     .action(async () => {
       const { session, client } = await openGateway()
       await using _ = client
@@ -89,6 +146,7 @@ export function addLogout(program: Command): void {
         await client.call('POST', '/logout', z.undefined())
       } finally {
         await forgetSession()
+        await forgetSsh(session)
       }
       print(`Signed out of ${session.gateway}.`)
     })

@@ -7,6 +7,9 @@ import { addLogin, addLogout, addWhoami } from './login.ts'
 import { explain } from './problem.ts'
 import { addReplay } from './replay.ts'
 import { addServe } from './serve.ts'
+import { addSsh } from './ssh.ts'
+import { addSshCa } from './ssh-ca.ts'
+import { addSshConfig } from './ssh-config.ts'
 import { addToken } from './token.ts'
 import { addVerify } from './verify.ts'
 
@@ -35,6 +38,7 @@ function createProgram(): Command {
     .configureHelp({ sortSubcommands: false, showGlobalOptions: false })
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'curfew: ')) })
     .showHelpAfterError('  Try --help.')
+    .enablePositionalOptions() // what follows `curfew ssh RESOURCE` is for ssh
     .exitOverride()
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong.\n')
   for (const add of commands) add(program)
@@ -48,6 +52,9 @@ const commands: readonly ((program: Command) => void)[] = [
   addLogin,
   addLogout,
   addWhoami,
+  addSsh,
+  addSshConfig,
+  addSshCa,
   addToken,
   addAudit,
   addVerify,

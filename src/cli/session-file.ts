@@ -1,7 +1,8 @@
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { readEnvironment, userFolder } from '../config/environment.ts'
+import { writePrivateFile } from './private-file.ts'
 import { CliProblem } from './problem.ts'
 
 const sessionSchema = z.strictObject({
@@ -61,11 +62,7 @@ function parseJson(text: string): unknown {
 /** Whole or not at all, mode 0600 in a folder of mode 0700. @returns the file's path. */
 export async function writeSession(session: CliSession): Promise<string> {
   const file = sessionFile()
-  const folder = userFolder(readEnvironment())
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const draft = `${file}.${process.pid}`
-  await writeFile(draft, `${JSON.stringify(session, null, 2)}\n`, { mode: 0o600, flag: 'wx' })
-  await rename(draft, file)
+  await writePrivateFile(file, `${JSON.stringify(session, null, 2)}\n`)
   return file
 }
 

@@ -1,0 +1,75 @@
+import type { Command } from 'commander'
+import { openGateway } from './gateway-client.ts'
+import { note, print, table } from './print.ts'
+import { shellWord } from './shell-words.ts'
+import { certificateFor, readDirectory } from './ssh/certificate.ts'
+import { chooseRole, standingOf } from './ssh/choose.ts'
+import { writeKnownHosts } from './ssh/files.ts'
+import type { Directory, SshFiles } from './ssh/files.ts'
+import { runSsh } from './ssh/run.ts'
+import { readSshWords } from './ssh/words.ts'
+import { settingsFor } from './ssh/settings.ts'
+import { terminalLine } from './terminal-text.ts'
+
+export function addSsh(program: Command): void {
+  program
+    .command('ssh')
+    .summary('connect to an SSH resource, with a certificate')
+    .description(
+      'Runs ssh through the gateway that you are logged in to, with a certificate that is renewed by itself. The exit code is that of ssh. Without a resource, lists what you may use.',
+    )
+    .usage('[--print] [resource [role] [ssh options…] [-- command…]]')
+    .argument('[resource]', 'where to')
+    .argument(
+      '[words...]',
+      'the role, where there are several; options of ssh (-L, -R, -D, -A, -N, -t, -v, -o …); a command after --',
+    )
+    .option('--print', 'print the command instead of running it')
+    .passThroughOptions()
+    .addHelpText(
+      'after',
+      '\nExamples:\n  curfew ssh web-1\n  curfew ssh web-1 shell -- uptime\n  curfew ssh web-1 shell -N -L 8080:localhost:80\n',
+    )
+    .action(ssh)
+}
+
+async function ssh(
+  resource: string | undefined,
+  rest: readonly string[],
+  { print: isPrinted }: { print?: true },
+): Promise<void> {
+  const words = readSshWords(rest)
+  const command = await prepare(resource, words)
+  if (command === undefined) return
+  if (isPrinted === true || words.isPrinted) print(['ssh', ...command].map(shellWord).join(' '))
+  else process.exitCode = await runSsh(command)
+}
+
+/** Everything that needs the gateway's pages; undefined when a list was all that was wanted. */
+async function prepare(
+  resource: string | undefined,
+  { role, options, command }: ReturnType<typeof readSshWords>,
+): Promise<readonly string[] | undefined> {
+  const { session, client } = await openGateway()
+  await using _ = client
+  const directory = await readDirectory(client)
+  if (resource === undefined) return list(directory)
+  const chosen = chooseRole(directory, resource, role)
+  const { files } = await certificateFor(client, session)
+  await writeKnownHosts(files, directory)
+  const target = `${chosen}@${resource}@${directory.host}`
+  return [...connection(directory, files), ...options, target, ...(command.length === 0 ? [] : ['--', ...command])]
+}
+
+function connection(directory: Directory, files: SshFiles): readonly string[] {
+  const settings = settingsFor(directory, files).filter(([name]) => name !== 'HostName' && name !== 'Port')
+  return ['-p', String(directory.port), ...settings.flatMap(([name, value]) => ['-o', `${name}=${value}`])]
+}
+
+function list({ resources }: Directory): undefined {
+  if (resources.length === 0) return note('There is no SSH resource that you may use.') as undefined
+  const rows = resources.flatMap(({ name, description, roles }) =>
+    roles.map((role) => [name, role.name, standingOf(role), terminalLine(role.description || description)]),
+  )
+  print(table(['RESOURCE', 'ROLE', 'ACCESS', 'ABOUT'], rows))
+}
