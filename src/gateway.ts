@@ -16,12 +16,13 @@ import { createLog } from './observability/log.ts'
 import { createMetrics } from './observability/metrics.ts'
 import { listenOps } from './observability/ops.ts'
 import { createCancelKeys } from './protocols/postgres/cancel-keys.ts'
-import { createLobby } from './protocols/postgres/lobby.ts'
+import { createLobby } from './protocols/lobby.ts'
 import { listenPostgres } from './protocols/postgres/listener.ts'
 import { openSigningKey } from './recording/keys.ts'
 import { openRecordings } from './recording/recordings.ts'
 import type { Recordings } from './recording/recorder.ts'
 import { createCatalogue } from './resources/catalogue.ts'
+import { connectCommands, type ConnectPlace } from './resources/connect.ts'
 import { SessionGate } from './sessions/gate.ts'
 import { createLiveSessions } from './sessions/live.ts'
 import { lockFolder } from './store/folder-lock.ts'
@@ -106,11 +107,19 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     random,
     metrics,
   })
+  const postgres: Listening[] = []
+  const place: ConnectPlace = {
+    clientHost: config.gateway.clientHost,
+    caHint: config.gateway.clientRootCertificate,
+    postgresPort: () => postgres[0]?.port,
+    sshPort: () => undefined,
+  }
   const gate = stack.use(
     new SessionGate({
       node: config.gateway.name,
       catalogue,
       policies: config.policies,
+      connectCommand: (resource, role) => connectCommands(place, resource, role)[0],
       operators: config.staff.operators,
       access: state.access,
       sessions: state.sessions,
@@ -132,14 +141,10 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   if (stranded > 0) log.warn({ sessions: stranded }, 'sessions that an earlier stop left open were closed')
   stack.use(startSweeping(gate, access, log))
 
-  const postgres: Listening[] = []
   const web = stack.use(
     await listenWeb(config.listen.web, {
       publicUrl: config.gateway.publicUrl,
-      clientHost: config.gateway.clientHost,
-      caHint: config.gateway.clientRootCertificate ?? undefined,
-      postgresPort: () => postgres[0]?.port,
-      sshPort: () => undefined,
+      ...place,
       sshKeys: {
         hostKey: sshPublicLine(sshKeys.hostKey, ''),
         targetAuthority: sshPublicLine(sshKeys.targetAuthority, ''),

@@ -16,7 +16,7 @@ import { farewell } from './farewell.ts'
 import { greet, newGuest, type Guest, type Terms } from './greet.ts'
 import { identify } from './identify.ts'
 import { PeerGone } from './inbox.ts'
-import type { Lobby } from './lobby.ts'
+import type { Lobby } from '../lobby.ts'
 import { fatal, internalError } from './messages.ts'
 import { runSession } from './session.ts'
 import { readWanted } from './startup.ts'
@@ -62,7 +62,7 @@ interface From {
 }
 
 async function receive(guest: Guest, from: From, deps: ConnectionDeps): Promise<void> {
-  using place = deps.lobby.enter(from.address)
+  using place = deps.lobby.enter(from.address, 'postgres')
   const greeting = await greetInTime(guest, deps)
   if (greeting.kind === 'cancel') {
     const outcome = await deps.cancelKeys.request(greeting.processId, greeting.secret, from.address)

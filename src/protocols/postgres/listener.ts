@@ -6,7 +6,7 @@ import { Fault } from '../../kernel/fault.ts'
 import type { Listening } from '../../kernel/listening.ts'
 import { serveConnection, type ConnectionDeps } from './connection.ts'
 import { secureOptions, type Terms } from './greet.ts'
-import { createLobby, type Lobby } from './lobby.ts'
+import { createLobby, type Lobby } from '../lobby.ts'
 
 /** `cancelKeys` is shared by all listeners of a node: a CancelRequest may come in by another one. */
 export interface PostgresDeps extends Omit<ConnectionDeps, 'lobby' | 'terms' | 'stopping'> {

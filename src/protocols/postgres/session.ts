@@ -5,6 +5,7 @@ import type { Metrics } from '../../kernel/metrics.ts'
 import type { Clock } from '../../kernel/time.ts'
 import type { Catalogue } from '../../resources/catalogue.ts'
 import type { Admission } from '../../sessions/admission.ts'
+import { eitherAborts } from '../either-aborts.ts'
 import type { CancelKeys } from './cancel-keys.ts'
 import { cancelTarget } from './cancel-target.ts'
 import type { Client } from './client.ts'
@@ -63,20 +64,6 @@ async function open(client: Client, admission: Admission, deps: SessionDeps): Pr
     return { wish, target: await connectTarget(wish, either.signal, deps) }
   } catch (error) {
     return { end: failed(client, admission, error, deps) }
-  }
-}
-
-/** `AbortSignal.any` that can be let go of: a signal that lives as long as the session would be one more to abort in a cut. */
-function eitherAborts(...signals: readonly AbortSignal[]): { readonly signal: AbortSignal } & Disposable {
-  const controller = new AbortController()
-  const links = signals.map((signal) => ({ signal, abort: () => controller.abort(signal.reason) }))
-  for (const { signal, abort } of links) {
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort, { once: true })
-  }
-  return {
-    signal: controller.signal,
-    [Symbol.dispose]: () => links.forEach(({ signal, abort }) => signal.removeEventListener('abort', abort)),
   }
 }
 

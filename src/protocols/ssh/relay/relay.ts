@@ -7,6 +7,7 @@ import { cutText, warningText } from '../../../sessions/words.ts'
 import type { AdoptedChannel } from '../conversation.ts'
 import type { ChannelTap } from '../tap.ts'
 import type { Transport } from '../transport.ts'
+import { asciiLine } from '../texts.ts'
 import { adopt } from './adopt.ts'
 import { Channels, type RelayChannel } from './channel.ts'
 import { dismissTarget } from './dismiss-target.ts'
@@ -164,7 +165,7 @@ export class Relay implements RelayHost {
   #cut(fault: Fault): void {
     if (!this.#stop()) return
     const { admission } = this.#parts
-    const text = cutText(fault)
+    const text = asciiLine(cutText(fault))
     for (const channel of this.channels.all()) this.#tell(channel, text)
     this.#leaveClient(text)
     admission.told()

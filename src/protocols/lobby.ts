@@ -1,10 +1,12 @@
-import { Fault } from '../../kernel/fault.ts'
-import type { Metrics } from '../../kernel/metrics.ts'
+import { Fault } from '../kernel/fault.ts'
+import type { Metrics } from '../kernel/metrics.ts'
 
-/** Counts the connections that have not signed in yet; one may serve several listeners. */
+type Protocol = 'postgres' | 'ssh'
+
+/** Counts the connections that have not signed in yet, over all listeners and protocols of a node. */
 export interface Lobby {
   /** @throws Fault TOO_MANY_CONNECTIONS. Disposing leaves; twice is harmless. */
-  enter(address: string): Disposable
+  enter(address: string, protocol: Protocol): Disposable
 }
 
 interface Limits {
@@ -14,25 +16,27 @@ interface Limits {
 
 export function createLobby(limits: Limits, metrics: Metrics): Lobby {
   const byAddress = new Map<string, number>()
+  const byProtocol = { postgres: 0, ssh: 0 }
   let total = 0
-  const count = (address: string, by: 1 | -1) => {
+  const count = (address: string, protocol: Protocol, by: 1 | -1) => {
     total += by
+    byProtocol[protocol] += by
     const left = (byAddress.get(address) ?? 0) + by
     if (left > 0) byAddress.set(address, left)
     else byAddress.delete(address)
-    metrics.set('curfew_unauthenticated_connections', { protocol: 'postgres' }, total)
+    metrics.set('curfew_unauthenticated_connections', { protocol }, byProtocol[protocol])
   }
   return {
-    enter(address) {
+    enter(address, protocol) {
       const here = byAddress.get(address) ?? 0
       if (here >= limits.unauthenticatedPerAddressMax || total >= limits.unauthenticatedMax) {
         throw new Fault('TOO_MANY_CONNECTIONS', 'Too many connections wait for a sign-in.')
       }
-      count(address, 1)
+      count(address, protocol, 1)
       let inside = true
       return {
         [Symbol.dispose]: () => {
-          if (inside) count(address, -1)
+          if (inside) count(address, protocol, -1)
           inside = false
         },
       }
