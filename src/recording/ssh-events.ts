@@ -39,12 +39,20 @@ export interface SshEvents {
     readonly ch: number
     readonly op: SshFileOperation
     readonly path: string
-    /** The new name of a `rename`, what a `symlink` or `link` points at. */
+    /** The new name of a `rename` or `copy`; what a `symlink`, `link`, `readlink` or `realpath` leads to. */
     readonly to?: string
+    /** Of SCP, where `path` may be the file or the folder that it went into: what the sender calls it. */
+    readonly name?: string
     /** `up`: to the target. */
     readonly direction?: 'up' | 'down'
     /** Of the content that passed. */
     readonly bytes?: number
+    /** How many names a `list` gave. */
+    readonly names?: number
+    /** What a `setstat` sets; `mode` octal, `times` in seconds since 1970: access, change. */
+    readonly set?: SshFileAttributes
+    /** How many operations this line stands for, where a flood is only counted; `path` is empty then. */
+    readonly count?: number
     /** Of the content, hex; absent when it did not pass in order from its first byte. */
     readonly sha256?: string
     /** `ok`, or the server's words; `unfinished` when the channel ended first. */
@@ -52,7 +60,7 @@ export interface SshEvents {
     /** Since it began. */
     readonly ms: number
   }
-  /** The tap no longer understands this channel's protocol, why, and so only counts bytes from here. */
+  /** The gate no longer understands this channel's protocol, and why; from here it is recorded as a command's. */
   readonly lost: { readonly ch: number; readonly why: string }
   /** The target listens for the client, or no longer does (`-R`). */
   readonly fw: { readonly address: string; readonly action: 'listen' | 'cancel'; readonly ok: boolean }
@@ -63,7 +71,7 @@ export interface SshEvents {
     readonly ch: number
     readonly bytesUp: number
     readonly bytesDown: number
-    /** Of all that went up, hex, where it went to a command and is not recorded itself. */
+    /** Of all that went up (after `lost`: since then), hex, where it went to a command and is not recorded itself. */
     readonly sha256Up?: string
   }
   /** The gate spoke to the person. */
@@ -93,11 +101,21 @@ export type SshFileOperation =
   | 'rmdir'
   | 'remove'
   | 'rename'
+  | 'copy'
   | 'symlink'
   | 'link'
   | 'readlink'
   | 'realpath'
+  /** Another request of SFTP: `path` is its name, `to` the file it is about. */
   | 'extended'
+
+export interface SshFileAttributes {
+  readonly size?: number
+  readonly uid?: number
+  readonly gid?: number
+  readonly mode?: string
+  readonly times?: readonly [number, number]
+}
 
 /** Every code, with its name in words. */
 export const sshCodes: Readonly<Record<SshCode | SshBytesCode, string>> = {
