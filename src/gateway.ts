@@ -18,6 +18,7 @@ import { listenOps } from './observability/ops.ts'
 import { createCancelKeys } from './protocols/postgres/cancel-keys.ts'
 import { createLobby } from './protocols/lobby.ts'
 import { listenPostgres } from './protocols/postgres/listener.ts'
+import { listenSsh } from './protocols/ssh/listener.ts'
 import { openSigningKey } from './recording/keys.ts'
 import { openRecordings } from './recording/recordings.ts'
 import type { Recordings } from './recording/recorder.ts'
@@ -43,6 +44,7 @@ export interface Overrides {
 export interface Gateway extends AsyncDisposable {
   readonly web: Listening
   readonly postgres: readonly Listening[]
+  readonly ssh: readonly Listening[]
   readonly ops: Listening
   readonly gate: SessionGate
   readonly access: Access
@@ -108,11 +110,12 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     metrics,
   })
   const postgres: Listening[] = []
+  const ssh: Listening[] = []
   const place: ConnectPlace = {
     clientHost: config.gateway.clientHost,
     caHint: config.gateway.clientRootCertificate,
     postgresPort: () => postgres[0]?.port,
-    sshPort: () => undefined,
+    sshPort: () => ssh[0]?.port,
   }
   const gate = stack.use(
     new SessionGate({
@@ -170,27 +173,29 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   )
   const cancelKeys = createCancelKeys({ clock })
   const lobby = createLobby(config.limits, metrics)
-  stack.defer(() => drain(postgres, gate, config.gateway.drainMs))
+  stack.defer(() => drain([...postgres, ...ssh], gate, config.gateway.drainMs))
+  const entrance = { gate, identity, access, catalogue, settings: config, clock, random, log, metrics, lobby }
   for (const listener of config.listen.postgres) {
-    postgres.push(
-      await listenPostgres(listener, {
-        gate,
-        identity,
-        access,
-        catalogue,
-        settings: config,
-        clock,
-        random,
-        log,
-        metrics,
-        cancelKeys,
-        lobby,
-      }),
-    )
+    postgres.push(await listenPostgres(listener, { ...entrance, cancelKeys }))
   }
-  log.info({ web: web.port, postgres: postgres.map(({ port }) => port), ops: ops.port }, 'gateway started')
+  for (const listener of config.listen.ssh) {
+    ssh.push(await listenSsh(listener, { ...entrance, changes: state.changes, keys: sshKeys }))
+  }
+  const ports = (listeners: readonly Listening[]) => listeners.map(({ port }) => port)
+  log.info({ web: web.port, postgres: ports(postgres), ssh: ports(ssh), ops: ops.port }, 'gateway started')
   const all = stack.move()
-  return { web, postgres, ops, gate, access, identity, state, log, [Symbol.asyncDispose]: () => all.disposeAsync() }
+  return {
+    web,
+    postgres,
+    ssh,
+    ops,
+    gate,
+    access,
+    identity,
+    state,
+    log,
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  }
 }
 
 /** New connections are refused at once; live sessions may go on for a while, then end. */
