@@ -19,7 +19,12 @@ import { createMetrics } from '../../src/observability/metrics.ts'
 import type { Policy } from '../../src/policy/rules.ts'
 import { openSigningKey } from '../../src/recording/keys.ts'
 import { openRecordings } from '../../src/recording/recordings.ts'
-import { createCatalogue, type PostgresResource, type PostgresRole } from '../../src/resources/catalogue.ts'
+import {
+  createCatalogue,
+  type PostgresResource,
+  type PostgresRole,
+  type Resource,
+} from '../../src/resources/catalogue.ts'
 import type { Admission } from '../../src/sessions/admission.ts'
 import { SessionGate } from '../../src/sessions/gate.ts'
 import { createLiveSessions } from '../../src/sessions/live.ts'
@@ -72,7 +77,13 @@ export interface Client {
   json(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer & { body: Json }>
 }
 
-export async function startPages(): Promise<Pages> {
+/** Stand beside the usual ones. */
+export interface More {
+  readonly resources?: readonly Resource[]
+  readonly policies?: readonly Policy[]
+}
+
+export async function startPages(more: More = {}): Promise<Pages> {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'curfew-web-'))
   stack.defer(() => rm(folder, { recursive: true, force: true }))
@@ -82,7 +93,7 @@ export async function startPages(): Promise<Pages> {
   const authority = await makeAuthority('Curfew web test')
   const issued = await issue(authority, { names: ['localhost', '127.0.0.1'] })
   const logLines: string[] = []
-  const rooms = await openRooms(stack, folder, url, provider.issuer, collect(logLines))
+  const rooms = await openRooms(stack, folder, url, provider.issuer, collect(logLines), more)
   const listener = { address: '127.0.0.1', port, tls: { certificate: issued.certificate, key: new Secret(issued.key) } }
   stack.use(await listenWeb(listener, rooms.deps))
   const agent = new Agent({ connect: { ca: authority.certificate }, keepAliveTimeout: 1000 })
@@ -124,7 +135,14 @@ function askOf(person: Person, credential: TokenId, resource: string, role: stri
   }
 }
 
-async function openRooms(stack: AsyncDisposableStack, folder: string, publicUrl: URL, issuer: URL, log: Log) {
+async function openRooms(
+  stack: AsyncDisposableStack,
+  folder: string,
+  publicUrl: URL,
+  issuer: URL,
+  log: Log,
+  more: More,
+) {
   const common = { clock: systemClock, random: systemRandom, metrics: createMetrics(), log }
   const state = stack.use(await openSqliteState({ folder, clock: systemClock, log }))
   const key = await openSigningKey(join(folder, 'keys'))
@@ -132,7 +150,7 @@ async function openRooms(stack: AsyncDisposableStack, folder: string, publicUrl:
   const recordingsFolder = join(folder, 'recordings')
   const settings = { unsavedBytesMax: 1 << 20, unsavedMsMax: 250, freeBytesMin: 1 }
   const recordings = stack.use(await openRecordings({ folder: recordingsFolder, key, settings, ...common }))
-  const catalogue = createCatalogue(resources)
+  const catalogue = createCatalogue([...resources, ...(more.resources ?? [])])
   const identity = stack.use(
     await createIdentity({
       ...common,
@@ -148,7 +166,7 @@ async function openRooms(stack: AsyncDisposableStack, folder: string, publicUrl:
     ...common,
     changes: state.changes,
     catalogue,
-    policies,
+    policies: [...policies, ...(more.policies ?? [])],
     person: (id: PersonId) => identity.person(id),
   }
   const access = createAccess({
@@ -162,6 +180,7 @@ async function openRooms(stack: AsyncDisposableStack, folder: string, publicUrl:
     new SessionGate({
       ...shared,
       node: 'gw-1',
+      connectCommand: () => undefined,
       operators: ['operations'],
       access: state.access,
       sessions: state.sessions,
