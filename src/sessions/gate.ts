@@ -10,21 +10,18 @@ import type { GrantId, PersonId, Random, SessionId } from '../kernel/ids.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { isoTime, type Clock, type Instant } from '../kernel/time.ts'
-import { inAny, policyFor } from '../policy/decide.ts'
-import type { Policy } from '../policy/rules.ts'
+import { inAny } from '../policy/decide.ts'
 import type { Recordings } from '../recording/recorder.ts'
-import { unknownName, type Catalogue, type PostgresRole } from '../resources/catalogue.ts'
 import type { Admission, Ask, Gate } from './admission.ts'
+import { checkNames, type Names } from './check-names.ts'
 import { sessionEvents } from './events.ts'
 import { LiveRegistry } from './live-registry.ts'
 import { LiveSession, type LiveSessionHost } from './live-session.ts'
 import type { Identified, Session, SessionEnd, SessionStore } from './session.ts'
 import { ToldQueue } from './told-queue.ts'
 
-export interface GateDeps {
+export interface GateDeps extends Names {
   readonly node: string
-  readonly catalogue: Catalogue
-  readonly policies: readonly Policy[]
   readonly operators: readonly string[]
   readonly access: AccessReads
   readonly sessions: SessionStore
@@ -99,7 +96,7 @@ export class SessionGate implements Gate, AsyncDisposable {
     if (this.#draining) throw shuttingDown()
     this.#checkCount(ask.identified.person)
     const person = await this.#knownPerson(ask.identified)
-    this.#checkNames(ask, person)
+    checkNames(ask, person, this.#deps)
     const what = { person: person.id, resource: ask.resource, role: ask.role }
     const lock = (await access.standingLocks()).find(({ scope }) => lockStops(scope, what))
     if (lock !== undefined) throw lockedFault(lock.reason)
@@ -119,33 +116,6 @@ export class SessionGate implements Gate, AsyncDisposable {
     throw new Fault('TOO_MANY_CONNECTIONS', `You have ${sessionsPerPersonMax} sessions already.`, {
       hint: 'End some of them, for example on the page "Sessions".',
     })
-  }
-
-  #checkNames(ask: Ask, person: Person): void {
-    const { catalogue, policies } = this.#deps
-    const visible = catalogue.resources.filter((resource) =>
-      Object.keys(resource.roles).some((role) => policyFor(policies, person, resource, role) !== undefined),
-    )
-    const resource = visible.find((candidate) => candidate.name === ask.resource)
-    if (resource === undefined) {
-      throw unknownName(
-        'resource',
-        ask.resource,
-        visible.map((candidate) => candidate.name),
-      )
-    }
-    const roles = Object.values(resource.roles).filter(
-      (role) => policyFor(policies, person, resource, role.name) !== undefined,
-    )
-    const role = roles.find((candidate) => candidate.name === ask.role)
-    if (role === undefined) {
-      throw unknownName(
-        'role',
-        ask.role,
-        roles.map((candidate) => candidate.name),
-      )
-    }
-    if (role.kind === 'postgres') checkDatabase(role, ask.database)
   }
 
   #noGrant({ resource, role }: Ask): Fault {
@@ -315,13 +285,6 @@ export class SessionGate implements Gate, AsyncDisposable {
     await this.drain(0)
     this.#subscription[Symbol.dispose]()
   }
-}
-
-function checkDatabase(role: PostgresRole, database: string | null): void {
-  if (database === null || role.databases.includes(database)) return
-  throw new Fault('DATABASE_REFUSED', `The role ${role.name} may not open the database "${database.slice(0, 80)}".`, {
-    hint: `It may open: ${role.databases.join(', ')}`,
-  })
 }
 
 function shuttingDown(): Fault {

@@ -8,6 +8,7 @@ import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { Clock } from '../kernel/time.ts'
 import type { Catalogue } from '../resources/catalogue.ts'
+import type { ConnectPlace } from '../resources/connect.ts'
 import type { LiveSessions } from '../sessions/live.ts'
 import type { SessionReads } from '../sessions/session.ts'
 
@@ -19,19 +20,11 @@ export interface WebSettings {
 }
 
 /** Everything that the pages and the API speak to. */
-export interface WebDeps {
+export interface WebDeps extends ConnectPlace {
   /** As browsers reach the pages: requests for another host are refused, forms from another origin too. */
   readonly publicUrl: URL
-  /** The host that psql and ssh are told to connect to. */
-  readonly clientHost: string
-  /** Undefined when no PostgreSQL listener is open. */
-  readonly postgresPort: () => number | undefined
-  /** Undefined when no SSH listener is open. */
-  readonly sshPort: () => number | undefined
   /** The public halves only: type and base64, without a comment. */
   readonly sshKeys: { readonly hostKey: string; readonly targetAuthority: string }
-  /** Path of the CA file that clients must name (`sslrootcert`); null when the system's authorities do. */
-  readonly caHint?: string | null | undefined
   readonly identity: Identity
   readonly access: Access
   readonly live: LiveSessions

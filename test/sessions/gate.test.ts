@@ -67,6 +67,7 @@ function newGate(world: World, recordings: Awaited<ReturnType<typeof openRecordi
   return new SessionGate({
     node,
     catalogue: world.catalogue,
+    connectCommand: (resource, role) => `${role.kind} ${role.name} ${resource}`,
     policies,
     operators: ['operators'],
     access: world.state.access,

@@ -131,9 +131,12 @@ function askOf(person: Person, credential: TokenId, resource: string, role: stri
     resource,
     role,
     database: null,
-    client: { protocol: 'postgres' as const, address: '203.0.113.9', port: 50_001, application: 'psql', tls: true },
+    client: { ...(resource === 'web-1' ? ssh : psql), address: '203.0.113.9', port: 50_001 },
   }
 }
+
+const psql = { protocol: 'postgres', application: 'psql', tls: true } as const
+const ssh = { protocol: 'ssh', application: 'OpenSSH_9.2p1 Debian-2+deb12u7', tls: false } as const
 
 async function openRooms(
   stack: AsyncDisposableStack,
@@ -263,7 +266,28 @@ const resources = [
     role('admin', 'Read and write'),
   ]),
   resource('staging', 'A copy without personal data', [role('readonly', 'Read everything')]),
-]
+  {
+    kind: 'ssh',
+    name: 'web-1',
+    description: 'The web server of the shop',
+    labels: {},
+    host: '127.0.0.1',
+    port: 22,
+    hostKeys: { fingerprints: [], knownHosts: null, authorities: [] },
+    roles: {
+      ops: {
+        kind: 'ssh',
+        name: 'ops',
+        description: 'Look after the server',
+        login: 'ops',
+        key: null,
+        allow: ['shell', 'exec', 'sftp', 'forward-local'],
+        recordInput: false,
+        recording: 'strict',
+      },
+    },
+  },
+] satisfies readonly Resource[]
 
 const policies: readonly Policy[] = [
   {
@@ -278,7 +302,7 @@ const policies: readonly Policy[] = [
   {
     name: 'staging is self-service',
     who: { groups: ['engineering'] },
-    what: { resources: ['staging'], labels: {}, roles: null },
+    what: { resources: ['staging', 'web-1'], labels: {}, roles: null },
     length: { defaultMs: hourMs, mostMs: 8 * hourMs },
     reason: 'optional',
     ticket: null,

@@ -4,7 +4,6 @@ import type { TimelineItem } from '../../src/recording/postgres-timeline.ts'
 import type { Html } from '../../src/web/context.ts'
 import { readCookie, writeCookie } from '../../src/web/cookies.ts'
 import { fieldsOf } from '../../src/web/forms.ts'
-import { psqlCommand } from '../../src/web/html/psql.ts'
 import { createShow, readZone } from '../../src/web/html/show.ts'
 import { countdown, words } from '../../src/web/html/parts.ts'
 import { createLately, createRateLimit } from '../../src/web/rate-limit.ts'
@@ -79,17 +78,6 @@ test('form fields are bounded, trimmed and free of control characters', () => {
   expect(() => fields.text('long', 10)).toThrow(expect.objectContaining({ code: 'INPUT_INVALID' }))
   expect(() => fields.text('bad', 10)).toThrow(expect.objectContaining({ code: 'INPUT_INVALID' }))
   expect(() => fields.text('turned', 10)).toThrow(expect.objectContaining({ code: 'INPUT_INVALID' }))
-})
-
-test('the psql line leaves out what is usual and quotes what needs it', () => {
-  const where = { clientHost: 'gw.example.com', postgresPort: () => 5432 }
-  expect(psqlCommand(where, 'prod-db', 'readonly')).toBe(
-    'psql "host=gw.example.com user=readonly dbname=prod-db sslmode=verify-full"',
-  )
-  expect(psqlCommand({ ...where, postgresPort: () => 6432, caHint: "/my ca's/ca.pem" }, 'a', 'b')).toBe(
-    String.raw`psql "host=gw.example.com port=6432 user=b dbname=a sslmode=verify-full sslrootcert='/my ca\'s/ca.pem'"`,
-  )
-  expect(psqlCommand({ ...where, postgresPort: () => undefined }, 'a', 'b')).toBeUndefined()
 })
 
 test('times carry their zone; an unknown zone is UTC', () => {

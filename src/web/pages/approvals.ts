@@ -7,6 +7,7 @@ import type { GrantId, RequestId } from '../../kernel/ids.ts'
 import type { Html, Visit } from '../context.ts'
 import type { Page } from '../html/layout.ts'
 import { empty, grantChip, needs, notice, path, query, requestChip, words } from '../html/parts.ts'
+import { roleFacts } from '../html/role-facts.ts'
 import type { Show } from '../html/show.ts'
 import type { Site } from '../site.ts'
 import { decisionsList, grantEnding, requestFacts, standing } from './requests.ts'
@@ -193,10 +194,7 @@ function whatItMeans({ deps }: Site, { request, decisions, missing }: RequestVie
   return html`${
     role !== undefined &&
     html`<dt>May do</dt>
-      <dd>
-        ${role.description !== '' && html`${role.description} · `}${role.kind === 'postgres' && `database ${role.databases.join(', ')} · `}
-        ${role.recording === 'off' ? 'not recorded' : 'every statement recorded'}
-      </dd>`
+      <dd>${role.description !== '' && html`${role.description} · `}${roleFacts(role)}</dd>`
   }
   ${
     request.state === 'requested' &&

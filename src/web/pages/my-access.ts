@@ -4,6 +4,8 @@ import { lockStops } from '../../access/locks.ts'
 import type { Grant, Lock, Request } from '../../access/states.ts'
 import { formatDuration } from '../../kernel/durations.ts'
 import type { GrantId, PersonId } from '../../kernel/ids.ts'
+import type { PostgresRole } from '../../resources/catalogue.ts'
+import { connectCommands } from '../../resources/connect.ts'
 import type { Html } from '../context.ts'
 import {
   action,
@@ -19,7 +21,7 @@ import {
   query,
   requestChip,
 } from '../html/parts.ts'
-import { psqlCommand } from '../html/psql.ts'
+import { sshFacts } from '../html/role-facts.ts'
 import type { Show } from '../html/show.ts'
 import type { Site } from '../site.ts'
 
@@ -80,7 +82,7 @@ function nothingOpen(offers: number): Html {
     ? empty(
         'Nothing is open, and no policy lets you ask for anything yet. Your operations people can tell which groups may.',
       )
-    : empty('Nothing is open. Pick what you need below; psql tells you the same when you connect.')
+    : empty('Nothing is open. Pick what you need below; psql and ssh tell you the same when you connect.')
 }
 
 /** One living grant with how long is left and what to type. */
@@ -122,19 +124,27 @@ function startsLater(show: Show, grant: Grant): Html {
     <div class="time small">from ${show.clock(grant.startsAt)} until ${show.clock(grant.expiresAt)}</div>`
 }
 
-/** What to type, and how to reach the other databases of the role. */
-export function connectLine({ deps }: Site, resource: string, role: string): Html {
-  const command = psqlCommand(deps, resource, role)
-  if (command === undefined)
-    return html`<p class="small">The gateway has no PostgreSQL listener open at the moment.</p>`
-  const known = deps.catalogue.role(resource, role)
-  const others = known?.kind === 'postgres' ? known.databases.slice(1) : []
-  return html`${copyable(command, `the command for ${resource}`)}${
+/** What to type, and what else the role opens. */
+export function connectLine({ deps }: Site, resource: string, name: string): Html {
+  const role = deps.catalogue.role(resource, name)
+  if (role === undefined) return html`<p class="small">This role does not exist any more.</p>`
+  const commands = connectCommands(deps, resource, role)
+  if (commands.length === 0)
+    return html`<p class="small">The gateway has no ${protocols[role.kind]} listener open at the moment.</p>`
+  const label = (command: string) => (commands.length === 1 ? 'command' : `${command.split(' ', 1)[0]} command`)
+  return html`${commands.map((command) => copyable(command, `the ${label(command)} for ${resource}`))}
+  ${role.kind === 'ssh' ? html`<p class="small others">${sshFacts(role)}</p>` : otherDatabases(resource, role)}`
+}
+
+const protocols = { postgres: 'PostgreSQL', ssh: 'SSH' } as const
+
+function otherDatabases(resource: string, { databases: [, ...others] }: PostgresRole): Html | false {
+  return (
     others.length > 0 &&
     html`<p class="small others">
       Other databases: ${others.map((name, at) => html`${at > 0 && ', '}<code>dbname=${resource}/${name}</code>`)}
     </p>`
-  }`
+  )
 }
 
 function pending(show: Show, requests: readonly Request[]): Html | false {
@@ -181,7 +191,9 @@ export function offersTable(offers: readonly Offer[]): Html {
                 <span class="small">${resource.kind}</span
                 >${resource.description !== '' && html`<div class="small">${resource.description}</div>`}
               </td>
-              <td>${role.name}${role.description !== '' && html`<div class="small">${role.description}</div>`}</td>
+              <td>
+                ${role.name}${role.description !== '' && html`<div class="small">${role.description}</div>`}${role.kind === 'ssh' && html`<div class="small">${sshFacts(role)}</div>`}
+              </td>
               <td class="wide">${needs(policy.approval)}</td>
               <td class="wide">${formatDuration(policy.length.mostMs)}</td>
               <td class="num">

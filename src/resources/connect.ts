@@ -1,0 +1,66 @@
+import type { Role, SshRole } from './catalogue.ts'
+
+/** Where clients find the gateway. */
+export interface ConnectPlace {
+  /** The host that psql and ssh are told to connect to. */
+  readonly clientHost: string
+  /** Undefined while no listener of this kind is open. */
+  readonly postgresPort: () => number | undefined
+  readonly sshPort: () => number | undefined
+  /** What psql must be told as `sslrootcert`; null when the system's authorities do. */
+  readonly caHint?: string | null | undefined
+}
+
+/** Exactly what to type, the most usual first; empty while no listener of this kind is open. */
+export function connectCommands(place: ConnectPlace, resource: string, role: Role): readonly string[] {
+  return role.kind === 'postgres' ? psqlCommands(place, resource, role.name) : sshCommands(place, resource, role)
+}
+
+/** @see PostgreSQL manual, "Connection Strings", keyword/value form: values with spaces are single-quoted */
+function psqlCommands(
+  { clientHost, postgresPort, caHint }: ConnectPlace,
+  resource: string,
+  role: string,
+): readonly string[] {
+  const port = postgresPort()
+  if (port === undefined) return []
+  const words = [
+    `host=${quoted(clientHost)}`,
+    ...(port === 5432 ? [] : [`port=${port}`]),
+    `user=${quoted(role)}`,
+    `dbname=${quoted(resource)}`,
+    'sslmode=verify-full',
+    ...(caHint === undefined || caHint === null ? [] : [`sslrootcert=${quoted(caHint)}`]),
+  ]
+  return [`psql "${words.join(' ')}"`]
+}
+
+function quoted(value: string): string {
+  if (/^[\w./:@+-]+$/.test(value)) return value
+  return `'${value.replaceAll(/[\\']/g, String.raw`\$&`)}'`
+}
+
+function sshCommands(
+  { clientHost, sshPort }: ConnectPlace,
+  resource: string,
+  { name, allow }: SshRole,
+): readonly string[] {
+  const port = sshPort()
+  if (port === undefined) return []
+  const host = clientHost.replace(/^\[(.*)\]$/, '$1')
+  const at = `${name}@${resource}@`
+  const portOf = (option: string) => (port === 22 ? '' : `${option} ${port} `)
+  const files = allow.includes('sftp')
+  const more = allow.some((one) => one !== 'sftp')
+  return [
+    ...(more ? [`ssh ${portOf('-p')}${waysIn(allow).options}${at}${host}${waysIn(allow).words}`] : []),
+    // Unlike ssh, sftp takes what follows a colon for a path.
+    ...(files ? [`sftp ${portOf('-P')}${at}${host.includes(':') ? `[${host}]` : host}`] : []),
+  ]
+}
+
+/** What ssh needs to be told so that it asks for nothing that the role refuses. */
+function waysIn(allow: SshRole['allow']): { readonly options: string; readonly words: string } {
+  if (allow.includes('shell')) return { options: '', words: '' }
+  return allow.includes('exec') ? { options: '', words: ' COMMAND' } : { options: '-N ', words: '' }
+}
