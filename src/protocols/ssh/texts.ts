@@ -1,0 +1,131 @@
+import { formatDuration } from '../../kernel/durations.ts'
+import type { Fault } from '../../kernel/fault.ts'
+import { timeForPeople, type Instant } from '../../kernel/time.ts'
+import type { Approval, Policy } from '../../policy/rules.ts'
+import type { Wanted } from './conversation.ts'
+
+/** What people read over SSH. Plain ASCII: terminals and programs differ, and anything else could move a cursor. */
+
+const lookalikes: Readonly<Record<string, string>> = {
+  '\u{2018}': "'",
+  '\u{2019}': "'",
+  '\u{201c}': '"',
+  '\u{201d}': '"',
+  '\u{2013}': '-',
+  '\u{2014}': '-',
+}
+
+/** Printable ASCII and line feeds; accents are dropped, the rest becomes `?`. */
+export function asciiText(text: string): string {
+  return text
+    .normalize('NFKD')
+    .replaceAll(/[\u{2013}\u{2014}\u{2018}\u{2019}\u{201c}\u{201d}]/gu, (mark) => lookalikes[mark]!)
+    .replaceAll(/\p{M}/gu, '')
+    .replaceAll(/[^\x20-\x7e\n]/gu, '?')
+}
+
+/** The same in one line. */
+export function asciiLine(text: string): string {
+  return asciiText(text.replaceAll(/\s+/g, ' '))
+}
+
+export function refusalText({ message, hint }: Fault): string {
+  return `curfew: ${message}\ncurfew: ${hint}`
+}
+
+export interface SignInAsk {
+  readonly link: URL
+  readonly code: string
+  readonly address: string
+  readonly wanted: Wanted
+  readonly keyFingerprint: string | null
+  readonly waitMs: number
+}
+
+export function signInTitle({ wanted }: SignInAsk): string {
+  return `Sign in to reach ${wanted.kind === 'session' ? whatText(wanted.resource, wanted.role) : 'the gateway'}`
+}
+
+export function signInText({ link, code, address, keyFingerprint, waitMs }: SignInAsk): string {
+  const key = keyFingerprint === null ? [] : [`  and the key ${keyFingerprint}.`]
+  return [
+    '',
+    `    ${link.href}`,
+    '',
+    `  The page must show the code ${code}${key.length > 0 ? ', ' : ' and '}the address ${address}${key.length > 0 ? '' : '.'}`,
+    ...key,
+    ...(keyFingerprint === null ? ['  You offered no key to remember, so the next connection asks again.'] : []),
+    `  This connection waits for ${formatDuration(waitMs)} and goes on by itself.`,
+    '',
+  ].join('\n')
+}
+
+export function signedInText(personName: string): string {
+  return `curfew: signed in as ${personName}`
+}
+
+export function keyUnknownText(fingerprint: string): string {
+  return `curfew: nobody is signed in with the key ${fingerprint} now; a sign-in needs a terminal`
+}
+
+export function whatText(resource: string, role: string): string {
+  return `${resource} as ${role}`
+}
+
+export function noAccessText(what: string, link: URL): string {
+  return `curfew: you have no access to ${what} now; ask for it:\n\n    ${link.href}\n`
+}
+
+export function askTitle(what: string): string {
+  return `Ask for access to ${what}`
+}
+
+export function takesText(approval: Approval): string {
+  if (approval.kind === 'none') return 'Nobody needs to approve it.'
+  const people = approval.people === 1 ? '1 person' : `${approval.people} people`
+  return `It takes ${people} from ${approval.from.join(' or ')}.`
+}
+
+export function askText(ask: {
+  readonly link: URL
+  readonly policy: Policy
+  readonly complaint: string | null
+}): string {
+  const { link, policy, complaint } = ask
+  const elsewhere =
+    policy.reason === 'required'
+      ? 'Say why here, or leave that empty and ask on the page:'
+      : 'Ask here, or on the page:'
+  return [
+    ...(complaint === null ? [] : [`  ${complaint}`]),
+    `  ${takesText(policy.approval)} ${elsewhere}`,
+    '',
+    `    ${link.href}`,
+    '',
+  ].join('\n')
+}
+
+export function waitTitle(what: string): string {
+  return `Waiting for access to ${what}`
+}
+
+export function waitText(wait: {
+  readonly link: URL
+  readonly approval: Approval
+  readonly isFiled: boolean
+  readonly waitMs: number
+}): string {
+  const { link, approval, isFiled, waitMs } = wait
+  return [
+    '',
+    `    ${link.href}`,
+    '',
+    isFiled ? `  Your request is open. ${takesText(approval)}` : `  Ask with the link. ${takesText(approval)}`,
+    `  This connection waits for ${formatDuration(waitMs)} and goes on by itself once it is approved.`,
+    '',
+  ].join('\n')
+}
+
+export function grantedText(what: string, until: Instant, now: Instant): string {
+  return `curfew: access to ${what} until ${timeForPeople(until)} (${formatDuration(until - now)})`
+}
