@@ -6,7 +6,7 @@ export interface RecordingFiles extends AsyncDisposable {
   /** Makes a new file; fails when there is one. */
   create(file: string, bytes: Buffer): Promise<void>
   /** Writes `buffers` at `offset`, the end of the file. */
-  append(file: string, buffers: readonly Buffer[], offset: number): Promise<void>
+  append(file: string, buffers: readonly Uint8Array[], offset: number): Promise<void>
   /** Nothing more will be appended. */
   close(file: string): Promise<void>
   freeBytes(): Promise<number>
@@ -39,7 +39,7 @@ export class DiskFiles implements RecordingFiles {
     await this.#syncFolder(path.dirname(whole))
   }
 
-  async append(file: string, buffers: readonly Buffer[], offset: number): Promise<void> {
+  async append(file: string, buffers: readonly Uint8Array[], offset: number): Promise<void> {
     const opened = this.#open.get(file) ?? open(path.join(this.#folder, file), 'r+')
     await this.#use(file, opened, async (handle) => {
       await writeAll(handle, buffers, offset)
@@ -144,7 +144,7 @@ async function syncFolder(folder: string): Promise<void> {
   await handle.sync()
 }
 
-async function writeAll(handle: FileHandle, buffers: readonly Buffer[], offset: number): Promise<void> {
+async function writeAll(handle: FileHandle, buffers: readonly Uint8Array[], offset: number): Promise<void> {
   let rest = buffers.filter((buffer) => buffer.length > 0)
   let at = offset
   while (rest.length > 0) {
@@ -154,7 +154,7 @@ async function writeAll(handle: FileHandle, buffers: readonly Buffer[], offset: 
   }
 }
 
-function dropBytes(buffers: Buffer[], bytes: number): Buffer[] {
+function dropBytes(buffers: Uint8Array[], bytes: number): Uint8Array[] {
   let left = bytes
   let first = 0
   while (first < buffers.length && left >= buffers[first]!.length) left -= buffers[first++]!.length

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 
 // The file format, as docs/recording-format.md writes it down for other programs. Bytes in, bytes out: no files here.
 
@@ -72,24 +71,25 @@ export function nextChain(previous: Uint8Array, covered: Uint8Array, payloadHash
   return sha256(previous, covered, payloadHash)
 }
 
-/** One segment record around compressed lines. */
+/** One segment record around compressed lines, which may come in pieces. */
 export function encodeSegment(
   fields: SegmentFields,
-  payload: Buffer,
+  payload: readonly Uint8Array[],
   previous: Uint8Array,
-): { readonly head: Buffer; readonly chain: Buffer } {
+): { readonly head: Buffer; readonly chain: Buffer; readonly payloadBytes: number } {
   const head = Buffer.alloc(segmentHeadBytes)
-  writePrefix(head, recordTypes.segment, segmentHeaderBytes + payload.length)
+  const payloadBytes = payload.reduce((sum, { length }) => sum + length, 0)
+  writePrefix(head, recordTypes.segment, segmentHeaderBytes + payloadBytes)
   head.writeUInt32BE(fields.sequence, 5)
   head.writeUInt32BE(fields.events, 9)
   head.writeUInt32BE(fields.rawBytes, 13)
   head.writeBigUInt64BE(BigInt(fields.firstUs), 17)
   head.writeBigUInt64BE(BigInt(fields.lastUs), 25)
-  const payloadHash = sha256(payload)
+  const payloadHash = sha256(...payload)
   const chain = nextChain(previous, head.subarray(0, prefixBytes + fieldsBytes), payloadHash)
   payloadHash.copy(head, prefixBytes + fieldsBytes)
   chain.copy(head, prefixBytes + fieldsBytes + hashBytes)
-  return { head, chain }
+  return { head, chain, payloadBytes }
 }
 
 /** @param bytes at least `segmentHeadBytes`, beginning at the record's type. */
@@ -127,35 +127,52 @@ function writePrefix(target: Buffer, type: number, lengthBytes: number): void {
   target.writeUInt32BE(lengthBytes, 1)
 }
 
-export function compressLines(lines: Buffer): Buffer {
-  return zstdCompressSync(lines)
-}
-
-/**
- * @param rawBytes what the segment's fields promise; at most `segmentRawBytesMax`.
- * @returns undefined when the bytes are not one zstd frame of exactly that length.
- */
-export function decompressLines(payload: Buffer, rawBytes: number): Buffer | undefined {
-  if (rawBytes < 1 || rawBytes > segmentRawBytesMax) return undefined
-  try {
-    const params = { [constants.ZSTD_d_windowLogMax]: 23 }
-    const lines = zstdDecompressSync(payload, { maxOutputLength: rawBytes, params })
-    return lines.length === rawBytes ? lines : undefined
-  } catch {
-    return undefined // any failure of the decoder means the same: these are not the promised bytes
-  }
-}
-
 /** One event as it is written: `[seconds,code,data]` and a newline. */
 export function encodeLine(us: number, code: string, data: unknown): string {
   return `[${us / 1e6},${JSON.stringify(code)},${JSON.stringify(data) ?? 'null'}]\n`
 }
+
+/** A code that begins so is followed by `data.bytes` raw bytes and a line feed. */
+export const bytesCodePrefix = '='
+/** Raw bytes of one event. */
+export const eventBytesMax: number = 1024 * 1024
 
 export interface RecordedEvent {
   /** Since the start of the recording. */
   readonly seconds: number
   readonly code: string
   readonly data: unknown
+  /** Of codes that begin with `=`: the raw bytes. A view of the segment that was read, which lives as long as it. */
+  readonly bytes?: Buffer
+}
+
+/**
+ * The events of one segment.
+ * @param lines after decompression.
+ * @param broken makes the error to throw where a line is no event, or its bytes are not there.
+ */
+export function* decodeLines(lines: Buffer, broken: (what: string) => Error): Generator<RecordedEvent> {
+  let at = 0
+  while (at < lines.length) {
+    const lineEnd = lines.indexOf(0x0a, at)
+    const event = lineEnd === -1 ? undefined : decodeLine(lines.toString('utf8', at, lineEnd))
+    if (event === undefined) throw broken('holds a line that is no event')
+    at = lineEnd + 1
+    if (!event.code.startsWith(bytesCodePrefix)) {
+      yield event
+      continue
+    }
+    const bytesEnd = at + bytesAfter(event)
+    if (lines[bytesEnd] !== 0x0a) throw broken('holds an event without its bytes')
+    yield { ...event, bytes: lines.subarray(at, bytesEnd) }
+    at = bytesEnd + 1
+  }
+}
+
+/** NaN when the line does not tell. */
+function bytesAfter({ data }: RecordedEvent): number {
+  const bytes = typeof data === 'object' && data !== null && 'bytes' in data ? data.bytes : undefined
+  return Number.isSafeInteger(bytes) && (bytes as number) >= 0 ? (bytes as number) : NaN
 }
 
 /** @returns undefined when the line is not `[number, string, value]`. */

@@ -1,13 +1,6 @@
 import { Fault } from '../kernel/fault.ts'
-import {
-  decodeLine,
-  decompressLines,
-  magic,
-  prefixBytes,
-  type RecordedEvent,
-  segmentHeadBytes,
-  sha256,
-} from './format.ts'
+import { decompressLines } from './compression.ts'
+import { decodeLines, magic, prefixBytes, type RecordedEvent, segmentHeadBytes, sha256 } from './format.ts'
 import { type Manifest, parseManifest } from './manifest.ts'
 import { type ByteSource, openFile } from './source.ts'
 import { type Found, manifestFromEnd, walk } from './walk.ts'
@@ -89,7 +82,8 @@ async function* readEvents(
     if (found.kind === 'damage') throw new Fault('RECORDING_TAMPERED', `${found.what} (at byte ${found.offset})`)
     if (found.kind !== 'segment' || found.head.lastUs < fromUs) continue
     if (found.head.firstUs > toUs) return
-    for (const event of await readSegment(source, found)) {
+    const lines = await readSegment(source, found)
+    for (const event of decodeLines(lines, (what) => broken(found.head.sequence, what))) {
       if (event.seconds >= fromSeconds && event.seconds <= toSeconds) yield event
     }
   }
@@ -109,22 +103,12 @@ function startFor(manifest: Manifest | null, fromUs: number): number {
   return index[low - 2]?.[1] ?? 0
 }
 
-async function readSegment(
-  source: ByteSource,
-  { offset, head }: Found & { kind: 'segment' },
-): Promise<RecordedEvent[]> {
+/** Its lines. */
+async function readSegment(source: ByteSource, { offset, head }: Found & { kind: 'segment' }): Promise<Buffer> {
   const payload = await source.read(offset + segmentHeadBytes, head.payloadBytes)
   const lines = sha256(payload).equals(head.payloadHash) ? decompressLines(payload, head.rawBytes) : undefined
   if (lines === undefined) throw broken(head.sequence, 'is not what its hash says')
   return lines
-    .toString('utf8')
-    .trimEnd()
-    .split('\n')
-    .map((line) => {
-      const event = decodeLine(line)
-      if (event === undefined) throw broken(head.sequence, 'holds a line that is no event')
-      return event
-    })
 }
 
 function broken(sequence: number, what: string): Fault {

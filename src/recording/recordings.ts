@@ -6,6 +6,7 @@ import { type Clock, isoTime, type Timer } from '../kernel/time.ts'
 import { freeBytesAt } from './files.ts'
 import { headerBytesMax, segmentRawBytes } from './format.ts'
 import type { SigningKey } from './keys.ts'
+import { SpareBuffers } from './line-parts.ts'
 import type { Recorder, Recordings } from './recorder.ts'
 import { noRecorder, type RecorderHost, SessionRecorder } from './session-recorder.ts'
 import { startWriterThread, type WriterThread } from './start-writer-thread.ts'
@@ -33,6 +34,8 @@ export interface RecordingsDeps {
 
 /** Lines are handed to the writer's thread when they are this many bytes over all sessions, or this old. */
 const batchBytes = 64 * 1024
+/** Raw bytes travel in larger ones. */
+const rawBatchBytes = 256 * 1024
 const batchMs = 25
 const freeSpaceKnownMs = 1000
 const lookEveryMs = 1000
@@ -55,9 +58,12 @@ class DiskRecordings implements Recordings, RecorderHost, AsyncDisposable {
   readonly clock: Clock
   readonly unsavedBytesMax: number
   readonly unsavedMsMax: number
+  readonly spares: SpareBuffers = new SpareBuffers()
   readonly #deps: RecordingsDeps
+  readonly #rawBatchBytes: number
   readonly #recorders = new Map<number, SessionRecorder>()
   readonly #dirty = new Set<SessionRecorder>()
+  #dirtyLineBytes = 0
   #dirtyBytes = 0
   #unsavedBytes = 0
   #opens: OpenOrder[] = []
@@ -77,6 +83,8 @@ class DiskRecordings implements Recordings, RecorderHost, AsyncDisposable {
     this.clock = deps.clock
     this.unsavedBytesMax = deps.settings.unsavedBytesMax
     this.unsavedMsMax = deps.settings.unsavedMsMax
+    // Some batches must fit into what may be unsaved, or the disk waits for the relay and the relay for the disk.
+    this.#rawBatchBytes = Math.max(batchBytes, Math.min(rawBatchBytes, this.unsavedBytesMax / 4))
   }
 
   async open(): Promise<void> {
@@ -145,11 +153,12 @@ class DiskRecordings implements Recordings, RecorderHost, AsyncDisposable {
     if (bytes < this.#deps.settings.freeBytesMin) throw diskFull(bytes, this.#deps.settings.freeBytesMin)
   }
 
-  recorded(recorder: SessionRecorder, bytes: number): void {
+  recorded(recorder: SessionRecorder, bytes: number, raw: boolean): void {
     this.#dirty.add(recorder)
     this.#dirtyBytes += bytes
+    if (!raw) this.#dirtyLineBytes += bytes
     this.#unsavedBytes += bytes
-    if (this.#dirtyBytes >= batchBytes) return this.#post()
+    if (this.#dirtyLineBytes >= batchBytes || this.#dirtyBytes >= this.#rawBatchBytes) return this.#post()
     this.#batchTimer ??= this.clock.after(batchWaitMs(this.unsavedMsMax), () => {
       this.#batchTimer = null
       this.#post()
@@ -187,6 +196,7 @@ class DiskRecordings implements Recordings, RecorderHost, AsyncDisposable {
     const lines = [...this.#dirty].map((recorder) => recorder.takeLines()).filter((taken) => taken !== null)
     const orders = { opens: this.#opens, lines, seals: this.#seals, forgets: this.#forgets, finish }
     this.#dirty.clear()
+    this.#dirtyLineBytes = 0
     this.#dirtyBytes = 0
     this.#opens = []
     this.#seals = []
@@ -215,6 +225,7 @@ class DiskRecordings implements Recordings, RecorderHost, AsyncDisposable {
   }
 
   #onReport(report: Report): void {
+    this.spares.put(report.spares)
     for (const id of report.opened) this.#recorders.get(id)?.nowOpened()
     for (const saved of report.saved) this.#onSaved(saved)
     for (const id of report.sealed) this.#close(id, (recorder) => recorder.nowSealed())
@@ -245,6 +256,7 @@ class DiskRecordings implements Recordings, RecorderHost, AsyncDisposable {
   }
 
   #refuseAll(freeBytes: number): void {
+    this.#free = { bytes: Promise.resolve(freeBytes), atMs: this.clock.monotonicMs() }
     const fault = diskFull(freeBytes, this.#deps.settings.freeBytesMin)
     for (const recorder of this.#recorders.values()) recorder.refuse(fault)
   }
@@ -263,6 +275,7 @@ class DiskRecordings implements Recordings, RecorderHost, AsyncDisposable {
   /** One timer for all sessions: a disk that hangs tells nobody. */
   #look(): void {
     this.#lookTimer = this.clock.after(lookEveryMs, () => {
+      this.spares.tidy()
       const stalledMs = this.clock.monotonicMs() - stalledMsMax
       for (const recorder of [...this.#recorders.values()]) {
         if (recorder.waitingSinceMs < stalledMs) this.abandon(recorder, new Error('the disk does not answer'))

@@ -1,6 +1,7 @@
 import { Fault } from '../kernel/fault.ts'
 import type { Clock } from '../kernel/time.ts'
-import { encodeLine, lineBytesMax } from './format.ts'
+import { bytesCodePrefix, encodeLine, eventBytesMax, lineBytesMax } from './format.ts'
+import { LineParts, type SpareBuffers } from './line-parts.ts'
 import type { Recorder } from './recorder.ts'
 import type { Lines, SealOrder } from './writer-messages.ts'
 
@@ -9,8 +10,9 @@ export interface RecorderHost {
   readonly clock: Clock
   readonly unsavedBytesMax: number
   readonly unsavedMsMax: number
-  /** `recorder` has `bytes` more to take. */
-  recorded(recorder: SessionRecorder, bytes: number): void
+  readonly spares: SpareBuffers
+  /** `recorder` has `bytes` more to take. `raw`: they are mostly what passed through, and many may come. */
+  recorded(recorder: SessionRecorder, bytes: number, raw: boolean): void
   seal(recorder: SessionRecorder, order: SealOrder): void
   /** Nothing more of `recorder` can be written: break it, and let its file be. */
   abandon(recorder: SessionRecorder, error: Error): void
@@ -41,7 +43,7 @@ export class SessionRecorder implements Recorder {
   #state: 'recording' | 'refused' | 'stopped' | 'broken' = 'recording'
   #failure: Fault | null = null
   #gap: SealOrder['gap'] = null
-  #text = ''
+  readonly #parts: LineParts
   #bytes = 0
   #events = 0
   #firstUs = 0
@@ -68,6 +70,7 @@ export class SessionRecorder implements Recorder {
     this.session = session
     this.#strict = mode === 'strict'
     this.#host = host
+    this.#parts = new LineParts(host.spares)
     this.#onFailure = onFailure
     this.#startedMs = host.clock.monotonicMs()
   }
@@ -77,24 +80,42 @@ export class SessionRecorder implements Recorder {
   }
 
   event(code: string, data: unknown): void {
+    if (code.startsWith(bytesCodePrefix)) return this.#host.abandon(this, new Error(`an event ${code} without bytes`))
+    this.#add(code, data, null)
+  }
+
+  bytes(code: `=${string}`, data: Readonly<Record<string, unknown>>, bytes: Uint8Array): void {
+    if (bytes.length > eventBytesMax) return this.#tooLarge(bytes.length)
+    this.#add(code, { ...data, bytes: bytes.length }, bytes)
+  }
+
+  #add(code: string, data: unknown, raw: Uint8Array | null): void {
     if (!this.active || this.#sealed !== null) return
     const nowMs = this.#host.clock.monotonicMs()
     const us = Math.max(0, Math.round((nowMs - this.#startedMs) * 1000))
     const line = tryEncode(us, code, data)
     if (line === undefined) return this.#host.abandon(this, new Error('an event could not be written as JSON'))
-    const bytes = Buffer.byteLength(line)
-    if (bytes > lineBytesMax)
-      return this.#host.abandon(this, new Error(`an event of ${bytes} bytes is too large to record`))
+    const lineBytes = Buffer.byteLength(line)
+    if (lineBytes > lineBytesMax) return this.#tooLarge(lineBytes)
+    if (raw === null) this.#parts.addLine(line, lineBytes)
+    else this.#parts.addBytes(line, lineBytes, raw)
+    this.#count(us, nowMs, raw === null ? lineBytes : lineBytes + raw.length + 1, raw !== null)
+  }
+
+  #count(us: number, nowMs: number, bytes: number, raw: boolean): void {
     if (this.#events === 0) {
       this.#firstUs = us
       this.#firstAtMs = nowMs
     }
-    this.#text += line
     this.#bytes += bytes
     this.#events++
     this.#lastUs = us
     this.#recordedBytes += bytes
-    this.#host.recorded(this, bytes)
+    this.#host.recorded(this, bytes, raw)
+  }
+
+  #tooLarge(bytes: number): void {
+    this.#host.abandon(this, new Error(`an event of ${bytes} bytes is too large to record`))
   }
 
   get full(): boolean {
@@ -143,14 +164,13 @@ export class SessionRecorder implements Recorder {
     if (this.#events === 0) return null
     const lines: Lines = {
       id: this.id,
-      text: this.#text,
+      parts: this.#parts.take(),
       bytes: this.#bytes,
       events: this.#events,
       firstUs: this.#firstUs,
       lastUs: this.#lastUs,
     }
     this.#onTheWay.push({ endBytes: this.#recordedBytes, atMs: this.#firstAtMs })
-    this.#text = ''
     this.#bytes = 0
     this.#events = 0
     return lines
@@ -186,7 +206,7 @@ export class SessionRecorder implements Recorder {
   break(cause: Error): void {
     if (this.#state === 'broken') return
     this.#state = 'broken'
-    this.#text = ''
+    this.#parts.clear()
     this.#bytes = 0
     this.#events = 0
     this.#onTheWay = []
@@ -242,6 +262,7 @@ export const noRecorder: Recorder = {
   active: false,
   full: false,
   event() {},
+  bytes() {},
   drained: async () => {},
   seal: async () => {},
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import path from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { buffersOf } from './line-parts.ts'
 import type { ThreadData } from './writer-thread.ts'
 import type { Orders, Report } from './writer-messages.ts'
 
@@ -30,7 +31,11 @@ export async function startWriterThread(data: ThreadData, onReport: (report: Rep
   })
   await Promise.race([once(worker, 'online'), ended.promise.then((error) => Promise.reject(error))])
   return {
-    post: (orders) => worker.postMessage(orders),
+    post: (orders) =>
+      worker.postMessage(
+        orders,
+        orders.lines.flatMap(({ parts }) => buffersOf(parts)),
+      ),
     finished: finished.promise,
     ended: ended.promise,
     async [Symbol.asyncDispose]() {

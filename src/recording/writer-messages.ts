@@ -1,3 +1,5 @@
+import type { LinePart } from './line-parts.ts'
+
 // What the recorder's two halves say to each other. Everything here survives structured clone.
 
 export interface OpenOrder {
@@ -11,8 +13,9 @@ export interface OpenOrder {
 /** Lines of one session, in order. */
 export interface Lines {
   readonly id: number
-  readonly text: string
-  /** Of `text` in UTF-8. */
+  /** Buffers among them are transferred. */
+  readonly parts: readonly LinePart[]
+  /** Of all parts, text in UTF-8. */
   readonly bytes: number
   readonly events: number
   readonly firstUs: number
@@ -55,4 +58,6 @@ export interface Report {
   /** Free space, when it is below the threshold. */
   readonly lowBytes: number | null
   readonly finished: boolean
+  /** Buffers of lines that are written, to be used again; transferred. */
+  readonly spares: ArrayBuffer[]
 }

@@ -25,7 +25,7 @@ function run({ folder, key, settings }: ThreadData, port: NonNullable<typeof par
     files: new DiskFiles(folder),
     sign: signWith(key),
     settings,
-    report: (report) => port.postMessage(report),
+    report: (report) => port.postMessage(report, report.spares),
     monotonicMs: () => performance.now(),
     after: (delayMs, task) => void setTimeout(task, delayMs),
   })

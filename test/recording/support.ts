@@ -10,6 +10,7 @@ import { openRecordings, type RecordingSettings } from '../../src/recording/reco
 import type { ByteSource } from '../../src/recording/source.ts'
 import { RecordingWriter, type WriterSettings } from '../../src/recording/writer.ts'
 import type { Lines, Orders, Report } from '../../src/recording/writer-messages.ts'
+import { LineParts, SpareBuffers } from '../../src/recording/line-parts.ts'
 import { encodeLine } from '../../src/recording/format.ts'
 import { systemClock } from '../../src/system.ts'
 
@@ -73,7 +74,7 @@ export class MemoryFiles implements RecordingFiles {
     this.files.set(file, bytes)
   }
 
-  async append(file: string, buffers: readonly Buffer[], offset: number): Promise<void> {
+  async append(file: string, buffers: readonly Uint8Array[], offset: number): Promise<void> {
     await this.#before(++this.writes)
     const known = this.files.get(file)!
     if (known.length !== offset) throw new Error(`write at ${offset}, but the file has ${known.length} bytes`)
@@ -118,10 +119,14 @@ export function writerOn(files: RecordingFiles, key: SigningKey, settings: Parti
 export const noOrders: Orders = { opens: [], lines: [], seals: [], forgets: [], finish: false }
 
 export function linesOf(id: number, events: readonly RecordedEvent[]): Lines[] {
-  return events.map(({ seconds, code, data }) => {
+  return events.map(({ seconds, code, data, bytes: raw }) => {
     const us = Math.round(seconds * 1e6)
-    const text = encodeLine(us, code, data)
-    return { id, text, bytes: Buffer.byteLength(text), events: 1, firstUs: us, lastUs: us }
+    const line = encodeLine(us, code, data)
+    const gathered = new LineParts(new SpareBuffers())
+    if (raw === undefined) gathered.addLine(line, Buffer.byteLength(line))
+    else gathered.addBytes(line, Buffer.byteLength(line), raw)
+    const bytes = Buffer.byteLength(line) + (raw === undefined ? 0 : raw.length + 1)
+    return { id, parts: gathered.take(), bytes, events: 1, firstUs: us, lastUs: us }
   })
 }
 

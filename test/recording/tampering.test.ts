@@ -168,7 +168,7 @@ test('hostile lengths and a decompression bomb do not cost memory', async () => 
   const { zstdCompressSync } = await import('node:zlib')
   const bomb = zstdCompressSync(Buffer.alloc(64 * 1024 * 1024, 0x20))
   const fields = { sequence: 1, events: 1, rawBytes: segmentRawBytesMax, firstUs: 0, lastUs: 0 }
-  const { head } = encodeSegment(fields, bomb, sha256(header))
+  const { head } = encodeSegment(fields, [bomb], sha256(header))
   await using recording = await readRecording(memorySource(Buffer.concat([header, head, bomb])))
   await expect(collect(recording.events())).rejects.toMatchObject({ code: 'RECORDING_TAMPERED' })
 })

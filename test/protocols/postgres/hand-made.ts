@@ -45,6 +45,10 @@ export class ListRecorder implements Recorder {
     this.events.push(event)
   }
 
+  bytes(code: string): void {
+    throw new Error(`no such event: ${code}`)
+  }
+
   get full(): boolean {
     return this.#draining !== undefined
   }
