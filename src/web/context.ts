@@ -13,6 +13,8 @@ export interface WebEnv {
     requestId: string
     /** The pattern that matched, for metrics and logs. */
     route: string
+    /** The page may run the WebAssembly of the terminal player. */
+    playsTerminals?: boolean
   }
 }
 export type WebApp = Hono<WebEnv>

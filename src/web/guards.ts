@@ -6,19 +6,24 @@ import type { WebDeps } from './deps.ts'
 type Guard = MiddlewareHandler<WebEnv>
 
 /** No inline script or style, nothing from elsewhere, never in a frame. */
-const contentSecurityPolicy = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self'",
-  "connect-src 'self'",
-  "form-action 'self'",
-  "frame-ancestors 'none'",
-  "base-uri 'none'",
-].join('; ')
+function contentSecurityPolicy(scripts: string): string {
+  return [
+    "default-src 'none'",
+    `script-src ${scripts}`,
+    "style-src 'self'",
+    "img-src 'self'",
+    "connect-src 'self'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+    "base-uri 'none'",
+  ].join('; ')
+}
+
+const usualPolicy = contentSecurityPolicy("'self'")
+/** The player's terminal is WebAssembly, which comes inside its script. @see CSP Level 3, "wasm-unsafe-eval" */
+const playerPolicy = contentSecurityPolicy("'self' 'wasm-unsafe-eval'")
 
 const headers: Readonly<Record<string, string>> = {
-  'Content-Security-Policy': contentSecurityPolicy,
   'X-Content-Type-Options': 'nosniff',
   'X-Frame-Options': 'DENY',
   // not `no-referrer`: browsers then send `Origin: null` with our own forms (Fetch, "append a request Origin header")
@@ -37,6 +42,7 @@ export function securityHeaders({ publicUrl }: Pick<WebDeps, 'publicUrl'>): Guar
   if (!loopbackHosts.has(publicUrl.hostname)) all.push([strictTransport, 'max-age=31536000'])
   return async (c, next) => {
     await next()
+    c.res.headers.set('Content-Security-Policy', c.get('playsTerminals') === true ? playerPolicy : usualPolicy)
     for (const [name, value] of all) c.res.headers.set(name, value)
     if (!c.res.headers.has('Cache-Control')) c.res.headers.set('Cache-Control', 'no-store')
   }

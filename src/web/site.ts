@@ -40,6 +40,7 @@ export function createSite(app: WebApp, deps: WebDeps, assets: Assets, auditor: 
 
   async function render(c: WebContext, page: Page, visit: Visit | undefined): Promise<Response> {
     const chrome = visit && (await chromeFor(visit))
+    if (page.playsTerminals === true) c.set('playsTerminals', true)
     return c.html(layout(page, assets.hrefs, chrome), page.status ?? 200)
   }
 

@@ -1,4 +1,5 @@
 import { html } from 'hono/html'
+import type { AssetHrefs } from '../assets.ts'
 import type { Html } from '../context.ts'
 
 export type NavKey = 'access' | 'approvals' | 'sessions' | 'recordings' | 'audit' | 'locks' | 'sign-ins'
@@ -23,6 +24,8 @@ export interface Page {
   readonly refreshS?: number
   /** Without the script or with it: go on to this address at once. */
   readonly goOnTo?: string
+  /** Terminals are played on it: with the player's files, and its WebAssembly allowed (see guards.ts). */
+  readonly playsTerminals?: boolean
   readonly status?: 200 | 201 | 400 | 401 | 403 | 404 | 408 | 409 | 410 | 413 | 422 | 429 | 500 | 502 | 503 | 507
 }
 
@@ -36,11 +39,7 @@ const mark = html`<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" str
  * @param assets addresses that change with the content.
  * @param chrome undefined for a visitor who is not signed in: then only the name of the product is on top.
  */
-export function layout(
-  page: Page,
-  assets: { css: string; js: string; icon: string },
-  chrome: Chrome | undefined,
-): Html {
+export function layout(page: Page, assets: AssetHrefs, chrome: Chrome | undefined): Html {
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -48,9 +47,15 @@ export function layout(
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <title>${page.title} · Curfew</title>
+        ${page.playsTerminals === true && html`<link rel="stylesheet" href="${assets.playerCss}" />`}
         <link rel="stylesheet" href="${assets.css}" />
         <link rel="icon" href="${assets.icon}" type="image/svg+xml" />
         <script type="module" src="${assets.js}"></script>
+        ${
+          page.playsTerminals === true &&
+          html`<script defer src="${assets.playerJs}"></script>
+            <script type="module" src="${assets.replayJs}"></script>`
+        }
         ${page.refreshS !== undefined && html`<noscript><meta http-equiv="refresh" content="${page.refreshS}" /></noscript>`}
         ${page.goOnTo !== undefined && html`<meta http-equiv="refresh" content="0; url=${page.goOnTo}" />`}
       </head>

@@ -1,0 +1,118 @@
+// Plays terminals with asciinema-player. The server cuts a recording into parts and, if wished, shortens its pauses;
+// here is what the player itself has not: speed while it plays, pauses, the time of day, jumps from lists and search.
+
+const stage = document.querySelector('[data-replay]')
+const tools = document.querySelector('[data-replay-tools]')
+const clock = document.querySelector('[data-replay-clock]')
+
+let index
+let player
+let playing = false
+
+/** Seconds since the start of the recording, as seconds in the player: pauses that are skipped take less there. */
+function toPlayed(recorded) {
+  const { startsAt, pauses, pauseSeconds, duration } = index
+  let cut = 0
+  for (const [from, to] of pauses) {
+    if (recorded <= from) break
+    cut += Math.max(0, Math.min(recorded, to) - from - pauseSeconds)
+  }
+  return Math.min(duration, Math.max(0, recorded - startsAt - cut))
+}
+
+/** The other way round. */
+function toRecorded(played) {
+  let recorded = index.startsAt + played
+  for (const [from, to] of index.pauses) {
+    if (recorded <= from + index.pauseSeconds) break
+    recorded += to - from - index.pauseSeconds
+  }
+  return recorded
+}
+
+const timeOfDay = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
+
+function showClock() {
+  if (!player) return
+  const recorded = toRecorded(player.getCurrentTime())
+  const text = timeOfDay.format(Number(stage.dataset.startedAt) + recorded * 1000)
+  if (clock.textContent !== text) clock.textContent = text
+}
+
+const speed = () => Number(tools.elements.speed.value)
+const skips = () => tools.elements.skip.checked
+
+function sayProblem(error) {
+  stage.textContent = `The player does not run: ${error.message}. The download has everything.`
+}
+
+/** @param recorded where to stand, in seconds of the recording. */
+async function load(recorded) {
+  const href = `${stage.dataset.replay}${skips() ? '?skip=yes' : ''}`
+  const answer = await fetch(href, { headers: { accept: 'application/json' } })
+  if (!answer.ok) throw new Error(`the gateway answered ${answer.status}`)
+  index = await answer.json()
+  stage.classList.toggle('broad', index.term.cols > 100)
+  open(toPlayed(recorded))
+}
+
+/** The very first moments show nothing yet: until it plays, the screen stands a little later. */
+const posterSeconds = 3
+
+/** Made anew for each change: the player takes its speed only when it is made. */
+function open(played) {
+  stage.style.minHeight = `${stage.offsetHeight}px` // the page must not jump meanwhile
+  player?.dispose()
+  const source = { driver: 'recording', format: 'segmented', url: index.url }
+  player = AsciinemaPlayer.create(source, stage, {
+    controls: true,
+    fit: 'width',
+    speed: speed(),
+    startAt: played,
+    poster: `npt:${played > 0 ? played : Math.min(index.duration, posterSeconds)}`,
+    autoPlay: playing,
+    terminalFontFamily: getComputedStyle(stage).fontFamily,
+  })
+  player.addEventListener('playing', () => (playing = true))
+  player.addEventListener('pause', () => (playing = false))
+  player.addEventListener('ended', () => (playing = false))
+}
+
+async function jump(recorded) {
+  await player.seek(toPlayed(recorded))
+  stage.scrollIntoView({ block: 'nearest' })
+  showClock()
+}
+
+/** The list of places is made by the server; only it changes, so that the player stays where it is. */
+async function find(form) {
+  const href = `${location.pathname}?${new URLSearchParams(new FormData(form))}`
+  const answer = await fetch(href, { headers: { accept: 'text/html' } })
+  const page = new DOMParser().parseFromString(await answer.text(), 'text/html')
+  const found = page.getElementById('places')
+  if (!found) return location.assign(href) // signed out meanwhile, or told to wait: that page says so
+  document.getElementById('places').replaceChildren(...found.childNodes)
+  history.replaceState(null, '', href)
+}
+
+function listen() {
+  tools.addEventListener('submit', (event) => event.preventDefault())
+  tools.elements.speed.addEventListener('change', () => open(player.getCurrentTime()))
+  tools.elements.skip.addEventListener('change', () => load(toRecorded(player.getCurrentTime())).catch(sayProblem))
+  document.addEventListener('click', (event) => {
+    const link = event.target.closest?.('a[data-seek]')
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return
+    event.preventDefault()
+    jump(Number(link.dataset.seek)).catch(() => {}) // the player itself says what is wrong
+  })
+  document.querySelector('[data-replay-find]')?.addEventListener('submit', (event) => {
+    event.preventDefault()
+    find(event.target).catch(() => event.target.submit())
+  })
+  setInterval(showClock, 250)
+}
+
+if (stage) {
+  tools.hidden = false
+  load(Number(stage.dataset.at)).then(listen).catch(sayProblem)
+}

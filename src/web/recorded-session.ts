@@ -1,0 +1,33 @@
+import { join, resolve, sep } from 'node:path'
+import { Fault } from '../kernel/fault.ts'
+import { openRecording } from '../recording/reading.ts'
+import type { SessionRow } from '../sessions/session.ts'
+import type { Visit } from './context.ts'
+import type { Site } from './site.ts'
+
+/** A session whose recording somebody may see, and where it lies. */
+export interface RecordedSession {
+  readonly row: SessionRow
+  readonly file: string
+}
+
+/** Reviewers see all recordings, a person their own. @throws Fault NOT_FOUND, also for a session without a recording. */
+export async function recordedSession({ deps }: Site, { c, person }: Visit): Promise<RecordedSession> {
+  const row = await deps.sessions.session((c.req.param('id') ?? '') as SessionRow['session']['id'])
+  const seen = row !== undefined && (row.session.person === person.id || deps.access.isReviewer(person))
+  if (!seen || row.recording === null) throw new Fault('NOT_FOUND', 'There is no such recording that you may see.')
+  const folder = resolve(deps.recordingsFolder)
+  const file = join(folder, row.recording)
+  if (!file.startsWith(folder + sep)) throw new Fault('NOT_FOUND', 'The recording lies outside its folder.')
+  return { row, file }
+}
+
+/** While there is still a page to say it on. @throws Fault RECORDING_UNREADABLE */
+export async function checkReadable(file: string): Promise<void> {
+  await using _recording = await openRecording(file)
+}
+
+/** What the audit log says of it. */
+export function noteOf({ session }: SessionRow) {
+  return { session: session.id, holder: session.person, resource: session.resource, role: session.role }
+}
