@@ -1,0 +1,209 @@
+import { createCipheriv, createDecipheriv, randomFillSync, type CipherGCMTypes } from 'node:crypto'
+import type { InboundCipher, InboundConfig, OutboundCipher, OutboundConfig } from './types.ts'
+
+const lengthBytes = 4
+const tagBytes = 16
+const blockBytes = 16
+const paddingBytesMin = 4
+/** As OpenSSH's (PACKET_MAX_SIZE): what a packet's length may say. */
+export const packetBytesMax = 256 * 1024
+const randomPoolBytes = 8 * 1024
+
+export interface CipherFactories {
+  readonly createCipher: (config: OutboundConfig) => OutboundCipher
+  readonly createDecipher: (config: InboundConfig) => InboundCipher
+}
+
+/** The library's choice of ciphers, with ours for AES-GCM. */
+export function cipherFactories({ createCipher, createDecipher }: CipherFactories): CipherFactories {
+  const padding = new Padding()
+  const scratch = Buffer.alloc(packetBytesMax + lengthBytes)
+  return {
+    createCipher: (config) =>
+      isGcm(config.outbound.cipherInfo.sslName) ? new GcmCipher(config, padding, scratch) : createCipher(config),
+    createDecipher: (config) =>
+      isGcm(config.inbound.decipherInfo.sslName) ? new GcmDecipher(config) : createDecipher(config),
+  }
+}
+
+function isGcm(name: string): name is CipherGCMTypes {
+  return name === 'aes-128-gcm' || name === 'aes-256-gcm'
+}
+
+/** Random bytes, fetched in large pieces. */
+class Padding {
+  readonly #pool = Buffer.alloc(randomPoolBytes)
+  #at = randomPoolBytes
+
+  fill(packet: Buffer, from: number, to: number): void {
+    if (this.#at + (to - from) > randomPoolBytes) {
+      randomFillSync(this.#pool)
+      this.#at = 0
+    }
+    this.#pool.copy(packet, from, this.#at, (this.#at += to - from))
+  }
+}
+
+/**
+ * `aes128-gcm@openssh.com` and `aes256-gcm@openssh.com`, sender's side.
+ * @see RFC 5647 section 7, with the length in clear as additional data; OpenSSH PROTOCOL section 1.6
+ */
+class GcmCipher implements OutboundCipher {
+  outSeqno: number
+  readonly #name: CipherGCMTypes
+  readonly #key: Buffer
+  readonly #iv: Buffer
+  readonly #onWrite: (bytes: Uint8Array) => void
+  readonly #padding: Padding
+  /** Room for one packet in clear; nothing stays in it longer than a call. Shared, as nothing here waits. */
+  readonly #scratch: Buffer
+  #isFree = false
+
+  constructor({ outbound }: OutboundConfig, padding: Padding, scratch: Buffer) {
+    this.outSeqno = outbound.seqno
+    this.#name = outbound.cipherInfo.sslName as CipherGCMTypes
+    this.#key = outbound.cipherKey
+    this.#iv = outbound.cipherIV
+    this.#onWrite = outbound.onWrite
+    this.#padding = padding
+    this.#scratch = scratch
+  }
+
+  free(): void {
+    this.#isFree = true
+  }
+
+  allocPacket(payloadBytes: number): Buffer {
+    const packet = Buffer.allocUnsafe(lengthBytes + packetLength(payloadBytes))
+    this.#frame(packet, payloadBytes)
+    return packet
+  }
+
+  /** @throws RangeError when it is longer than a packet can be. */
+  encryptMessage(message: Uint8Array): void {
+    const bytes = lengthBytes + packetLength(message.length)
+    if (bytes > this.#scratch.length) throw new RangeError(`a message of ${message.length} bytes`)
+    const packet = this.#scratch.subarray(0, bytes)
+    packet.set(message, lengthBytes + 1)
+    this.#frame(packet, message.length)
+    this.encrypt(packet)
+  }
+
+  encrypt(packet: Buffer): void {
+    if (this.#isFree) return
+    const cipher = createCipheriv(this.#name, this.#key, this.#iv)
+    const length = Buffer.from(packet.subarray(0, lengthBytes))
+    cipher.setAAD(length)
+    this.#onWrite(length)
+    this.#onWrite(cipher.update(packet.subarray(lengthBytes)))
+    cipher.final()
+    this.#onWrite(cipher.getAuthTag())
+    countUp(this.#iv)
+    this.outSeqno = (this.outSeqno + 1) >>> 0
+  }
+
+  #frame(packet: Buffer, payloadBytes: number): void {
+    const paddingAt = lengthBytes + 1 + payloadBytes
+    packet.writeUInt32BE(packet.length - lengthBytes, 0)
+    packet[lengthBytes] = packet.length - paddingAt
+    this.#padding.fill(packet, paddingAt, packet.length)
+  }
+}
+
+/** What the packet's length says: padding's length, payload, padding. */
+function packetLength(payloadBytes: number): number {
+  return Math.ceil((1 + payloadBytes + paddingBytesMin) / blockBytes) * blockBytes
+}
+
+/** The receiver's side. Nothing is handed out before its tag was right. */
+class GcmDecipher implements InboundCipher {
+  inSeqno: number
+  readonly #name: CipherGCMTypes
+  readonly #key: Buffer
+  readonly #iv: Buffer
+  readonly #onPayload: InboundConfig['inbound']['onPayload']
+  /** The start of a packet whose rest has not come: its length first, then room for all of it. */
+  #partial: Buffer | undefined
+  #filledBytes = 0
+
+  constructor({ inbound }: InboundConfig) {
+    this.inSeqno = inbound.seqno
+    this.#name = inbound.decipherInfo.sslName as CipherGCMTypes
+    this.#key = inbound.decipherKey
+    this.#iv = inbound.decipherIV
+    this.#onPayload = inbound.onPayload
+  }
+
+  free(): void {
+    this.#partial = undefined
+  }
+
+  decrypt(data: Buffer, at: number, end: number): number | undefined {
+    let next = at
+    while (next < end) {
+      const whole = this.#partial === undefined ? wholePacket(data, next, end) : undefined
+      if (whole !== undefined) next += whole.length
+      else next = this.#collect(data, next, end)
+      const packet = whole ?? this.#collected()
+      if (packet === undefined) continue
+      const answer = this.#onPayload(this.#open(packet))
+      if (answer !== undefined) return answer === false ? next : answer
+    }
+    return undefined
+  }
+
+  #collect(data: Buffer, at: number, end: number): number {
+    this.#partial ??= Buffer.allocUnsafe(lengthBytes)
+    const taken = data.copy(this.#partial, this.#filledBytes, at, end)
+    this.#filledBytes += taken
+    if (this.#filledBytes === lengthBytes && this.#partial.length === lengthBytes) {
+      const length = this.#partial
+      this.#partial = Buffer.allocUnsafe(sealedBytes(length, 0))
+      this.#partial.set(length)
+    }
+    return at + taken
+  }
+
+  #collected(): Buffer | undefined {
+    if (this.#partial === undefined || this.#filledBytes < this.#partial.length) return undefined
+    const packet = this.#partial
+    this.#partial = undefined
+    this.#filledBytes = 0
+    return packet
+  }
+
+  /** @throws Error when the tag is wrong. */
+  #open(sealed: Buffer): Buffer {
+    const decipher = createDecipheriv(this.#name, this.#key, this.#iv, { authTagLength: tagBytes })
+    decipher.setAAD(sealed.subarray(0, lengthBytes))
+    decipher.setAuthTag(sealed.subarray(sealed.length - tagBytes))
+    const packet = decipher.update(sealed.subarray(lengthBytes, sealed.length - tagBytes))
+    decipher.final()
+    countUp(this.#iv)
+    this.inSeqno = (this.inSeqno + 1) >>> 0
+    const paddingBytes = packet[0]!
+    if (paddingBytes < paddingBytesMin || paddingBytes > packet.length - 1) throw new Error('Bad padding length')
+    return packet.subarray(1, packet.length - paddingBytes)
+  }
+}
+
+function wholePacket(data: Buffer, at: number, end: number): Buffer | undefined {
+  if (end - at < lengthBytes) return undefined
+  const bytes = sealedBytes(data, at)
+  return end - at < bytes ? undefined : data.subarray(at, at + bytes)
+}
+
+/** Length, ciphertext and tag. @throws Error for a length that cannot be. */
+function sealedBytes(data: Buffer, at: number): number {
+  const length = data.readUInt32BE(at)
+  if (length > packetBytesMax || length < blockBytes || length % blockBytes !== 0) throw new Error('Bad packet length')
+  return lengthBytes + length + tagBytes
+}
+
+/** The last eight bytes are a counter (RFC 5647 section 7.1). */
+function countUp(iv: Buffer): void {
+  for (let index = 11; index >= 4; index--) {
+    iv[index] = (iv[index]! + 1) & 0xff
+    if (iv[index] !== 0) return
+  }
+}

@@ -1,0 +1,55 @@
+import { certificateFormat, plainFormat, readCertificate } from '../../../identity/ssh/certificate.ts'
+import { sshSignatureAlgorithms, verifySignature } from '../../../identity/ssh/public-key.ts'
+import { SshWireError } from '../../../identity/ssh/wire.ts'
+import { groupExchange } from './group-exchange.ts'
+import type { Bases, KeyExchangeArguments } from './key-exchange.ts'
+import { checkedX25519, hybrid } from './x25519-exchange.ts'
+
+interface FirstNames {
+  readonly kex: { readonly array: readonly string[] }
+  readonly serverHostKey: { readonly array: readonly string[] }
+}
+
+/** What the changed places of the library call. */
+export const extensions = {
+  /** `server-sig-algs` (RFC 8308): what people may sign in with, certificates over such keys too. */
+  serverSignatureAlgorithms: sshSignatureAlgorithms.flatMap((name) => [name, certificateFormat(name)]).join(','),
+
+  /** A key exchange of ours; undefined for those that the library does well. */
+  exchange(name: string, bases: Bases, args: KeyExchangeArguments): unknown {
+    switch (name) {
+      case 'mlkem768x25519-sha256':
+        return new (hybrid(bases.Curve25519Exchange))('sha256', ...args)
+      case 'curve25519-sha256':
+      case 'curve25519-sha256@libssh.org':
+        return new (checkedX25519(bases.Curve25519Exchange))('sha256', ...args)
+      case 'diffie-hellman-group-exchange-sha256':
+        return new (groupExchange(bases.KeyExchange))(...args)
+      default:
+        return undefined
+    }
+  },
+
+  /** The type that stands in the blob of a host key which was agreed on by this algorithm. */
+  hostKeyType(algorithm: string): string {
+    return /^rsa-sha2-(?:256|512)(.*)$/u.exec(algorithm)?.[1]?.replace(/^/u, 'ssh-rsa') ?? algorithm
+  },
+
+  isHostSignature(hostKey: Buffer, algorithm: string, exchangeHash: Buffer, signature: Buffer): boolean {
+    try {
+      const plain = plainFormat(algorithm)
+      const publicBlob = plain === undefined ? hostKey : readCertificate(hostKey).publicBlob
+      return verifySignature(publicBlob, plain ?? algorithm, exchangeHash, signature)
+    } catch (error) {
+      if (error instanceof SshWireError) return false
+      throw error
+    }
+  },
+
+  isWrongGuess(
+    local: FirstNames,
+    remote: { readonly kex: readonly string[]; readonly serverHostKey: readonly string[] },
+  ) {
+    return local.kex.array[0] !== remote.kex[0] || local.serverHostKey.array[0] !== remote.serverHostKey[0]
+  },
+}
