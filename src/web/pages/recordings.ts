@@ -6,6 +6,7 @@ import type { Html, Visit } from '../context.ts'
 import { fieldsOf, type Fields } from '../forms.ts'
 import type { Page } from '../html/layout.ts'
 import { empty, path, query } from '../html/parts.ts'
+import { createRanInShort } from '../ran-in-short.ts'
 import type { Site } from '../site.ts'
 import { endChip, programOf } from './sessions.ts'
 
@@ -30,13 +31,21 @@ interface Found {
   readonly next: Instant | undefined
 }
 
+interface Shown {
+  readonly shown: readonly { readonly row: SessionRow; readonly ran: string }[]
+  readonly next: Instant | undefined
+}
+
 /** The list of recordings: reviewers see all, everybody sees their own. */
 export function recordingListRoutes(site: Site): void {
+  const ranInShort = createRanInShort(site.deps.recordingsFolder)
+
   site.page('/recordings', async (visit) => {
     const filter = readFilter(fieldsOf(new URL(visit.c.req.url).searchParams))
     const all = site.deps.access.isReviewer(visit.person)
     const found = await find(site, visit, filter, all)
-    return site.render(visit.c, listPage(site, visit, filter, found, all), visit)
+    const shown = await Promise.all(found.rows.map(async (row) => ({ row, ran: await ranInShort(row) })))
+    return site.render(visit.c, listPage(site, visit, filter, { shown, next: found.next }, all), visit)
   })
 }
 
@@ -94,7 +103,7 @@ function earliest(left: Instant | undefined, right: Instant | undefined): Instan
   return Math.min(left, right) as Instant
 }
 
-function listPage(site: Site, visit: Visit, filter: Filter, { rows, next }: Found, all: boolean): Page {
+function listPage(site: Site, visit: Visit, filter: Filter, { shown, next }: Shown, all: boolean): Page {
   const { before: _paging, ...kept } = filter
   const older = next !== undefined && query('/recordings', { ...kept, before: next })
   const filtered = Object.values(kept).some((value) => value !== '')
@@ -103,7 +112,7 @@ function listPage(site: Site, visit: Visit, filter: Filter, { rows, next }: Foun
       ${all ? 'What happened in every session.' : 'What happened in your sessions.'} Looking at one is written in the
       audit log.
     </p>
-    ${filterForm(site, filter, all)} ${rows.length === 0 ? nothing(filtered) : table(visit, rows)}
+    ${filterForm(site, filter, all)} ${shown.length === 0 ? nothing(filtered) : table(visit, shown)}
     ${older && html`<p class="next"><a class="btn plain" href="${older}">Older</a></p>`}`
   return { title: 'Recordings', current: 'recordings', body }
 }
@@ -134,7 +143,7 @@ function filterForm({ deps }: Site, filter: Filter, all: boolean): Html {
   </form>`
 }
 
-function table({ show }: Visit, rows: readonly SessionRow[]): Html {
+function table({ show }: Visit, shown: Shown['shown']): Html {
   return html`<section class="card flat">
     <table>
       <thead>
@@ -147,12 +156,13 @@ function table({ show }: Visit, rows: readonly SessionRow[]): Html {
         </tr>
       </thead>
       <tbody>
-        ${rows.map(
-          ({ session, end }) =>
+        ${shown.map(
+          ({ row: { session, end }, ran }) =>
             html`<tr>
               <td>
                 <a class="name" href="${path('recordings', session.id)}">${session.personName}</a>
                 <span class="role">on ${session.resource} as ${session.role}</span>
+                ${ran !== '' && html`<div class="small mono">${ran}</div>`}
                 <div class="small time narrow-only">${show.moment(session.startedAt)}</div>
               </td>
               <td class="wide small">${programOf(session)}</td>

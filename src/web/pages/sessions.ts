@@ -3,7 +3,7 @@ import { Fault } from '../../kernel/fault.ts'
 import type { SessionId } from '../../kernel/ids.ts'
 import { formatDuration } from '../../kernel/durations.ts'
 import type { Instant } from '../../kernel/time.ts'
-import type { SessionEnd, SessionRow } from '../../sessions/session.ts'
+import type { Client, SessionEnd, SessionRow } from '../../sessions/session.ts'
 import type { Html, Visit } from '../context.ts'
 import type { Page } from '../html/layout.ts'
 import { chip, countdown, empty, formatBytes, path, progress } from '../html/parts.ts'
@@ -46,7 +46,7 @@ export async function seenSession({ deps }: Site, { person }: Visit, id: string)
   return row
 }
 
-function mayEnd({ deps }: Site, { person }: Visit, { session, end }: SessionRow): boolean {
+export function mayEnd({ deps }: Site, { person }: Visit, { session, end }: SessionRow): boolean {
   return end === null && (session.person === person.id || deps.access.isOperator(person))
 }
 
@@ -78,7 +78,7 @@ function liveCard(show: Show, { session, expiresAt }: SessionRow & { expiresAt: 
   </section>`
 }
 
-function endForm(id: string): Html {
+export function endForm(id: string): Html {
   return html`<form method="post" action="${path('sessions', id, 'end')}" class="inline">
     <div class="grow">
       <label for="c-${id}">Why <span class="optional">the person sees it</span></label
@@ -88,8 +88,13 @@ function endForm(id: string): Html {
   </form>`
 }
 
+const protocolNames: Readonly<Record<Client['protocol'], string>> = { postgres: 'PostgreSQL', ssh: 'SSH' }
+
+/** `PostgreSQL, psql from 203.0.113.9`. SSH is always encrypted, without TLS. */
 export function programOf({ client }: SessionRow['session']): string {
-  return `${client.application || client.protocol} from ${client.address}${client.tls ? '' : ', without TLS'}`
+  const names = [protocolNames[client.protocol], client.application].filter(Boolean).join(', ')
+  const inTheOpen = client.protocol !== 'ssh' && !client.tls
+  return `${names} from ${client.address}${inTheOpen ? ', without TLS' : ''}`
 }
 
 function sessionPage(
