@@ -101,6 +101,17 @@ test('an approved request tells exactly what to type', async () => {
   )
 })
 
+test('access to an SSH target tells what to type, what it allows and what is kept', async () => {
+  const facts = 'login ops · shell, commands, files (SFTP), local forwards · recorded, but not what is typed'
+  expect((await erin.get('/')).text).toContain(facts)
+  const request = await askAs(erin, { resource: 'web-1', role: 'ops' })
+  const { text } = await erin.get(`/requests/${request}`)
+  expect(text).toContain('>ssh -p 2222 ops@web-1@localhost</code')
+  expect(text).toContain('>sftp -P 2222 ops@web-1@localhost</code')
+  expect(text).toContain('Copy the sftp command for web-1')
+  expect((await sam.get(`/approvals/${request}`)).text).toContain(facts)
+})
+
 test('a second tap and a slower colleague both read what happened', async () => {
   const request = await askAs(erin)
   await ada.post(`/approvals/${request}`, { verdict: 'deny', comment: 'not today' })
