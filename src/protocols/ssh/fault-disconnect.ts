@@ -6,7 +6,7 @@ import type { DisconnectReason } from './transport.ts'
  * Clients show the words beside it; few show the number.
  * @see RFC 4253 section 11.1
  */
-export const disconnectReason: Readonly<Record<FaultCode, DisconnectReason>> = {
+export const faultDisconnect: Readonly<Record<FaultCode, DisconnectReason>> = {
   GRANT_EXPIRED: 'BY_APPLICATION',
   GRANT_REVOKED: 'BY_APPLICATION',
   GRANT_HANDED_BACK: 'BY_APPLICATION',

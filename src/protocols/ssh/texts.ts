@@ -86,36 +86,37 @@ export function takesText(approval: Approval): string {
   return `It takes ${people} from ${approval.from.join(' or ')}.`
 }
 
+/** @param link null when the person has just read it. */
 export function askText(ask: {
-  readonly link: URL
+  readonly link: URL | null
   readonly policy: Policy
-  readonly complaint: string | null
+  readonly complaint: Fault | null
 }): string {
   const { link, policy, complaint } = ask
-  const elsewhere =
-    policy.reason === 'required'
-      ? 'Say why here, or leave that empty and ask on the page:'
-      : 'Ask here, or on the page:'
-  return [
-    ...(complaint === null ? [] : [`  ${complaint}`]),
-    `  ${takesText(policy.approval)} ${elsewhere}`,
-    '',
-    `    ${link.href}`,
-    '',
-  ].join('\n')
+  const { approval, length, reason } = policy
+  if (complaint !== null) return `  ${complaint.message} ${complaint.hint}${emptyAgain(complaint)}`
+  const where = link === null ? [] : ['', `    ${link.href}`]
+  const instead = reason === 'required' ? ['  Leave the reason empty to ask on the page instead.'] : []
+  return [...where, '', `  ${takesText(approval)} At most ${formatDuration(length.mostMs)}.`, ...instead, ''].join('\n')
+}
+
+function emptyAgain({ code }: Fault): string {
+  return code === 'REASON_REQUIRED' ? '\n  Leave it empty again to ask on the page instead.' : ''
 }
 
 export function waitTitle(what: string): string {
   return `Waiting for access to ${what}`
 }
 
-export function waitText(wait: {
+export interface WaitFacts {
   readonly link: URL
   readonly approval: Approval
+  /** A request is open; otherwise it is to be asked on the page. */
   readonly isFiled: boolean
   readonly waitMs: number
-}): string {
-  const { link, approval, isFiled, waitMs } = wait
+}
+
+export function waitText({ link, approval, isFiled, waitMs }: WaitFacts): string {
   return [
     '',
     `    ${link.href}`,

@@ -25,7 +25,7 @@ export function newKey(): SshKeyPair {
 export class HandIdentity {
   readonly remembered = new Map<string, Identified>()
   readonly authority = newKey()
-  readonly begun: Parameters<AuthenticateDeps['inBand']['begin']>[0][] = []
+  readonly begun: Parameters<AuthenticateDeps['identity']['inBand']['begin']>[0][] = []
   certificateFault: Fault | undefined
   /** How the sign-in that is waited for ends. */
   readonly answer = Promise.withResolvers<Identified>()
@@ -37,20 +37,22 @@ export class HandIdentity {
 
   deps(more: Partial<AuthenticateDeps> = {}): AuthenticateDeps {
     return {
-      inBand: {
-        begin: (ask) => {
-          this.begun.push(ask)
-          return Promise.resolve({ ...ask, id: 'signin-1', code: 'KF7-XR2' } as unknown as SignIn)
+      identity: {
+        inBand: {
+          begin: (ask) => {
+            this.begun.push(ask)
+            return Promise.resolve({ ...ask, id: 'signin-1', code: 'KF7-XR2' } as unknown as SignIn)
+          },
+          link: (signIn) => new URL(`https://gw.example.com/s/${signIn.code}`),
+          answered: (_signIn, signal) => this.#answered(signal),
         },
-        link: (signIn) => new URL(`https://gw.example.com/s/${signIn.code}`),
-        answered: (_signIn, signal) => this.#answered(signal),
+        ssh: {
+          recogniseKey: (fingerprint) => Promise.resolve(this.remembered.get(fingerprint)),
+          verifyCertificate: () =>
+            this.certificateFault === undefined ? Promise.resolve(ada) : Promise.reject(this.certificateFault),
+        },
       },
-      ssh: {
-        recogniseKey: (fingerprint) => Promise.resolve(this.remembered.get(fingerprint)),
-        verifyCertificate: () =>
-          this.certificateFault === undefined ? Promise.resolve(ada) : Promise.reject(this.certificateFault),
-      },
-      peopleAuthority: this.authority.publicBlob,
+      keys: { peopleAuthority: this.authority },
       signInMs: 300_000,
       handshakeMs: 10_000,
       clock: systemClock,

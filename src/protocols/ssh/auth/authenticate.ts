@@ -19,7 +19,8 @@ export interface Caller {
   readonly within?: { readonly identified: Identified; readonly resource: string }
 }
 
-export interface AuthenticateDeps extends OfferedKeysDeps, SignInDeps {
+export interface AuthenticateDeps extends Omit<OfferedKeysDeps, 'identity'>, Omit<SignInDeps, 'identity'> {
+  readonly identity: OfferedKeysDeps['identity'] & SignInDeps['identity']
   readonly clock: Clock
   /** From the first moment until somebody is asked to sign in. */
   readonly handshakeMs: number

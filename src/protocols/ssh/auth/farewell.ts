@@ -1,5 +1,5 @@
 import { asFault } from '../../../kernel/fault.ts'
-import { disconnectReason } from '../fault-disconnect.ts'
+import { faultDisconnect } from '../fault-disconnect.ts'
 import { refusalText, asciiLine } from '../texts.ts'
 import type { Transport } from '../transport.ts'
 import type { Exchange } from './exchange.ts'
@@ -16,5 +16,5 @@ export function turnAway(transport: Transport, exchange: Pick<Exchange, 'say'>, 
     return
   }
   exchange.say(refusalText(fault))
-  transport.disconnect(disconnectReason[fault.code], asciiLine(fault.message))
+  transport.disconnect(faultDisconnect[fault.code], asciiLine(fault.message))
 }

@@ -11,14 +11,14 @@ import {
   signatureAlgorithmsOf,
   verifySignature,
 } from '../../../identity/ssh/public-key.ts'
+import type { SshKeyPair } from '../../../identity/ssh/keys.ts'
 import { SshWireError } from '../../../identity/ssh/wire.ts'
 import type { Identified } from '../../../sessions/session.ts'
 import { signedBytes, type PublicKeyRequest } from './messages.ts'
 
 export interface OfferedKeysDeps {
-  readonly ssh: Pick<Identity['ssh'], 'recogniseKey' | 'verifyCertificate'>
-  /** The public blob of the authority whose certificates people get by `curfew login`. */
-  readonly peopleAuthority: Uint8Array
+  readonly identity: { readonly ssh: Pick<Identity['ssh'], 'recogniseKey' | 'verifyCertificate'> }
+  readonly keys: { readonly peopleAuthority: Pick<SshKeyPair, 'publicBlob'> }
 }
 
 type Proof =
@@ -84,18 +84,18 @@ export class OfferedKeys {
     const data = signedBytes(this.#sessionId, request)
     const algorithm = plainFormat(request.algorithm)!
     if (!verifySignature(certificate.publicBlob, algorithm, data, request.signature!)) return refused
-    return { kind: 'identified', identified: await this.#deps.ssh.verifyCertificate(request.blob, this.#from) }
+    return { kind: 'identified', identified: await this.#deps.identity.ssh.verifyCertificate(request.blob, this.#from) }
   }
 
   #owner({ blob }: PublicKeyRequest): Promise<Identified | undefined> {
-    return this.#deps.ssh.recogniseKey(fingerprintOf(blob))
+    return this.#deps.identity.ssh.recogniseKey(fingerprintOf(blob))
   }
 
   /** Certificates of other authorities are for other servers: they are passed over. */
   #ownCertificate({ blob }: PublicKeyRequest): SshCertificate | undefined {
     const certificate = legible(() => readCertificate(blob))
     if (certificate === undefined) return undefined
-    return certificateSignedBy(certificate, this.#deps.peopleAuthority) ? certificate : undefined
+    return certificateSignedBy(certificate, this.#deps.keys.peopleAuthority.publicBlob) ? certificate : undefined
   }
 }
 

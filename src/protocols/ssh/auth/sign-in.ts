@@ -5,7 +5,7 @@ import { signInText, signInTitle, type SignInAsk } from '../texts.ts'
 import type { Exchange } from './exchange.ts'
 
 export interface SignInDeps {
-  readonly inBand: Pick<Identity['inBand'], 'begin' | 'link' | 'answered'>
+  readonly identity: { readonly inBand: Pick<Identity['inBand'], 'begin' | 'link' | 'answered'> }
   readonly signInMs: number
 }
 
@@ -19,7 +19,7 @@ export async function signInByBrowser(
   exchange: Exchange,
   ask: { readonly client: Client; readonly wanted: Wanted; readonly keyFingerprint: string | null },
   signal: AbortSignal,
-  { inBand, signInMs }: SignInDeps,
+  { identity: { inBand }, signInMs }: SignInDeps,
 ): Promise<Identified | undefined> {
   const { client, wanted, keyFingerprint } = ask
   const { address, application } = client
