@@ -1,0 +1,62 @@
+import type { SshReader } from '../../../../identity/ssh/wire.ts'
+import { shownText } from '../text.ts'
+import { readAttributes } from './attributes.ts'
+import type { AwaitedOperation } from './awaited.ts'
+import type { Handles } from './handles.ts'
+
+export interface Extension {
+  readonly operation: AwaitedOperation
+  readonly isLook: boolean
+  /** The handle of a file that the target writes to by itself. */
+  readonly writesTo?: Buffer
+}
+
+/**
+ * Reads an extended request, from its name on.
+ * @see OpenSSH's PROTOCOL, section 4; draft-ietf-secsh-filexfer-extensions-00 for copying
+ */
+export function readExtension(fields: SshReader, handles: Handles): Extension {
+  const name = shownText(fields.string())
+  switch (name) {
+    case 'posix-rename@openssh.com':
+      return change({ op: 'rename', path: text(fields), to: text(fields) })
+    case 'copy-file':
+      return change({ op: 'copy', path: text(fields), to: text(fields) })
+    case 'hardlink@openssh.com': {
+      const to = text(fields)
+      return change({ op: 'link', path: text(fields), to })
+    }
+    case 'lsetstat@openssh.com':
+      return change({ op: 'setstat', path: text(fields), set: readAttributes(fields) })
+    case 'copy-data':
+      return copyData(fields, handles)
+    case 'expand-path@openssh.com':
+      return { operation: { op: 'realpath', path: text(fields) }, isLook: true }
+    case 'statvfs@openssh.com':
+      return { operation: { op: 'extended', path: name, to: text(fields) }, isLook: true }
+    case 'fstatvfs@openssh.com':
+    case 'fsync@openssh.com':
+      return { operation: { op: 'extended', path: name, to: handles.pathOf(fields.string()) }, isLook: true }
+    case 'limits@openssh.com':
+    case 'users-groups-by-id@openssh.com':
+      return { operation: { op: 'extended', path: name }, isLook: true }
+    default:
+      return change({ op: 'extended', path: name })
+  }
+}
+
+function change(operation: AwaitedOperation): Extension {
+  return { operation, isLook: false }
+}
+
+/** From one open file to another, at the target. */
+function copyData(fields: SshReader, handles: Handles): Extension {
+  const path = handles.pathOf(fields.string())
+  fields.bytes(8 + 8) // from where, and how much
+  const writesTo = fields.string()
+  return { operation: { op: 'copy', path, to: handles.pathOf(writesTo) }, isLook: false, writesTo }
+}
+
+function text(fields: SshReader): string {
+  return shownText(fields.string())
+}

@@ -1,0 +1,89 @@
+import type { EarlyRoom } from '../content-hash.ts'
+import type { OperationLog } from '../operation-log.ts'
+import { NotUnderstood } from '../protocol-tap.ts'
+import { OpenFile, OpenFolder } from './open-file.ts'
+
+const handlesMax = 4096
+/** @see draft-ietf-secsh-filexfer-02 section 6.3 */
+export const handleBytesMax = 256
+
+/** What is open, by the target's names for it. */
+export class Handles {
+  readonly #open = new Map<string, OpenFile | OpenFolder>()
+  readonly #log: OperationLog
+  readonly #room: EarlyRoom
+
+  constructor(log: OperationLog, room: EarlyRoom) {
+    this.#log = log
+    this.#room = room
+  }
+
+  /** The target gave `name` away for this file. */
+  file(name: Buffer, file: { path: string; flags: number; begunMs: number }): void {
+    const key = keyOf(name)
+    const used = this.#open.get(key)
+    if (used instanceof OpenFile && used.flags === null) return used.is(file)
+    this.#put(key, new OpenFile(this.#log, this.#room, file))
+  }
+
+  folder(name: Buffer, path: string, begunMs: number): void {
+    this.#put(keyOf(name), new OpenFolder(this.#log, path, begunMs))
+  }
+
+  /** What a request is about. A name that was not given away (yet) stands for a file nobody knows. */
+  use(name: Buffer): OpenFile | OpenFolder {
+    const key = keyOf(name)
+    const known = this.#open.get(key)
+    if (known !== undefined) return known
+    const unknown = new OpenFile(this.#log, this.#room, {
+      path: shown(name),
+      flags: null,
+      begunMs: this.#log.nowMs(),
+    })
+    this.#put(key, unknown)
+    return unknown
+  }
+
+  pathOf(name: Buffer): string {
+    return this.#open.get(keyOf(name))?.path ?? shown(name)
+  }
+
+  /**
+   * CLOSE was asked for. From here on the name may be given away again; one that nobody knows stays until the
+   * target answers, because it may be given away only now.
+   */
+  closing(name: Buffer): OpenFile | OpenFolder {
+    const handle = this.use(name)
+    if (!isUnknown(handle)) this.#open.delete(keyOf(name))
+    return handle
+  }
+
+  /** Nothing waits any more for one that nobody knows: it never was one, or it is over. */
+  forget(handle: OpenFile | OpenFolder): void {
+    for (const [key, open] of this.#open) if (open === handle) this.#open.delete(key)
+  }
+
+  abandonAll(): void {
+    for (const handle of this.#open.values()) handle.abandon()
+    this.#open.clear()
+  }
+
+  #put(key: string, handle: OpenFile | OpenFolder): void {
+    this.#open.get(key)?.abandon()
+    this.#open.set(key, handle)
+    if (this.#open.size > handlesMax) throw new NotUnderstood('Too many SFTP handles are open.')
+  }
+}
+
+export function isUnknown(handle: OpenFile | OpenFolder): boolean {
+  return handle instanceof OpenFile && handle.flags === null
+}
+
+function keyOf(name: Buffer): string {
+  if (name.length > handleBytesMax) throw new NotUnderstood('An SFTP handle is too long.')
+  return name.toString('latin1')
+}
+
+function shown(name: Buffer): string {
+  return `(handle ${name.toString('hex', 0, 16)})`
+}
