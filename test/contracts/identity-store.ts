@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest'
+import type { Binding } from '../../src/identity/store.ts'
 import { systemRandom as random } from '../../src/system.ts'
 import type { MakePlace } from './place.ts'
 import {
   at,
   someBinding,
   someBrowserSession,
+  someFingerprint,
   someEnd,
   somePerson,
   someSession,
@@ -137,6 +139,56 @@ export function identityStoreContract(makePlace: MakePlace): void {
     expect(await identity.bindingsOf(erin.id)).toEqual([second, { ...first, endedAt: at(9500) }])
     expect(await identity.binding(first.id)).toEqual({ ...first, endedAt: at(9500) })
     expect(await identity.binding('binding-unknown')).toBeUndefined()
+  })
+
+  test('sign-ins for SSH keep the key that was shown, and only those have one', async () => {
+    await using place = await makePlace()
+    const { identity } = await place.open()
+    const withKey = someSignIn({ purpose: 'ssh', keyFingerprint: someFingerprint, code: 'AAA-AAA' })
+    const without = someSignIn({ purpose: 'ssh', code: 'BBB-BBB' })
+    await identity.transact(async (tx) => {
+      await tx.insertSignIn(withKey)
+      await tx.insertSignIn(without)
+    })
+    expect(await identity.signIn(withKey.id)).toEqual(withKey)
+    expect(await identity.signInByCode('BBB-BBB')).toEqual(without)
+    for (const wrong of [
+      someSignIn({ purpose: 'postgres', keyFingerprint: someFingerprint, code: 'CCC-CCC' }),
+      someSignIn({ purpose: 'ssh', keyFingerprint: 'MD5:no', code: 'DDD-DDD' }),
+    ]) {
+      const inserted = identity.transact((tx) => tx.insertSignIn(wrong))
+      await expect(inserted).rejects.toMatchObject({ code: 'STORE_FAILED' })
+    }
+  })
+
+  test('an SSH key is bound to one person at a time', async () => {
+    await using place = await makePlace()
+    const state = await place.open()
+    const { identity } = state
+    const [erin, kim] = [await storePerson(state), await storePerson(state)]
+    const [hers, his] = [someBrowserSession(erin.id), someBrowserSession(kim.id)]
+    const key = { kind: 'ssh-key', value: someFingerprint } as const
+    const first = someBinding(hers, key)
+    const insert = (binding: Binding) => identity.transact((tx) => tx.insertBinding(binding))
+    await identity.transact(async (tx) => {
+      await tx.insertBrowserSession(hers)
+      await tx.insertBrowserSession(his)
+      await tx.insertBinding(first)
+    })
+    expect(await identity.bindingsFor('ssh-key', someFingerprint, at(2000))).toEqual([first])
+    expect(await identity.bindingsFor('address', someFingerprint, at(2000))).toEqual([])
+    const taken = insert(someBinding(his, { ...key, createdAt: at(19_999) }))
+    await expect(taken).rejects.toMatchObject({ code: 'KEY_TAKEN' })
+    await insert(someBinding(his, { kind: 'address' }))
+    await insert(someBinding(hers, { ...key, createdAt: at(2000), expiresAt: at(19_000) }))
+    await insert(someBinding(his, { ...key, createdAt: at(20_000), expiresAt: at(30_000) }))
+    const back = insert(someBinding(hers, { ...key, createdAt: at(29_999), expiresAt: at(40_000) }))
+    await expect(back).rejects.toMatchObject({ code: 'KEY_TAKEN' })
+    const [bound] = await identity.bindingsFor('ssh-key', someFingerprint, at(25_000))
+    await identity.transact((tx) => tx.endBinding(bound!.id, at(25_000)))
+    await insert(someBinding(hers, { ...key, createdAt: at(25_000), expiresAt: at(40_000) }))
+    const wrong = insert(someBinding(hers, { kind: 'ssh-key', value: '203.0.113.9' }))
+    await expect(wrong).rejects.toMatchObject({ code: 'STORE_FAILED' })
   })
 
   test('tokens are found by their hash, touched, and end once', async () => {

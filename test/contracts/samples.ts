@@ -101,6 +101,9 @@ export function someBrowserSession(person: PersonId, over: Partial<BrowserSessio
   }
 }
 
+/** As `ssh-keygen -l` shows it. */
+export const someFingerprint = 'SHA256:PJzhHsWAa7vpcF2HU8rE7IVwWLXsZwFSFR7xCMJEVI0'
+
 export function someSignIn(over: Partial<SignIn> = {}): SignIn {
   return {
     id: random.id('signin'),

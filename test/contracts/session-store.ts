@@ -20,6 +20,16 @@ export function sessionStoreContract(makePlace: MakePlace): void {
     expect(await state.sessions.transact((tx) => tx.endSession(random.id('session'), someEnd))).toBe(false)
   })
 
+  test('sessions over SSH are kept like any other', async () => {
+    await using place = await makePlace()
+    const state = await place.open()
+    const grant = await storeGrant(state, (await storePerson(state)).id)
+    const from = { address: '2001:db8::7', port: 50_123, application: 'OpenSSH_9.2', tls: false }
+    const session = someSession(grant, { database: null, client: { protocol: 'ssh', ...from } })
+    await state.sessions.transact((tx) => tx.insertSession(session, null))
+    expect(await state.sessions.session(session.id)).toEqual({ session, end: null, recording: null })
+  })
+
   test('sessions are listed newest first, by person, by being live, and in pages', async () => {
     await using place = await makePlace()
     const state = await place.open()

@@ -89,6 +89,12 @@ test.each([
   expect(certificateSignedBy(readCertificate(blob), sshKeyPair(make()).publicBlob)).toBe(false)
 })
 
+test('one that names another authority than the one that signed it is of nobody', () => {
+  const other = sshKeyPair(generateKeyPairSync('ed25519').privateKey)
+  const certificate = readCertificate(signCertificate(contents(), { ...other, publicBlob: authority.publicBlob }))
+  for (const { publicBlob } of [authority, other]) expect(certificateSignedBy(certificate, publicBlob)).toBe(false)
+})
+
 test.each(['ed25519', 'ecdsa', 'rsa'])('what ssh-keygen signs with %s is read and believed', async (type) => {
   const [ca, subject] = [join(folder, `ca-${type}`), join(folder, `subject-${type}`)]
   for (const file of [ca, subject]) await run('ssh-keygen', ['-q', '-t', type, '-N', '', '-f', file])

@@ -52,6 +52,17 @@ describe.each(named)('%s', (_, key) => {
     }
   })
 
+  test('does not verify under a name of another type, whatever the signature says', () => {
+    const reader = new SshReader(key.sign(data))
+    reader.string()
+    const bytes = reader.rest()
+    for (const other of keys.flatMap(({ algorithms }) => algorithms).concat('ssh-rsa')) {
+      if (key.algorithms.includes(other)) continue
+      const signature = Buffer.concat([sshString(other), bytes])
+      expect(verifySignature(key.blob, other, data, signature), other).toBe(false)
+    }
+  })
+
   test('does not verify another text, another key, a cut signature, or one with more behind it', () => {
     const algorithm = key.algorithms[0]!
     const signature = key.sign(data)
