@@ -58,6 +58,7 @@ export class LibraryTransport implements Transport {
   readonly #gone = new AbortController()
   #identification: IdentificationReader | undefined
   #sessionId: Buffer | undefined
+  #hostKey: Buffer | undefined
   #onMessage: ((message: Buffer) => void) | null = null
   /** Messages for whom nobody listens yet. */
   #unheard: Buffer[] = []
@@ -100,7 +101,8 @@ export class LibraryTransport implements Transport {
       onHandshakeComplete: (negotiated) => this.#exchanged(negotiated),
     })
     this.#listen()
-    this.#protocol.start()
+    if (socket.destroyed) this.#closed()
+    else this.#protocol.start()
   }
 
   #protocolRole(role: LibraryTransportOptions['role']) {
@@ -116,7 +118,6 @@ export class LibraryTransport implements Transport {
     socket.on('error', (error) => (this.#cause ??= error))
     socket.on('end', () => this.destroy())
     socket.on('close', () => this.#closed())
-    if (socket.destroyed) this.#closed()
   }
 
   get sessionId(): Buffer {
@@ -243,8 +244,11 @@ export class LibraryTransport implements Transport {
   }
 
   #isVerified(hostKey: Buffer, verify: (hostKey: Buffer) => void): boolean {
+    // As a later exchange shows the same key, its certificate may have run out since.
+    if (this.#hostKey?.equals(hostKey) === true) return true
     try {
       verify(hostKey)
+      this.#hostKey = Buffer.from(hostKey)
       return true
     } catch (error) {
       const cause = error instanceof Error ? error : new Error(String(error))
