@@ -39,7 +39,7 @@ export function addLogin(program: Command): void {
     .option('--json', 'print one line of JSON with the link, and one when you are in')
     .addHelpText(
       'after',
-      '\nExample:\n  curfew login --gateway https://gw.example.com\n\nThe session is kept in $XDG_CONFIG_HOME/curfew/session.json (~/.config), the SSH key in ssh/ beside it, readable\nonly by you.\n',
+      '\nExample:\n  curfew login --gateway https://gw.example.com\n\nThe session is kept in $XDG_CONFIG_HOME/curfew/session.json (~/.config), the SSH key in ssh/ beside it.\nOnly you can read them.\n',
     )
     .action(async (options: Options, command: Command) => {
       const { gateway } = options

@@ -18,7 +18,7 @@ interface Options {
 export function addSshCa(program: Command): void {
   program
     .command('ssh-ca')
-    .summary('print what an SSH target needs to believe the gateway')
+    .summary('print what SSH targets need to trust')
     .description(
       'Prints the authority that signs the certificates the gateway logs in with, and where to put it on a target. It is public. Needed where a role has no key of its own.',
     )

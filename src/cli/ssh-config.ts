@@ -18,7 +18,7 @@ interface Options {
 export function addSshConfig(program: Command): void {
   program
     .command('ssh-config')
-    .summary('print a block for ssh_config, for ssh, scp, rsync, git, Ansible, editors')
+    .summary('let plain ssh, scp, git, Ansible use it')
     .description(
       'Prints an ssh_config block with a host RESOURCE.curfew (or ROLE.RESOURCE.curfew where there are several roles) for everything that you may use. With it plain ssh, scp, rsync, git, Ansible and editors go through the gateway, and the certificate is renewed by itself while your session lasts.',
     )

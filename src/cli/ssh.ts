@@ -8,24 +8,22 @@ import { writeKnownHosts } from './ssh/files.ts'
 import type { Directory, SshFiles } from './ssh/files.ts'
 import { runSsh } from './ssh/run.ts'
 import { readSshWords } from './ssh/words.ts'
+import type { SshWords } from './ssh/words.ts'
 import { settingsFor } from './ssh/settings.ts'
 import { terminalLine } from './terminal-text.ts'
 
 export function addSsh(program: Command): void {
   program
     .command('ssh')
-    .summary('connect to an SSH resource, with a certificate')
+    .summary('connect to an SSH resource')
     .description(
       'Runs ssh through the gateway that you are logged in to, with a certificate that is renewed by itself. The exit code is that of ssh. Without a resource, lists what you may use.',
     )
-    .usage('[--print] [resource [role] [ssh options…] [-- command…]]')
-    .argument('[resource]', 'where to')
-    .argument(
-      '[words...]',
-      'the role, where there are several; options of ssh (-L, -R, -D, -A, -N, -t, -v, -o …); a command after --',
-    )
+    .usage('[--print] [resource [role]] [options of ssh…] [-- command…]')
+    .argument('[words...]', 'resource; role, where there are several; what ssh takes: -L, -R, -D, -A, -N, -t, -v, -o …')
     .option('--print', 'print the command instead of running it')
     .passThroughOptions()
+    .allowUnknownOption()
     .addHelpText(
       'after',
       '\nExamples:\n  curfew ssh web-1\n  curfew ssh web-1 shell -- uptime\n  curfew ssh web-1 shell -N -L 8080:localhost:80\n',
@@ -33,23 +31,16 @@ export function addSsh(program: Command): void {
     .action(ssh)
 }
 
-async function ssh(
-  resource: string | undefined,
-  rest: readonly string[],
-  { print: isPrinted }: { print?: true },
-): Promise<void> {
-  const words = readSshWords(rest)
-  const command = await prepare(resource, words)
+async function ssh(typed: readonly string[], { print: isPrinted }: { print?: true }): Promise<void> {
+  const words = readSshWords(typed)
+  const command = await prepare(words)
   if (command === undefined) return
   if (isPrinted === true || words.isPrinted) print(['ssh', ...command].map(shellWord).join(' '))
   else process.exitCode = await runSsh(command)
 }
 
 /** Everything that needs the gateway's pages; undefined when a list was all that was wanted. */
-async function prepare(
-  resource: string | undefined,
-  { role, options, command }: ReturnType<typeof readSshWords>,
-): Promise<readonly string[] | undefined> {
+async function prepare({ resource, role, options, command }: SshWords): Promise<readonly string[] | undefined> {
   const { session, client } = await openGateway()
   await using _ = client
   const directory = await readDirectory(client)
@@ -67,7 +58,7 @@ function connection(directory: Directory, files: SshFiles): readonly string[] {
 }
 
 function list({ resources }: Directory): undefined {
-  if (resources.length === 0) return note('There is no SSH resource that you may use.') as undefined
+  if (resources.length === 0) return void note('There is no SSH resource that you may use.')
   const rows = resources.flatMap(({ name, description, roles }) =>
     roles.map((role) => [name, role.name, standingOf(role), terminalLine(role.description || description)]),
   )

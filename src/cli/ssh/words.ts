@@ -1,7 +1,8 @@
 import { CliProblem } from '../problem.ts'
 
-/** What follows RESOURCE. */
+/** What follows `curfew ssh`. */
 export interface SshWords {
+  readonly resource: string | undefined
   readonly role: string | undefined
   /** For ssh, as they were typed. */
   readonly options: readonly string[]
@@ -16,14 +17,14 @@ const flags = new Set('46AaCfGgKkMNnqsTtVvXxYy')
 const withValue = new Set('BbcDEeFIiJLmOoPQRSWw')
 
 /**
- * Sorts role, options of ssh, and command apart.
+ * Sorts resource, role, options of ssh, and command apart.
  * @throws CliProblem (exit code 2) for words that are neither.
  */
 export function readSshWords(words: readonly string[]): SshWords {
   const end = words.indexOf('--')
   const [own, command] = end < 0 ? [words, []] : [words.slice(0, end), words.slice(end + 1)]
   const options: string[] = []
-  let role: string | undefined
+  const names: string[] = []
   let isPrinted = false
   for (let at = 0; at < own.length; at++) {
     const word = own[at]!
@@ -31,10 +32,11 @@ export function readSshWords(words: readonly string[]): SshWords {
     else if (word.startsWith('-') && word !== '-') {
       options.push(word)
       if (wantsNext(word)) options.push(valueOf(own[++at], word))
-    } else if (role === undefined) role = word
-    else throw unknownWord(word, role)
+    } else names.push(word)
   }
-  return { role, options, command, isPrinted }
+  const [resource, role, ...more] = names
+  if (more.length > 0) throw tooMany(more.join(' '))
+  return { resource, role, options, command, isPrinted }
 }
 
 /** `-vL` wants one, `-vL8080:localhost:80` has it. @throws CliProblem */
@@ -59,12 +61,15 @@ function unknownOption(word: string, letter: string): CliProblem {
       hint: 'The login comes with the role: curfew ssh RESOURCE ROLE',
     })
   }
-  return new CliProblem(`ssh has no option ${word}`, { exitCode: 2, hint: 'A command goes after --' })
+  return new CliProblem(`ssh has no option ${word}`, {
+    exitCode: 2,
+    hint: 'Try: curfew ssh --help. A command goes after --',
+  })
 }
 
-function unknownWord(word: string, role: string): CliProblem {
-  return new CliProblem(`"${word}" follows the role "${role}" and is no option of ssh`, {
+function tooMany(words: string): CliProblem {
+  return new CliProblem(`"${words}" follows resource and role, and is no option of ssh`, {
     exitCode: 2,
-    hint: `A command goes after --: curfew ssh RESOURCE ROLE -- ${word}`,
+    hint: `A command goes after --: curfew ssh RESOURCE ROLE -- ${words}`,
   })
 }
