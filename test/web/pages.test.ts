@@ -103,12 +103,13 @@ test('an approved request tells exactly what to type', async () => {
 
 test('access to an SSH target tells what to type, what it allows and what is kept', async () => {
   const facts = 'login ops · shell, commands, files (SFTP), local forwards · recorded, but not what is typed'
-  expect((await erin.get('/')).text).toContain(facts)
+  expect((await erin.get('/ask?resource=web-1&role=ops')).text).toContain(`Look after the server · ${facts}`)
   const request = await askAs(erin, { resource: 'web-1', role: 'ops' })
   const { text } = await erin.get(`/requests/${request}`)
   expect(text).toContain('>ssh -p 2222 ops@web-1@localhost</code')
   expect(text).toContain('>sftp -P 2222 ops@web-1@localhost</code')
   expect(text).toContain('Copy the sftp command for web-1')
+  expect(text).toContain(facts)
   expect((await sam.get(`/approvals/${request}`)).text).toContain(facts)
 })
 

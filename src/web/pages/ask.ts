@@ -7,6 +7,7 @@ import type { Html, Visit } from '../context.ts'
 import { faultStatus } from '../fault-status.ts'
 import { fieldsOf, type Fields } from '../forms.ts'
 import { needs, path } from '../html/parts.ts'
+import { sshFacts } from '../html/role-facts.ts'
 import type { Site } from '../site.ts'
 import { offersTable } from './my-access.ts'
 
@@ -115,6 +116,7 @@ function chooseFirst(site: Site, visit: Visit): Promise<Response> {
 
 function askPage(visit: Visit, offer: Offer, typed: Typed, wrong: Wrong | undefined) {
   const { resource, role, policy } = offer
+  const may = [role.description, ...(role.kind === 'ssh' ? [sshFacts(role)] : [])].filter(Boolean).join(' · ')
   const body = html`<h1>Ask for ${resource.name} as ${role.name}</h1>
     <p class="lead">
       ${
@@ -124,7 +126,7 @@ function askPage(visit: Visit, offer: Offer, typed: Typed, wrong: Wrong | undefi
       }
     </p>
     ${
-      (resource.description !== '' || role.description !== '') &&
+      (resource.description !== '' || may !== '') &&
       html`<section class="card">
         <dl>
           ${
@@ -132,9 +134,9 @@ function askPage(visit: Visit, offer: Offer, typed: Typed, wrong: Wrong | undefi
             html`<dt>What it is</dt>
               <dd>${resource.description}</dd>`
           }${
-            role.description !== '' &&
+            may !== '' &&
             html`<dt>You may</dt>
-              <dd>${role.description}</dd>`
+              <dd>${may}</dd>`
           }
         </dl>
       </section>`

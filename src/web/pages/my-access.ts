@@ -191,9 +191,7 @@ export function offersTable(offers: readonly Offer[]): Html {
                 <span class="small">${resource.kind}</span
                 >${resource.description !== '' && html`<div class="small">${resource.description}</div>`}
               </td>
-              <td>
-                ${role.name}${role.description !== '' && html`<div class="small">${role.description}</div>`}${role.kind === 'ssh' && html`<div class="small">${sshFacts(role)}</div>`}
-              </td>
+              <td>${role.name}${role.description !== '' && html`<div class="small">${role.description}</div>`}</td>
               <td class="wide">${needs(policy.approval)}</td>
               <td class="wide">${formatDuration(policy.length.mostMs)}</td>
               <td class="num">

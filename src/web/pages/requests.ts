@@ -53,7 +53,7 @@ function linkForApprovers({ deps }: Site, { request }: RequestView): Html {
   return html`<section class="card">
     <p>Send this link to somebody who may approve; nobody else tells them.</p>
     ${copyable(link, 'the link')}
-    <p class="small still">This page renews itself. A psql that waits goes on by itself, too.</p>
+    <p class="small still">This page renews itself. A psql or ssh that waits goes on by itself, too.</p>
   </section>`
 }
 
