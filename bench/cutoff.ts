@@ -42,7 +42,10 @@ export async function* benchCutoff(counts: readonly number[], repeats: number): 
 
 async function measureDeadline({ gateway }: Stack, count: number): Promise<CutoffResult> {
   const lengthMs = 2000 + count * openMsPerSession + settleMs
-  const { grant, expiresAt } = await gateway.ask({ kind: 'grant', role: 'bench', lengthMs }, 'grant')
+  const { grant, expiresAt } = await gateway.ask(
+    { kind: 'grant', resource: 'bench-db', role: 'bench', lengthMs },
+    'grant',
+  )
   const opened = await openMany(gateway, count)
   const leftMs = expiresAt - Date.now()
   if (leftMs < 1000) throw new Error(`opening ${count} sessions took longer than the grant`)
@@ -54,7 +57,10 @@ async function measureDeadline({ gateway }: Stack, count: number): Promise<Cutof
 }
 
 async function measureRevoke({ gateway }: Stack, count: number): Promise<CutoffResult> {
-  const { grant } = await gateway.ask({ kind: 'grant', role: 'bench', lengthMs: 3_600_000 }, 'grant')
+  const { grant } = await gateway.ask(
+    { kind: 'grant', resource: 'bench-db', role: 'bench', lengthMs: 3_600_000 },
+    'grant',
+  )
   const opened = await openMany(gateway, count)
   await sleep(settleMs / 5)
   const wall = calibrate()

@@ -3,13 +3,17 @@ import type { GrantId } from '../src/kernel/ids.ts'
 /** What a benchmark tells its gateway process to do. */
 export type Command =
   | { readonly kind: 'token' }
-  | { readonly kind: 'grant'; readonly role: string; readonly lengthMs: number }
+  | { readonly kind: 'grant'; readonly resource: string; readonly role: string; readonly lengthMs: number }
+  /** An SSH certificate for a key: one line as in `id_ed25519.pub`. */
+  | { readonly kind: 'certificate'; readonly publicKey: string }
   | { readonly kind: 'revoke'; readonly grant: GrantId }
   | { readonly kind: 'usage' }
   | { readonly kind: 'ends'; readonly grant: GrantId; readonly count: number }
 
 export type Reply =
-  | { readonly kind: 'ready'; readonly postgresPort: number }
+  /** 0 where there is no such listener. */
+  | { readonly kind: 'ready'; readonly postgresPort: number; readonly sshPort: number }
+  | { readonly kind: 'certificate'; readonly certificate: string }
   | { readonly kind: 'token'; readonly text: string }
   | { readonly kind: 'grant'; readonly grant: GrantId; readonly expiresAt: number }
   /** `startedAt`: wall clock when the call began. */

@@ -24,7 +24,7 @@ const gateway = await startGateway(await loadConfig(configFile, process.env))
 await gateway.state.identity.transact((tx) => tx.savePerson(person))
 process.on('message', (command: Command) => void answer(gateway, command))
 process.on('disconnect', () => void stop())
-send({ kind: 'ready', postgresPort: gateway.postgres[0]!.port })
+send({ kind: 'ready', postgresPort: gateway.postgres[0]?.port ?? 0, sshPort: gateway.ssh[0]?.port ?? 0 })
 
 async function answer(running: Gateway, command: Command): Promise<void> {
   switch (command.kind) {
@@ -36,8 +36,14 @@ async function answer(running: Gateway, command: Command): Promise<void> {
       })
       return send({ kind: 'token', text })
     }
+    case 'certificate': {
+      const wish = { label: 'bench', kind: 'cli', lengthMs: 3_600_000 } as const
+      const { token } = await running.identity.tokens.make(person, wish)
+      const { certificate } = await running.identity.ssh.issueCertificate({ person, token }, command.publicKey)
+      return send({ kind: 'certificate', certificate })
+    }
     case 'grant':
-      return send(await grant(running, command.role, command.lengthMs))
+      return send(await grant(running, command))
     case 'revoke': {
       const startedAt = Date.now()
       const monotonicMs = performance.now()
@@ -58,8 +64,9 @@ async function answer(running: Gateway, command: Command): Promise<void> {
   }
 }
 
-async function grant(running: Gateway, role: string, lengthMs: number): Promise<Reply> {
-  const wish = { resource: 'bench-db', role, lengthMs, reason: 'bench', ticket: null, startsAt: null, origin: 'bench' }
+async function grant(running: Gateway, wanted: Extract<Command, { kind: 'grant' }>): Promise<Reply> {
+  const { resource, role, lengthMs } = wanted
+  const wish = { resource, role, lengthMs, reason: 'bench', ticket: null, startsAt: null, origin: 'bench' }
   const request = await running.access.ask(person, wish)
   const given = await running.state.access.grantOf(request.id)
   return { kind: 'grant', grant: given!.id, expiresAt: given!.expiresAt }

@@ -1,7 +1,8 @@
-/** `npm run bench -- cutoff|pgbench [options]`: see docs/performance.md. */
+/** `npm run bench -- cutoff|pgbench|ssh [options]`: see docs/performance.md. */
 import { Command } from 'commander'
 import { benchCutoff } from './cutoff.ts'
 import { benchPgbench } from './pgbench.ts'
+import { benchSsh, type SshOptions } from './ssh.ts'
 
 const program = new Command('bench').description('Measures what docs/performance.md claims, with the real parts.')
 
@@ -27,6 +28,18 @@ program
   .action(({ clients, seconds, pairs, json }: { clients: number[]; seconds: number; pairs: number; json?: true }) =>
     print(benchPgbench({ clients, seconds, pairs }), json === true),
   )
+
+program
+  .command('ssh')
+  .description(
+    'ssh and sftp straight, over `ssh -J`, and the gateway with recording on, in interleaved pairs (needs root)',
+  )
+  .option('--megabytes <n>', 'size of what is transferred', Number, 1000)
+  .option('--pairs <n>', 'how often each runs', Number, 5)
+  .option('--execs <n>', 'connections at once that each run a command', Number, 500)
+  .option('--idle <n>', 'idle sessions for the memory of one', Number, 200)
+  .option('--json', 'one object per case')
+  .action(({ json, ...options }: SshOptions & { json?: true }) => print(benchSsh(options), json === true))
 
 await program.parseAsync()
 

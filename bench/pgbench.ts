@@ -1,14 +1,12 @@
 /** pgbench straight, through pgbouncer and through the gateway with recording on and off, in interleaved rounds. */
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { freePort } from '../scripts/demo/postgres.ts'
+import { freePort, untilListening } from '../scripts/ports.ts'
 import { median, rounded } from './statistics.ts'
 import { startStack, type Stack } from './stack.ts'
 
@@ -132,8 +130,8 @@ async function initialise(direct: Way): Promise<void> {
 
 async function openWays(stack: Stack): Promise<{ list: Way[] } & AsyncDisposable> {
   const { target, login, gateway } = stack
-  await gateway.ask({ kind: 'grant', role: 'bench', lengthMs: 8 * 3_600_000 }, 'grant')
-  await gateway.ask({ kind: 'grant', role: 'unrecorded', lengthMs: 8 * 3_600_000 }, 'grant')
+  await gateway.ask({ kind: 'grant', resource: 'bench-db', role: 'bench', lengthMs: 8 * 3_600_000 }, 'grant')
+  await gateway.ask({ kind: 'grant', resource: 'bench-db', role: 'unrecorded', lengthMs: 8 * 3_600_000 }, 'grant')
   const { text } = await gateway.ask({ kind: 'token' }, 'token')
   const through = { port: gateway.postgresPort, database: 'bench-db', password: text, processId: gateway.processId }
   const direct: Way = { name: 'direct', port: target.port, ...login, processId: null }
@@ -186,18 +184,4 @@ async function startPgbouncer({ target, login }: Stack) {
     await rm(place, { recursive: true })
   }
   return { port, processId: child.pid!, stop }
-}
-
-async function untilListening(port: number, child: ChildProcess): Promise<void> {
-  const canConnect = () => {
-    const socket = connect(port, '127.0.0.1')
-    return once(socket, 'connect').then(
-      () => (socket.destroy(), true),
-      () => false,
-    )
-  }
-  while (!(await canConnect())) {
-    if (child.exitCode !== null) throw new Error('pgbouncer did not start')
-    await sleep(20)
-  }
 }

@@ -19,11 +19,13 @@ export interface Stack extends AsyncDisposable {
 export class GatewayProcess implements AsyncDisposable {
   readonly #child: ChildProcess
   readonly postgresPort: number
+  readonly sshPort: number
   readonly processId: number
 
-  constructor(child: ChildProcess, postgresPort: number) {
+  constructor(child: ChildProcess, ports: { readonly postgresPort: number; readonly sshPort: number }) {
     this.#child = child
-    this.postgresPort = postgresPort
+    this.postgresPort = ports.postgresPort
+    this.sshPort = ports.sshPort
     this.processId = child.pid!
   }
 
@@ -91,14 +93,15 @@ async function makeDatabase(target: RunningPostgres, login: Stack['login']): Pro
   }
 }
 
-async function startGatewayProcess(folder: string): Promise<GatewayProcess> {
+/** @param folder holds `curfew.yaml`. */
+export async function startGatewayProcess(folder: string): Promise<GatewayProcess> {
   const child = fork(new URL('gateway-process.ts', import.meta.url), [join(folder, 'curfew.yaml')], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     env: { ...process.env, BENCH_UNUSED: 'unused' },
   })
   const reply = await nextReply(child)
   if (reply.kind !== 'ready') throw new Error(`the gateway process began with ${reply.kind}`)
-  return new GatewayProcess(child, reply.postgresPort)
+  return new GatewayProcess(child, reply)
 }
 
 async function writeConfig(

@@ -3,11 +3,11 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chown, mkdir, open, readFile, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { accountFor, findBinaries, type Account, type Binaries } from './postgres-binaries.ts'
+import { freePort } from '../ports.ts'
 
 export interface PostgresOptions {
   /** Holds `data/` and `postgres.log`; made if missing, used again if it is there. */
@@ -254,16 +254,6 @@ async function logFrom(place: Place, start: number): Promise<string> {
   const { size } = await stat(place.logFile)
   const text = (await readFile(place.logFile)).subarray(Math.max(start, size - 4000)).toString()
   return text.trim() || 'It said nothing.'
-}
-
-/** A port that nobody listens on now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 function running(

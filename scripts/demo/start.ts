@@ -11,7 +11,8 @@ import { clientId, configurationText, files, type DemoPorts } from './configurat
 import { openDataFolder, type DemoFolder } from './data-folder.ts'
 import { startOidcProvider, type OidcProvider } from './oidc-provider.ts'
 import { people } from './people.ts'
-import { freePort, startPostgres, type RunningPostgres } from './postgres.ts'
+import { freePort } from '../ports.ts'
+import { startPostgres, type RunningPostgres } from './postgres.ts'
 import { makeShop } from './shop.ts'
 
 export interface DemoOptions {

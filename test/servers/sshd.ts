@@ -1,12 +1,11 @@
 /** A real OpenSSH server for tests: keys of its own, in a temporary folder, on a free port. Needs root, as sshd does. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
+import { freePort } from '../../scripts/ports.ts'
 
 const run = promisify(execFile)
 
@@ -24,6 +23,10 @@ export interface TestSshd extends AsyncDisposable {
   /** A private key (OpenSSH text) that is let in, and the file that holds it; its public half is beside it (`.pub`). */
   readonly userKey: string
   readonly userKeyFile: string
+  /** Command lines of everything that its connections run now, their own processes included. */
+  running(): Promise<readonly string[]>
+  /** Bytes that its connections have read and written so far, files and sockets together. */
+  traffic(): Promise<number>
   /** What the server wrote so far. */
   log(): string
   /** Waits until the log holds `text`. */
@@ -72,6 +75,8 @@ export async function startSshd(options: TestSshdOptions = {}): Promise<TestSshd
       hostKeys,
       userKey: await readFile(userKeyFile, 'utf8'),
       userKeyFile,
+      running: () => program.running(),
+      traffic: () => program.traffic(),
       log: () => program.text,
       untilLogged: (text) => program.until(text),
       [Symbol.asyncDispose]: async () => {
@@ -167,16 +172,6 @@ async function startServer(folder: string, hostKeys: string[], userKey: string, 
   }
 }
 
-/** sshd takes no port 0, so we let the system choose one and give it back. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
 class Program {
   readonly #child: ChildProcess
   readonly #exit: Promise<unknown>
@@ -199,6 +194,23 @@ class Program {
 
   get text(): string {
     return this.#lines.join('\n')
+  }
+
+  async running(): Promise<readonly string[]> {
+    const { pid } = this.#child
+    const lines = (pid === undefined ? [] : await descendantsOf(pid)).map((one) =>
+      readFile(`/proc/${one}/cmdline`, 'utf8').catch(() => ''),
+    )
+    return (await Promise.all(lines)).map((line) => line.replaceAll('\0', ' ').trim()).filter(Boolean)
+  }
+
+  async traffic(): Promise<number> {
+    const { pid } = this.#child
+    const counts = (pid === undefined ? [] : await descendantsOf(pid)).map(async (one) => {
+      const io = await readFile(`/proc/${one}/io`, 'utf8').catch(() => '') // it ended while we looked
+      return [...io.matchAll(/^[rw]char: (\d+)$/gm)].reduce((sum, [, bytes]) => sum + Number(bytes), 0)
+    })
+    return (await Promise.all(counts)).reduce((sum, bytes) => sum + bytes, 0)
   }
 
   async until(text: string): Promise<void> {

@@ -1,0 +1,132 @@
+/** ssh and sftp straight, over a jump host (`ssh -J`) and through the gateway with recording on, in interleaved rounds. */
+import { execFile, spawn } from 'node:child_process'
+import { readFile, writeFile, rm, statfs } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { join } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import { promisify } from 'node:util'
+import { startSshStack, type SshStack, type Way } from './ssh-stack.ts'
+import { median, rounded } from './statistics.ts'
+
+const run = promisify(execFile)
+
+export interface SshOptions {
+  readonly megabytes: number
+  readonly pairs: number
+  readonly execs: number
+  readonly idle: number
+}
+
+interface Case {
+  readonly name: string
+  readonly unit: 'MB/s' | 'ms' | 's'
+  /** What one run yields. */
+  readonly measure: (way: Way) => Promise<number>
+}
+
+export async function* benchSsh(options: SshOptions): AsyncGenerator<object> {
+  await using stack = await startSshStack()
+  const file = await makeFile(options.megabytes)
+  try {
+    for (const one of cases(options, file)) {
+      yield* summaries(one, await interleaved(stack.ways, one, options.pairs))
+    }
+    yield { bench: 'ssh', case: 'idle session', sessions: options.idle, ...(await idleMemory(stack, options.idle)) }
+  } finally {
+    await rm(file, { force: true })
+  }
+}
+
+/** In memory, so that no disk is measured; it does not compress. */
+async function makeFile(megabytes: number): Promise<string> {
+  const folder = '/dev/shm'
+  const { bavail, bsize } = await statfs(folder)
+  if (bavail * bsize < (megabytes + 64) * 1e6) throw new Error(`${folder} has no room for ${megabytes} MB`)
+  const file = join(folder, `curfew-bench-${process.pid}`)
+  const piece = randomBytes(16e6)
+  await writeFile(file, '')
+  for (let written = 0; written < megabytes; written += 16) await writeFile(file, piece, { flag: 'a' })
+  return file
+}
+
+function cases({ megabytes, execs }: SshOptions, file: string): readonly Case[] {
+  const rate = async (work: () => Promise<unknown>) => megabytes / ((await elapsedMs(work)) / 1000)
+  const sh = (text: string) => run('bash', ['-c', text], { maxBuffer: 1 << 20 })
+  const ssh = ({ configFile }: Way) => `ssh -F ${configFile} bench`
+  const sftp = ({ configFile }: Way, command: string) => `echo '${command}' | sftp -q -F ${configFile} -b - bench`
+  const each = (way: Way, count: number) =>
+    `seq ${count} | xargs -P ${count} -I{} sh -c '${ssh(way)} true || echo failed {}' | wc -l | grep -qx 0`
+  return [
+    {
+      name: 'download, every byte recorded',
+      unit: 'MB/s',
+      measure: (way) => rate(() => sh(`${ssh(way)} 'cat ${file}' > /dev/null`)),
+    },
+    { name: 'upload', unit: 'MB/s', measure: (way) => rate(() => sh(`${ssh(way)} 'cat > /dev/null' < ${file}`)) },
+    { name: 'sftp get', unit: 'MB/s', measure: (way) => rate(() => sh(sftp(way, `get ${file} /dev/null`))) },
+    { name: 'sftp put', unit: 'MB/s', measure: (way) => rate(() => sh(sftp(way, `put ${file} /dev/null`))) },
+    { name: 'connect, run true', unit: 'ms', measure: (way) => setUpMs(() => sh(`${ssh(way)} true`)) },
+    {
+      name: `${execs} execs at once`,
+      unit: 's',
+      measure: async (way) => (await elapsedMs(() => sh(each(way, execs)))) / 1000,
+    },
+  ]
+}
+
+async function setUpMs(work: () => Promise<unknown>): Promise<number> {
+  const times: number[] = []
+  for (let index = 0; index < 10; index++) times.push(await elapsedMs(work))
+  return median(times)
+}
+
+async function elapsedMs(work: () => Promise<unknown>): Promise<number> {
+  const startedMs = performance.now()
+  await work()
+  return performance.now() - startedMs
+}
+
+async function interleaved(ways: readonly Way[], { measure }: Case, pairs: number): Promise<Map<Way, number[]>> {
+  const runs = new Map<Way, number[]>(ways.map((way) => [way, []]))
+  for (let round = 0; round < pairs; round++) {
+    // Every other round runs backwards, so that drift of the machine falls on all alike.
+    for (const way of round % 2 === 0 ? ways : ways.toReversed()) runs.get(way)!.push(await measure(way))
+  }
+  return runs
+}
+
+function* summaries({ name, unit }: Case, runs: Map<Way, number[]>): Generator<object> {
+  const byName = new Map([...runs].map(([way, list]) => [way.name, list]))
+  for (const [way, list] of byName) {
+    const ratio = (other: Way['name']) => rounded(median(list.map((one, index) => one / byName.get(other)![index]!)))
+    yield {
+      ...{ bench: 'ssh', case: name, way, [unit]: rounded(median(list), 1) },
+      ...{ ofJump: ratio('jump'), ofStraight: ratio('straight') },
+      runs: list.map((one) => rounded(one, 1)).join(' '),
+    }
+  }
+}
+
+/** How much the gateway grows by, for connections that do nothing (`ssh -N`). */
+async function idleMemory({ ways, gateway }: SshStack, count: number) {
+  const { configFile } = ways.find(({ name }) => name === 'gateway')!
+  const before = await gateway.ask({ kind: 'usage' }, 'usage')
+  const clients = Array.from({ length: count }, () =>
+    spawn('ssh', ['-F', configFile, '-N', 'bench'], { stdio: 'ignore' }),
+  )
+  let after = before
+  while (after.live < before.live + count) {
+    await sleep(100)
+    after = await gateway.ask({ kind: 'usage' }, 'usage')
+  }
+  await sleep(2000) // until what the handshakes left behind is collected
+  after = await gateway.ask({ kind: 'usage' }, 'usage')
+  const closed = clients.map((client) => new Promise((resolve) => client.once('exit', resolve)))
+  for (const client of clients) client.kill()
+  await Promise.all(closed)
+  const handshakes = await readFile(`/proc/${gateway.processId}/status`, 'utf8')
+  return {
+    kibPerSession: rounded((after.rssBytes - before.rssBytes) / 1024 / count, 0),
+    peakMib: rounded(Number(/VmHWM:\s+(\d+)/.exec(handshakes)?.[1]) / 1024, 0),
+  }
+}
