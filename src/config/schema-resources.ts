@@ -88,7 +88,7 @@ const hostKeys = z
         examples: ['SHA256:rtNeJig/ZqkBgbp6C9VYyYTNix5i1QZBmy+82oHybxE'],
       }),
     knownHosts: filePath(
-      'File in the form of OpenSSH’s `known_hosts`; lines that name the target count, `@cert-authority` among them.',
+      'File in the form of OpenSSH’s `known_hosts`; lines that name the target count, `@cert-authority` and `@revoked` among them.',
     ).optional(),
     authorities: z.array(z.string().min(1)).min(1).optional().meta({
       description:

@@ -1,5 +1,5 @@
 import { createPrivateKey } from 'node:crypto'
-import { readPublicLine } from '../identity/ssh/public-key.ts'
+import { publicBlobOf, readPublicKey, readPublicLine } from '../identity/ssh/public-key.ts'
 import { SshReader, SshWireError } from '../identity/ssh/wire.ts'
 import type { Secret } from '../kernel/secret.ts'
 import type { ReferenceReader } from './files.ts'
@@ -87,7 +87,7 @@ const openSshKey = /^-----BEGIN OPENSSH PRIVATE KEY-----\s([A-Za-z0-9+/=\s]+)---
 
 /** Says nothing of what the text holds: it is a secret. */
 function privateKeyFinding(path: ConfigPath, text: string): Finding | undefined {
-  const expected = 'a private key, OpenSSH or PEM, without a passphrase'
+  const expected = 'a private key (Ed25519, ECDSA, or RSA from 2048 bits), OpenSSH or PEM, without a passphrase'
   const body = openSshKey.exec(text.trim())?.[1]
   const state = body === undefined ? pemState(text) : openSshState(Buffer.from(body, 'base64'))
   if (state === 'plain') return undefined
@@ -113,9 +113,9 @@ function openSshState(bytes: Buffer): KeyState {
 function pemState(text: string): KeyState {
   if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(text)) return 'encrypted'
   try {
-    createPrivateKey(text)
+    readPublicKey(publicBlobOf(createPrivateKey(text)))
     return 'plain'
   } catch {
-    return 'other' // OpenSSL's message is dropped: it may quote what it could not read
+    return 'other' // the message is dropped: it may quote what could not be read
   }
 }

@@ -39,6 +39,7 @@ beforeAll(async () => {
   const files = {
     'login.key': pem,
     'encrypted.key': privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'hunter2' }),
+    'weak.key': generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export({ type: 'pkcs1', format: 'pem' }),
     'ca.pub': `# whose host certificates are believed\n${publicLine}\n`,
     'empty.pub': '# nobody\n',
     known_hosts: `# seen\n|1|salt=|hash= ${publicLine}\n`,
@@ -152,12 +153,17 @@ const refusals: readonly (readonly [string, string, string])[] = [
   [
     'a key that is none',
     spoilt('file:login.key', 'file:gw.pem'),
-    `${at}:37:36 resources.web-1.roles.files.key: expected a private key, OpenSSH or PEM, without a passphrase, got something else`,
+    `${at}:37:36 resources.web-1.roles.files.key: expected a private key (Ed25519, ECDSA, or RSA from 2048 bits), OpenSSH or PEM, without a passphrase, got something else`,
+  ],
+  [
+    'a key that is weak',
+    spoilt('file:login.key', 'file:weak.key'),
+    `${at}:37:36 resources.web-1.roles.files.key: expected a private key (Ed25519, ECDSA, or RSA from 2048 bits)`,
   ],
   [
     'a key with a passphrase',
     spoilt('file:login.key', 'file:encrypted.key'),
-    `${at}:37:36 resources.web-1.roles.files.key: expected a private key, OpenSSH or PEM, without a passphrase, this one has`,
+    `${at}:37:36 resources.web-1.roles.files.key: expected a private key (Ed25519, ECDSA, or RSA from 2048 bits), OpenSSH or PEM, without a passphrase, this one has`,
   ],
   [
     'a key in the file',
