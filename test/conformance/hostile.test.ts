@@ -9,7 +9,7 @@ import type pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { fromServer, readReport } from '../../src/protocols/postgres/messages.ts'
 import { cancelRequest, sslRequest, startupBytesMax, startupMessage } from '../../src/protocols/postgres/startup.ts'
-import { freePort } from '../../scripts/demo/postgres.ts'
+import { freePort } from '../../scripts/ports.ts'
 import { startPostgres } from '../servers/postgres.ts'
 import { startSeparateGateway, type SeparateGateway } from '../servers/separate-gateway.ts'
 

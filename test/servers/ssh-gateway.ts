@@ -50,7 +50,11 @@ export async function startSshTestGateway(options: SshTestGatewayOptions = {}): 
   stack.defer(() => rm(data, { recursive: true, force: true }))
   const keys = await openSshKeys(data)
   const sshd = stack.use(
-    await startSshd({ ...options.sshd, trustedUserCa: [sshPublicLine(keys.targetAuthority, 'curfew')] }),
+    await startSshd({
+      extraConfig: ['LogLevel INFO'],
+      ...options.sshd,
+      trustedUserCa: [sshPublicLine(keys.targetAuthority, 'curfew')],
+    }),
   )
   await writeFile(join(data, 'login-key'), sshd.userKey, { mode: 0o600 })
   const port = await freePort()

@@ -131,6 +131,7 @@ async function writeConfig(
   await writeFile(join(folder, 'authorized'), `${authorized.join('\n')}\n`)
   await writeFile(join(folder, 'user_ca'), `${(options.trustedUserCa ?? []).join('\n')}\n`)
   const lines = [
+    ...(options.extraConfig ?? []), // of two that say otherwise, the first counts
     `ListenAddress 127.0.0.1:${port}`,
     `PidFile none`,
     `AuthorizedKeysFile ${join(folder, 'authorized')}`,
@@ -150,8 +151,9 @@ async function writeConfig(
     'LogLevel DEBUG1',
     ...hostKeys.map((file) => `HostKey ${file}`),
     ...(options.hostCertificate === undefined ? [] : hostKeys.map((file) => `HostCertificate ${file}-cert.pub`)),
-    ...(options.extraConfig ?? []),
-    'Subsystem sftp internal-sftp', // the first one counts, so extraConfig may name another
+    ...((options.extraConfig ?? []).some((line) => line.startsWith('Subsystem sftp'))
+      ? []
+      : ['Subsystem sftp internal-sftp']),
   ]
   await writeFile(join(folder, 'sshd_config'), `${lines.join('\n')}\n`)
 }
