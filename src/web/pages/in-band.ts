@@ -12,7 +12,7 @@ import type { Site } from '../site.ts'
 
 const codeCharsMax = 24
 
-/** Answering a sign-in that psql or the CLI waits for. The page shows who asks: the defence against a phished link. */
+/** Answering a sign-in that psql, ssh or the CLI waits for. The page shows who asks: the defence against a phished link. */
 export function inBandRoutes(site: Site): void {
   const { inBand } = site.deps.identity
   // codes are short: nobody gets to try many
@@ -29,8 +29,7 @@ export function inBandRoutes(site: Site): void {
 
   async function answer(visit: Visit, signIn: SignIn, fields: Fields): Promise<void> {
     if (fields.text('answer', 16) !== 'confirm') return inBand.refuse(signIn, visit.visitor)
-    const remember = signIn.purpose === 'postgres' && fields.flag('remember')
-    await inBand.confirm(signIn, visit.visitor, { address: visit.address }, remember)
+    await inBand.confirm(signIn, visit.visitor, { address: visit.address }, fields.flag('remember'))
   }
 
   site.page('/s', (visit) => {
@@ -71,7 +70,7 @@ const enterCode: Page = {
   narrow: true,
   current: 'sign-ins',
   body: html`<h1>Enter a code</h1>
-    <p class="lead">The one that psql or the command line shows while it waits.</p>
+    <p class="lead">The one that psql, ssh or the command line shows while it waits.</p>
     <form action="/s" class="stack">
       <label for="code">Code</label>
       <input
@@ -88,31 +87,29 @@ const enterCode: Page = {
     </form>`,
 }
 
+const programs: Readonly<Record<SignIn['purpose'], string>> = {
+  postgres: 'A database client',
+  ssh: 'An SSH client',
+  cli: 'A command line',
+}
+
 function confirmPage(visit: Visit, signIn: SignIn, rememberMs: number): Page {
-  const program = signIn.purpose === 'postgres' ? 'A database client' : 'A command line'
   const body = html`<h1>Was this you?</h1>
     <p class="lead">
-      ${program} waits to be let in as
+      ${programs[signIn.purpose]} waits to be let in as
       <strong>${visit.person.email ?? visit.person.name ?? visit.person.subject}</strong>. It must show this code:
     </p>
     <p class="code big" aria-label="Code ${signIn.code}">${signIn.code}</p>
     ${addressNotice(visit, signIn)}
     <section class="card">
       <dl>
-        ${
-          signIn.resource !== null &&
-          html`<dt>Wants</dt>
-            <dd><span class="name">${signIn.resource}</span>${signIn.role !== null && html` as ${signIn.role}`}</dd>`
-        }
-        ${
-          signIn.purpose === 'cli' &&
-          html`<dt>Wants</dt>
-            <dd>to act as you on the command line</dd>`
-        }
+        <dt>Wants</dt>
+        <dd>${wantsText(signIn)}</dd>
         <dt>Program</dt>
         <dd>${signIn.application || 'does not say'} <span class="small">(its own words)</span></dd>
         <dt>From</dt>
         <dd class="mono">${signIn.address}</dd>
+        ${signIn.purpose === 'ssh' && keyRow(signIn.keyFingerprint)}
         <dt>Since</dt>
         <dd class="time">${visit.show.second(signIn.createdAt)}</dd>
         <dt>Waits until</dt>
@@ -120,13 +117,27 @@ function confirmPage(visit: Visit, signIn: SignIn, rememberMs: number): Page {
       </dl>
     </section>
     <form method="post" action="${path('s', signIn.code)}" class="stack">
-      ${signIn.purpose === 'postgres' && rememberMs > 0 && rememberBox(visit, signIn, rememberMs)}
+      ${rememberMs > 0 && rememberBox(visit, signIn, rememberMs)}
       <div class="actions">
         <button class="btn stop" name="answer" value="refuse">Not me: refuse</button
         ><button class="btn go" name="answer" value="confirm">This was me: let it in</button>
       </div>
     </form>`
   return { title: 'Was this you?', narrow: true, body }
+}
+
+function wantsText({ purpose, resource, role }: SignIn): Html | string {
+  if (resource !== null) return html`<span class="name">${resource}</span>${role !== null && html` as ${role}`}`
+  return purpose === 'cli' ? 'to act as you on the command line' : 'to see what you may use, and choose'
+}
+
+function keyRow(fingerprint: string | null): Html {
+  return html`<dt>Key</dt>
+    ${
+      fingerprint === null
+        ? html`<dd>none <span class="small">(so it will be asked each time)</span></dd>`
+        : html`<dd class="mono">${fingerprint}</dd>`
+    }`
 }
 
 function addressNotice({ address }: Visit, signIn: SignIn): Html {
@@ -140,21 +151,41 @@ function addressNotice({ address }: Visit, signIn: SignIn): Html {
       )
 }
 
-/** Ticked only where the address is this machine itself: any other may be shared, and the page cannot tell. */
-function rememberBox({ address }: Visit, signIn: SignIn, rememberMs: number): Html {
-  const own = address === signIn.address && isLoopback(address)
+/** Ticked only where it is plain that nobody else is meant. */
+function rememberBox({ address }: Visit, signIn: SignIn, rememberMs: number): Html | false {
+  const same = address === signIn.address
+  const length = formatDuration(rememberMs)
+  if (signIn.purpose === 'postgres') {
+    // any address but this machine's own may be shared, and the page cannot tell
+    return check(
+      same && isLoopback(address),
+      html`Remember <span class="mono">${signIn.address}</span> for ${length}`,
+      'Connections from that address need no browser until then. Not for addresses that others share.',
+    )
+  }
+  if (signIn.keyFingerprint === null) return false
+  return check(
+    same,
+    html`Remember this key for ${length}`,
+    'Whoever holds it comes in as you until then, from anywhere and without a browser. Not for keys that others use.',
+  )
+}
+
+function check(ticked: boolean, label: Html, help: string): Html {
   return html`<label class="check"
-    ><input type="checkbox" name="remember" value="yes" ${own ? ' checked' : ''} />
-    <span
-      >Remember <span class="mono">${signIn.address}</span> for ${formatDuration(rememberMs)}<span class="help"
-        >Connections from that address need no browser until then. Not for addresses that others share.</span
-      ></span
-    ></label
+    ><input type="checkbox" name="remember" value="yes" ${ticked ? ' checked' : ''} />
+    <span>${label}<span class="help">${help}</span></span></label
   >`
 }
 
 function isLoopback(address: string): boolean {
   return address === '::1' || address.startsWith('127.')
+}
+
+const goesOn: Readonly<Record<SignIn['purpose'], string>> = {
+  postgres: 'it knows you now.',
+  ssh: 'the connection goes on by itself.',
+  cli: 'the command goes on by itself.',
 }
 
 async function answeredPage(site: Site, visit: Visit, signIn: SignIn): Promise<Page> {
@@ -165,11 +196,22 @@ async function answeredPage(site: Site, visit: Visit, signIn: SignIn): Promise<P
     return { title: 'Refused', narrow: true, body }
   }
   const body = html`<h1>You are signed in there</h1>
-    <p class="lead">
-      Go back to the terminal: ${signIn.purpose === 'cli' ? 'the command goes on by itself.' : 'it knows you now.'}
-    </p>
-    ${await nextStep(site, visit, signIn)}`
+    <p class="lead">Go back to the terminal: ${goesOn[signIn.purpose]}</p>
+    ${signIn.purpose === 'ssh' && (await keyNotice(site, visit, signIn))} ${await nextStep(site, visit, signIn)}`
   return { title: 'Signed in', narrow: true, topic: 'access', body }
+}
+
+/** Says what the next connection will be like. */
+async function keyNotice({ deps }: Site, { person, show }: Visit, { keyFingerprint: key }: SignIn): Promise<Html> {
+  if (key === null) return notice('plain', 'It showed no key, so the next connection asks again.')
+  const { bindings } = await deps.identity.own.list(person.id)
+  const binding = bindings.find(({ kind, value }) => kind === 'ssh-key' && value === key)
+  if (binding === undefined) return notice('plain', 'Its key is not remembered, so the next connection asks again.')
+  return notice(
+    'go',
+    html`Its key is remembered until ${show.clock(binding.expiresAt)}: connections with it need no browser until then.
+      <a href="/sign-ins">Forget it</a> whenever you like.`,
+  )
 }
 
 /** Signed in is not yet allowed: says what is still missing. */

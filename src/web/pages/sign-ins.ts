@@ -50,8 +50,10 @@ async function signInsPage(site: Site, visit: Visit, made: Made | undefined): Pr
     ${made !== undefined && madeCard(visit.show, made)}
     <h2>Browsers</h2>
     ${browsersTable(visit, own.browserSessions)}
+    <h2>Remembered SSH keys</h2>
+    ${keysTable(visit.show, own)}
     <h2>Remembered addresses</h2>
-    ${bindingsTable(visit.show, own.bindings)}
+    ${addressesTable(visit.show, own)}
     <h2>Tokens</h2>
     ${tokensTable(visit.show, own.tokens)} ${tokenForm(site)}`
   return { title: 'Sign-ins', current: 'sign-ins', body, ...(made !== undefined && { status: 201 as const }) }
@@ -118,8 +120,39 @@ function browsersTable({ show, visitor }: Visit, sessions: readonly BrowserSessi
   )
 }
 
-function bindingsTable(show: Show, bindings: Own['bindings']): Html {
-  if (bindings.length === 0)
+function keysTable(show: Show, { bindings, browserSessions }: Own): Html {
+  const keys = bindings.filter(({ kind }) => kind === 'ssh-key')
+  if (keys.length === 0)
+    return html`<p class="card small">
+      None. When ssh asks you to sign in, you can let it remember the key for a while.
+    </p>`
+  return table(
+    [
+      ['Key', ''],
+      ['Since', 'wide'],
+      ['Until', ''],
+    ],
+    keys.map((key) => {
+      const browser = browserSessions.find(({ id }) => id === key.browserSession)
+      return html`<tr>
+        <td>
+          <span class="mono">${key.value}</span>
+          ${
+            browser !== undefined &&
+            html`<span class="small">by ${browserName(browser.userAgent)} from ${browser.address}</span>`
+          }
+        </td>
+        <td class="wide time small">${show.moment(key.createdAt)}</td>
+        <td class="time small">${show.moment(key.expiresAt)}</td>
+        <td class="num">${action(path('sign-ins', key.id, 'revoke'), 'Forget', 'plain', key.value)}</td>
+      </tr>`
+    }),
+  )
+}
+
+function addressesTable(show: Show, { bindings }: Own): Html {
+  const addresses = bindings.filter(({ kind }) => kind === 'address')
+  if (addresses.length === 0)
     return html`<p class="card small">
       None. When psql asks you to sign in, you can let it remember the address for a while.
     </p>`
@@ -129,7 +162,7 @@ function bindingsTable(show: Show, bindings: Own['bindings']): Html {
       ['Since', 'wide'],
       ['Until', ''],
     ],
-    bindings.map(
+    addresses.map(
       (binding) =>
         html`<tr>
           <td class="mono">${binding.value}</td>
@@ -153,7 +186,13 @@ function tokensTable(show: Show, tokens: readonly Token[]): Html {
     tokens.map(
       (token) =>
         html`<tr>
-          <td>${token.label} ${token.kind === 'cli' && chip('plain', 'command line')}</td>
+          <td>
+            ${token.label}
+            ${
+              token.kind === 'cli' &&
+              html`${chip('plain', 'command line')} <span class="small">its SSH certificates end with it</span>`
+            }
+          </td>
           <td class="wide time small">${token.lastUsedAt === null ? 'never' : show.moment(token.lastUsedAt)}</td>
           <td class="time small">${show.moment(token.expiresAt)}</td>
           <td class="num">${action(path('sign-ins', token.id, 'revoke'), 'Revoke', 'plain', token.label)}</td>
