@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { styleText } from 'node:util'
 import { timeForPeople, type Instant } from '../kernel/time.ts'
 import { terminalText } from './terminal-text.ts'
@@ -6,6 +7,11 @@ import { terminalText } from './terminal-text.ts'
 
 export function print(text: string): void {
   process.stdout.write(`${text}\n`)
+}
+
+/** As it is, with nothing added. Resolves when more may be written. */
+export async function printRaw(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain')
 }
 
 /** One line of JSON on standard output. */

@@ -1,15 +1,26 @@
-import { type Command, InvalidArgumentError } from 'commander'
-import { asFault } from '../kernel/fault.ts'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { asFault, Fault } from '../kernel/fault.ts'
 import { parseDurationMs } from '../kernel/durations.ts'
-import { postgresTimeline, type TimelineItem } from '../recording/postgres-timeline.ts'
+import { headerFacts } from '../recording/header-facts.ts'
+import { postgresTimeline } from '../recording/postgres-timeline.ts'
 import { openRecording, type Recording } from '../recording/reading.ts'
-import { complain, note, print, printJson, styled } from './print.ts'
+import { type SshChannel, sshOverview, sshTimeline } from '../recording/ssh-timeline.ts'
+import { complain, note, print, styled } from './print.ts'
 import { describeSession } from './recording-words.ts'
+import { type ExportFormat, exported, exportFormats, isOfOneChannel, writeExport } from './replay-export.ts'
+import { playTerminal } from './replay-terminal.ts'
+import { sshTimelineText, whatItDoes } from './ssh-timeline-text.ts'
 import { timelineText } from './timeline-text.ts'
 import { terminalLine } from './terminal-text.ts'
 import { checkFile, verdictText, verifyExitCodes } from './verify.ts'
 
 interface Options {
+  readonly list?: boolean
+  readonly channel?: number
+  readonly speed: number
+  readonly idleLimit: number
+  readonly format?: ExportFormat
+  readonly output?: string
   readonly json?: boolean
   readonly from?: number
   readonly to?: number
@@ -20,14 +31,38 @@ interface Options {
 export function addReplay(program: Command): void {
   program
     .command('replay')
-    .summary('print what happened in a recorded session')
-    .description('Prints the statements of a recording with times, row counts, errors and durations. Needs no gateway.')
+    .summary('show what happened in a recorded session')
+    .description(
+      `Shows what happened in a recording; needs no gateway. PostgreSQL: statements with times, row counts, errors.
+SSH: plays the terminal in its own time when this is one, else lists channels, commands, files and forwards.`,
+    )
     .argument('<file>', 'recording (.curfew)')
-    .option('--json', 'print one JSON object per line')
+    .option('--list', 'list what happened, rather than play the terminal')
+    .option(
+      '--channel <n>',
+      'of an SSH session: the one to play or export (default: the first with a terminal)',
+      readCount,
+    )
+    .option('--speed <n>', 'play so many times as fast', readSpeed, 1)
+    .option('--idle-limit <time>', 'play pauses no longer than this', readTime, Infinity)
+    .addOption(
+      new Option('--format <format>', 'export: asciicast v3, asciicast v2, plain text, all events as JSON').choices(
+        exportFormats,
+      ),
+    )
+    .option('-o, --output <file>', 'export into this file')
+    .option('--json', 'list as one JSON object per line')
     .option('--from <time>', 'skip what began before: seconds, 90s, 5m or h:mm:ss', readTime)
     .option('--to <time>', 'stop at what began after', readTime)
     .option('--key <file>', 'public keys to trust, as for verify')
-    .option('--no-verify', 'print it even if it was tampered with')
+    .option('--no-verify', 'show it even if it was tampered with')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  curfew replay session.curfew --speed 4 --idle-limit 2
+  curfew replay session.curfew --format cast -o session.cast`,
+    )
     .action(replay)
 }
 
@@ -35,18 +70,93 @@ async function replay(file: string, options: Options): Promise<void> {
   if (options.verify && !(await checked(file, options))) return
   try {
     await using recording = await openRecording(file)
-    if (options.json !== true) print(heading(recording))
-    for await (const item of chosen(recording, options)) {
-      if (options.json === true) printJson(item)
-      else print(timelineText(item, styled))
-    }
-    if (options.json !== true) print(ending(recording))
+    await show(recording, options)
   } catch (error) {
     const fault = asFault(error)
     if (fault === undefined) throw error
+    if (fault.code === 'INPUT_INVALID') {
+      complain(`${terminalLine(file)}: ${terminalLine(fault.message)}`)
+      process.exitCode = 2
+      return
+    }
     complain(`${terminalLine(file)}: ${terminalLine(fault.message)}`, fault.hint)
     process.exitCode = fault.code === 'RECORDING_TAMPERED' ? verifyExitCodes.tampered : verifyExitCodes.unreadable
   }
+}
+
+async function show(recording: Recording, options: Options): Promise<void> {
+  if (options.format !== undefined) return exportAs(recording, options.format, options)
+  if (options.output !== undefined) throw new Fault('INPUT_INVALID', '--output needs --format.')
+  const { protocol } = headerFacts(recording.header)
+  if (protocol === 'ssh' && process.stdout.isTTY && options.list !== true && options.json !== true) {
+    const channel = await chosenChannel(recording, options)
+    if (channel !== null && (channel.terminal !== null || options.channel !== undefined)) {
+      return play(recording, channel, options)
+    }
+  }
+  await list(recording, protocol, options)
+}
+
+async function list(recording: Recording, protocol: 'postgres' | 'ssh' | null, options: Options): Promise<void> {
+  const items = protocol === 'ssh' ? sshLines(recording, options) : postgresLines(recording, options)
+  if (options.json !== true) print(heading(recording))
+  for await (const line of items) print(line)
+  if (options.json !== true) print(ending(recording))
+}
+
+async function* sshLines(recording: Recording, options: Options): AsyncGenerator<string> {
+  for await (const item of within(sshTimeline(recording.events()), options)) {
+    if (options.channel !== undefined && channelOf(item) !== options.channel) continue
+    yield options.json === true ? JSON.stringify(item) : sshTimelineText(item, styled)
+  }
+}
+
+function channelOf(item: object): number | null {
+  if ('ch' in item) return item.ch as number
+  return 'channel' in item ? (item.channel as SshChannel).ch : null
+}
+
+async function* postgresLines(recording: Recording, options: Options): AsyncGenerator<string> {
+  for await (const item of within(postgresTimeline(recording.events()), options)) {
+    yield options.json === true ? JSON.stringify(item) : timelineText(item, styled)
+  }
+}
+
+async function play(recording: Recording, { ch }: SshChannel, options: Options): Promise<void> {
+  const { speed, idleLimit, from = 0, to = Infinity } = options
+  await playTerminal(recording, ch, { speed, idleLimitMs: idleLimit * 1000, from, to })
+  note(ending(recording))
+}
+
+async function exportAs(recording: Recording, format: ExportFormat, options: Options): Promise<void> {
+  const { protocol } = headerFacts(recording.header)
+  if (isOfOneChannel(format) && protocol !== 'ssh') {
+    throw new Fault('INPUT_INVALID', `Only an SSH session has a terminal; --format ${format} is not for this one.`)
+  }
+  const channel = isOfOneChannel(format) ? await chosenChannel(recording, options) : null
+  if (isOfOneChannel(format) && channel === null) {
+    throw new Fault('INPUT_INVALID', 'Nothing was run in this session: there is nothing to export.')
+  }
+  await writeExport(exported(recording, format, channel?.ch ?? 0), options.output)
+}
+
+/** Says on stderr when there was a choice. null: no channel of this session ran anything. */
+async function chosenChannel(recording: Recording, options: Options): Promise<SshChannel | null> {
+  const { channels } = await sshOverview(recording.events())
+  if (options.channel !== undefined) {
+    const named = channels.find(({ ch }) => ch === options.channel)
+    if (named === undefined)
+      throw new Fault('INPUT_INVALID', `There is no channel ${options.channel} in this recording.`)
+    return named
+  }
+  const ran = channels.filter((channel) => channel.ran !== null)
+  const chosen = ran.find(({ terminal }) => terminal !== null) ?? ran[0] ?? null
+  if (chosen !== null && ran.length > 1) {
+    note(
+      `This is channel ${chosen.ch}, ${whatItDoes(chosen)}, one of ${ran.length}; --list shows them, --channel chooses.`,
+    )
+  }
+  return chosen
 }
 
 /** Tells on stderr what is not in order. @returns whether to go on. */
@@ -61,8 +171,11 @@ async function checked(file: string, { key }: Options): Promise<boolean> {
 }
 
 /** Always read from the start: a statement may have been parsed long before it is executed. */
-async function* chosen(recording: Recording, { from = 0, to = Infinity }: Options): AsyncGenerator<TimelineItem> {
-  for await (const item of postgresTimeline(recording.events())) {
+async function* within<Item extends { readonly at: number }>(
+  items: AsyncIterable<Item>,
+  { from = 0, to = Infinity }: Options,
+): AsyncGenerator<Item> {
+  for await (const item of items) {
     if (item.at > to) return
     if (item.at >= from) yield item
   }
@@ -87,4 +200,15 @@ function readTime(text: string): number {
   const lengthMs = parseDurationMs(text)
   if (lengthMs === undefined) throw new InvalidArgumentError('Give seconds (12.5), 90s, 5m, or 0:02:05.')
   return lengthMs / 1000
+}
+
+function readCount(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Give a whole number.')
+  return Number(text)
+}
+
+function readSpeed(text: string): number {
+  const speed = Number(text)
+  if (!/^\d{1,4}(\.\d+)?$/.test(text) || speed < 0.01) throw new InvalidArgumentError('Give a number such as 2 or 0.5.')
+  return speed
 }

@@ -9,8 +9,12 @@ const indent = ' '.repeat(13)
 
 /** One thing that happened, as a person reads it; several lines, the first with the time. */
 export function timelineText(item: TimelineItem, paint: Paint): string {
-  const [first, ...rest] = linesOf(item, paint)
-  const time = paint('dim', offsetTime(item.at).padStart(11))
+  return timedLines(item.at, linesOf(item, paint), paint)
+}
+
+/** The first line with the time before it. @param at seconds since the start. */
+export function timedLines(at: number, [first, ...rest]: readonly string[], paint: Paint): string {
+  const time = paint('dim', offsetTime(at).padStart(11))
   return [`${time}  ${first}`, ...rest.map((line) => indent + line)].join('\n')
 }
 
@@ -99,6 +103,7 @@ function rowCount(rows: number): string {
   return `${rows} row${rows === 1 ? '' : 's'}`
 }
 
-function duration(ms: number): string {
+/** `3.2 ms`, `12.0 s`. */
+export function duration(ms: number): string {
   return ms < 10_000 ? `${ms.toFixed(1)} ms` : `${(ms / 1000).toFixed(1)} s`
 }

@@ -111,11 +111,23 @@ const questions = 'cntxq'
  */
 export class WatchableOutput {
   readonly #sequences = new TerminalSequences()
+  #otherScreen = false
 
   take(text: string): string {
     let out = ''
-    for (const token of this.#sequences.read(text)) out += watchable(token)
+    for (const token of this.#sequences.read(text)) {
+      const screen = token.kind === 'csi' && /^\?(47|1047|1049)$/.test(token.parameters)
+      if (screen && (token.final === 'h' || token.final === 'l')) this.#otherScreen = token.final === 'h'
+      out += watchable(token)
+    }
     return out
+  }
+
+  /** Puts a terminal back to what it usually is: screen, colours, characters, cursor, keypad, wrapping, pasting. */
+  end(): string {
+    const screen = this.#otherScreen ? '\u001b[?1049l' : ''
+    this.#otherScreen = false
+    return `${screen}\u001b[0m\u001b(B\u000f\u001b[?25h\u001b[?1l\u001b>\u001b[?7h\u001b[?2004l\r\n`
   }
 }
 

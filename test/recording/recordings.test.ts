@@ -1,13 +1,14 @@
 import { execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, readdir, stat } from 'node:fs/promises'
+import { mkdir, readdir, stat, statfs } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
 import { Fault } from '../../src/kernel/fault.ts'
+import type { Recorder } from '../../src/recording/recorder.ts'
 import { openRecording } from '../../src/recording/reading.ts'
 import { verifyRecording } from '../../src/recording/verify.ts'
 import { collect, startRecordings, temporaryFolder } from './support.ts'
@@ -227,6 +228,35 @@ test(`a disk that is nearly full ends strict recordings while there is room to s
     code: 'DISK_FULL',
   })
 })
+
+// Goal: at hundreds of megabytes a second, too, the session ends while there is room to say why. Method: a disk of a few
+// megabytes, filled within less than the second between two looks at it.
+test(`bytes at full speed stop before the disk is full${cannotMount}`, async (context) => {
+  if (cannotMount !== '') return context.skip()
+  await using folder = await temporaryFolder()
+  const disk = path.join(folder.path, 'recordings')
+  await using _disk = await smallDisk(disk, '40m')
+  await using room = await startRecordings(folder.path, { freeBytesMin: 4 * 1024 * 1024 })
+  const failure = Promise.withResolvers<Error>()
+  const strict = await room.recordings.start({ session: 'session-1' }, 'strict', failure.resolve)
+  const bytes = randomBytes(32 * 1024)
+  for (let n = 0; n < 4000 && !(await refused(strict.recorder)); n++) strict.recorder.bytes('=o', { ch: 1 }, bytes)
+  expect(await failure.promise).toMatchObject({ code: 'RECORDING_FAILED', cause: { code: 'DISK_FULL' } })
+  strict.recorder.event('m', { kind: 'cut', text: 'bye' })
+  await strict.recorder.seal({ by: 'gate', code: 'RECORDING_FAILED' })
+  const { bavail, bsize } = await statfs(disk)
+  expect(bavail * bsize).toBeGreaterThan(1024 * 1024)
+  expect(bavail * bsize).toBeLessThan(4.1 * 1024 * 1024)
+  expect(await verifyRecording(room.fileOf(strict.path), room.key.publicKeys())).toMatchObject({ state: 'sealed' })
+})
+
+async function refused(recorder: Recorder): Promise<boolean> {
+  if (!recorder.full) return false
+  return recorder.drained().then(
+    () => false,
+    () => true,
+  )
+}
 
 async function smallDisk(folder: string, size: string): Promise<AsyncDisposable> {
   await mkdir(folder)
