@@ -18,13 +18,14 @@ const sftpServerProgram = /^\/usr\/(?:local\/)?(?:lib|lib64|libexec)\/(?:openssh
 export function readScpCommand(command: string): ScpCommand | null {
   const words = plainWords(command)
   if (words === null || !scpProgram.test(words[0] ?? '')) return null
-  const pathsFrom = words.findIndex((word, index) => index > 0 && !word.startsWith('-'))
-  const endOfOptions = words.indexOf('--')
-  const isEnded = endOfOptions > 0 && (pathsFrom < 0 || endOfOptions < pathsFrom)
-  const options = words.slice(1, isEnded ? endOfOptions : pathsFrom)
-  const paths = words.slice(isEnded ? endOfOptions + 1 : pathsFrom)
-  if (pathsFrom < 0 || paths.length === 0 || (!isEnded && paths.some((path) => path.startsWith('-')))) return null
-  return scpCommand(options, paths)
+  const given = words.slice(1)
+  const optionsEnd = given.findIndex((word) => word === '--' || !word.startsWith('-'))
+  if (optionsEnd < 0) return null
+  const isMarked = given[optionsEnd] === '--'
+  const paths = given.slice(isMarked ? optionsEnd + 1 : optionsEnd)
+  // Behind a path an option may still count.
+  if (!isMarked && paths.some((path) => path.startsWith('-'))) return null
+  return scpCommand(given.slice(0, optionsEnd), paths)
 }
 
 export function isScpCommand(command: string): boolean {
@@ -35,7 +36,7 @@ function scpCommand(options: readonly string[], paths: readonly string[]): ScpCo
   if (!options.every((option) => /^-[tfrpdvq]+$/.test(option))) return null
   const letters = options.join('')
   const isTo = letters.includes('t')
-  if (isTo === letters.includes('f') || (isTo && paths.length !== 1)) return null
+  if (isTo === letters.includes('f') || paths.length === 0 || (isTo && paths.length > 1)) return null
   return { direction: isTo ? 'up' : 'down', paths, intoFolder: letters.includes('d') }
 }
 
@@ -48,10 +49,10 @@ export function isSftpServerCommand(command: string): boolean {
 }
 
 /** Ends a command, or runs, expands to or reads something else, in one shell or the other. */
-const special: ReadonlySet<string> = new Set([...'|&;<>()$`{}!#^\n\r\0'])
+const special = /[|&;<>()$`{}!#^\n\r\0]/
 /** What a backslash takes its meaning from within double quotes; behind all others it stands for itself. */
-const escapable: ReadonlySet<string> = new Set([...'$`"\\'])
-const doubleQuotedSpecial: ReadonlySet<string> = new Set([...'$`!\n\r\0'])
+const escapable = /^[$`"\\]$/
+const doubleQuotedSpecial = /[$`!\n\r\0]/
 
 /**
  * The words of a command that any shell runs as just these: nothing is substituted, redirected or run beside it
@@ -95,7 +96,7 @@ function plainPart(command: string, at: number): Word | null {
   const character = command[at]!
   if (character === "'") return singleQuoted(command, at + 1)
   if (character === '"') return doubleQuoted(command, at + 1)
-  if (character !== '\\') return special.has(character) ? null : { text: character, end: at + 1 }
+  if (character !== '\\') return special.test(character) ? null : { text: character, end: at + 1 }
   const escaped = command[at + 1]
   return escaped === undefined || /[\n\r\0]/.test(escaped) ? null : { text: escaped, end: at + 2 }
 }
@@ -112,9 +113,9 @@ function doubleQuoted(command: string, from: number): Word | null {
   for (let at = from; at < command.length; at++) {
     const character = command[at]!
     if (character === '"') return { text, end: at + 1 }
-    const isEscape = character === '\\' && escapable.has(command[at + 1] ?? '')
+    const isEscape = character === '\\' && escapable.test(command[at + 1] ?? '')
     if (isEscape) at += 1
-    else if (doubleQuotedSpecial.has(character)) return null
+    else if (doubleQuotedSpecial.test(character)) return null
     text += command[at]
   }
   return null

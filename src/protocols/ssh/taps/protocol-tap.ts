@@ -59,8 +59,11 @@ export class ProtocolTap implements ChannelTap {
 
   close(): void {
     if (this.#whole !== null) return
+    const { ch, recorder, recordInput } = this.#options
     try {
       this.#watch.finish()
+      for (const bytes of this.#watch.heldDown()) recordBytes(recorder, '=o', ch, bytes)
+      if (recordInput) for (const bytes of this.#watch.heldUp()) recordBytes(recorder, '=i', ch, bytes)
     } catch (error) {
       this.#lose(error)
     }
