@@ -37,6 +37,7 @@ const channelsMax = 1000
 const questionsMax = 1000
 /** Every transport of ours takes packets of this size. */
 const packetBytesMax = 32 * 1024
+const heldMax = 10
 const environmentBytesMax = 4096
 /** What a refused shell or command ends with: as ssh itself when it fails. */
 const refusedStatus = 255
@@ -44,6 +45,8 @@ const refusedStatus = 255
 /** Takes what the client sends, and passes on what the role allows. */
 export class FromClient {
   readonly #host: RelayHost
+  /** Refusals that clients do not show the reason of. */
+  readonly #held: string[] = []
 
   constructor(host: RelayHost) {
     this.#host = host
@@ -184,6 +187,7 @@ export class FromClient {
     }
     record(this.#host.recorder, 'no', { what: printable(request.type), why: refusal })
     if (channel.isDismissed) return
+    this.#hold(refusal)
     if (request.wantReply) channel.replies.answer(channelFailure(channel.client!))
   }
 
@@ -244,29 +248,43 @@ export class FromClient {
     const text = command.toString('utf8')
     const refusal = refusalOf(role, neededToRun(what, text), what)
     if (refusal !== null) {
-      this.#dismiss(channel, what, wantReply, refusal)
+      this.#dismiss(channel, wantReply, refusal)
       return refusal
     }
     channel.isRunning = true
     const { ch, hasTerminal } = channel
     record(recorder, 'run', { ch, what, ...(what === 'shell' ? {} : commandFacts(command)) })
     channel.tap = this.#host.newTap({ ch, what, command: text, hasTerminal })
+    this.#sayHeld(channel)
     return null
   }
 
   /** Ends a channel as a program would that says why it cannot go on: ssh and scp show that; an error they do not. */
-  #dismiss(channel: RelayChannel, what: 'shell' | 'exec' | 'subsystem', wantReply: boolean, why: string): void {
+  #dismiss(channel: RelayChannel, wantReply: boolean, why: string): void {
     const { client, target } = this.#host
     const number = channel.client!
-    const isProgram = what !== 'subsystem'
-    const words = Buffer.from(`curfew: ${why}${channel.hasTerminal ? '\r\n' : '\n'}`)
-    if (channel.voice?.speak(words.length) === true) client.send(stderrData(number, words))
-    if (wantReply) channel.replies.answer(isProgram ? channelSuccess(number) : channelFailure(number))
-    if (isProgram) client.send(exitStatus(number, refusedStatus))
+    if (wantReply) channel.replies.answer(channelSuccess(number))
+    this.#say(channel, why)
+    client.send(exitStatus(number, refusedStatus))
     client.send(channelEof(number))
     client.send(channelClose(number))
     target.send(channelClose(channel.target!))
     channel.isDismissed = true
+  }
+
+  #hold(why: string): void {
+    if (this.#held.length < heldMax && !this.#held.includes(why)) this.#held.push(why)
+  }
+
+  /** What was refused before anybody could be told is said at the terminal; programs that read this are left alone. */
+  #sayHeld(channel: RelayChannel): void {
+    const held = this.#held.splice(0)
+    if (channel.hasTerminal) for (const why of held) this.#say(channel, why)
+  }
+
+  #say(channel: RelayChannel, why: string): void {
+    const words = Buffer.from(`curfew: ${why}${channel.hasTerminal ? '\r\n' : '\n'}`)
+    if (channel.voice?.speak(words.length) === true) this.#host.client.send(stderrData(channel.client!, words))
   }
 
   #agent(): string | null {
@@ -281,6 +299,7 @@ export class FromClient {
     if (globalReplies.waiting >= questionsMax) throw new SshWireError('too many requests wait for an answer')
     const refuse = (why: string) => {
       record(recorder, 'no', { what: printable(type), why })
+      this.#hold(why)
       this.#host.recorded()
       if (wantReply) globalReplies.answer(requestFailure)
     }
