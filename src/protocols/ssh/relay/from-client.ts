@@ -187,7 +187,6 @@ export class FromClient {
     }
     record(this.#host.recorder, 'no', { what: printable(request.type), why: refusal })
     if (channel.isDismissed) return
-    this.#hold(refusal)
     if (request.wantReply) channel.replies.answer(channelFailure(channel.client!))
   }
 
@@ -224,7 +223,7 @@ export class FromClient {
       case 'eow@openssh.com':
         return null
       case 'x11-req':
-        return refusalOf(role, 'never', 'X11')
+        return this.#refusedQuietly('never', 'X11')
       default:
         return 'this request is not known here'
     }
@@ -272,6 +271,12 @@ export class FromClient {
     channel.isDismissed = true
   }
 
+  #refusedQuietly(needed: Needed, what: string): string | null {
+    const refusal = refusalOf(this.#host.role, needed, what)
+    if (refusal !== null) this.#hold(refusal)
+    return refusal
+  }
+
   #hold(why: string): void {
     if (this.#held.length < heldMax && !this.#held.includes(why)) this.#held.push(why)
   }
@@ -288,7 +293,7 @@ export class FromClient {
   }
 
   #agent(): string | null {
-    const refusal = refusalOf(this.#host.role, 'agent', 'the agent')
+    const refusal = this.#refusedQuietly('agent', 'the agent')
     if (refusal === null) this.#host.agentWanted = true
     return refusal
   }
