@@ -161,9 +161,10 @@ describe('ssh', () => {
   })
 
   test('does not let a gateway write more into its files than names and keys', async () => {
+    const shell = { name: 'shell', description: '', state: 'available', startsAt: null, until: null }
     const said = {
       ...{ host: 'gw', port: 22, hostKeys: ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA'] },
-      resources: [{ name: 'x\nProxyCommand touch /tmp/x', description: '', roles: [] }],
+      resources: [{ name: 'x\n  ProxyCommand touch /tmp/x', description: '', roles: [shell] }],
     }
     const server = createServer((_, answer) => answer.end(JSON.stringify(said)))
     await once(server.listen(0, '127.0.0.1'), 'listening')
@@ -258,17 +259,16 @@ describe('ssh-config', () => {
     expect((await stat(at('.ssh/curfew_config'))).mode & 0o777).toBe(0o600)
   })
 
-  test('ssh renews the certificate when it is near its end, and leaves it alone before', async () => {
-    const file = at('printed')
-    const certificate = join(keys(), 'id_ed25519-cert.pub')
-    const before = await readFile(certificate, 'utf8')
-    await tool('ssh', ['-G', '-F', file, 'app-2.curfew'])
-    expect(await readFile(certificate, 'utf8')).toBe(before)
-    const script = join(keys(), 'renew.sh')
-    await writeFile(script, (await readFile(script, 'utf8')).replace(/-lt \d+/, '-lt 0'))
+  test('ssh renews the certificate when its time has come, and does nothing before', async () => {
+    const [certificate, script] = [join(keys(), 'id_ed25519-cert.pub'), join(keys(), 'renew.sh')]
+    const connect = () => tool('ssh', ['-G', '-F', at('printed'), 'app-2.curfew'])
     await rm(certificate)
-    await tool('ssh', ['-G', '-F', file, 'app-2.curfew'])
+    await connect()
+    expect(existsSync(certificate)).toBe(false)
+    await writeFile(script, (await readFile(script, 'utf8')).replace(/\d{9,}/, '0'))
+    await connect()
     expect((await tool('ssh-keygen', ['-L', '-f', certificate])).status).toBe(0)
+    expect(await readFile(script, 'utf8')).toMatch(/\d{9,}/)
   })
 })
 
