@@ -3,6 +3,7 @@ import { Fault } from '../kernel/fault.ts'
 import { openRecording } from '../recording/reading.ts'
 import type { SessionRow } from '../sessions/session.ts'
 import type { Visit } from './context.ts'
+import { fieldOf } from './replay-moments.ts'
 import type { Site } from './site.ts'
 
 /** A session whose recording somebody may see, and where it lies. */
@@ -22,9 +23,15 @@ export async function recordedSession({ deps }: Site, { c, person }: Visit): Pro
   return { row, file }
 }
 
-/** While there is still a page to say it on. @throws Fault RECORDING_UNREADABLE */
-export async function checkReadable(file: string): Promise<void> {
-  await using _recording = await openRecording(file)
+/**
+ * While there is still a page to say it on.
+ * @throws Fault RECORDING_UNREADABLE, or NOT_FOUND when the recording has no such channel.
+ */
+export async function checkReadable(file: string, channel?: number): Promise<void> {
+  await using recording = await openRecording(file)
+  if (channel === undefined) return
+  for await (const { data } of recording.events()) if (fieldOf(data, 'ch') === channel) return
+  throw new Fault('NOT_FOUND', 'The recording has no such channel.')
 }
 
 /** What the audit log says of it. */

@@ -10,18 +10,23 @@ export type Moment = { readonly us: number; readonly label?: string | undefined 
 )
 
 /** The person who is watched chooses the size: a player must not draw what no screen can show. */
-const colsMax = 500
-const rowsMax = 300
+const sideMax = 1000
 /** Of what has no terminal, or one without a size. */
 export const usualSize = { cols: 80, rows: 24 } as const
 const labelCharsMax = 80
 
-/** What happened on one channel, and what the gate said meanwhile to everybody on the connection. */
-export async function* momentsOf(events: AsyncIterable<RecordedEvent>, channel: number): AsyncGenerator<Moment> {
-  let begun = false
+/**
+ * What happened on one channel, and what the gate said meanwhile to everybody on the connection.
+ * @param begun the events begin in the middle: the channel is open already.
+ */
+export async function* momentsOf(
+  events: AsyncIterable<RecordedEvent>,
+  channel: number,
+  begun = false,
+): AsyncGenerator<Moment> {
   for await (const event of events) {
     const own = fieldOf(event.data, 'ch') === channel
-    begun ||= own
+    begun ||= own // oxlint-disable-line no-param-reassign -- from here on
     const moment = begun ? momentOf(event, channel) : undefined
     if (moment !== undefined) yield moment
     if (own && event.code === 'end') return
@@ -56,8 +61,8 @@ function usOf({ seconds }: RecordedEvent): number {
 
 function sizeOf(data: unknown): { cols: number; rows: number } {
   return {
-    cols: bounded(fieldOf(data, 'cols'), usualSize.cols, colsMax),
-    rows: bounded(fieldOf(data, 'rows'), usualSize.rows, rowsMax),
+    cols: bounded(fieldOf(data, 'cols'), usualSize.cols, sideMax),
+    rows: bounded(fieldOf(data, 'rows'), usualSize.rows, sideMax),
   }
 }
 

@@ -32,7 +32,7 @@ test.skipIf(process.platform !== 'linux').for(['before it is read', 'while it is
   'a download that is called off %s leaves no file open (open files are listed by Linux only)',
   async (when) => {
     await using recording = await recordingOf(...Array.from({ length: 1000 }, (_, index) => `select ${index}`))
-    const reader = exportStream('jsonl', recording.file).getReader()
+    const reader = exportStream({ format: 'jsonl' }, recording.file).getReader()
     if (when === 'while it is read') await reader.read()
     await reader.cancel()
     expect(await isOpen(recording.file)).toBe(false)
@@ -41,7 +41,7 @@ test.skipIf(process.platform !== 'linux').for(['before it is read', 'while it is
 
 test('what psql would take for its own commands is exported as a comment', async () => {
   await using recording = await recordingOf('select 1', "select '", "select '\n\\! touch /tmp/owned\n'", 'select 2')
-  const text = await new Response(exportStream('sql', recording.file)).text()
+  const text = await new Response(exportStream({ format: 'sql' }, recording.file)).text()
   const live = text.split('\n').filter((line) => line !== '' && !line.startsWith('-- '))
   expect(live).toEqual(['select 1;', 'select 2;'])
   expect(text).toContain('-- \\! touch /tmp/owned\n')

@@ -15,17 +15,14 @@ export interface Terminal {
 
 export function terminalPlayer({ session, channel, startedAt, atSeconds }: Terminal): Html {
   return html`<form class="tools replay-tools" data-replay-tools hidden aria-label="How it is played">
-      <label
-        >Speed
-        <select name="speed" autocomplete="off">
-          ${speeds.map((speed) => html`<option value="${speed}"${speed === '1' ? ' selected' : ''}>${speed} x</option>`)}
-        </select></label
-      >
+      <select name="speed" autocomplete="off" aria-label="Speed">
+        ${speeds.map((speed) => html`<option value="${speed}" ${speed === '1' ? ' selected' : ''}>${speed} x</option>`)}
+      </select>
       <label class="check"
         ><input type="checkbox" name="skip" value="yes" autocomplete="off" checked /> Skip pauses</label
       >
       <span class="small">It is <b class="time" data-replay-clock></b></span>
-      <span class="small keys wide"
+      <span class="small keys"
         ><kbd>space</kbd> play, <kbd>←</kbd> <kbd>→</kbd> 5 s, <kbd>[</kbd> <kbd>]</kbd> markers, <kbd>.</kbd> step,
         <kbd>f</kbd> full screen</span
       >

@@ -1,0 +1,88 @@
+import type { RecordedEvent } from '../recording/format.ts'
+import { PlainLines } from '../recording/terminal-text.ts'
+import { momentsOf } from './replay-moments.ts'
+import { OutputText } from './replay-part.ts'
+
+/** Where something was shown, with what stood around it. */
+export interface Place {
+  readonly seconds: number
+  readonly before: string
+  readonly match: string
+  readonly after: string
+}
+
+export interface Places {
+  readonly places: readonly Place[]
+  /** Seconds where looking goes on; undefined at the end. */
+  readonly next: number | undefined
+}
+
+const placesMax = 100
+/** Output looked at for one page. */
+const lookedAtBytesMax = 16 * 1024 * 1024
+const aroundChars = 60
+
+/**
+ * Looks for words in what one channel showed, upper and lower case alike.
+ * @param events from the beginning, or with `begun` from somewhere in the middle.
+ * @param text lower-case, not empty.
+ */
+export async function findPlaces(
+  events: AsyncIterable<RecordedEvent>,
+  { channel, text, begun }: { readonly channel: number; readonly text: string; readonly begun: boolean },
+): Promise<Places> {
+  const searcher = new Searcher(text)
+  let lookedAtBytes = 0
+  for await (const moment of momentsOf(events, channel, begun)) {
+    if (moment.kind !== 'output') continue
+    const full = searcher.places.length >= placesMax || lookedAtBytes >= lookedAtBytesMax
+    if (full && moment.us > searcher.lastUs) return { places: searcher.end(), next: moment.us / 1e6 }
+    lookedAtBytes += moment.bytes.length
+    searcher.add(moment)
+  }
+  return { places: searcher.end(), next: undefined }
+}
+
+class Searcher {
+  readonly places: Place[] = []
+  lastUs = 0
+  readonly #text: string
+  readonly #lines = new PlainLines()
+  readonly #output = new OutputText(true)
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  add({ us, bytes, stream }: { readonly us: number; readonly bytes: Buffer; readonly stream: string }): void {
+    const output = this.#output.decode({ bytes, stream })
+    // What goes away at once was shown until then: the place is where it still stands on the screen.
+    let shownUs = leavesAtOnce.test(output) ? this.lastUs : us
+    for (const line of this.#lines.take(output)) {
+      this.#look(line, shownUs)
+      shownUs = us
+    }
+    this.lastUs = us
+  }
+
+  end(): readonly Place[] {
+    for (const line of this.#lines.rest()) this.#look(line, this.lastUs)
+    return this.places
+  }
+
+  #look(line: string, us: number): void {
+    const at = line.toLowerCase().indexOf(this.#text)
+    if (at === -1) return
+    const end = at + this.#text.length
+    const before = line.slice(Math.max(0, at - aroundChars), at).trimStart()
+    const after = line.slice(end, end + aroundChars).trimEnd()
+    this.places.push({
+      seconds: us / 1e6,
+      before: at > aroundChars ? `…${before}` : before,
+      match: line.slice(at, end),
+      after: line.length > end + aroundChars + 1 ? `${after}…` : after,
+    })
+  }
+}
+
+const leavesAtOnce = /^[\u001B\r\n]/ // oxlint-disable-line no-control-regex -- a sequence, or the end of a line
