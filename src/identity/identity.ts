@@ -51,7 +51,8 @@ export interface InBandSignIn {
   /** The page that answers it, `https://…/s/KF7-XR2`. */
   link(signIn: SignIn): URL
   /**
-   * Waits for the answer.
+   * Waits for the answer. One with an SSH key is also answered when another with the same key is confirmed and remembered:
+   * tools connect several times at once.
    * @throws Fault SIGN_IN_REFUSED, SIGN_IN_TIMED_OUT; rejects with `signal.reason` when it aborts.
    */
   answered(signIn: SignIn, signal: AbortSignal): Promise<Identified>

@@ -1,4 +1,5 @@
 import { auditEvent } from '../audit/event.ts'
+import type { Change } from '../kernel/change.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { SignInId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
@@ -55,7 +56,8 @@ export function createInBandSignIn(deps: IdentityDeps, remembered: Remembered): 
 
     async answered(signIn, signal) {
       try {
-        return await identified(await answer(signIn, signal))
+        const answer = await answerTo(signIn, signal)
+        return 'credential' in answer ? answer : await identified(answer)
       } catch (error) {
         const outcome = error instanceof Fault ? error.code : 'gone'
         metrics.add('curfew_sign_ins_total', { way: 'in-band', outcome })
@@ -114,25 +116,36 @@ export function createInBandSignIn(deps: IdentityDeps, remembered: Remembered): 
   }
 
   /** Listens first and looks then, so that no answer is missed. */
-  async function answer(signIn: SignIn, signal: AbortSignal): Promise<SignIn> {
-    signal.throwIfAborted()
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const wake = () => resolve()
-    using _listening = changes.subscribe((change) => {
-      if (change.kind === 'sign-in-answered' && change.signIn === signIn.id) wake()
+  async function answerTo(signIn: SignIn, signal: AbortSignal): Promise<SignIn | Identified> {
+    let next = Promise.withResolvers<void>()
+    let isOver = false
+    const wake = () => next.resolve()
+    using _listening = changes.subscribe((change) => void (concerns(change, signIn) && wake()))
+    const timer = clock.after(Math.min(Math.max(0, signIn.expiresAt - clock.now()), timerMsMax), () => {
+      isOver = true
+      wake()
     })
-    const timer = clock.after(Math.min(Math.max(0, signIn.expiresAt - clock.now()), timerMsMax), wake)
     signal.addEventListener('abort', wake, { once: true })
     try {
-      const already = await store.signIn(signIn.id)
-      if (already !== undefined && already.state !== 'waiting') return already
-      await promise
-      signal.throwIfAborted()
-      return (await store.signIn(signIn.id)) ?? signIn
+      for (;;) {
+        signal.throwIfAborted()
+        next = Promise.withResolvers<void>()
+        const answer = await lookFor(signIn)
+        if (answer !== undefined) return answer
+        if (isOver) return signIn
+        await next.promise
+      }
     } finally {
       timer.cancel()
       signal.removeEventListener('abort', wake)
     }
+  }
+
+  /** Tools connect several times at once: when one connection's key is remembered, the others go on with it. */
+  async function lookFor({ id, keyFingerprint }: SignIn): Promise<SignIn | Identified | undefined> {
+    const signIn = await store.signIn(id)
+    if (signIn !== undefined && signIn.state !== 'waiting') return signIn
+    return keyFingerprint === null ? undefined : remembered.recognise('ssh-key', keyFingerprint)
   }
 
   async function identified(signIn: SignIn): Promise<Identified> {
@@ -175,6 +188,11 @@ export function createInBandSignIn(deps: IdentityDeps, remembered: Remembered): 
     await tx.announce({ kind: 'sign-in-answered', signIn: id, state })
     return signIn
   }
+}
+
+function concerns(change: Change, { id, keyFingerprint }: SignIn): boolean {
+  if (change.kind !== 'sign-in-answered') return false
+  return change.signIn === id || (keyFingerprint !== null && change.state === 'confirmed')
 }
 
 /** What remembering this sign-in would recognise; undefined when there is nothing that is the program's own. */

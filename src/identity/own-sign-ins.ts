@@ -1,10 +1,11 @@
 import { Fault } from '../kernel/fault.ts'
 import type { BindingId, BrowserSessionId, TokenId } from '../kernel/ids.ts'
 import type { IdentityDeps } from './deps.ts'
+import type { Instant } from '../kernel/time.ts'
 import { endBinding, endBrowserSession, endToken, isLive } from './endings.ts'
 import type { OwnSignIns } from './identity.ts'
 import type { Person } from './person.ts'
-import type { IdentityTx } from './store.ts'
+import type { Binding, IdentityTx } from './store.ts'
 
 type OwnId = BrowserSessionId | BindingId | TokenId
 
@@ -37,8 +38,20 @@ export function createOwnSignIns({ store, clock }: IdentityDeps): OwnSignIns {
     const session = (await tx.browserSessionsOf(person.id)).find((one) => one.id === id)
     if (session !== undefined) return endBrowserSession(tx, person, session, at, cause)
     const binding = (await tx.bindingsOf(person.id)).find((one) => one.id === id)
-    if (binding !== undefined) return endBinding(tx, person, binding, at, cause)
+    if (binding !== undefined) return forget(tx, person, binding, at)
     const token = (await tx.tokensOf(person.id)).find((one) => one.id === id)
     return token !== undefined && endToken(tx, person, token, at, cause)
+  }
+
+  /** The same address or key may be remembered more than once; forgotten is forgotten. */
+  async function forget(tx: IdentityTx, person: Person, binding: Binding, at: Instant): Promise<boolean> {
+    if (binding.endedAt !== null) return false
+    for (const one of await tx.bindingsOf(person.id)) {
+      const isSame = one.kind === binding.kind && one.value === binding.value
+      if (isSame && (one.id === binding.id || isLive(one, at))) {
+        await endBinding(tx, person, one, at, 'revoked by its owner')
+      }
+    }
+    return true
   }
 }

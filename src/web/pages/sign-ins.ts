@@ -120,8 +120,14 @@ function browsersTable({ show, visitor }: Visit, sessions: readonly BrowserSessi
   )
 }
 
+/** What is remembered more than once has one row, and is forgotten at once. */
+function lastOfEach(bindings: Own['bindings']): Own['bindings'] {
+  const byEnd = bindings.toSorted((left, right) => left.expiresAt - right.expiresAt)
+  return [...new Map(byEnd.map((binding) => [binding.value, binding])).values()].toReversed()
+}
+
 function keysTable(show: Show, { bindings, browserSessions }: Own): Html {
-  const keys = bindings.filter(({ kind }) => kind === 'ssh-key')
+  const keys = lastOfEach(bindings.filter(({ kind }) => kind === 'ssh-key'))
   if (keys.length === 0)
     return html`<p class="card small">
       None. When ssh asks you to sign in, you can let it remember the key for a while.
@@ -137,10 +143,7 @@ function keysTable(show: Show, { bindings, browserSessions }: Own): Html {
       return html`<tr>
         <td>
           <span class="mono">${key.value}</span>
-          ${
-            browser !== undefined &&
-            html`<span class="small">by ${browserName(browser.userAgent)} from ${browser.address}</span>`
-          }
+          ${browser !== undefined && html`<br /><span class="small">${browserName(browser.userAgent)} from ${browser.address}</span>`}
         </td>
         <td class="wide time small">${show.moment(key.createdAt)}</td>
         <td class="time small">${show.moment(key.expiresAt)}</td>
@@ -151,7 +154,7 @@ function keysTable(show: Show, { bindings, browserSessions }: Own): Html {
 }
 
 function addressesTable(show: Show, { bindings }: Own): Html {
-  const addresses = bindings.filter(({ kind }) => kind === 'address')
+  const addresses = lastOfEach(bindings.filter(({ kind }) => kind === 'address'))
   if (addresses.length === 0)
     return html`<p class="card small">
       None. When psql asks you to sign in, you can let it remember the address for a while.
@@ -190,7 +193,7 @@ function tokensTable(show: Show, tokens: readonly Token[]): Html {
             ${token.label}
             ${
               token.kind === 'cli' &&
-              html`${chip('plain', 'command line')} <span class="small">its SSH certificates end with it</span>`
+              html`${chip('plain', 'command line')}<br /><span class="small">its SSH certificates end with it</span>`
             }
           </td>
           <td class="wide time small">${token.lastUsedAt === null ? 'never' : show.moment(token.lastUsedAt)}</td>

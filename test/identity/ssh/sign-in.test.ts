@@ -97,6 +97,45 @@ describe('a key of somebody else', () => {
   })
 })
 
+test('tools that connect several times at once are confirmed once', async () => {
+  const key = someKey()
+  const visitor = await room.signIn('erin')
+  const asked = [await begin(key), await begin(key), await begin(key)]
+  const stranger = await begin(someKey())
+  const answers = asked.map((one) => room.identity.inBand.answered(one, never))
+  const gone = new AbortController()
+  const waits = expect(room.identity.inBand.answered(stranger, gone.signal)).rejects.toThrow('gone')
+  await room.identity.inBand.confirm(asked[1]!, visitor, from, true)
+  const known = await room.identity.ssh.recogniseKey(key)
+  expect(await Promise.all(answers)).toEqual([known, known, known])
+  gone.abort(new Error('gone'))
+  await waits
+})
+
+test('without remembering, each connection waits for its own answer', async () => {
+  const key = someKey()
+  const visitor = await room.signIn('erin')
+  const [first, second] = [await begin(key), await begin(key)]
+  const answers = [first, second].map((one) => room.identity.inBand.answered(one, never))
+  await room.identity.inBand.confirm(first, visitor, from, false)
+  expect(await answers[0]).toMatchObject({ credential: visitor.browserSession.id })
+  await room.identity.inBand.refuse(second, visitor)
+  await expect(answers[1]).rejects.toMatchObject({ code: 'SIGN_IN_REFUSED' })
+})
+
+test('a key that is remembered twice is forgotten at once', async () => {
+  const key = someKey()
+  const { visitor, identified } = await signIn('erin', key, true)
+  const again = await signIn('erin', key, true)
+  await room.identity.own.revoke(visitor.person, identified.credential)
+  expect(await room.identity.ssh.recogniseKey(key)).toBeUndefined()
+  for (const one of [identified, again.identified]) expect(await room.identity.stands(one)).toBe(false)
+  const ended = room.changes.filter((change) => change.kind === 'credential-revoked').slice(-2)
+  expect(new Set(ended.map(({ credential }) => credential))).toEqual(
+    new Set([identified.credential, again.identified.credential]),
+  )
+})
+
 test('the same person may confirm the same key again', async () => {
   const key = someKey()
   await signIn('erin', key, true)
