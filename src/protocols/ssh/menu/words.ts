@@ -1,0 +1,63 @@
+import type { Fault } from '../../../kernel/fault.ts'
+import type { Reachable } from './reach.ts'
+import { table } from './table.ts'
+
+/** What the menu says. */
+
+export interface Place {
+  /** The host and port that ssh is told to connect to. */
+  readonly clientHost: string
+  readonly port: () => number
+}
+
+const kinds: Readonly<Record<Reachable['kind'], string>> = { ssh: 'SSH', postgres: 'PostgreSQL' }
+
+export function greeting(personName: string): string {
+  return `Curfew: you are ${personName}.\n\n`
+}
+
+/** What may be reached by SSH, with numbers to choose by; then what is there for other clients. */
+export function reachText(reach: readonly Reachable[], widthMax: number | null, withNumbers: boolean): string {
+  const [own, others] = [reach.filter(({ kind }) => kind === 'ssh'), reach.filter(({ kind }) => kind !== 'ssh')]
+  const head = [...(withNumbers ? ['#'] : []), 'RESOURCE', 'ROLE', 'ACCESS', 'DESCRIPTION']
+  const rows = own.map(({ resource, role, state, description }, index) => [
+    ...(withNumbers ? [String(index + 1)] : []),
+    ...[resource, role, state, description],
+  ])
+  const mine = own.length > 0 ? table([head, ...rows], widthMax) : 'There is nothing that you may reach by SSH.\n'
+  return others.length > 0
+    ? `${mine}\nBy other clients (see your access page):\n${othersTable(others, widthMax)}`
+    : mine
+}
+
+function othersTable(others: readonly Reachable[], widthMax: number | null): string {
+  const rows = others.map(({ resource, role, kind, state, description }) => [
+    resource,
+    role,
+    kinds[kind],
+    state,
+    description,
+  ])
+  return table(rows, widthMax)
+}
+
+/** How to name something without the menu. */
+export function howText({ clientHost, port }: Place, example: Reachable | undefined): string {
+  const option = port() === 22 ? '' : `-p ${port()} `
+  const [role, resource] = example === undefined ? ['ROLE', 'RESOURCE'] : [example.role, example.resource]
+  return `Connect with: ssh ${option}${role}@${resource}@${clientHost.replace(/^\[(.*)\]$/, '$1')}\n`
+}
+
+export function helpText(place: Place): string {
+  return [
+    'Without a resource, the gateway itself knows these words:',
+    '  ls, status   what you may reach, and what is active',
+    '  whoami       who the gateway takes you for',
+    '  help         this text',
+    howText(place, undefined),
+  ].join('\n')
+}
+
+export function faultText({ message, hint }: Fault): string {
+  return `\n${message}\n${hint}\n\n`
+}
