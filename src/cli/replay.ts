@@ -18,7 +18,7 @@ interface Options {
   readonly list?: boolean
   readonly channel?: number
   readonly speed: number
-  readonly idleLimit: number
+  readonly idleLimit?: number
   readonly format?: ExportFormat
   readonly output?: string
   readonly json?: boolean
@@ -44,7 +44,7 @@ SSH: plays the terminal in its own time when this is one, else lists channels, c
       readCount,
     )
     .option('--speed <n>', 'play so many times as fast', readSpeed, 1)
-    .option('--idle-limit <time>', 'play pauses no longer than this', readTime, Infinity)
+    .option('--idle-limit <time>', 'play pauses no longer than this', readTime)
     .addOption(
       new Option('--format <format>', 'export: asciicast v3, asciicast v2, plain text, all events as JSON').choices(
         exportFormats,
@@ -123,7 +123,7 @@ async function* postgresLines(recording: Recording, options: Options): AsyncGene
 }
 
 async function play(recording: Recording, { ch }: SshChannel, options: Options): Promise<void> {
-  const { speed, idleLimit, from = 0, to = Infinity } = options
+  const { speed, idleLimit = Infinity, from = 0, to = Infinity } = options
   await playTerminal(recording, ch, { speed, idleLimitMs: idleLimit * 1000, from, to })
   note(ending(recording))
 }

@@ -1,12 +1,15 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { RecordedEvent } from '../../src/recording/format.ts'
 import type { PostgresCode, PostgresEvents } from '../../src/recording/postgres-events.ts'
 import { openSigningKey } from '../../src/recording/keys.ts'
+import { sshHeader, sshSession } from './ssh-example.ts'
 import { type Folder, recordInMemory, temporaryFolder } from './support.ts'
 
+const run = promisify(execFile)
 const main = path.join(import.meta.dirname, '../../src/main.ts')
 let folder: Folder
 let day: string
@@ -19,6 +22,7 @@ beforeAll(async () => {
   const sealed = await recordInMemory(key, session, { header })
   await writeFile(path.join(day, 'session-1.curfew'), sealed)
   await writeFile(path.join(day, 'crashed.curfew'), sealed.subarray(0, sealed.length - 500))
+  await writeFile(path.join(day, 'shell.curfew'), await recordInMemory(key, sshSession, { header: sshHeader }))
   const changed = Buffer.from(sealed)
   changed[700]! ^= 1
   await writeFile(path.join(day, 'changed.curfew'), changed)
@@ -150,3 +154,91 @@ test('replay stops at a recording that was tampered with, unless told otherwise'
   expect(crashed).toMatchObject({ code: 0, err: expect.stringContaining('incomplete') as string })
   expect(crashed.out).toMatch(/it was not sealed\.\n$/)
 })
+
+const sshTranscript = `ada@example.com as deploy on web-1, 2026-11-22 14:48:07 UTC
+
+0:00:00.250  channel 1  shell (terminal xterm-256color, 100x30)
+0:00:03.200  channel 2  subsystem sftp
+0:00:03.500  channel 2  write /srv/app \\x1b[31m.tar, 12.0 KiB up, 35.0 ms
+             SHA-256 ${'ab'.repeat(32)}
+0:00:03.600  channel 2  remove /etc/passwd, 1.5 ms, permission denied
+0:00:03.700  channel 2  -> 12.7 KiB up, 400 bytes down, 600.0 ms
+0:00:04.100  channel 3  exec make deploy
+0:00:04.500  channel 3  -> exit status 2, 0 bytes up, 23 bytes down, 500.0 ms
+0:00:05.000  channel 4  forward to db:5432 from 127.0.0.1:4711
+0:00:05.500  channel 4  -> 100 bytes up, 2.0 KiB down, 500.0 ms
+0:00:06.000  target listens for the client on 127.0.0.1:8080
+0:00:06.500  refused: agent forwarding (the role does not allow it)
+0:00:07.000  Curfew: Your access to web-1 ends in 1 min.
+0:01:07.000  Curfew: Your access has ended.
+0:01:07.020  channel 1  -> ended by signal HUP, 9 bytes up, 150 bytes down, 66.9 s
+Ended by the client
+`
+
+test('replay lists an SSH session where there is no terminal to play it on', async () => {
+  expect(await curfew('replay', 'shell.curfew')).toEqual({ code: 0, out: sshTranscript, err: '' })
+  const { out } = await curfew('replay', 'shell.curfew', '--channel', '3', '--json')
+  const items = out
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as unknown)
+  expect(items).toMatchObject([
+    { kind: 'begin', channel: { ran: { what: 'exec', command: 'make deploy' } } },
+    { kind: 'end', channel: { exit: { status: 2 } } },
+  ])
+})
+
+test('replay exports terminals and events, to a file that only its owner reads', async () => {
+  const file = path.join(folder.path, 'out.cast')
+  expect(await curfew('replay', 'shell.curfew', '--format', 'cast', '-o', file)).toMatchObject({ code: 0, out: '' })
+  expect((await readFile(file, 'utf8')).split('\n')[0]).toMatch(/^\{"version":3,"term":\{"cols":100,"rows":30/)
+  expect((await stat(file)).mode & 0o777).toBe(0o600)
+  expect((await curfew('replay', 'shell.curfew', '--format', 'cast2')).out).toMatch(/^\{"version":2,/)
+  const text = await curfew('replay', 'shell.curfew', '--format', 'txt', '--channel', '3')
+  expect(text).toEqual({ code: 0, out: 'one\ntwo\nerror: three\n', err: '' })
+  const lines = (await curfew('replay', 'shell.curfew', '--format', 'jsonl')).out.trimEnd().split('\n')
+  expect(lines).toHaveLength(1 + sshSession.length)
+  expect(lines).toContain('[4.2,"=o",{"ch":3,"bytes":8,"base64":"b25lCnR3bw0="}]')
+  expect((await curfew('replay', 'session-1.curfew', '--format', 'jsonl')).out).toContain('[1.204,"q",{"n":1')
+})
+
+test('replay says what it cannot export', async () => {
+  const mistakes = [
+    [['shell.curfew', '--format', 'cast', '--channel', '9'], 'no channel 9'],
+    [['session-1.curfew', '--format', 'cast'], 'Only an SSH session'],
+    [['shell.curfew', '-o', 'x'], '--output needs --format'],
+    [['shell.curfew', '--format', 'gif'], 'Allowed choices'],
+    [['shell.curfew', '--speed', '0'], 'Give a number'],
+  ] as const
+  const said = await Promise.all(mistakes.map(([words]) => curfew('replay', ...words)))
+  for (const [index, [, why]] of mistakes.entries()) {
+    expect(said[index]).toMatchObject({ code: 2, err: expect.stringContaining(why) as string })
+  }
+})
+
+const noScript = await which('script')
+test(`replay plays on a terminal what the terminal showed, in its own time${noScript}`, async (context) => {
+  if (noScript !== '') return context.skip()
+  const began = performance.now()
+  const command = `${process.execPath} ${main} replay shell.curfew --idle-limit 0.5 --speed 4`
+  const { stdout } = await run('script', ['-qec', command, '/dev/null'], { cwd: day })
+  expect(performance.now() - began).toBeGreaterThan(500)
+  expect(stdout).toContain('\u001b[32mweb-1$\u001b[0m ecgo\b\u001b[K')
+  // Neither title nor question reaches the terminal of who watches, and it is left as it was.
+  expect(stdout).not.toContain('\u001b]0;')
+  expect(stdout).not.toContain('\u001b[6n')
+  expect(stdout).toMatch(/\u001b\[\?25h[^]*Ended by the client\s*$/)
+  const listed = await run('script', ['-qec', `${process.execPath} ${main} replay shell.curfew --list`, '/dev/null'], {
+    cwd: day,
+  })
+  expect(listed.stdout).toContain('make deploy')
+  expect(listed.stdout).not.toContain('ecgo')
+})
+
+/** Empty when there is such a program; else what to add to the name of a test. */
+async function which(program: string): Promise<string> {
+  return run(program, ['--version']).then(
+    () => '',
+    () => ` (cannot run: needs ${program})`,
+  )
+}
