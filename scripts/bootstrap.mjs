@@ -12,7 +12,12 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const binaries = join(root, 'node_modules', '.bin')
 const nodeMajorMin = 26
 
-/** What the tests call, and the Debian package that brings it. `probe`: Debian puts a wrapper there even without the program. */
+const pythonModules = '/usr/lib/python3/dist-packages'
+
+/**
+ * What the tests call, and the Debian package that brings it. `probe`: Debian puts a wrapper there even without the
+ * program. A program with slashes is a file that must be there, on PATH or not.
+ */
 const tools = [
   { program: 'psql', package: 'postgresql-client', probe: true },
   { program: 'pg_dump', package: 'postgresql-client', probe: true },
@@ -24,6 +29,22 @@ const tools = [
   { program: 'curl', package: 'curl' },
   { program: 'openssl', package: 'openssl' },
   { program: 'faketime', package: 'faketime' },
+  { program: 'ssh', package: 'openssh-client' },
+  { program: 'sshd', package: 'openssh-server' },
+  { program: '/usr/lib/openssh/sftp-server', package: 'openssh-sftp-server' },
+  { program: 'plink', package: 'putty-tools' },
+  { program: 'dbclient', package: 'dropbear-bin' },
+  { program: 'rsync', package: 'rsync' },
+  { program: 'git', package: 'git' },
+  { program: 'socat', package: 'socat' },
+  { program: 'ncat', package: 'ncat' },
+  { program: 'expect', package: 'expect' },
+  { program: 'less', package: 'less' },
+  { program: 'pgrep', package: 'procps' },
+  { program: 'asciinema', package: 'asciinema' },
+  { program: `${pythonModules}/paramiko/__init__.py`, package: 'python3-paramiko' },
+  { program: `${pythonModules}/asyncssh/__init__.py`, package: 'python3-asyncssh' },
+  { program: 'ansible', package: 'ansible-core' },
 ]
 
 main(process.argv.slice(2))
@@ -61,8 +82,10 @@ function installModules() {
   say('installing node_modules as package-lock.json says (npm ci); this happens once')
   const npm = process.env.npm_execpath
   const [program, first] = npm?.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []]
-  // Versions that the lock file names were resolved for Node 26; an older npm only warns about its own Node.
-  const words = [...first, 'ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error']
+  // Versions that the lock file names were resolved for Node 26; an older npm only warns about its own Node. An npm
+  // that does not know `allowScripts` would spend a minute on native code that is never loaded (ssh2's).
+  const kinds = ['--include=dev', '--include=optional', '--ignore-scripts']
+  const words = [...first, 'ci', ...kinds, '--no-audit', '--no-fund', '--loglevel=error']
   const result = spawnSync(program, words, { cwd: root, stdio: ['ignore', 2, 2] })
   if (result.status !== 0) stop('npm ci failed; what it says above is the reason (often the network)')
   if (!nodeIsThere()) {
@@ -101,6 +124,7 @@ function apt([program, ...words]) {
 }
 
 function works(tool) {
+  if (tool.program.includes('/')) return existsSync(tool.program)
   const path = find(tool.program)
   if (path === undefined) return false
   return tool.probe !== true || spawnSync(path, ['--version'], { stdio: 'ignore' }).status === 0
