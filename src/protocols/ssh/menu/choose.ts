@@ -2,7 +2,7 @@ import { asFault, Fault } from '../../../kernel/fault.ts'
 import type { Admission } from '../../../sessions/admission.ts'
 import { admitAsking, type AdmitDeps, type Asked } from '../auth/admit.ts'
 import type { Conversation, Prompt } from '../conversation.ts'
-import { reachOf, type Reachable, type ReachDeps } from './reach.ts'
+import { knownPerson, reachOf, type Reachable, type ReachDeps } from './reach.ts'
 import { Interrupted, type Terminal } from './terminal.ts'
 import { faultText, greeting, reachText } from './words.ts'
 
@@ -62,6 +62,7 @@ async function connect(
   const person = new PersonAtTerminal(terminal, who)
   try {
     mayBegin()
+    await knownPerson(who.identified, deps)
     const admission = await terminal.waitFor((signal) => admitAsking(person, chosen, signal, deps))
     return { kind: 'session', admission, hasWaited: person.hasWaited }
   } catch (error) {
