@@ -148,7 +148,7 @@ async function writeConfig(
     'MaxSessions 500',
     'AcceptEnv *',
     'PermitTunnel no',
-    'LogLevel DEBUG1',
+    'LogLevel VERBOSE',
     ...hostKeys.map((file) => `HostKey ${file}`),
     ...(options.hostCertificate === undefined ? [] : hostKeys.map((file) => `HostCertificate ${file}-cert.pub`)),
     ...((options.extraConfig ?? []).some((line) => line.startsWith('Subsystem sftp'))

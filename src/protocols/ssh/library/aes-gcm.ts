@@ -121,7 +121,7 @@ class GcmDecipher implements InboundCipher {
   readonly #name: CipherGCMTypes
   readonly #key: Buffer
   readonly #iv: Buffer
-  readonly #onPayload: InboundConfig['inbound']['onPayload']
+  _onPayload: InboundConfig['inbound']['onPayload']
   /** The start of a packet whose rest has not come: its length first, then room for all of it. */
   #partial: Buffer | undefined
   #filledBytes = 0
@@ -131,7 +131,7 @@ class GcmDecipher implements InboundCipher {
     this.#name = inbound.decipherInfo.sslName as CipherGCMTypes
     this.#key = inbound.decipherKey
     this.#iv = inbound.decipherIV
-    this.#onPayload = inbound.onPayload
+    this._onPayload = inbound.onPayload
   }
 
   free(): void {
@@ -146,7 +146,7 @@ class GcmDecipher implements InboundCipher {
       else next = this.#collect(data, next, end)
       const packet = whole ?? this.#collected()
       if (packet === undefined) continue
-      const answer = this.#onPayload(this.#open(packet))
+      const answer = this._onPayload(this.#open(packet))
       if (answer !== undefined) return answer === false ? next : answer
     }
     return undefined

@@ -21,15 +21,18 @@ const allowed = ['assert', 'buffer', 'crypto', 'fs', 'path', 'util', 'asn1', 'bc
  * edits.ts says so, and compiled. Nothing else of the package runs; its native code is not asked for.
  * @throws Error when a file is not the pinned one.
  */
-export async function loadLibrary(): Promise<Library> {
-  const require = createRequire(import.meta.url)
-  const modules = new Modules(path.dirname(require.resolve('ssh2/package.json')))
+export async function loadLibrary(packageFolder: string = installedFolder()): Promise<Library> {
+  const modules = new Modules(packageFolder)
   const crypto = modules.load('crypto.js') as { init: Promise<void> }
   await crypto.init
   return {
     Protocol: modules.load('Protocol.js') as unknown as Library['Protocol'],
     parsePrivateKey: privateKeyParser(modules.load('keyParser.js')),
   }
+}
+
+function installedFolder(): string {
+  return path.dirname(createRequire(import.meta.url).resolve('ssh2/package.json'))
 }
 
 class Modules {

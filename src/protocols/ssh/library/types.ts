@@ -14,6 +14,8 @@ export interface OutboundCipher {
 /** One direction's cipher, receiver's side. */
 export interface InboundCipher {
   inSeqno: number
+  /** The library puts its key exchange here, for as long as one lasts. */
+  _onPayload: (payload: Buffer) => number | false | undefined
   /** @returns where a new cipher goes on; nothing when all was taken; Infinity when the connection is over. */
   decrypt(data: Buffer, at: number, end: number): number | undefined
   free(): void
