@@ -1,6 +1,8 @@
-import { createHash, createPublicKey, verify as verifySignature } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { createHash, createPublicKey, randomBytes, verify as verifySignature } from 'node:crypto'
+import { execFile } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import { zstdDecompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import type { JWK } from 'jose'
@@ -9,7 +11,12 @@ import { compressLines, decompressLines } from '../../src/recording/compression.
 import { decodeLine, encodeLine } from '../../src/recording/format.ts'
 import { postgresCodes } from '../../src/recording/postgres-events.ts'
 import { verifySource } from '../../src/recording/verify.ts'
-import { memorySource } from './support.ts'
+import { openSigningKey } from '../../src/recording/keys.ts'
+import { sshCodes } from '../../src/recording/ssh-events.ts'
+import { bytesAt, sshHeader, sshSession } from './ssh-example.ts'
+import { memorySource, recordInMemory, temporaryFolder } from './support.ts'
+
+const run = promisify(execFile)
 
 const page = await readFile(path.join(import.meta.dirname, '../../docs/recording-format.md'), 'utf8')
 const example = Buffer.from(
@@ -55,11 +62,39 @@ test('Curfew agrees that the worked example is sealed', async () => {
   })
 })
 
-test('docs/recording-format.md lists every code of a PostgreSQL session', () => {
-  const listed = [...page.matchAll(/^\| `(\w+)` +\| ([\w ]*\w) +\|/gm)]
-  const table = Object.fromEntries(listed.map(([, code, name]) => [code, name]))
-  for (const [code, name] of Object.entries(postgresCodes)) expect(table[code]).toBe(name)
+test.each([
+  ['PostgreSQL', postgresCodes],
+  ['SSH', sshCodes],
+])('docs/recording-format.md lists every code of %s sessions, and no others', (name, codes) => {
+  const section = page.split(/^## /m).find((part) => part.startsWith(`${name} sessions\n`)) ?? ''
+  const listed = [...section.matchAll(/^\| `(=?\w+)` +\| ([\w ]*\w) +\|/gm)]
+  expect(Object.fromEntries(listed.map(([, code, what]) => [code, what]))).toEqual(codes)
 })
+
+// Goal: the page's reader for other languages reads what Curfew writes. Method: run it.
+const python = await whyNoPython()
+test(`the Python reader of docs/recording-format.md shows a channel exactly${python}`, async (context) => {
+  if (python !== '') return context.skip()
+  await using folder = await temporaryFolder()
+  const reader = /^```python\n([^]*?)^```/m.exec(page)?.[1] ?? ''
+  await writeFile(path.join(folder.path, 'reader.py'), reader)
+  const random = randomBytes(200_000)
+  const events = [...sshSession, bytesAt(100, '=o', 3, random)]
+  const file = await recordInMemory(await openSigningKey(folder.path), events, { header: sshHeader, segmentBytes: 500 })
+  await writeFile(path.join(folder.path, 'session.curfew'), file)
+  const { stdout } = await run('python3', ['reader.py', 'session.curfew', '3'], {
+    cwd: folder.path,
+    encoding: 'buffer',
+  })
+  expect(stdout.equals(Buffer.concat([Buffer.from('one\ntwo\r\nerror: three\n'), random]))).toBe(true)
+})
+
+async function whyNoPython(): Promise<string> {
+  return run('python3', ['-c', 'import zstandard']).then(
+    () => '',
+    () => ' (cannot run: needs Python with zstandard)',
+  )
+}
 
 test('a line is read as it was written, to the microsecond', () => {
   fc.assert(
