@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process'
+import { tmpdir } from 'node:os'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { isScpCommand, isSftpServerCommand, readScpCommand } from '../../../../src/protocols/ssh/taps/plain-command.ts'
@@ -56,17 +58,22 @@ test.each([
   expect(isScpCommand(command)).toBe(false)
 })
 
-test('whatever is scp has nothing special outside quotes', () => {
-  const part = fc.constantFrom('scp', ' ', '-t', '-f', 'x', "'", '"', '\\', ';', '$', '`', '|', '\n', '&', '(', '>')
-  fc.assert(
-    fc.property(fc.array(part, { maxLength: 12 }), (parts) => {
-      const command = `scp -t ${parts.join('')}`
-      if (!isScpCommand(command)) return
-      const outside = command.replace(/\\./g, '').replace(/'[^']*'|"[^"]*"/g, '')
-      expect(outside).not.toMatch(/[;$`|\n&()<>]/)
-    }),
-    { numRuns: 3000 },
-  )
+// Goal: what is taken for one call of scp is just that, with just these words, to real shells.
+// Method: they get a function of that name, which says what it was called with.
+test.each(['sh', 'bash'])('whatever is scp is nothing else to %s', (shell) => {
+  const part = fc.constantFrom('-r', '--', ' ', 'x', 'y', "'", '"', '\\', ';', '$', '`', '|', '&', '(', '#', '~', '!')
+  const argument = fc.array(part, { minLength: 1, maxLength: 9 }).map((parts) => parts.join(''))
+  const commands = fc.sample(argument, 40_000).map((words) => `scp -f ${words}`)
+  const plain = [...new Set(commands)].filter(isScpCommand).slice(0, 2000)
+  expect(plain.length).toBeGreaterThan(300)
+  const says = 'set -f\nHOME=\'~\'\nscp() { printf "<"; printf "%s|" "$@"; printf ">\\n"; }\n'
+  const { stdout } = spawnSync(shell, { input: `${says}${plain.join('\n')}\n`, cwd: tmpdir(), encoding: 'utf8' })
+  const read = plain.map((command) => {
+    const { paths } = readScpCommand(command)!
+    return paths.map((path) => `${path}|`).join('')
+  })
+  // Options come first, and they are not among the paths.
+  expect(stdout.split('\n').map((line) => line.replace(/^<(?:-[rf]+\|)*(?:--\|)?|>$/g, ''))).toEqual([...read, ''])
 })
 
 test.each([
