@@ -37,10 +37,13 @@ async function sshConfig({ write, include }: Options): Promise<void> {
   const block = configBlock(directory, files)
   if (write === undefined && include === undefined) return print(block.trimEnd())
   await writeBlock(block, include === true)
-  const hosts = hostsOf(directory).map(([names]) => names[0])
-  print(hosts.length === 0 ? 'There is no SSH resource that you may use.' : `You can now use: ${hosts.join(' ')}`)
+  const hosts = hostsOf(directory).flatMap(([names]) => names.slice(0, 1))
+  const more = hosts.length > namesMax ? ` and ${hosts.length - namesMax} more` : ''
+  const said = `You can now use: ${hosts.slice(0, namesMax).join(' ')}${more}`
+  print(hosts.length === 0 ? 'There is no SSH resource that you may use.' : said)
 }
 
+const namesMax = 10
 const includeLine = 'Include curfew_config'
 
 async function writeBlock(block: string, isIncluded: boolean): Promise<void> {
@@ -79,7 +82,7 @@ function configBlock(directory: Directory, files: SshFiles): string {
   return [
     '# Made by curfew ssh-config; changes are lost when it is made again.',
     '# Gets a new certificate when this one is near its end. Without it the certificate holds as long as it holds.',
-    `Match originalhost *.curfew exec "sh ${shellQuoted(files.renew)}"`,
+    `Match originalhost *.curfew exec "sh ${shellQuoted(files.renew)} 2>/dev/null"`,
     'Host *.curfew',
     shared.join('').trimEnd(),
     ...hosts.map((host) => host.trimEnd()),

@@ -44,7 +44,10 @@ async function prepare({ resource, role, options, command }: SshWords): Promise<
   const { session, client } = await openGateway()
   await using _ = client
   const directory = await readDirectory(client)
-  if (resource === undefined) return list(directory)
+  if (resource === undefined) {
+    list(directory)
+    return undefined
+  }
   const chosen = chooseRole(directory, resource, role)
   const { files } = await certificateFor(client, session)
   await writeKnownHosts(files, directory)
@@ -57,8 +60,8 @@ function connection(directory: Directory, files: SshFiles): readonly string[] {
   return ['-p', String(directory.port), ...settings.flatMap(([name, value]) => ['-o', `${name}=${value}`])]
 }
 
-function list({ resources }: Directory): undefined {
-  if (resources.length === 0) return void note('There is no SSH resource that you may use.')
+function list({ resources }: Directory): void {
+  if (resources.length === 0) return note('There is no SSH resource that you may use.')
   const rows = resources.flatMap(({ name, description, roles }) =>
     roles.map((role) => [name, role.name, standingOf(role), terminalLine(role.description || description)]),
   )

@@ -94,6 +94,7 @@ export async function readStanding(files: SshFiles): Promise<Standing | undefine
   }
 }
 
-export async function forgetSshFiles(files: SshFiles): Promise<void> {
-  await rm(files.folder, { recursive: true, force: true })
+/** What the gateway is known by stays: a block of `curfew ssh-config` goes on to work, with a sign-in in the browser. */
+export async function forgetSshFiles({ key, publicKey, certificate, renew }: SshFiles): Promise<void> {
+  for (const file of [key, publicKey, certificate, renew]) await rm(file, { force: true })
 }
