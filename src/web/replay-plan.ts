@@ -37,7 +37,8 @@ export interface ReplayPart {
   readonly primeOnOtherScreen: boolean
 }
 
-const partBytesMax = 4 * 1024 * 1024
+/** Of output and events, a part at a time. */
+const usualPartBytes = 4 * 1024 * 1024
 /** What an event costs besides its text. */
 const eventBytes = 24
 /** Output before a part that draws its first screen. */
@@ -56,9 +57,9 @@ interface Checkpoint {
 export async function planReplay(
   events: AsyncIterable<RecordedEvent>,
   channel: number,
-  pauseUsMax: number | null,
+  { pauseUsMax, partBytes = usualPartBytes }: { readonly pauseUsMax: number | null; readonly partBytes?: number },
 ): Promise<ReplayPlan | undefined> {
-  const planner = new Planner(channel, pauseUsMax)
+  const planner = new Planner(channel, pauseUsMax, partBytes)
   for await (const moment of momentsOf(events, channel)) planner.add(moment)
   return planner.plan()
 }
@@ -66,6 +67,7 @@ export async function planReplay(
 class Planner {
   readonly #channel: number
   readonly #pauseUsMax: number | null
+  readonly #partBytesMax: number
   readonly #parts: ReplayPart[] = []
   readonly #markers: [number, string][] = []
   readonly #pauses: [number, number][] = []
@@ -81,15 +83,16 @@ class Planner {
   #otherScreen = false
   #lastResizeUs = -Infinity
 
-  constructor(channel: number, pauseUsMax: number | null) {
+  constructor(channel: number, pauseUsMax: number | null, partBytesMax: number) {
     this.#channel = channel
     this.#pauseUsMax = pauseUsMax
+    this.#partBytesMax = partBytesMax
   }
 
   add(moment: Moment): void {
     this.#advance(moment.us)
     if (this.#first === null) this.#begin(moment)
-    else if (this.#partBytes >= partBytesMax && moment.us > this.#lastUs) this.#cut(moment.us)
+    else if (this.#partBytes >= this.#partBytesMax && moment.us > this.#lastUs) this.#cut(moment.us)
     this.#lastUs = moment.us
     this.#partBytes += eventBytes
     if (moment.kind === 'output') this.#onOutput(moment)

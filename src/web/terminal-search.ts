@@ -46,6 +46,7 @@ export async function findPlaces(
 class Searcher {
   readonly places: Place[] = []
   lastUs = 0
+  #inLine = false
   readonly #text: string
   readonly #lines = new PlainLines()
   readonly #output = new OutputText(true)
@@ -56,13 +57,14 @@ class Searcher {
 
   add({ us, bytes, stream }: { readonly us: number; readonly bytes: Buffer; readonly stream: string }): void {
     const output = this.#output.decode({ bytes, stream })
-    // What goes away at once was shown until then: the place is where it still stands on the screen.
-    let shownUs = leavesAtOnce.test(output) ? this.lastUs : us
+    // A line that is left before anything is added was whole already, and may be wiped away now.
+    let shownUs = this.#inLine && leavesAtOnce(output) ? this.lastUs : us
     for (const line of this.#lines.take(output)) {
       this.#look(line, shownUs)
       shownUs = us
     }
     this.lastUs = us
+    this.#inLine = !output.endsWith('\n')
   }
 
   end(): readonly Place[] {
@@ -85,4 +87,11 @@ class Searcher {
   }
 }
 
-const leavesAtOnce = /^[\u001B\r\n]/ // oxlint-disable-line no-control-regex -- a sequence, or the end of a line
+/* oxlint-disable no-control-regex -- control characters and sequences are what is looked for */
+const beforeText = /^(?:\u001B\[[0-?]*[ -/]*[@-~]|[\u0000-\u001A])*/
+const leaving = /\n|\u001B\[[0-?]*[ABEFHdf]/
+/* oxlint-enable no-control-regex */
+
+function leavesAtOnce(output: string): boolean {
+  return leaving.test(beforeText.exec(output)?.[0] ?? '')
+}

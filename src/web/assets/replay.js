@@ -63,13 +63,15 @@ const posterSeconds = 3
 function open(played) {
   stage.style.minHeight = `${stage.offsetHeight}px` // the page must not jump meanwhile
   player?.dispose()
+  // A poster shows what came before its time: a moment later, for what comes at that very time.
+  const poster = (played > 0 ? played : Math.min(index.duration, posterSeconds)) + 0.001
   const source = { driver: 'recording', format: 'segmented', url: index.url }
   player = AsciinemaPlayer.create(source, stage, {
     controls: true,
     fit: 'width',
     speed: speed(),
     startAt: played,
-    poster: `npt:${played > 0 ? played : Math.min(index.duration, posterSeconds)}`,
+    poster: `npt:${poster}`,
     autoPlay: playing,
     terminalFontFamily: getComputedStyle(stage).fontFamily,
   })

@@ -55,7 +55,7 @@ function channelRow(channel: SshChannel, clock: Clock, isCurrent: boolean, href:
 export function nameOf({ ch, ran }: SshChannel): string {
   if (ran === null) return `channel ${ch}`
   if (ran.what === 'shell') return `shell (channel ${ch})`
-  return `${ran.command ?? ''} (channel ${ch})`
+  return `${clipped(ran.command ?? '')} (channel ${ch})`
 }
 
 function whatRan({ ran, terminal, lost, files, outputBytes, sha256Up }: SshChannel): Html {
@@ -185,9 +185,10 @@ export function forwardTable({ forwards, listens }: SshPageItems, clock: Clock):
 function forwardRow({ openedAt, closedAt, kind, to, from, bytesUp, bytesDown }: SshChannel, clock: Clock): Html {
   return html`<tr>
     <td class="time line">${openedAt !== null && clock(openedAt)}</td>
-    <td>${forwardWords[kind ?? 'session']}</td>
+    <td class="wide">${forwardWords[kind ?? 'session']}</td>
     <td>
-      <span class="sql">${clipped(to ?? '')}</span
+      <span class="small narrow-only">${forwardWords[kind ?? 'session']}</span
+      ><span class="sql">${clipped(to ?? '')}</span
       >${from !== null && html`<span class="bind small">from ${clipped(from)}</span>`}
     </td>
     <td class="wide num small">${openedAt !== null && closedAt !== null && tookText(closedAt - openedAt)}</td>

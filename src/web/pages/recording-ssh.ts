@@ -247,6 +247,6 @@ class View {
 const headingCharsMax = 80
 
 function headingOf(channel: SshChannel): string {
-  const name = clipped(nameOf(channel))
+  const name = nameOf(channel)
   return name.length > headingCharsMax ? `${name.slice(0, headingCharsMax)}…` : name
 }

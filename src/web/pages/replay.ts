@@ -37,7 +37,7 @@ export function replayRoutes(site: Site): void {
     const known = untilUs === undefined ? undefined : plans.get(key(untilUs))
     if (known !== undefined) return known
     const events = recording.events(untilUs === undefined ? {} : { toSeconds: (untilUs + 1) / 1e6 })
-    const plan = await planReplay(events, wish.channel, wish.skipPauses ? pauseUsMax : null)
+    const plan = await planReplay(events, wish.channel, { pauseUsMax: wish.skipPauses ? pauseUsMax : null })
     if (plan === undefined) throw new Fault('NOT_FOUND', 'The recording has no such channel.')
     plans.set(key(plan.endUs), plan)
     if (untilUs !== undefined) plans.set(key(untilUs), plan)
