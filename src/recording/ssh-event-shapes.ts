@@ -17,12 +17,21 @@ const operations = [
   'rmdir',
   'remove',
   'rename',
+  'copy',
   'symlink',
   'link',
   'readlink',
   'realpath',
   'extended',
 ] as const
+
+const attributes = z.object({
+  size: maybe(count),
+  uid: maybe(count),
+  gid: maybe(count),
+  mode: maybe(text),
+  times: maybe(z.tuple([count, count])),
+})
 
 /** A file can hold anything: what is read is checked before it is used. */
 const shapes: { readonly [Code in SshCode]: z.ZodType<SshEvents[Code]> } = {
@@ -49,8 +58,12 @@ const shapes: { readonly [Code in SshCode]: z.ZodType<SshEvents[Code]> } = {
     op: z.enum(operations),
     path: text,
     to: maybe(text),
+    name: maybe(text),
     direction: maybe(z.enum(['up', 'down'])),
     bytes: maybe(count),
+    names: maybe(count),
+    set: maybe(attributes),
+    count: maybe(count),
     sha256: maybe(text),
     result: text,
     ms: z.number(),

@@ -1,4 +1,5 @@
 import type { Recorder } from '../../../../src/recording/recorder.ts'
+import { readSshEvent } from '../../../../src/recording/ssh-event-shapes.ts'
 import type { SshEvents } from '../../../../src/recording/ssh-events.ts'
 
 /** One line: `f`, its data; of bytes their latin1 text, joined with those before them. */
@@ -11,7 +12,10 @@ export class KeptRecorder implements Recorder {
   readonly #lines: Line[] = []
 
   event(code: string, data: unknown): void {
-    this.#lines.push([code, JSON.parse(JSON.stringify(data)) as Record<string, unknown>])
+    // As whoever reads the recording will see it.
+    const read = readSshEvent({ code, data: JSON.parse(JSON.stringify(data)) as unknown })
+    if (read === undefined) throw new Error(`no such event: ${code} ${JSON.stringify(data)}`)
+    this.#lines.push([code, { ...read.data }])
   }
 
   bytes(code: `=${string}`, { ch }: { readonly ch?: unknown }, bytes: Uint8Array): void {
