@@ -38,11 +38,13 @@ function installedFolder(): string {
 class Modules {
   readonly #folder: string
   readonly #requireOfLibrary: NodeJS.Require
+  readonly #texts: ReadonlyMap<string, string>
   readonly #loaded = new Map<string, Exports>()
 
   constructor(packageFolder: string) {
     this.#folder = path.join(packageFolder, 'lib', 'protocol')
     this.#requireOfLibrary = createRequire(path.join(this.#folder, 'Protocol.js'))
+    this.#texts = this.#readAll()
   }
 
   /** @param name relative to lib/protocol. */
@@ -53,7 +55,7 @@ class Modules {
     this.#loaded.set(name, module.exports) // kex.js and our message table want each other
     const file = path.join(this.#folder, name)
     const parameters = ['exports', 'require', 'module', '__filename', '__dirname', 'curfew']
-    const run = compileFunction(this.#read(name, file), parameters, { filename: file }) as (...args: unknown[]) => void
+    const run = compileFunction(this.#textOf(name), parameters, { filename: file }) as (...args: unknown[]) => void
     const require = (id: string) => this.#require(path.dirname(name), id)
     run(module.exports, require, module, file, path.dirname(file), extensions)
     const exports = amend(name, module.exports)
@@ -61,7 +63,19 @@ class Modules {
     return exports
   }
 
-  #read(name: string, file: string): string {
+  #textOf(name: string): string {
+    const text = this.#texts.get(name)
+    if (text === undefined) throw new Error(`${name} of ssh2 has not been read before`)
+    return text
+  }
+
+  /** All files are compared before the first of them runs. */
+  #readAll(): ReadonlyMap<string, string> {
+    return new Map(Object.keys(pinnedFiles).map((name) => [name, this.#read(name)]))
+  }
+
+  #read(name: string): string {
+    const file = path.join(this.#folder, name)
     const text = readFileSync(file, 'utf8')
     const hash = createHash('sha256').update(text).digest('hex')
     if (hash !== pinnedFiles[name]) {
