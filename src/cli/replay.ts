@@ -122,7 +122,11 @@ async function* postgresLines(recording: Recording, options: Options): AsyncGene
   }
 }
 
-async function play(recording: Recording, { ch }: SshChannel, options: Options): Promise<void> {
+async function play(recording: Recording, { ch, terminal }: SshChannel, options: Options): Promise<void> {
+  const { columns, rows } = process.stdout
+  if (terminal !== null && (columns < terminal.cols || rows < terminal.rows)) {
+    note(`Recorded on a terminal of ${terminal.cols}x${terminal.rows}; this one has ${columns}x${rows}.`)
+  }
   const { speed, idleLimit = Infinity, from = 0, to = Infinity } = options
   await playTerminal(recording, ch, { speed, idleLimitMs: idleLimit * 1000, from, to })
   note(ending(recording))

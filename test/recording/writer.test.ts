@@ -1,7 +1,9 @@
 import { beforeAll, expect, test } from 'vitest'
 import { openSigningKey, type SigningKey } from '../../src/recording/keys.ts'
 import { verifySource } from '../../src/recording/verify.ts'
-import { linesOf, MemoryFiles, memorySource, temporaryFolder, writerOn } from './support.ts'
+import { walk } from '../../src/recording/walk.ts'
+import { segmentRawBytesMax } from '../../src/recording/format.ts'
+import { collect, linesOf, MemoryFiles, memorySource, temporaryFolder, writerOn } from './support.ts'
 
 let key: SigningKey
 beforeAll(async () => {
@@ -50,6 +52,32 @@ test('on a slow disk lines are gathered into whole segments, in order, and ackno
   const found = await verifySource(memorySource(files.files.get('file-1')!), key.publicKeys())
   expect(found).toMatchObject({ state: 'sealed', events: 100 })
   expect(found.segments).toBeGreaterThan(10)
+})
+
+test('raw bytes that wait share large segments, below the bound', async () => {
+  const slow = Promise.withResolvers<void>()
+  const files = new MemoryFiles((write) => (write === 2 ? slow.promise : undefined))
+  const { order, until } = writerOn(files, key, { segmentBytes: 256 * 1024 })
+  order({ opens: [opening(1)] })
+  await until(({ opened }) => opened.includes(1))
+  const raw = (n: number, lengthBytes: number) => {
+    const bytes = Buffer.alloc(lengthBytes, n)
+    return { seconds: n, code: '=o', data: { ch: 1, bytes: bytes.length }, bytes }
+  }
+  const events = [...Array.from({ length: 40 }, (_, n) => raw(n, 256 * 1024)), raw(40, 1024 * 1024), raw(41, 1)]
+  for (const each of linesOf(1, events)) order({ lines: [each] })
+  await expect.poll(() => files.writes).toBe(2)
+  slow.resolve()
+  order({ seals: [{ id: 1, end: '{}', gap: null }] })
+  await until(({ sealed }) => sealed.includes(1))
+  const source = memorySource(files.files.get('file-1')!)
+  expect(await verifySource(source, key.publicKeys())).toMatchObject({ state: 'sealed', events: 42 })
+  const sizes = (await collect(walk(source))).flatMap((found) =>
+    found.kind === 'segment' ? [found.head.rawBytes] : [],
+  )
+  expect(Math.max(...sizes)).toBeGreaterThan(1024 * 1024)
+  expect(Math.max(...sizes)).toBeLessThan(segmentRawBytesMax)
+  expect(sizes.length).toBeLessThan(20)
 })
 
 test('no more than three files are written to at once, and all get their turn', async () => {
