@@ -7,6 +7,8 @@ export interface ScpCommand {
   readonly intoFolder: boolean
 }
 
+/** Room for two paths of the greatest length. A recording repeats them. */
+const commandCharsMax = 8192
 /** Where systems keep programs that only their owner changes. */
 const scpProgram = /^(?:(?:\/usr(?:\/local)?)?\/bin\/)?scp$/
 const sftpServerProgram = /^\/usr\/(?:local\/)?(?:lib|lib64|libexec)\/(?:openssh\/|ssh\/|misc\/)?sftp-server$/
@@ -16,7 +18,7 @@ const sftpServerProgram = /^\/usr\/(?:local\/)?(?:lib|lib64|libexec)\/(?:openssh
  * of scp with options that are known: that is a command like any other.
  */
 export function readScpCommand(command: string): ScpCommand | null {
-  const words = plainWords(command)
+  const words = command.length > commandCharsMax ? null : plainWords(command)
   if (words === null || !scpProgram.test(words[0] ?? '')) return null
   const given = words.slice(1)
   const optionsEnd = given.findIndex((word) => word === '--' || !word.startsWith('-'))

@@ -53,6 +53,7 @@ test.each([
   'scp -t "open',
   'scp -t x\\',
   'scpx -t x',
+  `scp -t ${'x'.repeat(9000)}`,
   '',
 ])('%j is not scp', (command) => {
   expect(isScpCommand(command)).toBe(false)

@@ -142,6 +142,11 @@ test.each([
   ['content that does not end', 'scp -t x', [down(zero), up(text('C0644 1 x\n')), down(zero), up(text('abc\n'))]],
   ['a line without end', 'scp -t x', [down(zero), up(Buffer.alloc(20_000, 65))]],
   ['a sender that never waits', 'scp -t x', Array.from({ length: 70 }, () => up(Buffer.alloc(65_536)))],
+  [
+    'a folder deeper than systems allow',
+    'scp -r -f x',
+    [up(Buffer.alloc(3000)), down(text(`D0755 0 ${'d'.repeat(200)}\n`.repeat(60)))],
+  ],
   ['a sender of output', 'scp -f x', [up(zero), down(text('root:x:0:0\n'))]],
   ['a client that types', 'scp -f x', [up(text('id\n'))]],
 ] as const)('%s is lost, and what follows is recorded as output', (_name, command, talk) => {

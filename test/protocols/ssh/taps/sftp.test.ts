@@ -342,6 +342,13 @@ test('an operation takes from its request to its reply', () => {
   expect(recorder.lines.at(-1)).toEqual(['f', { ch: 1, op: 'remove', path: 'f', result: 'ok', ms: 250 }])
 })
 
+test('a size that no number holds is recorded all the same', () => {
+  const set = sftpPacket(packet.setstat, sshUint32(1), sshString('s'), sshUint32(1), sshUint64(2n ** 63n))
+  expect(filesOf([up(set), down(answer.status(1, 4))])).toEqual([
+    { op: 'setstat', path: 's', set: { size: Number.MAX_SAFE_INTEGER }, result: 'failure' },
+  ])
+})
+
 test('a long path is cut, not in the middle of a character', () => {
   const [event] = filesOf([up(ask.about(packet.stat, 1, 'é'.repeat(3000))), down(answer.attributes(1))])
   expect(event?.path).toBe(`${'é'.repeat(2048)} (cut, 6000 bytes)`)

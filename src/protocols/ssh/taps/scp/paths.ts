@@ -16,10 +16,6 @@ export class ScpPaths {
     this.#command = command
   }
 
-  get depth(): number {
-    return this.#folders.length
-  }
-
   /** What the command is about, when nothing more is known. */
   get given(): string {
     return this.#command.paths.join(' ')

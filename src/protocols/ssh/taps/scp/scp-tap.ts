@@ -20,7 +20,8 @@ export function scpTap(options: TapOptions & { readonly command: ScpCommand }): 
 
 /** Receivers may answer before they are asked (a client that sends zeros ahead). */
 const answersMax = 65_536
-const foldersMax = 1024
+/** Of a folder's path; longer than systems allow. Each file within repeats it in the recording. */
+const folderCharsMax = 8192
 const unanswered: Answer = { isOk: true, result: 'unfinished' }
 
 interface PassingFile {
@@ -98,7 +99,7 @@ class ScpWatch implements ProtocolWatch, SenderEvents {
   }
 
   folder(name: string): void {
-    if (this.#paths.depth >= foldersMax) throw new NotUnderstood('Too many folders within each other.')
+    if (this.#paths.of(name).path.length > folderCharsMax) throw new NotUnderstood('The path of a folder is too long.')
     this.#folder = { name, begunMs: this.#log.nowMs() }
   }
 

@@ -10,7 +10,7 @@ export function placeOf(fields: SshReader): number {
 export function readAttributes(fields: SshReader): SshFileAttributes {
   const flags = fields.uint32()
   return {
-    ...((flags & 1) === 0 ? {} : { size: placeOf(fields) }),
+    ...((flags & 1) === 0 ? {} : { size: Math.min(placeOf(fields), Number.MAX_SAFE_INTEGER) }),
     ...((flags & 2) === 0 ? {} : { uid: fields.uint32(), gid: fields.uint32() }),
     ...((flags & 4) === 0 ? {} : { mode: modeText(fields.uint32()) }),
     ...((flags & 8) === 0 ? {} : { times: [fields.uint32(), fields.uint32()] as const }),

@@ -31,20 +31,9 @@ export class Content {
 }
 
 /** A handle, from the request that opens it until all is answered that was asked about it. */
-export interface OpenHandle {
-  readonly path: string
-  /** READ, WRITE and READDIR that wait for their replies. */
-  waiting: number
-  /** Its CLOSE was answered. */
-  closed(outcome: Outcome): void
-  /** One of `waiting` was answered. */
-  settled(): void
-  /** The channel ended. */
-  abandon(): void
-}
-
-abstract class Handle implements OpenHandle {
+abstract class Handle {
   path: string
+  /** READ, WRITE and READDIR that wait for their replies. */
   waiting = 0
   protected readonly log: OperationLog
   protected begunMs: number
@@ -57,16 +46,19 @@ abstract class Handle implements OpenHandle {
     this.begunMs = begunMs
   }
 
+  /** Its CLOSE was answered. */
   closed(outcome: Outcome): void {
     this.#closeResult ??= outcome.result
     if (this.waiting === 0) this.#finish(this.#closeResult)
   }
 
+  /** One of `waiting` was answered. */
   settled(): void {
     this.waiting -= 1
     if (this.waiting === 0 && this.#closeResult !== undefined) this.#finish(this.#closeResult)
   }
 
+  /** The channel ended, or nothing more can come of it. */
   abandon(): void {
     this.#finish(this.#closeResult ?? 'unfinished')
   }
