@@ -65,7 +65,9 @@ test('output cut anywhere gives the same', () => {
 })
 
 test('nothing is lost but sequences, and nothing else comes out', () => {
-  const anything = fc.string({ unit: fc.constantFrom(...'ab[]0;?$pc\\\u001b\u0007\u009b\u009d\u009c\r\n\u0018') })
+  const anything = fc.string({
+    unit: fc.constantFrom(...Array.from('ab[]0;?$pc\\\u001b\u0007\u009b\u009d\u009c\r\n\u0018')),
+  })
   fc.assert(
     fc.property(anything, (shown) => {
       // oxlint-disable-next-line no-control-regex -- it looks for control characters
@@ -106,7 +108,9 @@ test('what is watched keeps its looks, and cannot make the terminal type or spea
 test('after it, the terminal is what it was', () => {
   const output = new WatchableOutput()
   output.take('\u001b[?1049h')
-  expect(output.end()).toMatch(/^\u001b\[\?1049l.*\u001b\[\?25h/)
+  const end = output.end()
+  expect(end.startsWith('\u001b[?1049l')).toBe(true)
+  expect(end).toContain('\u001b[?25h')
   expect(output.end()).not.toContain('1049')
 })
 
