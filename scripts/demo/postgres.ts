@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { accountFor, findBinaries, type Account, type Binaries } from './postgres-binaries.ts'
 import { freePort } from '../ports.ts'
+import { supervised } from './supervisor.ts'
 
 export interface PostgresOptions {
   /** Holds `data/` and `postgres.log`; made if missing, used again if it is there. */
@@ -49,19 +50,6 @@ interface Place {
 const startMsMax = 30_000
 const stopMsMax = 10_000
 const pollMs = 20
-
-// The server lives in a session of its own, so that Ctrl-C reaches only us, and it stops (SIGINT: fast shutdown)
-// when our end of its standard input closes, however we end.
-const supervisor = `
-exec 3<&0
-"$@" </dev/null 3<&- &
-server=$!
-( read -r line <&3; kill -INT "$server" ) >/dev/null 2>&1 &
-watcher=$!
-wait "$server"
-status=$?
-kill "$watcher" 2>/dev/null
-exit "$status"`
 
 /**
  * Starts PostgreSQL, making its files first where there are none. Works as root, too: another user runs it then.
@@ -155,7 +143,8 @@ async function writeOwned(place: Place, path: string, text: string): Promise<voi
 async function run(place: Place): Promise<() => Promise<void>> {
   await using log = await open(place.logFile, 'a', 0o600)
   const { size: logStart } = await log.stat()
-  const command = ['/bin/sh', '-c', supervisor, 'postgres', place.binaries.postgres, '-D', place.data]
+  // SIGINT: fast shutdown.
+  const command = supervised('INT', 'postgres', [place.binaries.postgres, '-D', place.data])
   const child = launch(place, command, log)
   const exited = once(child, 'exit')
   const deadline = performance.now() + startMsMax

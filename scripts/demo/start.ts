@@ -6,6 +6,7 @@ import { pino } from 'pino'
 import { loadConfig } from '../../src/config/load.ts'
 import { startGateway, type Gateway } from '../../src/gateway.ts'
 import { identityPaths } from '../../src/identity/paths.ts'
+import { openSshKeys, sshPublicLine, type SshKeys } from '../../src/identity/ssh/keys.ts'
 import { createLog } from '../../src/observability/log.ts'
 import { clientId, configurationText, files, type DemoPorts } from './configuration.ts'
 import { openDataFolder, type DemoFolder } from './data-folder.ts'
@@ -14,6 +15,8 @@ import { people } from './people.ts'
 import { freePort } from '../ports.ts'
 import { startPostgres, type RunningPostgres } from './postgres.ts'
 import { makeShop } from './shop.ts'
+import { findSshd, startSshd, type RunningSshd } from './sshd.ts'
+import { makeHome } from './web-server.ts'
 
 export interface DemoOptions {
   /** Absolute. */
@@ -31,11 +34,13 @@ export interface Demo extends AsyncDisposable {
   readonly ports: DemoPorts
   readonly webUrl: URL
   readonly target: RunningPostgres
+  /** `web-1` and what clients know the gateway by; undefined on a machine without sshd. */
+  readonly ssh: { readonly target: RunningSshd; readonly knownHostsFile: string } | undefined
   readonly provider: OidcProvider
   readonly gateway: Gateway
 }
 
-const usualPorts: DemoPorts = { web: 8443, postgres: 15432, ops: 9090, provider: 9000 }
+const usualPorts: DemoPorts = { web: 8443, postgres: 15432, ssh: 2222, ops: 9090, provider: 9000 }
 
 /**
  * Starts everything that the demo needs. Disposing stops it in reverse order.
@@ -53,14 +58,18 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     await makeShop(postgres, folder.passwords)
     return postgres
   })
+  const keys = await openSshKeys(join(folder.path, files.gatewayData))
+  const webServer = await startWebServer(folder, keys, step)
+  if (webServer !== undefined) started.use(webServer)
   const ports = await choosePorts(usualPorts)
+  const ssh = webServer && { target: webServer, knownHostsFile: await writeKnownHosts(folder, keys, ports) }
   const webUrl = new URL(`https://localhost:${ports.web}`)
   const provider = await step('Identity provider with four people', async () =>
     started.use(await startProvider(folder, ports, webUrl)),
   )
   const gateway = await step('The gateway', async () => {
     const file = join(folder.path, files.configuration)
-    await writeFile(file, await configurationText(ports, target.port, folder.caFile))
+    await writeFile(file, await configurationText(ports, { postgres: target, ssh: webServer }, folder.caFile))
     const config = await loadConfig(file, process.env)
     const destination = pino.destination({ dest: join(folder.path, files.gatewayLog), sync: true, mode: 0o600 })
     started.defer(() => destination.end())
@@ -68,12 +77,37 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   })
   options.stopping?.throwIfAborted()
   const stack = started.move()
-  return { folder, ports, webUrl, target, provider, gateway, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+  return { folder, ports, webUrl, target, ssh, provider, gateway, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }
 
 async function startTarget(folder: DemoFolder): Promise<RunningPostgres> {
   const { certificate, key, ca, superuserPassword } = folder
   return startPostgres({ folder: join(folder.path, 'postgres'), tls: { certificate, key, ca }, superuserPassword })
+}
+
+/** @returns undefined where there is no sshd. */
+async function startWebServer(
+  folder: DemoFolder,
+  keys: SshKeys,
+  step: DemoOptions['step'],
+): Promise<RunningSshd | undefined> {
+  const program = findSshd()
+  if (program === undefined) return undefined
+  const home = join(folder.path, 'web-1')
+  const userAuthority = sshPublicLine(keys.targetAuthority, 'curfew')
+  return step('An SSH server, web-1', async () => {
+    await makeHome(home)
+    return startSshd({ program, folder: join(folder.path, 'sshd'), home, userAuthority })
+  })
+}
+
+/** So that ssh need not ask, and the visitor's own file stays as it is. */
+async function writeKnownHosts(folder: DemoFolder, { hostKey }: SshKeys, ports: DemoPorts): Promise<string> {
+  const file = join(folder.path, files.knownHosts)
+  const names = ['localhost', '127.0.0.1', '::1'].map((name) => `[${name}]:${ports.ssh}`)
+  // Through a jump the gateway answers by the name of the target.
+  await writeFile(file, `${names.join(',')},web-1 ${sshPublicLine(hostKey, '')}\n`)
+  return file
 }
 
 async function startProvider(folder: DemoFolder, ports: DemoPorts, webUrl: URL): Promise<OidcProvider> {
@@ -102,6 +136,7 @@ async function choosePorts(usual: DemoPorts): Promise<DemoPorts> {
   return {
     web: await choose(usual.web),
     postgres: await choose(usual.postgres),
+    ssh: await choose(usual.ssh),
     ops: await choose(usual.ops),
     provider: await choose(usual.provider),
   }

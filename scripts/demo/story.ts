@@ -28,6 +28,8 @@ export interface DemoFacts {
     readonly signIn: string
   }[]
   readonly resource: { readonly name: string; readonly roles: readonly string[] }
+  /** The SSH target; null on a machine without sshd. */
+  readonly ssh: SshFacts | null
   readonly caFile: string
   readonly dataFolder: string
   readonly configFile: string
@@ -36,7 +38,20 @@ export interface DemoFacts {
   readonly commands: Readonly<Record<'psql' | 'curfew' | 'login' | 'replay' | 'verify' | 'auditVerify', string>>
 }
 
+export interface SshFacts {
+  readonly host: string
+  readonly port: number
+  /** OpenSSH's form, with the key of the gateway. */
+  readonly knownHostsFile: string
+  readonly resource: { readonly name: string; readonly roles: readonly string[] }
+  /** The sshd behind the gateway: `login` is whoever runs the demo, `home` where its shells begin. */
+  readonly target: { readonly host: string; readonly port: number; readonly login: string; readonly home: string }
+  /** `menu` shows what one may reach. */
+  readonly commands: Readonly<Record<'shell' | 'menu' | 'sftp', string>>
+}
+
 const resource = { name: 'prod-db', roles: ['reporting', 'readonly', 'admin'] } as const
+const webServer = { name: 'web-1', roles: ['shell', 'files'] } as const
 
 export function demoFacts(demo: Demo, checkout: string): DemoFacts {
   const { folder, ports, target, provider } = demo
@@ -54,12 +69,37 @@ export function demoFacts(demo: Demo, checkout: string): DemoFacts {
       signIn: `On the provider's page press "${person.name}", or type "${subject}" and press "Sign in".`,
     })),
     resource,
+    ssh: sshFacts(demo),
     caFile: folder.caFile,
     dataFolder: folder.path,
     configFile: inFolder(files.configuration),
     logFile: inFolder(files.gatewayLog),
     recordingsFolder: inFolder('gateway/recordings'),
     commands: commandsOf(demo, checkout),
+  }
+}
+
+function sshFacts({ ssh, ports }: Demo): SshFacts | null {
+  if (ssh === undefined) return null
+  const { knownHostsFile } = ssh
+  const { host, port, login, home } = ssh.target
+  return {
+    ...{ host: 'localhost', port: ports.ssh, knownHostsFile, resource: webServer },
+    target: { host, port, login, home },
+    commands: sshCommands(ports.ssh, knownHostsFile),
+  }
+}
+
+/** @param knownHostsFile as it shall be written: absolute, or relative to where people are. */
+function sshCommands(port: number, knownHostsFile: string): SshFacts['commands'] {
+  // ssh takes several files there, with spaces between them.
+  const file = /\s/.test(knownHostsFile) ? `"${knownHostsFile}"` : knownHostsFile
+  const known = `-o ${quoted(`UserKnownHostsFile=${file}`)}`
+  const { name } = webServer
+  return {
+    shell: `ssh -p ${port} ${known} shell@${name}@localhost`,
+    menu: `ssh -p ${port} ${known} localhost`,
+    sftp: `sftp -P ${port} ${known} files@${name}@localhost`,
   }
 }
 
@@ -84,40 +124,84 @@ function psqlFor(demo: Demo, user: string): string {
 
 /** For a shell. */
 function quoted(word: string): string {
-  return /^[\w./:@+-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`
+  return /^[\w./:@+=-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`
 }
 
 /** What to type and what to open, story by story. */
 export function storyText(demo: Demo, checkout: string): string {
-  const { folder, webUrl } = demo
-  const url = webUrl.origin
-  const { curfew, login, auditVerify } = commandsOf(demo, checkout)
-  const short = (command: string) => command.replace(curfew, 'curfew')
-  const newest = `$(ls -t ${quoted(join(folder.path, 'gateway/recordings'))}/*/*/*/*.curfew | head -1)`
+  const stories = [askStory(demo), cutStory, ...sshStories(demo), replayStory(demo, checkout), endStory(demo)]
+  const told = [...stories, programStory(demo)].map((story, index) => `${index + 1}. ${story}`)
+  return `${openingText(demo)}
+${told.join('\n')}
+${closingText(demo)}`
+}
+
+function openingText({ webUrl, folder, ssh }: Demo): string {
+  const missing = [
+    ...(hasPsql() ? [] : ['(There is no psql on this machine. On Debian: apt-get install postgresql-client)\n']),
+    ...(ssh ? [] : [`(${noSshdText})\n`]),
+  ]
   return `
-Curfew is ready: ${url}
-${hasPsql() ? '' : '\n(There is no psql on this machine. On Debian: apt-get install postgresql-client)\n'}
+Curfew is ready: ${webUrl.origin}
+${missing.map((line) => `\n${line}`).join('')}
 People    A click signs in. Use one private window per person, so that they do not share cookies.
           alice  engineer: asks          sam   security reviewer: replays recordings, reads the audit log
           bob    approver: decides       olga  operator: sees and ends live sessions
 Browser   It warns once, because the certificate is the demo's own. Choose "Advanced" and go on,
           or import ${near(folder.caFile)} as an authority; the authority's own key was thrown away.
+`
+}
 
-1. Ask and be approved
+const noSshdText =
+  'There is no sshd on this machine, so the SSH target, web-1, is left out. On Debian: apt-get install openssh-server'
+
+function askStory(demo: Demo): string {
+  return `Ask and be approved
    Type:  ${psqlFor(demo, 'readonly')}
    psql shows a link. Open it, sign in as alice, compare the code, confirm.
    alice has no grant yet, so psql shows a second link and waits: ask there, with a reason. 2 minutes are offered.
-   In another window sign in as bob, open ${url}/approvals and approve. psql goes on by itself. Try:
+   In another window sign in as bob, open ${demo.webUrl.origin}/approvals and approve. psql goes on by itself. Try:
      select number, status, due_on from invoices where status = 'overdue' order by due_on limit 5;
+`
+}
 
-2. The cut
+const cutStory = `The cut
    In the same psql, before the two minutes are over:
      select pg_sleep(600);
    psql is warned 1 minute and 15 seconds before the end. At the end the statement is cancelled, psql says why,
    and nothing is left running behind the gateway. psql then connects again by itself and waits for a new approval.
+`
 
-3. Replay and verify
-   As sam open ${url}/recordings and choose the session: every statement, with its time and its number of rows.
+function sshStories({ ssh, ports, webUrl }: Demo): string[] {
+  if (ssh === undefined) return []
+  const { login, home } = ssh.target
+  const { shell, menu, sftp } = sshCommands(ports.ssh, near(ssh.knownHostsFile))
+  return [
+    `The same with ssh
+   web-1 is a real sshd on this machine, and its shells are your own (${login}), begun in ${near(home)}, where some
+   examples lie: what you do there is real. Type:
+     ${shell}
+   Open the link as alice and confirm; ssh then asks why and for how long, and bob approves on ${webUrl.origin}/approvals.
+   Run something that goes on, for instance: top. ssh is warned as psql was, and the shell ends when the time is over.
+   Your key is now known for an hour: type it again, and no sign-in is needed. Two more to try:
+     ${menu}
+       shows what you may reach, and connects you
+     ${sftp}
+       puts and fetches files; needs nobody's approval
+   The option keeps the demo's key out of your ~/.ssh/known_hosts.
+`,
+  ]
+}
+
+function replayStory(demo: Demo, checkout: string): string {
+  const { curfew, login, auditVerify } = commandsOf(demo, checkout)
+  const short = (command: string) => command.replace(curfew, 'curfew')
+  const newest = `$(ls -t ${quoted(join(demo.folder.path, 'gateway/recordings'))}/*/*/*/*.curfew | head -1)`
+  const terminals = demo.ssh
+    ? '\n   A terminal plays as it was; files that were put and fetched are listed with their hashes.'
+    : ''
+  return `Replay and verify
+   As sam open ${demo.webUrl.origin}/recordings and choose a session: every statement, with its time and its number of rows.${terminals}
    The same without the gateway:
      alias curfew=${quoted(curfew)}
      F=${newest}
@@ -126,19 +210,31 @@ Browser   It warns once, because the certificate is the demo's own. Choose "Adva
    And the audit log, signed in as sam:
      ${short(login)}
      ${short(auditVerify)}
+`
+}
 
-4. End a session
-   Connect again as in story 1 and be approved. As olga open ${url}/sessions
-   and end the session with a comment: psql is told why.
+function endStory({ webUrl, ssh }: Demo): string {
+  const programs = ssh ? 'psql or ssh' : 'psql'
+  return `End a session
+   Connect again as above and be approved. As olga open ${webUrl.origin}/sessions
+   and end the session with a comment: ${programs} is told why.
+`
+}
 
-5. Programs
+function programStory(demo: Demo): string {
+  const url = demo.webUrl.origin
+  const ssh = demo.ssh ? '     curfew ssh web-1 shell\n' : ''
+  return `Programs
    As alice open ${url}/ask and ask for reporting: it needs nobody's approval. Then make a token
    on ${url}/sign-ins; it is the password of the user reporting.token:
      ${psqlFor(demo, 'reporting.token')} -c 'select * from monthly_revenue'
    The same from the terminal: log in as above, now as alice, and then
      curfew token create --label reports --for 1h
+${ssh}`
+}
 
-Data, log and configuration are in ${near(folder.path)}; "npm run demo -- --reset" starts over.
+function closingText({ folder }: Demo): string {
+  return `Data, log and configuration are in ${near(folder.path)}; "npm run demo -- --reset" starts over.
 Ctrl-C stops everything.
 `
 }
