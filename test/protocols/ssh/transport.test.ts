@@ -10,6 +10,7 @@ import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sshKeyPair } from '../../../src/identity/ssh/keys.ts'
+import { extensions } from '../../../src/protocols/ssh/library/extensions.ts'
 import { loadLibrary } from '../../../src/protocols/ssh/library/load.ts'
 import { acceptTransport, openTransport } from '../../../src/protocols/ssh/transport-over-library.ts'
 import type { Transport } from '../../../src/protocols/ssh/transport.ts'
@@ -24,6 +25,10 @@ const message = (text: string) => Buffer.concat([Buffer.of(200), Buffer.from(tex
 function ssh(port: number, sshd: TestSshd, ...args: string[]): string[] {
   const quiet = ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'BatchMode=yes', 'LogLevel=ERROR']
   return ['-p', `${port}`, '-i', sshd.userKeyFile, ...quiet.flatMap((each) => ['-o', each]), ...args]
+}
+
+function kemKey(): Buffer {
+  return generateKeyPairSync('ml-kem-768').publicKey.export({ format: 'der', type: 'spki' }).subarray(-1184)
 }
 
 /** Both ends of one connection in this process; `between` sits on the wire. */
@@ -179,6 +184,40 @@ describe('two of ours', () => {
     })
     await expect(opened).rejects.toBe(refusal)
     await expect(accepted).rejects.toThrow('the host key is not known')
+  })
+
+  test('a host key that did not sign is refused', async () => {
+    const [near, far] = duplexPair()
+    const stolen = sshKeyPair(generateKeyPairSync('ed25519').privateKey).publicBlob
+    const accepted = acceptTransport(far, { hostKeys: [{ ...anyKey, publicBlob: stolen }], signal: never })
+    const opened = openTransport(near, { verifyHostKey: () => undefined, signal: never })
+    await expect(opened).rejects.toThrow('the host key did not sign the key exchange')
+    await accepted.then(reasonOf, () => undefined)
+  })
+
+  test.each([
+    ['curve25519-sha256', 'a zero point', Buffer.alloc(32), 'small order|failed'],
+    ['curve25519-sha256', 'a short key', Buffer.alloc(31, 9), 'wrong length'],
+    ['mlkem768x25519-sha256', 'a short key', Buffer.alloc(1184 + 31, 1), 'wrong length'],
+    ['mlkem768x25519-sha256', 'a key that is none', Buffer.alloc(1184 + 32, 0xff), ''],
+    ['mlkem768x25519-sha256', 'a zero point', Buffer.concat([kemKey(), Buffer.alloc(32)]), 'small order|failed'],
+  ])('%s refuses %s', (name, _what, theirs, words) => {
+    // As the library's own is: it makes keys and says in which role it is.
+    class Base {
+      type = ''
+      _protocol = { _server: true }
+      _keys: unknown = null
+      generateKeys(): void {
+        this._keys ??= generateKeyPairSync('x25519')
+      }
+    }
+    const bases = { Curve25519Exchange: Base, KeyExchange: Base } as unknown as Parameters<
+      typeof extensions.exchange
+    >[1]
+    const exchange = extensions.exchange(name, bases, [] as never) as { computeSecret(key: Buffer): unknown }
+    const answer = exchange.computeSecret(theirs)
+    expect(answer).toBeInstanceOf(Error)
+    expect((answer as Error).message).toMatch(new RegExp(words, 'u'))
   })
 
   test('a signal ends the handshake', async () => {
