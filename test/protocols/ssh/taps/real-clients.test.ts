@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { startSshd } from '../../../servers/sshd.ts'
@@ -29,7 +30,7 @@ beforeAll(async () => {
   if (!isRoot) return
   folder = await mkdtemp(join(tmpdir(), 'curfew-taps-'))
   kept = join(folder, 'kept')
-  const program = join(import.meta.dirname, 'tapped-program.ts')
+  const program = fileURLToPath(new URL('tapped-program.ts', import.meta.url))
   sshd = await startSshd({
     extraConfig: ['Subsystem sftp /usr/lib/openssh/sftp-server', `ForceCommand ${process.execPath} ${program} ${kept}`],
   })

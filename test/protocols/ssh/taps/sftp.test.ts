@@ -292,6 +292,22 @@ test('a handle that never was is shown as such, and closing one says nothing', (
   expect(files).toEqual([{ op: 'write', path: '(handle 68)', direction: 'up', ...facts }])
 })
 
+test('any number of handles that never were does no harm', () => {
+  const { recorder, tap } = watch([])
+  const copy = (id: number) => {
+    const [nothing, handle] = [sshUint64(0n), sshString(`n${id}`)]
+    return ask.extended(id, 'copy-data', handle, nothing, nothing, handle, nothing)
+  }
+  for (let id = 0; id < 5000; id++) {
+    for (const type of [packet.close, packet.readdir, packet.fstat]) tap.fromClient(ask.about(type, id, `n${id}`))
+    tap.fromClient(Buffer.concat([copy(id), ask.read(id, `n${id}`, 0), ask.write(id, `n${id}`, 0, first)]))
+    for (let count = 0; count < 6; count++) tap.fromTarget(answer.status(id, 4))
+  }
+  tap.close()
+  expect(recorder.lost).toBeUndefined()
+  expect(recorder.files.filter(({ op }) => op === 'write')).toHaveLength(5000)
+})
+
 test('a file that the target copies into has no hash of what the client wrote', () => {
   const copy = ask.extended(5, 'copy-data', sshString('r'), sshUint64(0n), sshUint64(0n), sshString('w'), sshUint64(0n))
   const files = filesOf([

@@ -30,7 +30,14 @@ export class Handles {
     this.#put(keyOf(name), new OpenFolder(this.#log, path, begunMs))
   }
 
-  /** What a request is about. A name that was not given away (yet) stands for a file nobody knows. */
+  find(name: Buffer): OpenFile | OpenFolder | undefined {
+    return this.#open.get(keyOf(name))
+  }
+
+  /**
+   * What a transfer is about. A name that was not given away (yet) stands for a file that nobody knows, until
+   * `forget`.
+   */
   use(name: Buffer): OpenFile | OpenFolder {
     const key = keyOf(name)
     const known = this.#open.get(key)
@@ -45,7 +52,7 @@ export class Handles {
   }
 
   pathOf(name: Buffer): string {
-    return this.#open.get(keyOf(name))?.path ?? shown(name)
+    return this.find(name)?.path ?? shown(name)
   }
 
   /**

@@ -85,7 +85,7 @@ export class Requests implements PacketSink {
       case packet.opendir:
         return new OpeningFolder(this.#log, this.#handles, text(fields))
       case packet.readdir: {
-        const handle = this.#handles.use(fields.string())
+        const handle = this.#handles.find(fields.string())
         return handle instanceof OpenFolder ? new Listing(handle) : refused
       }
       case packet.close:
@@ -106,10 +106,8 @@ export class Requests implements PacketSink {
 
   #extended(fields: SshReader): Awaited {
     const { operation, isLook, writesTo } = readExtension(fields, this.#handles)
-    if (writesTo !== undefined) {
-      const target = this.#handles.use(writesTo)
-      if (target instanceof OpenFile) target.writes.hash.giveUp()
-    }
+    const target = writesTo === undefined ? undefined : this.#handles.find(writesTo)
+    if (target instanceof OpenFile) target.writes.hash.giveUp()
     return new Operation(this.#log, operation, isLook)
   }
 }
