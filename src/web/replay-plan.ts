@@ -38,7 +38,7 @@ export interface ReplayPart {
 }
 
 /** Of output and events, a part at a time. */
-const usualPartBytes = 4 * 1024 * 1024
+const usualPartBytes = 2 * 1024 * 1024
 /** What an event costs besides its text. */
 const eventBytes = 24
 /** Output before a part that draws its first screen. */

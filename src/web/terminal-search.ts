@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { RecordedEvent } from '../recording/format.ts'
 import { PlainLines } from '../recording/terminal-text.ts'
 import { momentsOf } from './replay-moments.ts'
@@ -20,6 +21,7 @@ export interface Places {
 const placesMax = 100
 /** Output looked at for one page. */
 const lookedAtBytesMax = 16 * 1024 * 1024
+const breathEveryBytes = 128 * 1024
 const aroundChars = 60
 
 /**
@@ -37,10 +39,17 @@ export async function findPlaces(
     if (moment.kind !== 'output') continue
     const full = searcher.places.length >= placesMax || lookedAtBytes >= lookedAtBytesMax
     if (full && moment.us > searcher.lastUs) return { places: searcher.end(), next: moment.us / 1e6 }
-    lookedAtBytes += moment.bytes.length
     searcher.add(moment)
+    const before = lookedAtBytes
+    lookedAtBytes += moment.bytes.length
+    // Sessions are cut off on this thread, too: it is not kept for long.
+    if (crosses(before, lookedAtBytes, breathEveryBytes)) await setImmediate()
   }
   return { places: searcher.end(), next: undefined }
+}
+
+function crosses(before: number, after: number, every: number): boolean {
+  return Math.floor(before / every) !== Math.floor(after / every)
 }
 
 class Searcher {

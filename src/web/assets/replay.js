@@ -46,16 +46,38 @@ function sayProblem(error) {
   stage.textContent = `The player does not run: ${error.message}. The download has everything.`
 }
 
-/** @param recorded where to stand, in seconds of the recording. */
-async function load(recorded) {
+async function fetchIndex() {
   const href = `${stage.dataset.replay}${skips() ? '?skip=yes' : ''}`
   const answer = await fetch(href, { headers: { accept: 'application/json' } })
   if (!answer.ok) throw new Error(`the gateway answered ${answer.status}`)
-  index = await answer.json()
+  return await answer.json()
+}
+
+/** @param recorded where to stand, in seconds of the recording. */
+async function load(recorded) {
+  index = await fetchIndex()
   stage.classList.toggle('broad', index.term.cols > 100)
+  document.querySelector('[data-replay-long]').hidden = index.segments.length === 1
   open(toPlayed(recorded))
 }
 
+/** At the end of a session that is still open: goes on when there is more. */
+async function follow() {
+  const seen = index
+  const next = document.hidden ? seen : await fetchIndex()
+  if (index !== seen || playing || player.getCurrentTime() < seen.duration) return // somebody went elsewhere meanwhile
+  if (next.duration > seen.duration) {
+    index = next
+    playing = true
+    open(seen.duration)
+  } else if (next.isLive) followSoon()
+}
+
+function followSoon() {
+  setTimeout(() => follow().catch(followSoon), followEveryMs * index.segments.length)
+}
+
+const followEveryMs = 2000
 /** The very first moments show nothing yet: until it plays, the screen stands a little later. */
 const posterSeconds = 3
 
@@ -77,7 +99,10 @@ function open(played) {
   })
   player.addEventListener('playing', () => (playing = true))
   player.addEventListener('pause', () => (playing = false))
-  player.addEventListener('ended', () => (playing = false))
+  player.addEventListener('ended', () => {
+    playing = false
+    if (index.isLive) followSoon()
+  })
 }
 
 async function jump(recorded) {

@@ -33,5 +33,9 @@ export function terminalPlayer({ session, channel, startedAt, atSeconds }: Termi
       data-started-at="${startedAt}"
       data-at="${atSeconds}"
     ></div>
+    <p class="small" data-replay-long hidden>
+      Long: fetched in parts while it plays. After a jump the screen is drawn from the 256 KiB that were shown before;
+      what stood there for longer may be missing until it is drawn again. The export has everything.
+    </p>
     <noscript><p class="small">The player needs JavaScript. The text below and the export need none.</p></noscript>`
 }

@@ -23,6 +23,13 @@ interface Wish {
   readonly untilUs: number | undefined
 }
 
+interface Opened {
+  readonly recording: Recording
+  readonly plan: ReplayPlan
+  /** More may come. */
+  readonly isLive: boolean
+}
+
 /**
  * What asciinema-player fetches: where the parts of a channel begin, and each part when it comes to it.
  * A recording of any size is played so, without the browser or the gateway ever holding more than a few parts.
@@ -45,21 +52,22 @@ export function replayRoutes(site: Site): void {
   }
 
   /** One piece of work at a time for each person; looking is written down before anything is seen. */
-  async function withPlan<T>(visit: Visit, work: (recording: Recording, plan: ReplayPlan) => Promise<T>): Promise<T> {
+  async function withPlan(visit: Visit, work: (opened: Opened) => Response | Promise<Response>): Promise<Response> {
     const { row, file } = await recordedSession(site, visit)
     await site.auditor.noteVisit(visit, row.session.id, 'recording.replayed', noteOf(row))
     return turns.take(visit.person.id, async () => {
       await using recording = await openRecording(file)
-      return await work(recording, await planOf(file, recording, readWish(visit)))
+      const plan = await planOf(file, recording, readWish(visit))
+      return await work({ recording, plan, isLive: row.end === null })
     })
   }
 
   site.page('/recordings/:id/replay/:channel', (visit) =>
-    withPlan(visit, async (_recording, plan) => visit.c.json(indexOf(visit, plan))),
+    withPlan(visit, (opened) => visit.c.json(indexOf(visit, opened))),
   )
 
   site.page('/recordings/:id/replay/:channel/:part', (visit) =>
-    withPlan(visit, async (recording, plan) => {
+    withPlan(visit, async ({ recording, plan }) => {
       const part = plan.parts[Number(visit.c.req.param('part'))]
       if (part === undefined) throw new Fault('NOT_FOUND', 'The recording has no such part.')
       return visit.c.json(await readPart(recording, plan, part))
@@ -78,7 +86,7 @@ function readWish({ c }: Visit): Wish {
 }
 
 /** In asciinema-player's "segmented" form; `pauses` and the like are for our own script. */
-function indexOf({ c }: Visit, plan: ReplayPlan) {
+function indexOf({ c }: Visit, { plan, isLive }: Opened) {
   const seconds = (us: number) => us / 1e6
   const here = path('recordings', c.req.param('id')!, 'replay', `${plan.channel}`)
   const asked = { skip: plan.pauseUsMax === null ? undefined : 'yes', until: plan.endUs }
@@ -92,6 +100,7 @@ function indexOf({ c }: Visit, plan: ReplayPlan) {
       url: query(`${here}/${at}`, asked),
     })),
     url: query(here, asked),
+    isLive,
     startsAt: seconds(plan.startUs),
     pauseSeconds: plan.pauseUsMax === null ? null : seconds(plan.pauseUsMax),
     pauses: plan.pauses.map(([from, to]) => [seconds(from), seconds(to)]),
