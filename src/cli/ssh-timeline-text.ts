@@ -1,3 +1,4 @@
+import type { SshFileAttributes } from '../recording/ssh-events.ts'
 import type { SshChannel, SshItem, SshRan } from '../recording/ssh-timeline.ts'
 import { sizeInWords } from './recording-words.ts'
 import { terminalLine } from './terminal-text.ts'
@@ -74,12 +75,38 @@ function exitWords(exit: SshChannel['exit']): string {
 }
 
 function fileLines(item: SshItem & { kind: 'file' }, paint: Paint): string[] {
-  const size = item.bytes === undefined ? '' : `, ${sizeInWords(item.bytes)}`
-  const way = item.direction === undefined ? '' : ` ${item.direction}`
-  const target = item.to === undefined ? '' : ` -> ${item.to}`
-  const what = terminalLine(`channel ${item.ch}  ${item.op} ${item.path}${target}`)
-  const good = item.result === 'ok'
-  const result = good ? '' : paint('red', `, ${terminalLine(item.result)}`)
-  const first = `${what}${size}${way}, ${duration(item.ms)}${result}`
+  const result = item.result === 'ok' ? '' : paint('red', `, ${terminalLine(item.result)}`)
+  const first = `${terminalLine(`channel ${item.ch}  ${fileWords(item)}`)}, ${duration(item.ms)}${result}`
   return item.sha256 === undefined ? [first] : [first, paint('dim', `SHA-256 ${terminalLine(item.sha256)}`)]
+}
+
+/** `write /srv/app.tar, 12.0 KiB up`, `setstat /srv/app.tar, mode 0755`, `rename /a -> /b`. */
+function fileWords(item: SshItem & { kind: 'file' }): string {
+  if (item.count !== undefined) return `${item.op}, ${item.count} more of them`
+  const name = item.name === undefined ? '' : ` (sent as ${item.name})`
+  const parts = [
+    `${item.op} ${item.path}${name}${item.to === undefined ? '' : ` -> ${item.to}`}`,
+    item.bytes === undefined
+      ? ''
+      : `${sizeInWords(item.bytes)}${item.direction === undefined ? '' : ` ${item.direction}`}`,
+    item.names === undefined ? '' : `${item.names} name${item.names === 1 ? '' : 's'}`,
+    item.set === undefined ? '' : attributeWords(item.set),
+  ]
+  return parts.filter((part) => part !== '').join(', ')
+}
+
+function attributeWords({ size, uid, gid, mode, times }: SshFileAttributes): string {
+  const parts = [
+    mode === undefined ? '' : `mode ${mode}`,
+    uid === undefined ? '' : `owner ${uid}`,
+    gid === undefined ? '' : `group ${gid}`,
+    size === undefined ? '' : `size ${size}`,
+    times === undefined ? '' : `changed ${timeText(times[1])}`,
+  ]
+  return parts.filter((part) => part !== '').join(', ')
+}
+
+/** A recording can hold any number here; SFTP's has 32 bits. */
+function timeText(seconds: number): string {
+  return seconds > 0xffff_ffff ? String(seconds) : `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z`
 }

@@ -92,7 +92,7 @@ export async function sshOverview(events: AsyncIterable<RecordedEvent>, channels
   const counts = { channelsLeftOut: 0, files: 0, refusals: 0, lastAt: 0 }
   for await (const item of sshTimeline(events)) {
     counts.lastAt = item.at
-    if (item.kind === 'file') counts.files++
+    if (item.kind === 'file') counts.files += item.count ?? 1
     if (item.kind === 'refused') counts.refusals++
     if (item.kind !== 'end') continue
     if (channels.length < channelsMax) channels.push(item.channel)
@@ -180,7 +180,7 @@ function note(draft: Draft, event: OnChannel): void {
       return
     }
     case 'f':
-      draft.files++
+      draft.files += event.data.count ?? 1
       return
     case 'lost':
       draft.lost = event.data.why
