@@ -65,7 +65,7 @@ export function signedInText(personName: string): string {
 }
 
 export function keyUnknownText(fingerprint: string): string {
-  return `curfew: nobody is signed in with the key ${fingerprint} now; a sign-in needs a terminal`
+  return `curfew: nobody is signed in with the key ${fingerprint}; sign in once from a terminal`
 }
 
 export function whatText(resource: string, role: string): string {

@@ -5,7 +5,8 @@ import type { Transport } from '../transport.ts'
 import type { Exchange } from './exchange.ts'
 
 /**
- * Ends a connection that was not let in, with words: clients show the banner, or the goodbye, and most of them both.
+ * Ends a connection that was not let in, with words: dropbear's client shows only the banner, PuTTY only the goodbye,
+ * OpenSSH both.
  * What is no Fault is nobody's business but ours. Harmless when the client is gone.
  */
 export function turnAway(transport: Transport, exchange: Pick<Exchange, 'say'>, error: unknown): void {
@@ -16,5 +17,5 @@ export function turnAway(transport: Transport, exchange: Pick<Exchange, 'say'>, 
     return
   }
   exchange.say(refusalText(fault))
-  transport.disconnect(faultDisconnect[fault.code], asciiLine(fault.message))
+  transport.disconnect(faultDisconnect[fault.code], asciiLine(`${fault.message} ${fault.hint}`))
 }

@@ -1,6 +1,5 @@
 import { Duplex } from 'node:stream'
 import { SshReader } from '../../../identity/ssh/wire.ts'
-import { Fault } from '../../../kernel/fault.ts'
 import { unknownName } from '../../../resources/catalogue.ts'
 import type { Identified } from '../../../sessions/session.ts'
 import { readHost } from '../naming.ts'
@@ -68,10 +67,5 @@ export async function jumpTarget(fields: Buffer, identified: Identified, deps: R
   const person = await knownPerson(identified, deps)
   const visible = deps.access.offers(person).flatMap(({ resource }) => (resource.kind === 'ssh' ? [resource.name] : []))
   if (name !== undefined && visible.includes(name)) return name
-  throw asForward(unknownName('resource', host, [...new Set(visible)]))
-}
-
-/** Somebody may have meant to forward a port, which needs a session of a role that allows it. */
-function asForward({ code, message, hint }: Fault): Fault {
-  return new Fault(code, `${message} Without a resource, the gateway itself only takes jumps to one.`, { hint })
+  throw unknownName('resource', host, [...new Set(visible)])
 }

@@ -153,13 +153,13 @@ class Menu {
 
   #run(session: SessionChannel, wish: Wish, reply: (good: boolean) => void): void {
     const { channel } = session
+    reply(true)
     if (wish.kind === 'subsystem') {
+      // Refusing it would be plainer; but then clients end before they show why.
       const words = `curfew: name what you want to reach. ${howText(this.#deps, undefined)}`
       channel.write(Buffer.from(words), undefined, true)
-      reply(false)
-      return channel.close()
+      return channel.exit(1)
     }
-    reply(true)
     const work = wish.kind === 'shell' && wish.hasTerminal ? this.#interact(session) : this.#tell(session, wish)
     work.catch((error: unknown) => this.#failed(channel, error))
   }
