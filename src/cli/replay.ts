@@ -144,9 +144,12 @@ async function exportAs(recording: Recording, format: ExportFormat, options: Opt
   await writeExport(exported(recording, format, channel?.ch ?? 0), options.output)
 }
 
+/** So many are looked through for the one to show. */
+const channelsMax = 100_000
+
 /** Says on stderr when there was a choice. null: no channel of this session ran anything. */
 async function chosenChannel(recording: Recording, options: Options): Promise<SshChannel | null> {
-  const { channels } = await sshOverview(recording.events())
+  const { channels } = await sshOverview(recording.events(), channelsMax)
   if (options.channel !== undefined) {
     const named = channels.find(({ ch }) => ch === options.channel)
     if (named === undefined)

@@ -2,6 +2,7 @@ import type { SigningKey } from './keys.ts'
 import { compressParts } from './compression.ts'
 import { encodeHeader, encodeManifest, encodeSegment, firstChain } from './format.ts'
 import type { RecordingFiles } from './files.ts'
+import { groupLines } from './group-lines.ts'
 import { sparesOf } from './line-parts.ts'
 import { type Manifest, manifestType, SparseIndex } from './manifest.ts'
 import type { Lines, OpenOrder, Orders, Report, SealOrder } from './writer-messages.ts'
@@ -312,28 +313,6 @@ function emptyReport() {
     finished: false,
     spares: [] as ArrayBuffer[],
   }
-}
-
-/** What holds raw bytes shares segments up to this many times the usual size: fewer hashes, the same number of writes. */
-const rawSegments = 4
-
-/** Splits what is pending into segments: each closes when it has reached `segmentBytes`. */
-function groupLines(pending: readonly Lines[], segmentBytes: number): Lines[][] {
-  const groups: Lines[][] = []
-  let filled = 1
-  for (const lines of pending) {
-    if (filled >= 1) {
-      groups.push([])
-      filled = 0
-    }
-    groups.at(-1)!.push(lines)
-    filled += lines.bytes / (isText(lines) ? segmentBytes : segmentBytes * rawSegments)
-  }
-  return groups
-}
-
-function isText({ parts }: Lines): boolean {
-  return parts.every((part) => typeof part === 'string')
 }
 
 /** Adds one segment to the track; returns its bytes. */
