@@ -6,13 +6,17 @@ const css = 'text/css; charset=utf-8'
 const js = 'text/javascript; charset=utf-8'
 
 const files = {
-  css: { name: 'curfew.css', type: css },
-  js: { name: 'curfew.js', type: js },
-  icon: { name: 'curfew.svg', type: 'image/svg+xml' },
-  replayJs: { name: 'replay.js', type: js },
-  playerCss: { name: 'asciinema-player.css', type: css, from: 'asciinema-player/dist/bundle/' },
-  playerJs: { name: 'asciinema-player.min.js', type: js, from: 'asciinema-player/dist/bundle/' },
+  css: { url: own('curfew.css'), type: css },
+  js: { url: own('curfew.js'), type: js },
+  icon: { url: own('curfew.svg'), type: 'image/svg+xml' },
+  replayJs: { url: own('replay.js'), type: js },
+  playerCss: { url: import.meta.resolve('asciinema-player/dist/bundle/asciinema-player.css'), type: css },
+  playerJs: { url: import.meta.resolve('asciinema-player/dist/bundle/asciinema-player.min.js'), type: js },
 } as const
+
+function own(name: string): string {
+  return new URL(`assets/${name}`, import.meta.url).href
+}
 
 /** Addresses with the content's hash: `/assets/3f2a….curfew.css`. */
 export type AssetHrefs = { readonly [Key in keyof typeof files]: string }
@@ -24,11 +28,9 @@ export interface Assets {
 
 /** Reads the few files that pages need, from beside this module and from the player's package, once. */
 export function loadAssets(): Assets {
-  const loaded = Object.entries(files).map(([key, file]) => {
-    const { name, type } = file
-    const bytes = readFileSync(
-      'from' in file ? new URL(import.meta.resolve(file.from + name)) : new URL(`assets/${name}`, import.meta.url),
-    )
+  const loaded = Object.entries(files).map(([key, { url, type }]) => {
+    const bytes = readFileSync(new URL(url))
+    const name = url.slice(url.lastIndexOf('/') + 1)
     const hash = createHash('sha256').update(bytes).digest('hex').slice(0, 16)
     return { key, type, bytes, path: `/assets/${hash}.${name}` }
   })
