@@ -38,6 +38,8 @@ const unimplementedMax = 100
 /** How long a goodbye waits for the peer to take it, and for a key exchange to end. */
 const lingerMs = 2000
 const exchangeMsMax = 1000
+/** How long the client's offer is waited for before ours is made. */
+const offerMsMax = 500
 
 /** A transport on ssh2's key exchange and packets. */
 export class LibraryTransport implements Transport {
@@ -75,6 +77,7 @@ export class LibraryTransport implements Transport {
   #unimplemented = 0
   #used = { sentBytes: 0, sentPackets: 0, readBytes: 0, readPackets: 0 }
   #rekeyTimer: NodeJS.Timeout | undefined
+  #offerTimer: NodeJS.Timeout | undefined
   #lingerTimer: NodeJS.Timeout | undefined
 
   constructor(socket: Duplex, library: Library, options: LibraryTransportOptions) {
@@ -263,6 +266,7 @@ export class LibraryTransport implements Transport {
     const { cs, sc } = negotiated
     const cipher = cs.cipher === sc.cipher ? cs.cipher : `${cs.cipher}/${sc.cipher}`
     Object.assign(this.algorithms, { kex: negotiated.kex, cipher, hostKey: negotiated.serverHostKey })
+    clearTimeout(this.#offerTimer)
     clearTimeout(this.#rekeyTimer)
     this.#rekeyTimer = setTimeout(() => this.rekey(), this.#rekeyMs).unref()
     this.#sessionId ??= this.#protocol._kex!.sessionID!
@@ -332,7 +336,14 @@ export class LibraryTransport implements Transport {
     this.peerSoftware = found.software
     const line = Buffer.concat([found.line, Buffer.from('\r\n')])
     this.#protocol.parse(line, 0, line.length)
+    if (this.#isServer) this.#offerTimer = setTimeout(() => this.#offerUnasked(), offerMsMax).unref()
     return found.rest
+  }
+
+  /** Our offer answers the client's; but there are clients that wait for ours. */
+  #offerUnasked(): void {
+    if (!this.#isOver && this.#protocol._kexinit === undefined && this.#protocol._kex === undefined)
+      this.#protocol.rekey()
   }
 
   // The end
@@ -386,8 +397,7 @@ export class LibraryTransport implements Transport {
   #closed(): void {
     this.#isOver = true
     this.#cause ??= new Error('the peer hung up')
-    clearTimeout(this.#rekeyTimer)
-    clearTimeout(this.#lingerTimer)
+    for (const timer of [this.#rekeyTimer, this.#offerTimer, this.#lingerTimer]) clearTimeout(timer)
     this.#protocol.cleanup()
     this.#unheard = []
     this.#held = []

@@ -284,6 +284,20 @@ describe('bytes that are not right', () => {
     await expect(accepted).rejects.toThrow(words)
   })
 
+  test('a client that waits for our offer gets it', async () => {
+    const [near, far] = duplexPair()
+    const stop = new AbortController()
+    const accepted = acceptTransport(far, { hostKeys: [anyKey], signal: stop.signal })
+    near.write('SSH-2.0-patient\r\n')
+    let received = ''
+    for await (const chunk of near as AsyncIterable<Buffer>) {
+      received += chunk.toString('latin1')
+      if (received.includes('kex-strict-s-v00@openssh.com')) break
+    }
+    stop.abort(new Error('enough'))
+    await expect(accepted).rejects.toThrow('enough')
+  })
+
   test('endless packets before the key exchange are refused', async () => {
     const [near, far] = duplexPair()
     const accepted = acceptTransport(far, { hostKeys: [anyKey], signal: never })
@@ -353,6 +367,11 @@ describe.runIf(isRoot)('with OpenSSH', () => {
     if (kex !== undefined) expect(algorithms.kex).toBe(kex)
     if (cipher !== undefined) expect(algorithms.cipher).toBe(cipher)
     if (hostKey !== undefined) expect(algorithms.hostKey).toBe(hostKey)
+  })
+
+  test('ssh with its own order of ciphers gets the one that is fastest here', async () => {
+    await run('ssh', ssh(through.port, sshd, 'root@127.0.0.1', 'true'))
+    expect(through.pairs.at(-1)!.client.algorithms.cipher).toBe('aes128-gcm@openssh.com')
   })
 
   test.each(['3des-cbc', 'aes128-cbc'])('ssh does not come in with %s', async (cipher) => {

@@ -16,6 +16,16 @@ export const edits: Readonly<Record<string, readonly Edit[]>> = {
       to: 'const own = curfew.exchange(kexType, { KeyExchange, Curve25519Exchange }, args); if (own) return own; switch (kexType) {',
     },
     {
+      why: 'the server answers the offer of this client',
+      from: 'const local = self._offer;\n  const remote = init;',
+      to: `if (self._server && self._kexinit === undefined && self._kex === undefined) {
+    self._offer = new KexInit(curfew.answer(self._offer.lists, init));
+    kexinit(self);
+  }
+  const local = self._offer;
+  const remote = init;`,
+    },
+    {
       why: 'host certificates hold a key of another type than they are called',
       from: 'if (hostPubKeyType !== this.negotiated.serverHostKey) {',
       to: 'if (hostPubKeyType !== curfew.hostKeyType(this.negotiated.serverHostKey)) {',
@@ -51,6 +61,11 @@ export const edits: Readonly<Record<string, readonly Edit[]>> = {
     },
   ],
   'Protocol.js': [
+    {
+      why: 'the server answers the offer of this client',
+      from: 'kexinit(this);\n\n        return p + 1 - chunkOffset;',
+      to: 'if (!this._server) kexinit(this);\n\n        return p + 1 - chunkOffset;',
+    },
     {
       why: 'the names run into each other, and end with SHA-1 and DSA',
       from: 'let serverSigAlgs =',
