@@ -179,6 +179,16 @@ test('a client that answers nothing, but waits, is let wait', async () => {
   await expect(coming).rejects.toThrow('gone')
 })
 
+test('nobody is waited for who thinks, once the listener stops', async () => {
+  const person = new Person()
+  person.onAsk = () => new Promise(() => undefined)
+  const stop = new AbortController()
+  const coming = come(person, 'readonly', {}, stop.signal)
+  while (person.questions.length === 0) await new Promise(setImmediate)
+  stop.abort(new Fault('SHUTTING_DOWN', 'The gateway is shutting down.'))
+  await expect(coming).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
+})
+
 test('nobody is asked where nothing is waited for, or the name leads nowhere', async () => {
   const person = new Person()
   await expect(come(person, 'readonly', { waitMs: 0 })).rejects.toMatchObject({ code: 'NO_GRANT' })

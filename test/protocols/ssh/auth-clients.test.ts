@@ -108,6 +108,12 @@ describe.runIf(isRoot)('OpenSSH (needs root, as sshd does)', () => {
     expect(stderr).toMatch(/There is no role "opne" that you may use\.\r?\ncurfew: Did you mean "open"\?/)
   })
 
+  test('what another protocol leads to is not reached by ssh', async () => {
+    const { status, stderr } = await batch(await gateway.key('alice'), 'readonly@prod-db', 'true')
+    expect(status).toBe(255)
+    expect(stderr).toMatch(/There is no SSH target "prod-db"\.\r?\n.*PostgreSQL target: psql/)
+  })
+
   test('a sign-in that is refused on the page ends the connection with words', async () => {
     await using program = atTerminal(ssh(await newKey(), 'open@web-1', 'localhost', 'true'))
     await signInFor(program, gateway, { answer: 'refuse' })

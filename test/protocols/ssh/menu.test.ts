@@ -16,6 +16,7 @@ import { createCatalogue, type SshResource, type SshRole } from '../../../src/re
 import type { Admission } from '../../../src/sessions/admission.ts'
 import type { Policy } from '../../../src/policy/rules.ts'
 import { systemClock, systemRandom } from '../../../src/system.ts'
+import { HandClock } from '../../clock.ts'
 import { openWorld, people, policies, quiet, silent, type World } from '../../access/world.ts'
 import { ChannelClient, jumpFields } from './channel-client.ts'
 import { memoryPair } from './memory-transport.ts'
@@ -59,10 +60,11 @@ beforeAll(async () => {
     catalogue: createCatalogue([
       resource('web-1', 'ops', 'root'),
       resource('web-2', 'ops'),
+      { ...resource('files', 'mover'), roles: { mover: { ...role('mover'), allow: ['sftp'] } } },
       resource('secret', 'ops'),
       ...world.catalogue.resources,
     ]),
-    policies: [policy('web', ['web-1'], { kind: 'none' }), policy('asked', ['web-2'], somebody), ...policies],
+    policies: [policy('web', ['web-1', 'files'], { kind: 'none' }), policy('asked', ['web-2'], somebody), ...policies],
     staff: { reviewers: [], operators: [] },
     settings: { requestMs: 3_600_000 },
     publicUrl: new URL('https://gw.example.com'),
@@ -271,6 +273,35 @@ test('output waits for the client to open its window', async () => {
   channel.adjust(100)
   await channel.untilClosed()
   expect(channel.text).toBe('alice@example.com\n')
+})
+
+test('a role without a shell is not entered; what to type is said', async () => {
+  const channel = await atMenu(begin())
+  channel.type('files\r')
+  await channel.until('mover on files has no shell')
+  await channel.until('sftp -P 2222 mover@files@gw.example.com')
+})
+
+test('a menu at which nothing is done closes, whatever keepalives come; a jump keeps it open', async () => {
+  const clock = new HandClock(Date.now())
+  const idle = begin({ clock })
+  const channel = await atMenu(idle)
+  clock.pass(14 * 60_000)
+  idle.ssh.messages.send(Buffer.of(80), sshString('keepalive@openssh.com'), Buffer.of(0))
+  channel.type('l\r')
+  await channel.until('RESOURCE')
+  clock.pass(10 * 60_000)
+  expect(idle.client.gone.aborted).toBe(false)
+  clock.pass(20 * 60_000)
+  await idle.done
+  expect(idle.client.goodbye?.description).toBe('Nothing was chosen. Connect again.')
+
+  const busy = begin({ clock })
+  await busy.ssh.jump('web-1')
+  clock.pass(120 * 60_000)
+  await new Promise(setImmediate)
+  expect(busy.client.gone.aborted).toBe(false)
+  busy.client.destroy()
 })
 
 test('a sign-in that ends ends the menu, with words, and so does the gateway', async () => {

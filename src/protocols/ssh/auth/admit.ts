@@ -110,7 +110,6 @@ class AccessWish {
     // A client that hangs up rather than be asked (BatchMode) shows this much.
     if (!wasInteractive) this.#asked.say(noAccessText(whatText(resource, role), link))
     const filled = await this.#fillIn(person, offer, wasInteractive ? link : null)
-    this.#signal.throwIfAborted()
     if (filled === 'unasked' && !this.#asked.isInteractive) throw refusal
     if (typeof filled === 'string') return this.#open(person)
     const origin = `ssh at ${this.#asked.client.address}`
@@ -124,11 +123,8 @@ class AccessWish {
     let fields = form.fields
     let complaint: Fault | null = null
     for (let round = 1; ; round++) {
-      const answers = await this.#asked.ask(
-        title,
-        askText({ link, policy, complaint }),
-        fields.map((field) => form.prompt(field)),
-      )
+      const prompts = fields.map((field) => form.prompt(field))
+      const answers = await this.#whileThere(this.#asked.ask(title, askText({ link, policy, complaint }), prompts))
       if (answers === undefined) return 'unasked'
       fields.forEach((field, index) => form.fill(field, answers[index]!))
       const read = form.read()
@@ -166,7 +162,20 @@ class AccessWish {
     const link = request === undefined ? access.askLink(resource, role) : access.requestLink(request.id)
     const approval = request?.approval ?? policy.approval
     const facts: WaitFacts = { link, approval, isFiled: request !== undefined, waitMs }
-    await this.#asked.show(waitTitle(whatText(resource, role)), waitText(facts))
+    await this.#whileThere(this.#asked.show(waitTitle(whatText(resource, role)), waitText(facts)))
     await access.waitForGrant(this.#asked.identified, resource, role, waitMs, this.#signal)
+  }
+
+  /** A person may think for long; when the listener stops, nobody waits for them. */
+  async #whileThere<T>(answer: Promise<T>): Promise<T> {
+    const stopped = Promise.withResolvers<never>()
+    const stop = () => stopped.reject(this.#signal.reason)
+    this.#signal.addEventListener('abort', stop, { once: true })
+    if (this.#signal.aborted) stop()
+    try {
+      return await Promise.race([answer, stopped.promise])
+    } finally {
+      this.#signal.removeEventListener('abort', stop)
+    }
   }
 }

@@ -21,6 +21,8 @@ export interface ChannelHost {
   /** To be answered with `open` or `refuse`. */
   channelWanted(open: ChannelOpen): void
   request(channel: Channel, request: ChannelRequest, whole: Buffer): void
+  /** Something was done with a channel, or data came: not a mere keepalive. */
+  used(): void
 }
 
 const channelsMax = 16
@@ -89,10 +91,12 @@ export class Endpoint {
     if (type === message.globalRequest) {
       if (readGlobalRequest(bytes).wantReply) this.#transport.send(requestFailure)
     } else if (type === message.channelOpen) {
+      this.#host.used()
       const open = readChannelOpen(bytes)
       if (open.packetBytesMax === 0) throw new Fault('PROTOCOL_VIOLATION', 'A channel must take packets.')
       this.#host.channelWanted(open)
     } else if (type >= message.channelWindowAdjust && type <= message.channelFailure) {
+      if (type === message.channelData) this.#host.used()
       this.#takeFor(this.#channel(bytes), type, bytes)
     } else if (type < 50 || type > 79) {
       throw new Fault('PROTOCOL_VIOLATION', `Message ${type} has no place here.`)

@@ -5,12 +5,18 @@ import type { Person } from '../../../identity/person.ts'
 import { formatDuration } from '../../../kernel/durations.ts'
 import { Fault } from '../../../kernel/fault.ts'
 import type { Clock } from '../../../kernel/time.ts'
+import { connectCommands, type ConnectPlace } from '../../../resources/connect.ts'
 import type { Identified } from '../../../sessions/session.ts'
 
 export interface ReachDeps {
   readonly access: Pick<Access, 'offers' | 'livingGrants' | 'requestsOf'>
   readonly identity: Pick<Identity, 'person' | 'stands'>
   readonly clock: Clock
+  /** The host and port that clients are told to connect to. */
+  readonly clientHost: string
+  readonly port: () => number
+  /** The same for every protocol; without it, only SSH's commands are known. */
+  readonly connect?: ConnectPlace
 }
 
 /** One role that a person may have or ask for, and how it stands. */
@@ -21,6 +27,10 @@ export interface Reachable {
   /** `active, 43 min left`, `asked for`, `needs 1 of approvers`, `needs nobody`. */
   readonly state: string
   readonly description: string
+  /** Whether a terminal is of use there. */
+  readonly hasShell: boolean
+  /** What to type to get there without the menu, the most usual first; empty where that is not known. */
+  readonly commands: readonly string[]
 }
 
 const requestsMax = 50
@@ -40,12 +50,15 @@ export async function reachOf(identified: Identified, deps: ReachDeps): Promise<
     deps.access.livingGrants(person.id),
     deps.access.requestsOf(person, requestsMax),
   ])
+  const ssh = { clientHost: deps.clientHost, sshPort: deps.port, postgresPort: () => undefined }
   return deps.access.offers(person).map((offer) => ({
     resource: offer.resource.name,
     role: offer.role.name,
     kind: offer.resource.kind,
     state: stateOf(offer, grants, requests, deps.clock),
     description: offer.role.description || offer.resource.description,
+    hasShell: offer.role.kind === 'ssh' && offer.role.allow.includes('shell'),
+    commands: connectCommands(deps.connect ?? ssh, offer.resource.name, offer.role),
   }))
 }
 

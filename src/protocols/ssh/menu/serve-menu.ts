@@ -3,6 +3,7 @@ import { endsStanding } from '../../../identity/standing.ts'
 import type { ChangeFeed } from '../../../kernel/change.ts'
 import { asFault, Fault } from '../../../kernel/fault.ts'
 import type { Log } from '../../../kernel/log.ts'
+import type { Timer } from '../../../kernel/time.ts'
 import type { Admission } from '../../../sessions/admission.ts'
 import type { Identified } from '../../../sessions/session.ts'
 import type { AdoptedChannel, Conversation } from '../conversation.ts'
@@ -18,7 +19,7 @@ import { JumpStream, jumpTarget, jumpWindowBytes } from './jump.ts'
 import { reachOf } from './reach.ts'
 import { SessionChannel, sessionWindowBytes, type Wish } from './session-channel.ts'
 import { Closed, Terminal } from './terminal.ts'
-import { faultText, greeting, howText, reachText, type Place } from './words.ts'
+import { faultText, greeting, howText, reachText } from './words.ts'
 
 /** Who a connection within a jump belongs to, and the resource that was jumped to. */
 export interface Within {
@@ -26,7 +27,7 @@ export interface Within {
   readonly resource: string
 }
 
-export interface MenuDeps extends ChooseDeps, Place {
+export interface MenuDeps extends ChooseDeps {
   readonly changes: ChangeFeed
   readonly log: Log
   /** Aborts with a Fault when the listener stops. */
@@ -58,6 +59,9 @@ export async function serveMenu(transport: Transport, conversation: Conversation
   }
 }
 
+/** Nobody chooses, and nothing is on its way: longer than anybody waits for an approval. */
+const idleMs = 15 * 60_000
+const timerMsMax = 2 ** 31 - 1
 /** What is said last is read before the connection closes: this long, while connections within it end. */
 const nestedEndMs = 5_000
 const nestedGoodbyeMs = 1_000
@@ -70,6 +74,8 @@ class Menu {
   readonly #sessions = new WeakMap<Channel, SessionChannel>()
   readonly #nested = new Set<Promise<void>>()
   readonly #over = Promise.withResolvers<void>()
+  #lastUsedMs: number
+  #idleTimer: Timer | undefined
   #ended: Fault | undefined
   #began = false
 
@@ -80,7 +86,9 @@ class Menu {
     this.#endpoint = new Endpoint(transport, {
       channelWanted: (open) => this.#channelWanted(open),
       request: (channel, request, whole) => this.#request(channel, request, whole),
+      used: () => void (this.#lastUsedMs = this.#deps.clock.monotonicMs()),
     })
+    this.#lastUsedMs = deps.clock.monotonicMs()
     const gone = () => {
       if (!this.#began) this.#over.resolve()
     }
@@ -90,8 +98,26 @@ class Menu {
 
   async serve(): Promise<void> {
     this.#endpoint.listen()
-    await this.#over.promise
+    this.#watchIdle(this.#idleMsMax)
+    try {
+      await this.#over.promise
+    } finally {
+      this.#idleTimer?.cancel()
+    }
     await Promise.all(this.#nested)
+  }
+
+  get #idleMsMax(): number {
+    return Math.min(this.#deps.waitMs + idleMs, timerMsMax)
+  }
+
+  #watchIdle(delayMs: number): void {
+    const { clock } = this.#deps
+    this.#idleTimer = clock.after(delayMs, () => {
+      const leftMs = this.#lastUsedMs + this.#idleMsMax - clock.monotonicMs()
+      if (leftMs > 0 || this.#nested.size > 0) return this.#watchIdle(Math.max(leftMs, idleMs))
+      void this.end(new Fault('DEADLINE_PASSED', 'Nothing was chosen.', { hint: 'Connect again.' }))
+    })
   }
 
   /** Tells everybody at a terminal why, lets connections within end by themselves, and says goodbye. */
@@ -197,6 +223,7 @@ class Menu {
       throw error
     }
     this.#began = true
+    this.#idleTimer?.cancel()
     const typed = terminal.takeTyped()
     const adopted = session.adopted(hasWaited ? Buffer.alloc(0) : typed)
     this.#endpoint.release()

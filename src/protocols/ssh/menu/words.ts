@@ -1,14 +1,10 @@
 import type { Fault } from '../../../kernel/fault.ts'
-import type { Reachable } from './reach.ts'
+import type { Reachable, ReachDeps } from './reach.ts'
 import { table } from './table.ts'
 
 /** What the menu says. */
 
-export interface Place {
-  /** The host and port that ssh is told to connect to. */
-  readonly clientHost: string
-  readonly port: () => number
-}
+export type Place = Pick<ReachDeps, 'clientHost' | 'port'>
 
 const kinds: Readonly<Record<Reachable['kind'], string>> = { ssh: 'SSH', postgres: 'PostgreSQL' }
 
@@ -44,8 +40,13 @@ function othersTable(others: readonly Reachable[], widthMax: number | null): str
 /** How to name something without the menu. */
 export function howText({ clientHost, port }: Place, example: Reachable | undefined): string {
   const option = port() === 22 ? '' : `-p ${port()} `
-  const [role, resource] = example === undefined ? ['ROLE', 'RESOURCE'] : [example.role, example.resource]
-  return `Connect with: ssh ${option}${role}@${resource}@${clientHost.replace(/^\[(.*)\]$/, '$1')}\n`
+  const any = `ssh ${option}ROLE@RESOURCE@${clientHost.replace(/^\[(.*)\]$/, '$1')}`
+  return `Connect with: ${example?.commands[0] ?? any}\n`
+}
+
+/** For a role that a terminal is of no use to. */
+export function noShellText({ resource, role, commands }: Reachable): string {
+  return `${role} on ${resource} has no shell. Connect with:\n${commands.map((command) => `  ${command}\n`).join('')}`
 }
 
 export function helpText(place: Place): string {
