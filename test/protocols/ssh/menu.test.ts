@@ -275,6 +275,13 @@ test('output waits for the client to open its window', async () => {
   expect(channel.text).toBe('alice@example.com\n')
 })
 
+test('how other clients get there is said where it is known', async () => {
+  const connect = { clientHost: 'gw.example.com', sshPort: () => 2222, postgresPort: () => 5433 }
+  const channel = await atMenu(begin({ connect }))
+  expect(channel.text).toMatch(/ {2}psql "host=gw\.example\.com port=5433 user=\w+ dbname=prod-db sslmode=verify-full"/)
+  expect(channel.text.match(/psql/g)).toHaveLength(1)
+})
+
 test('a role without a shell is not entered; what to type is said', async () => {
   const channel = await atMenu(begin())
   channel.type('files\r')

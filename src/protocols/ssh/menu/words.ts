@@ -21,12 +21,11 @@ export function reachText(reach: readonly Reachable[], widthMax: number | null, 
     ...[resource, role, state, description],
   ])
   const mine = own.length > 0 ? table([head, ...rows], widthMax) : 'There is nothing that you may reach by SSH.\n'
-  return others.length > 0
-    ? `${mine}\nBy other clients (see your access page):\n${othersTable(others, widthMax)}`
-    : mine
+  return others.length > 0 ? `${mine}\nBy other clients (see your access page):\n${othersText(others, widthMax)}` : mine
 }
 
-function othersTable(others: readonly Reachable[], widthMax: number | null): string {
+/** One command for each resource serves as an example; it may be longer than a line, and is not cut. */
+function othersText(others: readonly Reachable[], widthMax: number | null): string {
   const rows = others.map(({ resource, role, kind, state, description }) => [
     resource,
     role,
@@ -34,7 +33,12 @@ function othersTable(others: readonly Reachable[], widthMax: number | null): str
     state,
     description,
   ])
-  return table(rows, widthMax)
+  const examples = others.filter(
+    ({ resource }, index) => others.findIndex((one) => one.resource === resource) === index,
+  )
+  const commands = examples.flatMap((one) => one.commands.slice(0, 1))
+  const lines = commands.map((command) => `  ${command}\n`).join('')
+  return `${table(rows, widthMax)}${lines === '' ? '' : `\n${lines}`}`
 }
 
 /** How to name something without the menu. */
