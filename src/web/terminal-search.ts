@@ -21,7 +21,7 @@ export interface Places {
 const placesMax = 100
 /** Output looked at for one page. */
 const lookedAtBytesMax = 16 * 1024 * 1024
-const breathEveryBytes = 128 * 1024
+const breathEveryBytes = 64 * 1024
 const aroundChars = 60
 
 /**

@@ -16,6 +16,7 @@ import {
   offsetText,
 } from '../html/ssh-tables.ts'
 import { terminalPlayer } from '../html/terminal.ts'
+import { Kept } from '../kept.ts'
 import type { Site } from '../site.ts'
 import { collectSshItems, filesShownMax, type FilesWanted, type SshPageItems } from '../ssh-page-items.ts'
 import { findPlaces, type Places } from '../terminal-search.ts'
@@ -31,19 +32,35 @@ interface Looking extends FilesWanted {
   readonly findFrom: number
 }
 
+/** Sealed recordings do not change: who filters or searches one again need not wait for it to be read again. */
+const keptMax = 8
+
 /** What happened on one SSH connection: what ran, its terminals to play, files, forwards, and what the gateway said. */
-export async function sshRecordingPage(site: Site, visit: Visit, looked: Looked): Promise<Page> {
-  const looking = readLooking(looked.params)
-  await using recording = await openRecording(looked.file)
-  const items = await collectSshItems(sshTimeline(recording.events()), looking)
-  const channel = channelToPlay(items.channels, looking.channel)
-  const places = channel && (await placesIn(recording, channel, looking))
-  const { session } = looked.row
-  const body = html`${recordingHead(visit.show, looked.row)} ${seal(looked, looking)} ${liveNotice(site, visit, looked)}
-  ${new View(visit, looked, looking, items).sections(channel, places)}
-  ${!items.said.some(({ what }) => what === 'cut') && endLine(looked.row)}`
-  const title = `${session.personName} on ${session.resource}`
-  return { title, current: 'recordings', body, playsTerminals: channel !== undefined }
+export function createSshRecordingPage(site: Site): (visit: Visit, looked: Looked) => Promise<Page> {
+  const kept = new Kept<SshPageItems>(keptMax)
+
+  async function itemsOf(recording: Recording, { file, sizeBytes }: Looked, looking: Looking): Promise<SshPageItems> {
+    const key = JSON.stringify([file, sizeBytes, looking.path, looking.op, looking.skip])
+    const known = kept.get(key)
+    if (known !== undefined) return known
+    const items = await collectSshItems(sshTimeline(recording.events()), looking)
+    if (recording.manifest !== null) kept.set(key, items)
+    return items
+  }
+
+  return async (visit, looked) => {
+    const looking = readLooking(looked.params)
+    await using recording = await openRecording(looked.file)
+    const items = await itemsOf(recording, looked, looking)
+    const channel = channelToPlay(items.channels, looking.channel)
+    const places = channel && (await placesIn(recording, channel, looking))
+    const { session } = looked.row
+    const body = html`${recordingHead(visit.show, looked.row)} ${seal(looked, looking)}
+    ${liveNotice(site, visit, looked)} ${new View(visit, looked, looking, items).sections(channel, places)}
+    ${!items.said.some(({ what }) => what === 'cut') && endLine(looked.row)}`
+    const title = `${session.personName} on ${session.resource}`
+    return { title, current: 'recordings', body, playsTerminals: channel !== undefined }
+  }
 }
 
 function readLooking(params: URLSearchParams): Looking {

@@ -8,7 +8,7 @@ import { exportStream, readExport } from '../recording-export.ts'
 import type { Site } from '../site.ts'
 import type { Looked } from './recording-head.ts'
 import { postgresRecordingPage } from './recording-postgres.ts'
-import { sshRecordingPage } from './recording-ssh.ts'
+import { createSshRecordingPage } from './recording-ssh.ts'
 import { replayRoutes } from './replay.ts'
 
 /** Up to here the seal is checked each time the page is opened; beyond, when it is asked for. */
@@ -19,6 +19,7 @@ export function recordingRoutes(site: Site): void {
   const { deps, auditor } = site
   // Each look reads, checks and parses a file on the thread that also cuts sessions off.
   const looks = createRateLimit(deps.clock, { burst: 30, perMs: 1000 })
+  const sshRecordingPage = createSshRecordingPage(site)
 
   site.page('/recordings/:id', async (visit) => {
     looks.take(visit.person.id)
@@ -28,7 +29,7 @@ export function recordingRoutes(site: Site): void {
     }
     const looked = await look(site, visit, { row, file })
     const isSsh = row.session.client.protocol === 'ssh'
-    const page = isSsh ? await sshRecordingPage(site, visit, looked) : await postgresRecordingPage(visit, looked)
+    const page = isSsh ? await sshRecordingPage(visit, looked) : await postgresRecordingPage(visit, looked)
     return site.render(visit.c, page, visit)
   })
 
