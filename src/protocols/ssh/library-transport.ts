@@ -34,6 +34,8 @@ const exchangeBytesMax = 32 * 1024 * 1024
 const packetsMax = 2 ** 31
 const rekeyBytesDefault = 1024 ** 3
 const rekeyMsDefault = 3_600_000
+/** A longer timer would fire at once. */
+const timerMsMax = 2 ** 31 - 1
 const unimplementedMax = 100
 /** How long a goodbye waits for the peer to take it, and for a key exchange to end. */
 const lingerMs = 2000
@@ -268,7 +270,7 @@ export class LibraryTransport implements Transport {
     Object.assign(this.algorithms, { kex: negotiated.kex, cipher, hostKey: negotiated.serverHostKey })
     clearTimeout(this.#offerTimer)
     clearTimeout(this.#rekeyTimer)
-    this.#rekeyTimer = setTimeout(() => this.rekey(), this.#rekeyMs).unref()
+    this.#rekeyTimer = setTimeout(() => this.rekey(), Math.min(this.#rekeyMs, timerMsMax)).unref()
     this.#sessionId ??= this.#protocol._kex!.sessionID!
     if (this.#farewell === undefined) this.#sendHeld()
     else this.#leave(this.#farewell.reason, this.#farewell.description)

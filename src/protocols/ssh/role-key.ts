@@ -6,6 +6,7 @@ import type { Random } from '../../kernel/ids.ts'
 import type { Instant } from '../../kernel/time.ts'
 import type { SshAllowance, SshRole } from '../../resources/catalogue.ts'
 import type { Session } from '../../sessions/session.ts'
+import { printable } from './identification.ts'
 import { sshLibrary } from './transport-over-library.ts'
 
 /** What the gateway logs in with. */
@@ -18,6 +19,8 @@ export interface TargetCredential {
 }
 
 const backdatedMs = 60_000
+/** The target writes it into its log. */
+const personLengthMax = 200
 
 /**
  * Reads a private key without a passphrase: OpenSSH's own format, or PEM (PKCS #8, PKCS #1, SEC 1).
@@ -62,7 +65,7 @@ export function ephemeralCredential(
       type: 'user',
       publicBlob: pair.publicBlob,
       serial: Buffer.from(random.bytes(8)).readBigUInt64BE(),
-      keyId: `${session.personName} ${session.id}`,
+      keyId: `${printable(session.personName).slice(0, personLengthMax)} ${session.id}`,
       principals: [role.login],
       validAfter: Math.floor((now - backdatedMs) / 1000),
       validBefore: Math.ceil(until / 1000),

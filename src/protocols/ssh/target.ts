@@ -5,6 +5,7 @@ import { Fault } from '../../kernel/fault.ts'
 import type { Random } from '../../kernel/ids.ts'
 import type { Clock } from '../../kernel/time.ts'
 import type { SshResource } from '../../resources/catalogue.ts'
+import { eitherAborts } from '../either-aborts.ts'
 import { HostKeyCheck } from './host-key-check.ts'
 import { ephemeralCredential, roleCredential, type CertificateWish } from './role-key.ts'
 import { logIn } from './target-login.ts'
@@ -47,10 +48,10 @@ export async function connectTarget(wish: TargetWish, signal: AbortSignal, deps:
   const timer = deps.clock.after(deps.connectMsMax ?? connectMsMaxDefault, () => {
     late.abort(new Fault('UPSTREAM_UNREACHABLE', `${wish.resource.name} did not answer in time.`))
   })
-  const either = AbortSignal.any([signal, late.signal])
+  using either = eitherAborts(signal, late.signal)
   try {
-    const opened = await openVerified(wish.resource, either, deps.clock)
-    return await letIn(opened, wish, either, deps)
+    const opened = await openVerified(wish.resource, either.signal, deps.clock)
+    return await letIn(opened, wish, either.signal, deps)
   } finally {
     timer.cancel()
   }

@@ -54,11 +54,14 @@ export const extensions = {
 
   /**
    * The server's offer to a client whose own is known. OpenSSH's clients like ChaCha20-Poly1305 and AES-CTR better, which
-   * take us at least twice as long as AES-GCM, so whoever can do that gets nothing else.
+   * take us at least twice as long as AES-GCM, so whoever can do that gets nothing else. Without strict key exchange
+   * ChaCha20-Poly1305 would let somebody on the way leave out the first messages (CVE-2023-48795).
    */
-  answer(local: Lists, remote: { readonly cs: ClientCiphers; readonly sc: ClientCiphers }): AlgorithmLists {
+  answer(local: Lists, remote: ClientOffer): AlgorithmLists {
+    const isStrict = remote.kex.includes('kex-strict-c-v00@openssh.com')
+    const ciphers = local.cs.cipher.array.filter((name) => isStrict || !name.startsWith('chacha20-'))
     const direction = (own: DirectionLists, theirs: ClientCiphers) => ({
-      cipher: theirs.cipher.some(isGcm) ? own.cipher.array.filter(isGcm) : own.cipher.array,
+      cipher: theirs.cipher.some(isGcm) ? ciphers.filter(isGcm) : ciphers,
       mac: own.mac.array,
       compress: own.compress.array,
       lang: own.lang.array,
@@ -77,6 +80,12 @@ export const extensions = {
   ) {
     return local.kex.array[0] !== remote.kex[0] || local.serverHostKey.array[0] !== remote.serverHostKey[0]
   },
+}
+
+interface ClientOffer {
+  readonly kex: readonly string[]
+  readonly cs: ClientCiphers
+  readonly sc: ClientCiphers
 }
 
 interface ClientCiphers {
