@@ -1,5 +1,6 @@
 // Goal: people come in with the clients they have, and read why when they do not.
 // Method: the whole gateway with a real sshd behind it; OpenSSH, PuTTY's plink and dropbear's dbclient at terminals.
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Program } from '../../clients/program.ts'
@@ -106,6 +107,26 @@ describe.runIf(isRoot)('OpenSSH (needs root, as sshd does)', () => {
     const { status, stderr } = await batch(await gateway.key('alice'), 'opne@web-1', 'true')
     expect(status).toBe(255)
     expect(stderr).toMatch(/There is no role "opne" that you may use\.\r?\ncurfew: Did you mean "open"\?/)
+  })
+
+  test('a certificate is enough, until it is ended: then the sign-in is what is left', async () => {
+    const { identity } = gateway.gateway
+    const key = await newKey()
+    const person = await gateway.person('alice')
+    const { token } = await identity.tokens.make(person, { label: 'laptop', kind: 'cli', lengthMs: 600_000 })
+    const line = await readFile(`${key}.pub`, 'utf8')
+    const { certificate } = await identity.ssh.issueCertificate({ person, token }, line)
+    await writeFile(`${key}-cert.pub`, `${certificate}\n`)
+    await gateway.sshGrant('alice', 'open')
+    expect(await batch(key, 'open@web-1', 'echo by-certificate')).toMatchObject({
+      status: 0,
+      stdout: 'by-certificate\n',
+    })
+    await identity.own.revoke(person, token.id)
+    await using program = atTerminal(ssh(key, 'open@web-1', 'localhost', 'echo by-sign-in'))
+    await program.until(/curfew login/)
+    await signInFor(program, gateway)
+    await program.until(/by-sign-in/)
   })
 
   test('what another protocol leads to is not reached by ssh', async () => {

@@ -1,5 +1,6 @@
 // Goal: whoever comes in is known, by a key they hold or by a sign-in; everything else is answered or ended.
 // Method: the real server side over transports in memory, a client that sends what it likes.
+import fc from 'fast-check'
 import { afterEach, expect, test } from 'vitest'
 import { fingerprintOf } from '../../../src/identity/ssh/public-key.ts'
 import { SshReader } from '../../../src/identity/ssh/wire.ts'
@@ -264,6 +265,46 @@ test('whoever says nothing is sent away in time; a person at the browser is not'
   await new Promise((resolve) => setTimeout(resolve, 80))
   slow.identity.answer.resolve(ada)
   expect((await slow.done).identified).toEqual(ada)
+})
+
+test('no sequence of messages brings anything down, or anybody in', async () => {
+  const key = newKey()
+  const authority = new HandIdentity()
+  const blobs = [key.publicBlob, authority.certificateFor(key), Buffer.alloc(0), Buffer.from('ssh-ed25519')]
+  const piece = fc.oneof(
+    fc.constantFrom(
+      requests.service(),
+      requests.plain(user),
+      requests.plain(user, 'password'),
+      requests.interactive(user),
+      requests.answers(),
+      requests.answers('x'),
+      requests.signed(user, key, Buffer.alloc(32, 7)),
+      ...blobs.flatMap((blob) => [
+        requests.offer(user, blob),
+        requests.offer(user, blob, certificateAlgorithm),
+        requests.signed(user, key, Buffer.alloc(32, 9), blob, certificateAlgorithm),
+      ]),
+    ),
+    fc.tuple(fc.constantFrom(5, 50, 60, 61, 90), fc.uint8Array({ maxLength: 60 })).map(([type, rest]) => {
+      return Buffer.concat([Buffer.of(type), rest])
+    }),
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(piece, { maxLength: 12 }), async (messages) => {
+      const stage = begin()
+      stage.client.send(requests.service())
+      for (const message of messages) {
+        stage.client.send(Buffer.from(message))
+        await new Promise(setImmediate)
+      }
+      stage.client.transport.destroy()
+      await expect(stage.done).rejects.toThrow()
+      expect(stage.client.transport.goodbye?.description).not.toBe('internal error')
+      expect(stage.identity.waiting).toBe(0)
+    }),
+    { numRuns: 200 },
+  )
 })
 
 const within = { identified: ada, resource: 'web' }

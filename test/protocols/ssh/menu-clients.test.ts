@@ -141,6 +141,26 @@ describe.runIf(isRoot)('jumps (need root, as sshd does)', () => {
     await program.until(/from-the-target/)
   })
 
+  test('what ends a session within a jump is read there', async () => {
+    const grant = await gateway.sshGrant('alice', 'typed')
+    await using program = new Program('ssh', ssh('-o', 'BatchMode=yes', '-J', 'gw', 'typed@web-1', 'echo on; sleep 60'))
+    await program.until(/on/)
+    await gateway.gateway.access.handBack(await gateway.person('alice'), grant.id)
+    await program.until(/handed/)
+    expect((await program.exited()).status).not.toBe(0)
+  })
+
+  test('a sign-out ends a session within a jump, with words, and the jump', async () => {
+    await using program = new Program('ssh', ssh('-o', 'BatchMode=yes', '-J', 'gw', 'open@web-1', 'echo on; sleep 60'))
+    await program.until(/on/)
+    const alice = await gateway.person('alice')
+    const { identity } = gateway.gateway
+    for (const binding of (await identity.own.list(alice.id)).bindings) await identity.own.revoke(alice, binding.id)
+    await program.until(/curfew: The sign-in .* was revoked\. Sign in again/)
+    expect((await program.exited()).status).not.toBe(0)
+    await gateway.bind('alice', `${await gateway.key('alice')}.pub`)
+  })
+
   test('where a jump may not go is said', async () => {
     const unknown = await batch('-J', 'gw', 'open@web-9', 'true')
     expect(unknown.stderr).toContain('There is no resource "web-9" that you may use. Did you mean "web-1"?')

@@ -1,6 +1,7 @@
 // Goal: whoever names no resource sees what there is, and gets to it; what the client sends is bounded and in order.
 // Method: the real menu over transports in memory and a real access room; a client that sends messages by hand.
 import { randomBytes } from 'node:crypto'
+import fc from 'fast-check'
 import type { Duplex } from 'node:stream'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createAccess } from '../../../src/access/create-access.ts'
@@ -382,6 +383,29 @@ test('more than the window takes ends the connection', async () => {
   for (let sent = 0; sent <= jump.windowBytes; sent += 32_768) jump.data(Buffer.alloc(32_768))
   await stage.done
   expect(stage.client.goodbye?.reason).toBe('PROTOCOL_ERROR')
+})
+
+test('no sequence of messages brings anything down', async () => {
+  const number = fc.constantFrom(0, 1, 2 ** 30, 2 ** 30 + 1).map(sshUint32)
+  const word = fc
+    .constantFrom('session', 'direct-tcpip', 'shell', 'exec', 'pty-req', 'window-change', 'x')
+    .map(sshString)
+  const junk = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes))
+  const piece = fc
+    .tuple(fc.integer({ min: 80, max: 100 }), fc.array(fc.oneof(number, word, junk), { maxLength: 6 }))
+    .map(([type, fields]) => Buffer.concat([Buffer.of(type), ...fields]))
+  const opening = Buffer.concat([Buffer.of(90), sshString('session'), ...[0, 9000, 900].map(sshUint32)])
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.oneof(piece, fc.constant(opening)), { maxLength: 20 }), async (messages) => {
+      const stage = begin()
+      for (const message of messages) stage.ssh.messages.send(Buffer.from(message))
+      await new Promise(setImmediate)
+      stage.client.destroy()
+      await stage.done
+      expect(stage.started).toEqual([])
+    }),
+    { numRuns: 300 },
+  )
 })
 
 // ---- jumps

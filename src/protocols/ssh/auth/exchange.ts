@@ -117,9 +117,10 @@ export class Exchange {
     }
   }
 
-  /** Listens no more. What came beside the point is forgotten (RFC 4252 section 5.1: "silently ignored"). */
+  /** Listens no more, and says no more: clients take banners only before they are let in. What came beside the point is forgotten (RFC 4252 section 5.1: "silently ignored"). */
   release(): void {
     this.#transport.onMessage = null
+    this.#serviceAccepted = false
     this.#unread.length = 0
   }
 
