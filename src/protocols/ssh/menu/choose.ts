@@ -4,7 +4,7 @@ import { admitAsking, type AdmitDeps, type Asked } from '../auth/admit.ts'
 import type { Conversation, Prompt } from '../conversation.ts'
 import { knownPerson, reachOf, type Reachable, type ReachDeps } from './reach.ts'
 import { Interrupted, type Terminal } from './terminal.ts'
-import { faultText, greeting, noShellText, reachText } from './words.ts'
+import { faultText, greeting, noChoiceText, noShellText, reachText } from './words.ts'
 
 export type ChooseDeps = ReachDeps & AdmitDeps
 
@@ -56,7 +56,7 @@ async function connect(
 ): Promise<Choice | undefined> {
   const chosen = find(word, own)
   if (chosen === undefined) {
-    terminal.print(`"${word.slice(0, 80)}" is none of these. Type a number, or role@resource.\n`)
+    terminal.print(noChoiceText(word, own))
     return undefined
   }
   if (!chosen.hasShell) {

@@ -48,6 +48,14 @@ export function howText({ clientHost, port }: Place, example: Reachable | undefi
   return `Connect with: ${example?.commands[0] ?? any}\n`
 }
 
+/** For what chooses nothing, or more than one thing. */
+export function noChoiceText(word: string, own: readonly Reachable[]): string {
+  const roles = own.filter(({ resource }) => resource === word).map(({ role }) => role)
+  const what =
+    roles.length > 0 ? `${word} has the roles ${roles.join(', ')}` : `"${word.slice(0, 80)}" is none of these`
+  return `${what}. Type a number, or role@resource.\n`
+}
+
 /** For a role that a terminal is of no use to. */
 export function noShellText({ resource, role, commands }: Reachable): string {
   return `${role} on ${resource} has no shell. Connect with:\n${commands.map((command) => `  ${command}\n`).join('')}`
