@@ -1,26 +1,17 @@
 import type { Duplex } from 'node:stream'
-import { SshWireError, sshByte, sshString, sshUint32 } from '../../identity/ssh/wire.ts'
+import { SshWireError } from '../../identity/ssh/wire.ts'
 import { IdentificationReader, printable } from './identification.ts'
+import { KeyAge } from './key-age.ts'
 import type { AlgorithmLists, HostKey, Library, Negotiated, Protocol } from './library/types.ts'
+import { Mailbox, type MessageListener } from './mailbox.ts'
 import { Outbox } from './outbox.ts'
+import { disconnectMessage, reasonCodes, unimplementedMessage } from './transport-messages.ts'
 import type { DisconnectReason, Transport, TransportTimes } from './transport.ts'
 
 export interface LibraryTransportOptions extends Partial<TransportTimes> {
   readonly role:
     | { readonly server: true; readonly hostKeys: Readonly<Record<string, HostKey>>; readonly offer: AlgorithmLists }
     | { readonly server: false; readonly verifyHostKey: (hostKey: Buffer) => void; readonly offer: AlgorithmLists }
-}
-
-/** RFC 4253 section 11.1 */
-const reasonCodes: Readonly<Record<DisconnectReason, number>> = {
-  PROTOCOL_ERROR: 2,
-  KEY_EXCHANGE_FAILED: 3,
-  SERVICE_NOT_AVAILABLE: 7,
-  HOST_KEY_NOT_VERIFIABLE: 9,
-  CONNECTION_LOST: 10,
-  BY_APPLICATION: 11,
-  TOO_MANY_CONNECTIONS: 12,
-  NO_MORE_AUTH_METHODS_AVAILABLE: 14,
 }
 
 const identification = 'Curfew'
@@ -30,12 +21,6 @@ const drainedBytes = 256 * 1024
 const handshakeBytesMax = 64 * 1024
 /** What may come, though we asked for a rest, while we wait for the peer's part of a key exchange. */
 const exchangeBytesMax = 32 * 1024 * 1024
-/** RFC 4344 section 3.1: new keys long before the packet counter comes round. */
-const packetsMax = 2 ** 31
-const rekeyBytesDefault = 1024 ** 3
-const rekeyMsDefault = 3_600_000
-/** A longer timer would fire at once. */
-const timerMsMax = 2 ** 31 - 1
 const unimplementedMax = 100
 /** How long a goodbye waits for the peer to take it, and for a key exchange to end. */
 const lingerMs = 2000
@@ -56,16 +41,13 @@ export class LibraryTransport implements Transport {
   readonly #protocol: Protocol
   readonly #outbox: Outbox
   readonly #isServer: boolean
-  readonly #rekeyBytes: number
-  readonly #rekeyMs: number
+  readonly #keyAge: KeyAge
+  readonly #mailbox: Mailbox
   readonly #open = Promise.withResolvers<void>()
   readonly #gone = new AbortController()
   #identification: IdentificationReader | undefined
   #sessionId: Buffer | undefined
   #hostKey: Buffer | undefined
-  #onMessage: ((message: Buffer) => void) | null = null
-  /** Messages for whom nobody listens yet. */
-  #unheard: Buffer[] = []
   /** What is to be sent when the keys are exchanged. */
   #held: Uint8Array[] = []
   #heldBytes = 0
@@ -77,8 +59,6 @@ export class LibraryTransport implements Transport {
   #bytesRead = 0
   #exchangeBytes = 0
   #unimplemented = 0
-  #used = { sentBytes: 0, sentPackets: 0, readBytes: 0, readPackets: 0 }
-  #rekeyTimer: NodeJS.Timeout | undefined
   #offerTimer: NodeJS.Timeout | undefined
   #lingerTimer: NodeJS.Timeout | undefined
 
@@ -86,8 +66,11 @@ export class LibraryTransport implements Transport {
     this.#socket = socket
     this.#isServer = options.role.server
     this.#identification = new IdentificationReader(!this.#isServer)
-    this.#rekeyBytes = options.rekeyBytes ?? rekeyBytesDefault
-    this.#rekeyMs = options.rekeyMs ?? rekeyMsDefault
+    this.#keyAge = new KeyAge(options, () => this.rekey())
+    this.#mailbox = new Mailbox(
+      () => this.#setPace(),
+      (error) => this.#fail(error, reasonCodes.PROTOCOL_ERROR),
+    )
     this.#outbox = new Outbox(socket, () => this.#easeCongestion())
     this.opened = this.#open.promise
     this.opened.catch(() => undefined) // whoever gave up waiting has its own reason
@@ -121,7 +104,10 @@ export class LibraryTransport implements Transport {
     const socket = this.#socket
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
     socket.on('error', (error) => (this.#cause ??= error))
-    socket.on('end', () => this.destroy())
+    socket.on('end', () => {
+      this.#cause ??= new Error('the peer hung up')
+      this.destroy()
+    })
     socket.on('close', () => this.#closed())
   }
 
@@ -144,36 +130,19 @@ export class LibraryTransport implements Transport {
 
   // Messages
 
-  get onMessage(): ((message: Buffer) => void) | null {
-    return this.#onMessage
+  get onMessage(): MessageListener | null {
+    return this.#mailbox.listener
   }
 
-  set onMessage(listener: ((message: Buffer) => void) | null) {
-    this.#onMessage = listener
-    if (listener !== null && this.#unheard.length > 0) queueMicrotask(() => this.#deliverUnheard())
+  set onMessage(listener: MessageListener | null) {
+    this.#mailbox.listener = listener
   }
 
   #take(payload: Buffer): number | undefined {
     if (this.#isOver) return this.#farewell === undefined ? Infinity : undefined
-    this.#used.readBytes += payload.length
-    this.#used.readPackets += 1
-    if (this.#onMessage === null || this.#unheard.length > 0) this.#unheard.push(payload)
-    else this.#deliver(payload)
-    if (this.#used.readBytes >= this.#rekeyBytes || this.#used.readPackets >= packetsMax) this.rekey()
+    this.#mailbox.put(payload)
+    this.#keyAge.read(payload.length)
     return undefined
-  }
-
-  #deliver(message: Buffer): void {
-    try {
-      this.#onMessage!(message)
-    } catch (error) {
-      this.#fail(error instanceof Error ? error : new Error(String(error)), reasonCodes.PROTOCOL_ERROR)
-    }
-  }
-
-  #deliverUnheard(): void {
-    while (this.#onMessage !== null && this.#unheard.length > 0 && !this.#isOver) this.#deliver(this.#unheard.shift()!)
-    this.#setPace()
   }
 
   send(message: Uint8Array): void {
@@ -183,9 +152,7 @@ export class LibraryTransport implements Transport {
       this.#heldBytes += message.length
     } else {
       this.#encrypt(message)
-      this.#used.sentBytes += message.length
-      this.#used.sentPackets += 1
-      if (this.#used.sentBytes >= this.#rekeyBytes || this.#used.sentPackets >= packetsMax) this.rekey()
+      this.#keyAge.sent(message.length)
     }
     this.#isCongested ||= this.#waitingBytes > congestedBytes
   }
@@ -233,7 +200,7 @@ export class LibraryTransport implements Transport {
   }
 
   get #isHeld(): boolean {
-    return this.#pauses > 0 || this.#unheard.length > 0
+    return this.#pauses > 0 || this.#mailbox.isKeeping
   }
 
   // Keys
@@ -264,13 +231,11 @@ export class LibraryTransport implements Transport {
 
   #exchanged(negotiated: Negotiated): void {
     this.#exchangeBytes = 0
-    this.#used = { sentBytes: 0, sentPackets: 0, readBytes: 0, readPackets: 0 }
     const { cs, sc } = negotiated
     const cipher = cs.cipher === sc.cipher ? cs.cipher : `${cs.cipher}/${sc.cipher}`
     Object.assign(this.algorithms, { kex: negotiated.kex, cipher, hostKey: negotiated.serverHostKey })
     clearTimeout(this.#offerTimer)
-    clearTimeout(this.#rekeyTimer)
-    this.#rekeyTimer = setTimeout(() => this.rekey(), Math.min(this.#rekeyMs, timerMsMax)).unref()
+    this.#keyAge.renew()
     this.#sessionId ??= this.#protocol._kex!.sessionID!
     if (this.#farewell === undefined) this.#sendHeld()
     else this.#leave(this.#farewell.reason, this.#farewell.description)
@@ -288,11 +253,7 @@ export class LibraryTransport implements Transport {
   }
 
   #learn(values: ReadonlyMap<string, Buffer>): undefined {
-    this.#peerSignature(values.get('server-sig-algs'))
-  }
-
-  #peerSignature(names: Buffer | undefined): void {
-    if (names !== undefined) this.peerSignatureAlgorithms ??= names.toString('latin1').split(',')
+    this.peerSignatureAlgorithms ??= values.get('server-sig-algs')?.toString('latin1').split(',') ?? null
   }
 
   /** "An implementation MUST respond to all unrecognized messages with an SSH_MSG_UNIMPLEMENTED" (RFC 4253 section 11.4). */
@@ -300,7 +261,7 @@ export class LibraryTransport implements Transport {
     this.#unimplemented += 1
     if (type >= 20 || this.#unimplemented > unimplementedMax) throw new Error(`message ${type} has no place here`)
     const { inSeqno } = this.#protocol._decipher!
-    this.send(Buffer.concat([sshByte(3), sshUint32((inSeqno - 1) >>> 0)]))
+    this.send(unimplementedMessage((inSeqno - 1) >>> 0))
     return undefined
   }
 
@@ -356,7 +317,7 @@ export class LibraryTransport implements Transport {
     this.#cause ??= new Error(`closed by the gateway: ${description}`)
     if (this.#sessionId === undefined || !this.#isExchanging) return this.#leave(code, description)
     // What is held, and this message itself between two sets of keys, could not be read before the exchange is over.
-    this.#isOver = true
+    this.#over()
     this.#farewell = { reason: code, description }
     this.#setPace()
     this.#lingerTimer = setTimeout(() => this.#leave(code, description), exchangeMsMax).unref()
@@ -369,12 +330,12 @@ export class LibraryTransport implements Transport {
   }
 
   #leave(reason: number, description: string): void {
-    this.#isOver = true
+    this.#over()
     this.#farewell = undefined
     this.#open.reject(this.#cause)
     try {
       if (!this.#isExchanging) for (const message of this.#held.splice(0)) this.#encrypt(message)
-      this.#encrypt(Buffer.concat([sshByte(1), sshUint32(reason), sshString(description), sshString('')]))
+      this.#encrypt(disconnectMessage(reason, description))
     } catch {
       // The goodbye is a courtesy; the connection ends in any case.
     }
@@ -391,17 +352,24 @@ export class LibraryTransport implements Transport {
   }
 
   destroy(): void {
-    this.#isOver = true
+    this.#cause ??= new Error('closed by the gateway')
+    this.#over()
     this.#farewell = undefined
     this.#socket.destroy()
   }
 
-  #closed(): void {
+  /** Nobody hears of it any more. */
+  #over(): void {
     this.#isOver = true
+    this.#mailbox.close()
+  }
+
+  #closed(): void {
+    this.#over()
     this.#cause ??= new Error('the peer hung up')
-    for (const timer of [this.#rekeyTimer, this.#offerTimer, this.#lingerTimer]) clearTimeout(timer)
+    this.#keyAge.stop()
+    for (const timer of [this.#offerTimer, this.#lingerTimer]) clearTimeout(timer)
     this.#protocol.cleanup()
-    this.#unheard = []
     this.#held = []
     this.#heldBytes = 0
     this.#open.reject(this.#cause)

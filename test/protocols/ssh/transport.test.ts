@@ -153,6 +153,17 @@ describe('two of ours', () => {
     client.destroy()
   })
 
+  // Goal: two connections whose senders rest for each other's sake do not wait for each other's keys for ever.
+  test('exchange keys while one of them rests', async () => {
+    const { client, server } = await pair()
+    server.onMessage = () => undefined
+    server.pause()
+    server.rekey()
+    server.send(message('under new keys'))
+    expect((await nextMessage(client)).subarray(1).toString()).toBe('under new keys')
+    client.destroy()
+  })
+
   test('say goodbye in the middle of a key exchange, after what was sent before', async () => {
     const { client, server } = await pair()
     server.rekey()
