@@ -30,6 +30,8 @@ export interface RunningSshd extends AsyncDisposable {
   readonly home: string
   /** `SHA256:…` */
   readonly hostKeyFingerprint: string
+  /** False where it runs commands and SFTP, but no terminals. */
+  readonly hasTerminals: boolean
 }
 
 interface Place extends SshdOptions {
@@ -55,14 +57,14 @@ export function findSshd(): string | undefined {
  */
 export async function startSshd(options: SshdOptions): Promise<RunningSshd> {
   const place = await prepare(options)
-  const hostKeyFingerprint = await fingerprintOf(place.hostKeyFile)
+  const facts = { hostKeyFingerprint: await fingerprintOf(place.hostKeyFile), hasTerminals: await mayOwnTerminals() }
   for (let attempt = 1; ; attempt++) {
     const port = await freePort()
     await writeFile(place.configFile, configText(place, port))
     const stop = await startServer(place, port, attempt === attemptsMax)
     if (stop === undefined) continue
     const { login, home } = place
-    return { host: 'localhost', port, login, home, hostKeyFingerprint, [Symbol.asyncDispose]: stop }
+    return { host: 'localhost', port, login, home, ...facts, [Symbol.asyncDispose]: stop }
   }
 }
 
@@ -82,6 +84,18 @@ async function prepare(options: SshdOptions): Promise<Place> {
 async function fingerprintOf(hostKeyFile: string): Promise<string> {
   const { stdout } = await run('ssh-keygen', ['-l', '-E', 'sha256', '-f', `${hostKeyFile}.pub`])
   return stdout.split(' ')[1]!
+}
+
+/**
+ * sshd gives each terminal to the group `tty`. Where /dev/pts is not mounted for that group, as in some virtual
+ * machines, only root can.
+ */
+async function mayOwnTerminals(): Promise<boolean> {
+  const mounts = '/proc/self/mounts'
+  if (process.getuid?.() === 0 || !existsSync(mounts)) return true
+  const [, group] = /^tty:[^:]*:(\d+):/m.exec(await readFile('/etc/group', 'utf8')) ?? []
+  const [mounted = ''] = /^\S+ \/dev\/pts devpts .*$/m.exec(await readFile(mounts, 'utf8')) ?? []
+  return group === undefined || mounted.includes(`gid=${group}`)
 }
 
 /** @see sshd_config(5) */

@@ -140,6 +140,7 @@ function openingText({ webUrl, folder, ssh }: Demo): string {
   const missing = [
     ...(hasPsql() ? [] : ['(There is no psql on this machine. On Debian: apt-get install postgresql-client)\n']),
     ...(ssh ? [] : [`(${noSshdText})\n`]),
+    ...(ssh?.target.hasTerminals === false ? [`(${noTerminalsText})\n`] : []),
   ]
   return `
 Curfew is ready: ${webUrl.origin}
@@ -154,6 +155,10 @@ Browser   It warns once, because the certificate is the demo's own. Choose "Adva
 
 const noSshdText =
   'There is no sshd on this machine, so the SSH target, web-1, is left out. On Debian: apt-get install openssh-server'
+
+const noTerminalsText =
+  '/dev/pts is not mounted for the group tty, so an sshd that an ordinary user runs gives no terminals: shells on web-1\n' +
+  'end at once, commands and sftp work. As root the demo has both.'
 
 function askStory(demo: Demo): string {
   return `Ask and be approved
@@ -187,7 +192,7 @@ function sshStories({ ssh, ports, webUrl }: Demo): string[] {
      ${menu}
        shows what you may reach, and connects you
      ${sftp}
-       puts and fetches files; needs nobody's approval
+       puts and fetches files; needs nobody's approval, so press Enter at both questions
    The option keeps the demo's key out of your ~/.ssh/known_hosts.
 `,
   ]

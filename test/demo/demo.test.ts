@@ -1,5 +1,5 @@
 import { createServer } from 'node:net'
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
@@ -9,9 +9,13 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { DemoFacts } from '../../scripts/demo/story.ts'
 import { Program } from '../clients/program.ts'
 import { startPsql } from '../clients/psql.ts'
+import { Terminal } from '../clients/terminal.ts'
 import { Visitor } from '../clients/visitor.ts'
 
 const main = new URL('../../scripts/demo/main.ts', import.meta.url).pathname
+
+// sshd then also gives terminals wherever this runs.
+const isRoot = process.getuid?.() === 0
 
 let folder: string
 beforeEach(async () => {
@@ -41,6 +45,7 @@ test('the demo says where everything is, and leaves nothing running', { timeout:
   expect(await demo.exited()).toMatchObject({ status: 0, signal: null })
   await untilNothingRuns(folder)
   const ports = [facts.web.port, facts.postgres.port, Number(new URL(facts.ops.url).port), facts.target.port]
+  ports.push(facts.ssh!.port, facts.ssh!.target.port)
   for (const port of ports) expect(await isOpen(port)).toBe(false)
 })
 
@@ -68,6 +73,70 @@ test('the commands that it prints work', { timeout: 60_000 }, async () => {
   await runShell(facts.commands.auditVerify)
   demo.kill()
   expect(await demo.exited()).toMatchObject({ status: 0 })
+})
+
+// Goal: the story of ssh, as it is printed: sign-in and approval by links, a shell in the folder with the examples, then
+// files without another sign-in, by the same key. Method: the printed commands in a real terminal; Visitors are browsers.
+test.runIf(isRoot)('the ssh commands that it prints work', { timeout: 60_000 }, async () => {
+  await using demo = startDemo('--json')
+  const facts = await ready(demo)
+  const { commands, target } = facts.ssh!
+  await using agent = await startAgent()
+  const home = join(folder, 'home')
+  await mkdir(home)
+  await using terminal = await Terminal.open(home, agent.env)
+  const ca = await readFile(facts.caFile, 'utf8')
+  await using alice = new Visitor(ca)
+  await using bob = new Visitor(ca)
+
+  await terminal.type(commands.shell)
+  const link = new URL(await terminal.until(/(https:\S+\/s\/\S+)/))
+  await alice.open(link, 'alice')
+  await alice.post(link, { answer: 'confirm', remember: 'yes' })
+  await terminal.until(/Reason:$/m)
+  await terminal.type('the shop answers 502')
+  await terminal.until(/How long\? \[2m\]/)
+  await terminal.type('')
+  const request = await terminal.until(/\/requests\/(\S+)/)
+  await bob.open(new URL('/approvals', facts.web.url), 'bob')
+  await bob.post(new URL(`/approvals/${request}`, facts.web.url), { verdict: 'approve', comment: '' })
+  await terminal.until(/web-1 of the Curfew demo[^]*web-1:~/)
+  await terminal.type('echo "in $(pwd)"; exit')
+  expect(await terminal.until(/^in (.*)$/m)).toBe(target.home)
+
+  await terminal.type(commands.menu)
+  await terminal.until(/web-1 +shell +active[^]*web-1 +files +needs nobody/)
+  await terminal.type('q')
+  await terminal.type(commands.sftp)
+  await terminal.until(/Reason \(optional\):$/m)
+  await terminal.type('')
+  await terminal.until(/How long\? \[1h\]/)
+  await terminal.type('')
+  await terminal.until(/sftp>$/)
+  await terminal.type('ls shop')
+  await terminal.until(/shop\/access\.log/)
+  expect((await terminal.text()).match(/\/s\//g)).toHaveLength(1)
+  demo.kill()
+  expect(await demo.exited()).toMatchObject({ status: 0 })
+})
+
+// Goal: a machine without sshd gets the rest of the demo, whole, and is told what is missing.
+// Method: a PATH without it; the printed story and the written configuration.
+test('without sshd it says so and leaves web-1 out', { timeout: 60_000 }, async () => {
+  await using demo = new Program(process.execPath, [main, '--data', folder], {
+    env: { PATH: '/usr/bin:/bin' },
+    waitMsMax: 40_000,
+  })
+  await demo.until(/Ctrl-C stops everything/)
+  expect(demo.stdout).toContain('There is no sshd on this machine, so the SSH target, web-1, is left out.')
+  expect(demo.stdout.match(/web-1/g)).toHaveLength(1)
+  expect(demo.stdout).not.toContain('ssh -p')
+  const configuration = await readFile(join(folder, 'curfew.yaml'), 'utf8')
+  const settings = configuration.replaceAll(/^ *#.*$/gm, '')
+  expect(settings).not.toMatch(/web-1|ssh|shell/i)
+  expect(settings).toMatch(/prod-db:[^]*Engineers read production for a while/)
+  demo.kill()
+  expect(await demo.exited()).toMatchObject({ status: 0, stderr: '' })
 })
 
 // Goal: nothing outlives a demo that could not say goodbye, and what it made is used again until it is cleared.
@@ -111,6 +180,20 @@ test('an unknown option is refused with the help', { timeout: 30_000 }, async ()
 
 function startDemo(...args: string[]): Program {
   return new Program(process.execPath, [main, '--data', folder, ...args], { waitMsMax: 40_000 })
+}
+
+interface Agent extends AsyncDisposable {
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** An agent with one fresh key: ssh would otherwise offer those of whoever runs the test. */
+async function startAgent(): Promise<Agent> {
+  const [socket, key] = [join(folder, 'agent'), join(folder, 'key')]
+  const agent = new Program('ssh-agent', ['-D', '-a', socket])
+  const env = { SSH_AUTH_SOCK: socket }
+  await agent.until(/SSH_AUTH_SOCK/)
+  await runShell(`ssh-keygen -q -t ed25519 -N '' -f '${key}' && SSH_AUTH_SOCK='${socket}' ssh-add -q '${key}'`)
+  return { env, [Symbol.asyncDispose]: () => agent[Symbol.asyncDispose]() }
 }
 
 async function logIn(facts: DemoFacts, browser: Visitor): Promise<void> {
