@@ -179,7 +179,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     postgres.push(await listenPostgres(listener, { ...entrance, cancelKeys }))
   }
   for (const listener of config.listen.ssh) {
-    ssh.push(await listenSsh(listener, { ...entrance, changes: state.changes, keys: sshKeys }))
+    ssh.push(await listenSsh(listener, { ...entrance, changes: state.changes, keys: sshKeys, connect: place }))
   }
   const ports = (listeners: readonly Listening[]) => listeners.map(({ port }) => port)
   log.info({ web: web.port, postgres: ports(postgres), ssh: ports(ssh), ops: ops.port }, 'gateway started')

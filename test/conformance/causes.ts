@@ -85,7 +85,11 @@ export const causes: readonly Cause[] = [
       const { bavail, bsize } = await statfs(folder)
       const filler = join(folder, 'filler')
       await writeFile(filler, Buffer.alloc(Math.max(0, bavail * bsize - gateway.config.recording.freeBytesMin / 2)))
-      return () => rm(filler)
+      return async () => {
+        await rm(filler)
+        // What the gateway knows of the disk may be a second old.
+        while (!(await fetch(new URL('/readyz', gateway.opsUrl))).ok) await sleep(50)
+      }
     },
   },
   {

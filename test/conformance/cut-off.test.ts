@@ -1,37 +1,21 @@
 // Goal: whatever a session is doing, and whatever ends it, the client reads why, nothing of it is left at the target,
 // the recording is sealed, and the audit log has the end with its reason and latency.
-// Method: a table of protocol x situation x cause against the real parts. A new protocol adds situations.
-import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
+// Method: a table of protocol x situation x cause against the real parts. SSH has its own file, with the same causes.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { SessionRow } from '../../src/sessions/session.ts'
-import { readKeys } from '../keys.ts'
-import { verifyRecording } from '../../src/recording/verify.ts'
 import { Visitor } from '../clients/visitor.ts'
 import { startTestGateway, type TestGateway } from '../servers/gateway.ts'
 import { causes, type Cause } from './causes.ts'
+import { endGrant, expectOnRecord } from './on-record.ts'
+import { isRoot, makeDataFolder } from './small-disk.ts'
 import { advisoryLock, situations, type Entry, type Farewell, type Situation } from './situations.ts'
 
-const run = promisify(execFile)
-const isRoot = process.getuid?.() === 0
-/** A disk of its own, small enough to be filled; only root may mount one. */
-const diskBytes = 400 << 20
 const stack = new AsyncDisposableStack()
 let gateway: TestGateway
 let cases = 0
 
 beforeAll(async () => {
-  const data = await mkdtemp(join(tmpdir(), 'curfew-conformance-'))
-  stack.defer(() => rm(data, { recursive: true }))
-  if (isRoot) {
-    await mkdir(join(data, 'recordings'))
-    await run('mount', ['-t', 'tmpfs', '-o', `size=${diskBytes}`, 'curfew-test', join(data, 'recordings')])
-    stack.defer(() => run('umount', ['-l', join(data, 'recordings')]).then(() => undefined))
-  }
+  const data = await makeDataFolder(stack)
   gateway = stack.use(
     await startTestGateway({
       configure: (config) => {
@@ -66,10 +50,10 @@ async function cutOff(situation: Situation, cause: Cause): Promise<void> {
     await gateway.postgres.untilSessions({ application_name: application }, 0)
     await nothingLocked()
     if (situation.tellsAlways || words.sqlState !== undefined) expectReason(words)
-    await expectOnRecord(session, cause)
+    await expectOnRecord(gateway, session, cause)
   } finally {
     await cleanUp?.()
-    await endGrant(grant)
+    await endGrant(gateway, grant.id)
   }
 }
 
@@ -110,33 +94,4 @@ async function nothingLocked(): Promise<void> {
   const { rows } = await gateway.postgres.query('select pg_try_advisory_lock($1) as free', [advisoryLock])
   expect(rows).toEqual([{ free: true }])
   await gateway.postgres.query('select pg_advisory_unlock($1)', [advisoryLock])
-}
-
-async function expectOnRecord({ session, recording }: SessionRow, cause: Cause): Promise<void> {
-  const { state, config } = { state: gateway.gateway.state, config: gateway.config }
-  const { end } = await untilEnded(session.id)
-  expect(end).toMatchObject({ by: 'gate', code: cause.code, cutLatencyMs: expect.any(Number) as number })
-  const folder = join(config.gateway.dataFolder, 'recordings')
-  const verdict = await verifyRecording(join(folder, recording!), await readKeys(config.gateway.dataFolder))
-  // On a disk that is nearly full there may be no room for the seal; then the recording says that it has none.
-  expect(cause.code === 'RECORDING_FAILED' ? ['sealed', 'unsealed'] : ['sealed']).toContain(verdict.state)
-  const [event] = await state.audit.search({ types: ['session.ended'], text: session.id, limit: 1 })
-  expect(JSON.parse(event!.json)).toMatchObject({
-    data: { code: cause.code, cutLatencyMs: expect.any(Number) as number },
-  })
-}
-
-async function untilEnded(id: SessionRow['session']['id']): Promise<SessionRow> {
-  for (;;) {
-    const row = await gateway.gateway.state.sessions.session(id)
-    if (row?.end) return row
-    await sleep(5)
-  }
-}
-
-async function endGrant(grant: { readonly id: `grant-${string}` }): Promise<void> {
-  const { access } = gateway.gateway
-  await access.sweep()
-  const stored = await gateway.gateway.state.access.grant(grant.id)
-  if (stored?.state === 'active') await access.handBack(await gateway.person('alice'), grant.id)
 }

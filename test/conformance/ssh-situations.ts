@@ -8,6 +8,8 @@ import { Program } from '../clients/program.ts'
 import type { SshTestGateway } from '../servers/ssh-gateway.ts'
 
 export interface SshEntry {
+  /** Ends what the situation has started. */
+  readonly stack: AsyncDisposableStack
   readonly gateway: SshTestGateway
   /** Private file of the key that the client comes in by. */
   readonly keyFile: string
@@ -17,8 +19,8 @@ export interface SshEntry {
 
 export interface SshSituation {
   readonly name: string
-  /** Whether a person reads the reason; a client that only forwards says it when it is told to disconnect. */
-  readonly enter: (entry: SshEntry, stack: AsyncDisposableStack) => Promise<readonly Program[]>
+  /** Brings a session into the situation. Resolves when it is there, with the clients that will be told of its end. */
+  readonly enter: (entry: SshEntry) => Promise<readonly Program[]>
 }
 
 export const sshSituations: readonly SshSituation[] = [
@@ -34,8 +36,8 @@ export const sshSituations: readonly SshSituation[] = [
   { name: 'a ControlMaster with many channels', enter: multiplexed },
 ]
 
-function ssh({ gateway, keyFile }: SshEntry, ...args: readonly string[]): Program {
-  return new Program('ssh', [...options(gateway, keyFile), '-p', String(gateway.sshPort), ...args])
+function ssh({ gateway, keyFile, stack }: SshEntry, ...args: readonly string[]): Program {
+  return stack.use(new Program('ssh', [...options(gateway, keyFile), '-p', String(gateway.sshPort), ...args]))
 }
 
 function options(gateway: SshTestGateway, keyFile: string): readonly string[] {
@@ -60,7 +62,7 @@ const where = ['-l', 'open@web-1', 'localhost'] as const
 async function atPrompt(entry: SshEntry): Promise<readonly Program[]> {
   const client = ssh(entry, '-tt', ...where)
   client.send(`PS1='ready> ' exec -a ${entry.mark} bash --norc -i`)
-  await client.until(/\nready> $/)
+  await client.until(/\nready> \s*$/)
   return [client]
 }
 
@@ -68,7 +70,7 @@ async function fullScreen(entry: SshEntry): Promise<readonly Program[]> {
   const text = join(entry.gateway.sshd.folder, `${entry.mark}.txt`)
   await writeFile(text, 'first line\n'.repeat(1000))
   const client = ssh(entry, '-tt', ...where, `TERM=xterm LESS= less ${text}`)
-  await client.until(/first line(.*\n){5}/)
+  await client.until(/(first line\s+){5}/)
   return [client]
 }
 
@@ -92,7 +94,7 @@ async function unread(entry: SshEntry): Promise<readonly Program[]> {
     `head -c 8000000000 /dev/zero; : ${entry.mark}`,
   ]
   const quoted = reading.map((one) => `'${one.replaceAll("'", String.raw`'\''`)}'`).join(' ')
-  const client = new Program('bash', ['-c', `ssh ${quoted} > >(exec sleep 600)`])
+  const client = entry.stack.use(new Program('bash', ['-c', `exec ssh ${quoted} > >(exec sleep 30)`]))
   await untilBusy(entry.gateway)
   return [client]
 }
@@ -112,10 +114,12 @@ async function transfer(entry: SshEntry, command: (file: string) => string): Pro
   const handle = await open(file, 'w')
   await handle.truncate(100e9)
   await handle.close()
-  const client = new Program('sftp', [
-    ...options(gateway, keyFile),
-    ...['-P', String(gateway.sshPort), '-b', '-', `sftp://open%40web-1@localhost`],
-  ])
+  const client = entry.stack.use(
+    new Program('sftp', [
+      ...options(gateway, keyFile),
+      ...['-P', String(gateway.sshPort), '-b', '-', `sftp://open%40web-1@localhost`],
+    ]),
+  )
   client.send(command(file))
   await untilBusy(gateway)
   return [client]
@@ -130,14 +134,16 @@ async function startPeer(stack: AsyncDisposableStack): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-async function forwardedLocally(entry: SshEntry, stack: AsyncDisposableStack): Promise<readonly Program[]> {
+async function forwardedLocally(entry: SshEntry): Promise<readonly Program[]> {
+  const { stack } = entry
   const [peer, entrance] = [await startPeer(stack), await freePort()]
   const client = ssh(entry, '-N', '-L', `127.0.0.1:${entrance}:127.0.0.1:${peer}`, ...where)
   await through(client, entrance, stack)
   return [client]
 }
 
-async function forwardedRemotely(entry: SshEntry, stack: AsyncDisposableStack): Promise<readonly Program[]> {
+async function forwardedRemotely(entry: SshEntry): Promise<readonly Program[]> {
+  const { stack } = entry
   const [peer, entrance] = [await startPeer(stack), await freePort()]
   const client = ssh(entry, '-N', '-R', `127.0.0.1:${entrance}:127.0.0.1:${peer}`, ...where)
   await through(client, entrance, stack)
@@ -183,6 +189,6 @@ async function multiplexed(entry: SshEntry): Promise<readonly Program[]> {
 
 /** Waits until the target's end has moved many bytes. */
 async function untilBusy({ sshd }: SshTestGateway): Promise<void> {
-  const enoughBytes = 8 << 20
+  const enoughBytes = 3 << 20
   while ((await sshd.traffic()) < enoughBytes) await new Promise((resolve) => setTimeout(resolve, 20))
 }

@@ -42,12 +42,14 @@ export interface SshTestGateway extends TestGateway {
 
 export interface SshTestGatewayOptions extends TestGatewayOptions {
   readonly sshd?: TestSshdOptions
+  /** The data folder; without it, one of its own that goes with it. */
+  readonly data?: string
 }
 
 export async function startSshTestGateway(options: SshTestGatewayOptions = {}): Promise<SshTestGateway> {
   await using stack = new AsyncDisposableStack()
-  const data = await mkdtemp(join(tmpdir(), 'curfew-ssh-data-'))
-  stack.defer(() => rm(data, { recursive: true, force: true }))
+  const data = options.data ?? (await mkdtemp(join(tmpdir(), 'curfew-ssh-data-')))
+  if (options.data === undefined) stack.defer(() => rm(data, { recursive: true, force: true }))
   const keys = await openSshKeys(data)
   const sshd = stack.use(
     await startSshd({
@@ -70,7 +72,9 @@ export async function startSshTestGateway(options: SshTestGatewayOptions = {}): 
           host: sshd.host,
           port: sshd.port,
           hostKeys: { fingerprints: [sshd.hostKeyFingerprint] },
-          roles: Object.fromEntries(Object.entries(roles).map(([name, role]) => [name, roleInput(name, role, data)])),
+          roles: Object.fromEntries(
+            Object.entries(roles).map(([name, role]) => [name, roleInput(name, role, { data, login: sshd.user })]),
+          ),
         }
         const who = { groups: ['engineering'] }
         const what = (names: readonly string[]) => ({ resources: ['web-1'], roles: [...names] })
@@ -89,9 +93,13 @@ export async function startSshTestGateway(options: SshTestGatewayOptions = {}): 
   return sshTestGateway({ base, sshd, port, data, knownHostsFile, stack: stack.move() })
 }
 
-function roleInput(name: string, role: (typeof roles)[SshTestRole], data: string) {
+function roleInput(
+  name: string,
+  role: (typeof roles)[SshTestRole],
+  { data, login }: { readonly data: string; readonly login: string },
+) {
   const key = name === 'certified' ? {} : { key: `file:${join(data, 'login-key')}` }
-  return { login: 'root', ...key, ...role, allow: [...role.allow] }
+  return { login, ...key, ...role, allow: [...role.allow] }
 }
 
 interface Parts {

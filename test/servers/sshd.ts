@@ -13,7 +13,7 @@ export interface TestSshd extends AsyncDisposable {
   /** `127.0.0.1` */
   readonly host: string
   readonly port: number
-  /** The login that may come in: whoever runs the test, so `root`. */
+  /** The login that may come in. */
   readonly user: string
   readonly folder: string
   /** Of its Ed25519 key: `SHA256:…` */
@@ -34,6 +34,11 @@ export interface TestSshd extends AsyncDisposable {
 }
 
 export interface TestSshdOptions {
+  /**
+   * Who may come in: root, who runs the test, or (the default is root) an ordinary account, which is made once and stays.
+   * sshd passes signals on to the programs of an ordinary account only (privilege separation).
+   */
+  readonly login?: 'root' | 'curfew-test'
   /** Further public keys that are let in. */
   readonly authorizedKeys?: readonly string[]
   /** Public keys of authorities whose user certificates are believed. */
@@ -61,6 +66,8 @@ export async function startSshd(options: TestSshdOptions = {}): Promise<TestSshd
   const folder = await mkdtemp(join(tmpdir(), 'curfew-sshd-'))
   try {
     await mkdir('/run/sshd', { recursive: true })
+    const user = options.login ?? 'root'
+    if (user !== 'root') await makeAccount(user, folder)
     const hostKeyFiles = await makeHostKeys(folder, options)
     const userKeyFile = join(folder, 'user')
     await makeKey(userKeyFile, 'ed25519')
@@ -69,7 +76,7 @@ export async function startSshd(options: TestSshdOptions = {}): Promise<TestSshd
     return {
       host: '127.0.0.1',
       port,
-      user: 'root',
+      user,
       folder,
       hostKeyFingerprint: await fingerprintOf(`${hostKeyFiles[0]}.pub`),
       hostKeys,
@@ -105,6 +112,18 @@ export async function publicKeyOf(file: string): Promise<string> {
 export async function fingerprintOf(publicFile: string): Promise<string> {
   const { stdout } = await run('ssh-keygen', ['-l', '-f', publicFile])
   return stdout.split(' ')[1]!
+}
+
+/** sshd reads the keys and programs write below the folder as that account. */
+async function makeAccount(name: string, folder: string): Promise<void> {
+  const isThere = await run('id', [name]).then(
+    () => true,
+    () => false,
+  )
+  // `*` is no password, but no locked account either.
+  if (!isThere)
+    await run('useradd', ['--no-create-home', '--home-dir', '/tmp', '--shell', '/bin/bash', '-p', '*', name])
+  await run('chown', [name, folder])
 }
 
 async function makeHostKeys(folder: string, options: TestSshdOptions): Promise<string[]> {

@@ -7,9 +7,9 @@ import type { Identity } from '../../identity/identity.ts'
 import type { SshKeys } from '../../identity/ssh/keys.ts'
 import type { ChangeFeed } from '../../kernel/change.ts'
 import { asFault, Fault } from '../../kernel/fault.ts'
+import type { ConnectPlace } from '../../resources/connect.ts'
 import type { Gate } from '../../sessions/admission.ts'
 import type { Lobby } from '../lobby.ts'
-import { acceptTransport } from './accept-transport.ts'
 import { admitAsking } from './auth/admit.ts'
 import { authenticate, type Caller } from './auth/authenticate.ts'
 import type { AdoptedChannel, Conversation } from './conversation.ts'
@@ -17,6 +17,7 @@ import { faultDisconnect } from './fault-disconnect.ts'
 import { serveMenu } from './menu/serve-menu.ts'
 import { runSession, type Doorway, type SessionDeps } from './session.ts'
 import { asciiLine, refusalText } from './texts.ts'
+import { acceptTransport } from './transport-over-library.ts'
 import type { Transport } from './transport.ts'
 
 export interface ConnectionDeps extends Omit<SessionDeps, 'targetAuthority'> {
@@ -27,6 +28,8 @@ export interface ConnectionDeps extends Omit<SessionDeps, 'targetAuthority'> {
   readonly settings: Pick<Config, 'gateway' | 'limits' | 'access' | 'identity'>
   readonly keys: SshKeys
   readonly lobby: Lobby
+  /** What the menu says of how to reach resources of other kinds. */
+  readonly connect: ConnectPlace
   /** The port that clients connect to, for what the menu tells them. */
   readonly port: () => number
   /** Aborts with a Fault when the listener stops: ends what is not a session yet. */

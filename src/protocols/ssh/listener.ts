@@ -4,6 +4,7 @@ import type { SshListener } from '../../config/config.ts'
 import { Fault } from '../../kernel/fault.ts'
 import type { Listening } from '../../kernel/listening.ts'
 import { serveConnection, type ConnectionDeps } from './connection.ts'
+import { sshLibrary } from './transport-over-library.ts'
 
 export type SshDeps = Omit<ConnectionDeps, 'port' | 'stopping'>
 
@@ -13,7 +14,7 @@ const keepAliveMs = 60_000
  * Accepts SSH clients.
  * Disposing stops accepting and ends, with SHUTTING_DOWN, what is not a session yet; sessions end by the gate's own
  * cut, and it resolves when they have.
- * @throws when the address cannot be listened on.
+ * @throws when the address cannot be listened on, or the library beneath is not the one that was pinned.
  */
 export async function listenSsh(listener: SshListener, deps: SshDeps): Promise<Listening> {
   const stop = new AbortController()
@@ -25,6 +26,7 @@ export async function listenSsh(listener: SshListener, deps: SshDeps): Promise<L
     connections.add(served)
     void served.finally(() => connections.delete(served))
   })
+  await sshLibrary()
   server.listen(listener.port, listener.address)
   await once(server, 'listening')
   server.on('error', (error) => deps.log.error({ error }, 'a connection could not be accepted'))
