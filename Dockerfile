@@ -1,6 +1,6 @@
 # Builds the compiled package, then an image with nothing but Node, production dependencies and dist/.
 #   docker build -t curfew .
-#   docker run -p 443:443 -p 5432:5432 -v ./curfew.yaml:/etc/curfew/curfew.yaml:ro -v curfew-data:/var/lib/curfew curfew
+#   docker run -p 443:443 -p 5432:5432 -p 2222:2222 -v ./curfew.yaml:/etc/curfew/curfew.yaml:ro -v curfew-data:/var/lib/curfew curfew
 
 FROM node:26-slim AS build
 WORKDIR /build
@@ -27,6 +27,6 @@ RUN useradd --system --home-dir /var/lib/curfew --create-home --shell /usr/sbin/
  && chmod 700 /var/lib/curfew && ln -s /opt/curfew/dist/main.js /usr/local/bin/curfew
 USER curfew
 VOLUME /var/lib/curfew
-EXPOSE 443 5432
+EXPOSE 443 5432 2222
 ENTRYPOINT ["curfew"]
 CMD ["serve", "--config", "/etc/curfew/curfew.yaml"]

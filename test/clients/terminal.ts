@@ -7,6 +7,15 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 const waitMsMax = 30_000
 
+export interface TerminalOptions {
+  /** Joins its environment. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Name of tmux's socket, where several terminals share a folder. */
+  readonly socket?: string
+  /** Default 60. */
+  readonly rows?: number
+}
+
 export class Terminal implements AsyncDisposable {
   readonly #socket: string
 
@@ -17,14 +26,16 @@ export class Terminal implements AsyncDisposable {
   /**
    * Opens a shell with an environment of its own.
    * @param folder where it begins, its HOME, and where tmux keeps its socket.
-   * @param more joins its environment.
    */
-  static async open(folder: string, more: Readonly<Record<string, string>> = {}): Promise<Terminal> {
-    const terminal = new Terminal(join(folder, 'tmux'))
+  static async open(
+    folder: string,
+    { env: more, socket = 'tmux', rows = 60 }: TerminalOptions = {},
+  ): Promise<Terminal> {
+    const terminal = new Terminal(join(folder, socket))
     const { PATH = '' } = process.env
     const settings = { PATH, HOME: folder, TERM: 'xterm', LC_ALL: 'C.UTF-8', PS1: '$ ', PAGER: '', ...more }
     const env = ['env', '-i', ...Object.entries(settings).map(([name, value]) => `${name}=${value}`)]
-    const size = ['-x', '112', '-y', '60']
+    const size = ['-x', '112', '-y', String(rows)]
     await terminal.#tmux('-f', '/dev/null', 'new-session', '-d', ...size, '-c', folder, ...env, '/bin/sh', '-i')
     return terminal
   }

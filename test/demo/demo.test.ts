@@ -84,7 +84,7 @@ test.runIf(isRoot)('the ssh commands that it prints work', { timeout: 60_000 }, 
   await using agent = await startAgent()
   const home = join(folder, 'home')
   await mkdir(home)
-  await using terminal = await Terminal.open(home, agent.env)
+  await using terminal = await Terminal.open(home, agent)
   const ca = await readFile(facts.caFile, 'utf8')
   await using alice = new Visitor(ca)
   await using bob = new Visitor(ca)
