@@ -45,6 +45,10 @@ export class Program implements AsyncDisposable {
     return this.#child.pid ?? 0
   }
 
+  get isRunning(): boolean {
+    return this.#exit === undefined
+  }
+
   /** Everything so far. */
   get stdout(): string {
     return this.#stdout
@@ -57,6 +61,11 @@ export class Program implements AsyncDisposable {
   /** Types one line. */
   send(line: string): void {
     this.#child.stdin.write(`${line}\n`)
+  }
+
+  /** Types without Enter: keys such as Ctrl-C. */
+  type(keys: string): void {
+    this.#child.stdin.write(keys)
   }
 
   /** Nothing more will be typed. */
