@@ -8,12 +8,15 @@ import { readKeys } from '../keys.ts'
 import type { TestGateway } from '../servers/gateway.ts'
 import type { Cause } from './causes.ts'
 
-/** The session's end is written with its reason and latency, in its row and in the audit log, and its recording is sealed. */
+/**
+ * The session's end is written with its reason and latency, in its row and in the audit log, and its recording is sealed.
+ * @returns the reason's words.
+ */
 export async function expectOnRecord(
   { gateway: { state }, config }: TestGateway,
   { session, recording }: SessionRow,
   cause: Pick<Cause, 'code'>,
-): Promise<void> {
+): Promise<{ readonly message: string }> {
   const { end } = await untilEnded(state, session.id)
   expect(end).toMatchObject({ by: 'gate', code: cause.code, cutLatencyMs: expect.any(Number) as number })
   const folder = join(config.gateway.dataFolder, 'recordings')
@@ -24,6 +27,7 @@ export async function expectOnRecord(
   expect(JSON.parse(event!.json)).toMatchObject({
     data: { code: cause.code, cutLatencyMs: expect.any(Number) as number },
   })
+  return { message: end!.message! }
 }
 
 async function untilEnded(

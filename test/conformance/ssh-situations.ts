@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '../../scripts/ports.ts'
 import { Program } from '../clients/program.ts'
 import type { SshTestGateway } from '../servers/ssh-gateway.ts'
@@ -17,10 +18,17 @@ export interface SshEntry {
   readonly mark: string
 }
 
+export interface SshEntered {
+  /** Each of them will be told of the end. */
+  readonly clients: readonly Program[]
+  /** A connection that goes through the session. */
+  readonly through?: { readonly closed: Promise<unknown> }
+}
+
 export interface SshSituation {
   readonly name: string
-  /** Brings a session into the situation. Resolves when it is there, with the clients that will be told of its end. */
-  readonly enter: (entry: SshEntry) => Promise<readonly Program[]>
+  /** Brings a session into the situation. Resolves when it is there. */
+  readonly enter: (entry: SshEntry) => Promise<SshEntered>
 }
 
 export const sshSituations: readonly SshSituation[] = [
@@ -59,56 +67,53 @@ function options(gateway: SshTestGateway, keyFile: string): readonly string[] {
 
 const where = ['-l', 'open@web-1', 'localhost'] as const
 
-async function atPrompt(entry: SshEntry): Promise<readonly Program[]> {
+async function atPrompt(entry: SshEntry): Promise<SshEntered> {
   const client = ssh(entry, '-tt', ...where)
   client.send(`PS1='ready> ' exec -a ${entry.mark} bash --norc -i`)
   await client.until(/\nready> \s*$/)
-  return [client]
+  return { clients: [client] }
 }
 
-async function fullScreen(entry: SshEntry): Promise<readonly Program[]> {
+async function fullScreen(entry: SshEntry): Promise<SshEntered> {
   const text = join(entry.gateway.sshd.folder, `${entry.mark}.txt`)
   await writeFile(text, 'first line\n'.repeat(1000))
   const client = ssh(entry, '-tt', ...where, `TERM=xterm LESS= less ${text}`)
   await client.until(/(first line\s+){5}/)
-  return [client]
+  return { clients: [client] }
 }
 
-async function sleeping(entry: SshEntry): Promise<readonly Program[]> {
+async function sleeping(entry: SshEntry): Promise<SshEntered> {
   const client = ssh(entry, ...where, `echo begun; exec -a ${entry.mark} sleep 600`)
   await client.until(/begun/)
-  return [client]
+  return { clients: [client] }
 }
 
-async function stubborn(entry: SshEntry): Promise<readonly Program[]> {
+async function stubborn(entry: SshEntry): Promise<SshEntered> {
   const client = ssh(entry, ...where, `trap '' HUP TERM; echo begun; while :; do sleep 0.2; done; : ${entry.mark}`)
   await client.until(/begun/)
-  return [client]
+  return { clients: [client] }
 }
 
-/** The client's standard output is a pipe that nobody empties. */
-async function unread(entry: SshEntry): Promise<readonly Program[]> {
-  const reading = [
-    ...options(entry.gateway, entry.keyFile),
-    ...['-p', String(entry.gateway.sshPort), ...where],
-    `head -c 8000000000 /dev/zero; : ${entry.mark}`,
-  ]
-  const quoted = reading.map((one) => `'${one.replaceAll("'", String.raw`'\''`)}'`).join(' ')
-  const client = entry.stack.use(new Program('bash', ['-c', `exec ssh ${quoted} > >(exec sleep 30)`]))
-  await untilBusy(entry.gateway)
-  return [client]
+/** The client's standard output is a pipe that nobody empties: one that it holds both ends of. */
+async function unread(entry: SshEntry): Promise<SshEntered> {
+  const { gateway, keyFile, mark, stack } = entry
+  const pipe = join(gateway.sshd.folder, `${mark}.pipe`)
+  const args = [...options(gateway, keyFile), '-p', String(gateway.sshPort), ...where, `cat /dev/zero; : ${mark}`]
+  const client = stack.use(new Program('bash', ['-c', 'mkfifo "$0" && exec ssh "$@" 1<>"$0"', pipe, ...args]))
+  await untilStuck(gateway)
+  return { clients: [client] }
 }
 
-async function getting(entry: SshEntry): Promise<readonly Program[]> {
+async function getting(entry: SshEntry): Promise<SshEntered> {
   return transfer(entry, (file) => `get ${file} /dev/null`)
 }
 
-async function putting(entry: SshEntry): Promise<readonly Program[]> {
+async function putting(entry: SshEntry): Promise<SshEntered> {
   return transfer(entry, (file) => `put ${file} /dev/null`)
 }
 
 /** A file of 100 GB without a block on the disk. */
-async function transfer(entry: SshEntry, command: (file: string) => string): Promise<readonly Program[]> {
+async function transfer(entry: SshEntry, command: (file: string) => string): Promise<SshEntered> {
   const { gateway, keyFile, mark } = entry
   const file = join(gateway.sshd.folder, `${mark}.big`)
   const handle = await open(file, 'w')
@@ -122,7 +127,7 @@ async function transfer(entry: SshEntry, command: (file: string) => string): Pro
   )
   client.send(command(file))
   await untilBusy(gateway)
-  return [client]
+  return { clients: [client] }
 }
 
 /** An address at "the target's side" (it is one machine here) that answers and then keeps the connection open. */
@@ -134,36 +139,35 @@ async function startPeer(stack: AsyncDisposableStack): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-async function forwardedLocally(entry: SshEntry): Promise<readonly Program[]> {
+async function forwardedLocally(entry: SshEntry): Promise<SshEntered> {
   const { stack } = entry
   const [peer, entrance] = [await startPeer(stack), await freePort()]
   const client = ssh(entry, '-N', '-L', `127.0.0.1:${entrance}:127.0.0.1:${peer}`, ...where)
-  await through(client, entrance, stack)
-  return [client]
+  return { clients: [client], through: await through(client, entrance, stack) }
 }
 
-async function forwardedRemotely(entry: SshEntry): Promise<readonly Program[]> {
+async function forwardedRemotely(entry: SshEntry): Promise<SshEntered> {
   const { stack } = entry
   const [peer, entrance] = [await startPeer(stack), await freePort()]
   const client = ssh(entry, '-N', '-R', `127.0.0.1:${entrance}:127.0.0.1:${peer}`, ...where)
-  await through(client, entrance, stack)
-  return [client]
+  return { clients: [client], through: await through(client, entrance, stack) }
 }
 
-/** Connects as soon as somebody listens, and reads the peer's word; the socket must be closed when the test is over. */
-async function through(client: Program, port: number, stack: AsyncDisposableStack): Promise<void> {
-  for (;;) {
-    const socket = await tryConnect(port)
-    if (socket === undefined) {
-      await Promise.race([client.until(/./s).catch(() => undefined), new Promise((resolve) => setTimeout(resolve, 20))])
-      continue
-    }
-    socket.on('error', () => undefined)
-    await once(socket, 'data')
-    const closed = once(socket, 'close')
-    stack.defer(() => closed.then(() => undefined))
-    return
-  }
+/** Connects as soon as somebody listens, and reads the peer's word. @returns what resolves when it is closed again. */
+async function through(
+  client: Program,
+  port: number,
+  stack: AsyncDisposableStack,
+): Promise<{ closed: Promise<unknown> }> {
+  const socket = await until(
+    () => tryConnect(port),
+    () => client.stderr,
+  )
+  stack.defer(() => void socket.destroy())
+  socket.on('error', () => undefined)
+  const closed = once(socket, 'close')
+  await once(socket, 'data')
+  return { closed }
 }
 
 async function tryConnect(port: number): Promise<Socket | undefined> {
@@ -176,7 +180,7 @@ async function tryConnect(port: number): Promise<Socket | undefined> {
   }
 }
 
-async function multiplexed(entry: SshEntry): Promise<readonly Program[]> {
+async function multiplexed(entry: SshEntry): Promise<SshEntered> {
   const control = join(entry.gateway.sshd.folder, `${entry.mark}.ctl`)
   const master = ssh(entry, '-M', '-S', control, '-tt', ...where, `echo begun; exec -a ${entry.mark} sleep 600`)
   await master.until(/begun/)
@@ -184,11 +188,35 @@ async function multiplexed(entry: SshEntry): Promise<readonly Program[]> {
     ssh(entry, '-S', control, ...where, `echo begun; exec -a ${entry.mark} sleep 600`),
   )
   await Promise.all(others.map((other) => other.until(/begun/)))
-  return [master, ...others]
+  return { clients: [master, ...others] }
 }
 
 /** Waits until the target's end has moved many bytes. */
 async function untilBusy({ sshd }: SshTestGateway): Promise<void> {
   const enoughBytes = 3 << 20
-  while ((await sshd.traffic()) < enoughBytes) await new Promise((resolve) => setTimeout(resolve, 20))
+  await until(async () => (await sshd.traffic()) > enoughBytes || undefined)
+}
+
+/** Waits until nothing moves any more at the target's end: every window and every pipe on the way is full. */
+async function untilStuck({ sshd }: SshTestGateway): Promise<void> {
+  const enoughBytes = 2 << 20
+  let before = 0
+  await until(async () => {
+    const now = await sshd.traffic()
+    const isStuck = now > enoughBytes && now === before
+    before = now
+    return isStuck || undefined
+  })
+}
+
+const tries = { waitMsMax: 15_000, pauseMs: 50 }
+
+async function until<T>(look: () => Promise<T | undefined>, tell = () => ''): Promise<T> {
+  const endMs = performance.now() + tries.waitMsMax
+  for (;;) {
+    const found = await look()
+    if (found !== undefined) return found
+    if (performance.now() > endMs) throw new Error(`the situation was not reached in time; ${tell()}`)
+    await sleep(tries.pauseMs)
+  }
 }
