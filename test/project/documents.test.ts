@@ -8,6 +8,8 @@ import { configReference, configSchemaText } from '../../src/config/reference.ts
 import { Fault, faultCodes } from '../../src/kernel/fault.ts'
 import { metricTable } from '../../src/kernel/metrics.ts'
 import { sqlstate } from '../../src/protocols/postgres/fault-sqlstate.ts'
+import { faultDisconnect } from '../../src/protocols/ssh/fault-disconnect.ts'
+import { reasonCodes } from '../../src/protocols/ssh/transport-messages.ts'
 import { faultStatus } from '../../src/web/fault-status.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -24,12 +26,12 @@ test('docs/configuration.md and the JSON Schema are what the schema makes now (n
   expect(await read('config/curfew.schema.json')).toBe(configSchemaText())
 })
 
-test('docs/faults.md lists every fault code with SQLSTATE, HTTP status and hint, and no other', async () => {
+test('docs/faults.md lists every fault code with SQLSTATE, SSH reason, HTTP status and hint, and no other', async () => {
   const rows = [...(await read('docs/faults.md')).matchAll(/^\| `([A-Z_]+)` \| [^|]+ (\|.*)$/gm)]
   const written = Object.fromEntries(rows.map((row) => [row[1], row[2]]))
   const now = faultCodes.map((code) => {
     const { hint } = new Fault(code, '')
-    return [code, `| \`${sqlstate[code]}\` | ${faultStatus[code]} | ${hint} |`]
+    return [code, `| \`${sqlstate[code]}\` | ${reasonCodes[faultDisconnect[code]]} | ${faultStatus[code]} | ${hint} |`]
   })
   expect(written).toEqual(Object.fromEntries(now))
 })
