@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { SshWireError } from '../../identity/ssh/wire.ts'
+import { ExchangeAllowance } from './exchange-allowance.ts'
 import { IdentificationReader, printable } from './identification.ts'
 import { KeyAge } from './key-age.ts'
 import type { AlgorithmLists, HostKey, Library, Negotiated, Protocol } from './library/types.ts'
@@ -17,6 +18,10 @@ export interface LibraryTransportOptions extends Partial<TransportTimes> {
 const identification = 'Curfew'
 const congestedBytes = 1024 * 1024
 const drainedBytes = 256 * 1024
+/** Far more than passes on its way before the sender rests: answers to questions that the peer asks and does not read. */
+const untakenBytesMax = 64 * 1024 * 1024
+/** What keeping a message costs beside its bytes. */
+const heldMessageBytes = 128
 /** What a handshake may send us: KEXINIT, keys and their certificates need less than half of it. */
 const handshakeBytesMax = 64 * 1024
 /** What may come, though we asked for a rest, while we wait for the peer's part of a key exchange. */
@@ -42,6 +47,9 @@ export class LibraryTransport implements Transport {
   readonly #outbox: Outbox
   readonly #isServer: boolean
   readonly #keyAge: KeyAge
+  readonly #allowance: ExchangeAllowance
+  /** The key exchange that is under way was our wish. */
+  #isOurExchange = false
   readonly #mailbox: Mailbox
   readonly #open = Promise.withResolvers<void>()
   readonly #gone = new AbortController()
@@ -67,6 +75,7 @@ export class LibraryTransport implements Transport {
     this.#isServer = options.role.server
     this.#identification = new IdentificationReader(!this.#isServer)
     this.#keyAge = new KeyAge(options, () => this.rekey())
+    this.#allowance = new ExchangeAllowance(options)
     this.#mailbox = new Mailbox(
       () => this.#setPace(),
       (error) => this.#fail(error, reasonCodes.PROTOCOL_ERROR),
@@ -149,12 +158,15 @@ export class LibraryTransport implements Transport {
     if (this.#isOver) return
     if (this.#isExchanging) {
       this.#held.push(message)
-      this.#heldBytes += message.length
+      this.#heldBytes += message.length + heldMessageBytes
     } else {
       this.#encrypt(message)
       this.#keyAge.sent(message.length)
     }
     this.#isCongested ||= this.#waitingBytes > congestedBytes
+    if (this.#waitingBytes > untakenBytesMax) {
+      this.#fail(new Error('the peer does not take what it is sent'), reasonCodes.PROTOCOL_ERROR)
+    }
   }
 
   #encrypt(message: Uint8Array): void {
@@ -211,6 +223,7 @@ export class LibraryTransport implements Transport {
 
   rekey(): void {
     if (this.#isExchanging || this.#isOver) return
+    this.#isOurExchange = true
     this.#protocol.rekey()
     this.#setPace()
   }
@@ -231,6 +244,7 @@ export class LibraryTransport implements Transport {
 
   #exchanged(negotiated: Negotiated): void {
     this.#exchangeBytes = 0
+    this.#countExchange()
     const { cs, sc } = negotiated
     const cipher = cs.cipher === sc.cipher ? cs.cipher : `${cs.cipher}/${sc.cipher}`
     Object.assign(this.algorithms, { kex: negotiated.kex, cipher, hostKey: negotiated.serverHostKey })
@@ -242,6 +256,11 @@ export class LibraryTransport implements Transport {
     this.#open.resolve()
     this.#setPace()
     this.#easeCongestion()
+  }
+
+  #countExchange(): void {
+    if (this.#sessionId !== undefined && !this.#isOurExchange) this.#allowance.take(this.#bytesRead + this.bytesWritten)
+    this.#isOurExchange = false
   }
 
   #sendHeld(): void {
