@@ -38,6 +38,7 @@ program
   .option('--pairs <n>', 'how often each runs', Number, 5)
   .option('--execs <n>', 'connections at once that each run a command', Number, 500)
   .option('--idle <n>', 'idle sessions for the memory of one', Number, 200)
+  .option('--only <text>', 'cases whose name holds this')
   .option('--json', 'one object per case')
   .action(({ json, ...options }: SshOptions & { json?: true }) => print(benchSsh(options), json === true))
 

@@ -15,6 +15,8 @@ export interface SshOptions {
   readonly pairs: number
   readonly execs: number
   readonly idle: number
+  /** Part of a case's name; all without it. */
+  readonly only?: string
 }
 
 interface Case {
@@ -28,9 +30,10 @@ export async function* benchSsh(options: SshOptions): AsyncGenerator<object> {
   await using stack = await startSshStack()
   const file = await makeFile(options.megabytes)
   try {
-    for (const one of cases(options, file)) {
+    for (const one of cases(options, file).filter(({ name }) => name.includes(options.only ?? ''))) {
       yield* summaries(one, await interleaved(stack.ways, one, options.pairs))
     }
+    if (options.only !== undefined) return
     yield { bench: 'ssh', case: 'idle session', sessions: options.idle, ...(await idleMemory(stack, options.idle)) }
   } finally {
     await rm(file, { force: true })

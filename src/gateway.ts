@@ -30,7 +30,7 @@ import { lockFolder } from './store/folder-lock.ts'
 import { openDataKey } from './store/data-key.ts'
 import type { State } from './store/state.ts'
 import { openSqliteState } from './store/sqlite/open.ts'
-import { systemClock, systemRandom } from './system.ts'
+import { calmGarbageCollector, systemClock, systemRandom } from './system.ts'
 import { listenWeb } from './web/listen.ts'
 
 /** Parts that tests put in place of the machine's own. */
@@ -62,6 +62,7 @@ const checkpointMs = 10 * 60_000
  * @throws Fault for problems that an operator can mend; system errors (EADDRINUSE, EACCES) as they are.
  */
 export async function startGateway(config: Config, overrides: Overrides = {}): Promise<Gateway> {
+  calmGarbageCollector()
   await using stack = new AsyncDisposableStack()
   const clock = overrides.clock ?? systemClock
   const random = overrides.random ?? systemRandom

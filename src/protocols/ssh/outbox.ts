@@ -42,11 +42,16 @@ export class Outbox {
 
   flush(): void {
     if (this.#gatheredBytes === 0) return
-    const piece = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts, this.#gatheredBytes)
+    const parts = this.#parts
+    const last = parts.length - 1
+    this.#bytesWritten += this.#gatheredBytes
     this.#parts = []
     this.#gatheredBytes = 0
-    this.#bytesWritten += piece.length
-    if (this.#socket.writable) this.#socket.write(piece, this.#onWritten)
+    if (!this.#socket.writable) return
+    this.#socket.cork()
+    for (let index = 0; index < last; index++) this.#socket.write(parts[index])
+    this.#socket.write(parts[last], this.#onWritten)
+    this.#socket.uncork()
   }
 
   /** Nothing more follows. */
