@@ -3,6 +3,9 @@ import type { ChannelTap } from '../tap.ts'
 import { Replies } from './replies.ts'
 import type { Voice } from './voice.ts'
 
+/** More at once on one connection is refused, whoever opens them; OpenSSH's own limit on sessions is 10. */
+export const channelsMax = 1000
+
 /** One channel through the gateway. Both ends know it by their own numbers; messages carry the receiver's. */
 export class RelayChannel {
   /** Its number in the recording. */

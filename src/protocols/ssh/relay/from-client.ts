@@ -1,6 +1,6 @@
 import { SshReader, SshWireError } from '../../../identity/ssh/wire.ts'
 import { neededToOpen, neededToRun, refusalOf, type Needed } from './allow.ts'
-import { RelayChannel } from './channel.ts'
+import { channelsMax, RelayChannel } from './channel.ts'
 import type { RelayHost } from './host.ts'
 import {
   channelClose,
@@ -31,10 +31,10 @@ import {
 import { commandFacts, record } from './record.ts'
 import { Voice } from './voice.ts'
 
-/** More at once on one connection is refused; OpenSSH's own limit on sessions is 10. */
-const channelsMax = 1000
 /** Of questions that the target has not answered yet. */
 const questionsMax = 1000
+/** Addresses that the target listens on for one connection. */
+const listeningMax = 1000
 /** Every transport of ours takes packets of this size. */
 const packetBytesMax = 32 * 1024
 const heldMax = 10
@@ -311,7 +311,9 @@ export class FromClient {
     const forwarding = remoteForward(type, fields)
     if (forwarding !== undefined) {
       const refusal = refusalOf(this.#host.role, 'forward-remote' satisfies Needed, type)
-      return refusal === null ? this.#forwardRemote(bytes, wantReply, forwarding) : refuse(refusal)
+      if (refusal !== null) return refuse(refusal)
+      const isMore = forwarding.action === 'listen' && this.#host.listening.size >= listeningMax
+      return isMore ? refuse('too many addresses are listened on') : this.#forwardRemote(bytes, wantReply, forwarding)
     }
     if (type !== 'keepalive@openssh.com' && type !== 'no-more-sessions@openssh.com') {
       if (wantReply) globalReplies.answer(requestFailure)

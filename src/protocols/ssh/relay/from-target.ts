@@ -1,6 +1,6 @@
 import { SshReader, SshWireError } from '../../../identity/ssh/wire.ts'
 import type { SshChannelKind } from '../../../recording/ssh-events.ts'
-import { RelayChannel } from './channel.ts'
+import { channelsMax, RelayChannel } from './channel.ts'
 import type { RelayHost } from './host.ts'
 import {
   channelFailure,
@@ -162,6 +162,9 @@ export class FromTarget {
       record(recorder, 'no', { what: `channel ${printable(open.type)} from the target`, why: 'nobody asked for it' })
       this.#host.recorded()
       return target.send(openRefusal(open.sender, openFailure.prohibited, 'nobody asked for this channel'))
+    }
+    if (channels.count >= channelsMax) {
+      return target.send(openRefusal(open.sender, openFailure.resourceShortage, 'too many channels are open'))
     }
     const channel = new RelayChannel(channels.next(), ends.kind, null, (reply) => client.send(reply))
     if (!channels.nameForTarget(channel, open.sender)) throw new SshWireError('a channel number is used twice')
