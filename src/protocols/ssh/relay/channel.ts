@@ -22,6 +22,7 @@ export class RelayChannel {
   hasTerminal = false
   /** A shell, command or subsystem was asked for. */
   isRunning = false
+  isSubsystem = false
   hasExited = false
   clientClosed = false
   targetClosed = false

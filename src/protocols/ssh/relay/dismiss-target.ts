@@ -12,8 +12,9 @@ const lastOutputBytes = 1024 * 1024
 /**
  * Ends a connection to a target so that nothing of it goes on there. A closed connection alone does not stop a command
  * without a terminal: so every session channel gets the signals that a terminal's end would send (HUP, TERM), then
- * KILL, as far as the target knows signals (RFC 4254 section 6.9); then it is closed. Forwarded connections and file
- * handles go with their channels.
+ * KILL, as far as the target knows signals (RFC 4254 section 6.9); then it is closed. A subsystem is closed at once:
+ * OpenSSH passes no signals on to it, and it ends when nobody asks it any more. Forwarded connections and file handles
+ * go with their channels.
  * @returns when the connection is closed; never rejects.
  */
 export async function dismissTarget(target: Transport, channels: readonly RelayChannel[], clock: Clock): Promise<void> {
@@ -30,13 +31,14 @@ export async function dismissTarget(target: Transport, channels: readonly RelayC
   }
   target.gone.addEventListener('abort', () => settled.resolve(), { once: true })
   for (const channel of open) if (!channel.isRunning) target.send(channelClose(channel.target!))
-  for (const { target: number } of running.values()) {
+  for (const { target: number, isSubsystem } of running.values()) {
     target.send(signalRequest(number!, 'HUP'))
     target.send(signalRequest(number!, 'TERM'))
-    target.send(windowAdjust(number!, lastOutputBytes))
+    target.send(isSubsystem ? channelClose(number!) : windowAdjust(number!, lastOutputBytes))
   }
   if (running.size > 0) await either(settled.promise, askedMs, clock)
-  for (const { target: number } of running.values()) {
+  for (const { target: number, isSubsystem } of running.values()) {
+    if (isSubsystem) continue
     target.send(signalRequest(number!, 'KILL'))
     target.send(channelClose(number!))
   }

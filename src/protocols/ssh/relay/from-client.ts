@@ -251,6 +251,7 @@ export class FromClient {
       return refusal
     }
     channel.isRunning = true
+    channel.isSubsystem = what === 'subsystem'
     const { ch, hasTerminal } = channel
     record(recorder, 'run', { ch, what, ...(what === 'shell' ? {} : commandFacts(command)) })
     channel.tap = this.#host.newTap({ ch, what, command: text, hasTerminal })
