@@ -1,11 +1,15 @@
 /** Why a session may end: each is what really happens, through the door that people and time use. */
-import { statfs, writeFile, rm } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { statfs, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import type { SessionId } from '../../src/kernel/ids.ts'
 import type { FaultCode } from '../../src/kernel/fault.ts'
 import type { Grant } from '../../src/access/states.ts'
 import type { TestGateway } from '../servers/gateway.ts'
+
+const run = promisify(execFile)
 
 export interface Cause {
   readonly name: string
@@ -84,7 +88,8 @@ export const causes: readonly Cause[] = [
       const folder = join(gateway.config.gateway.dataFolder, 'recordings')
       const { bavail, bsize } = await statfs(folder)
       const filler = join(folder, 'filler')
-      await writeFile(filler, Buffer.alloc(Math.max(0, bavail * bsize - gateway.config.recording.freeBytesMin / 2)))
+      const bytes = bavail * bsize - gateway.config.recording.freeBytesMin / 2
+      await run('fallocate', ['-l', String(Math.floor(bytes)), filler])
       return async () => {
         await rm(filler)
         // What the gateway knows of the disk may be a second old.

@@ -20,7 +20,7 @@ import { sshSituations, type SshSituation } from './ssh-situations.ts'
 
 const run = promisify(execFile)
 /** Long enough to reach any situation in. */
-const shortGrantMs = 2500
+const shortGrantMs = 2000
 const stack = new AsyncDisposableStack()
 let gateway: SshTestGateway
 let keys: string
