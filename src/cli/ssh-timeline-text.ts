@@ -55,7 +55,11 @@ function ranWords({ what, command, commandBytes }: SshRan): string {
 }
 
 function terminalWords({ terminal }: SshChannel): string {
-  return terminal === null ? '' : terminalLine(` (terminal ${terminal.type}, ${terminal.cols}x${terminal.rows})`)
+  if (terminal === null) return ''
+  const { type, cols, rows } = terminal
+  // A client that has no terminal itself may ask for one without kind or size.
+  const words = [type === '' ? '' : ` ${type}`, cols * rows === 0 ? '' : `, ${cols}x${rows}`]
+  return terminalLine(` (terminal${words.join('')})`)
 }
 
 function endLine(channel: SshChannel, at: number, paint: Paint): string {

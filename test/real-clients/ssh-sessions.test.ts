@@ -103,11 +103,12 @@ describe.runIf(isRoot)('terminals and shells (need root, as sshd does)', () => {
     await using program = atTerminal(['sh', '-c', 'tty; exec "$@"', 'sh', ...place.ssh('certified', '-tt')])
     const [terminal] = await program.until(/\/dev\/pts\/\d+/)
     program.send(
-      `exec bash --norc --noprofile -c 'trap "echo now; stty size; exit" WINCH; echo beg""un; while :; do sleep 0.1; done'`,
+      `exec bash -c 'trap changed=yes WINCH; echo beg""un; until read -t 0.1; do [ -z "$changed" ] || stty size; done'`,
     )
     await program.until(/begun\r\n/)
     await place.run(['stty', '-F', terminal, 'rows', '44', 'cols', '133'])
-    await program.until(/now\r\n44 133/)
+    await program.until(/\n44 133\r\n/)
+    program.send('')
     expect((await program.exited()).status).toBe(0)
   })
 
