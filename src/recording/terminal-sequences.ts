@@ -81,9 +81,17 @@ export class TerminalSequences {
 
   #inCsi(character: string): TerminalToken | null {
     if (character < ' ') return { kind: 'control', text: character }
+    if (character === '\u007f') return null // terminals pass over it
+    if (character > '~') return this.#brokenOff(character)
     if (character >= '@') return this.#end({ kind: 'csi', parameters: this.#collected, final: character })
     if (this.#collected.length < parametersMax) this.#collected += character
     return null
+  }
+
+  /** By what stands in no sequence: a C1 begins its own, and text is text. */
+  #brokenOff(character: string): TerminalToken | null {
+    this.#enter('text')
+    return isControl(character) ? this.#control(character) : { kind: 'text', text: character }
   }
 
   #enter(state: State): null {
@@ -101,9 +109,6 @@ export class TerminalSequences {
 function isControl(character: string): boolean {
   return character < ' ' || (character >= '\u007f' && character <= '\u009f')
 }
-
-// Questions that a terminal would answer as if the person had typed it: CSI c, n, t, x, u, and DECRQM (`$p`).
-const questions = 'cntxq'
 
 /**
  * Output of a recording, fit to be sent to the terminal of somebody who watches it: nothing in it makes that terminal
@@ -138,20 +143,32 @@ function watchable(token: TerminalToken): string {
     case 'control':
       return '\b\t\n\v\f\r\u000e\u000f\u0007'.includes(token.text) ? token.text : ''
     case 'csi':
-      return isQuestion(token.parameters, token.final) ? '' : `\u001b[${token.parameters}${token.final}`
+      return isPlain(token.parameters, token.final) ? `\u001b[${token.parameters}${token.final}` : ''
     case 'escape':
       // 7, 8: cursor; D, E, M: lines; H: tab; c: reset; =, >: keypad; ( ) * + and one more: character sets.
-      return /^([78DEHMc=>]|[()*+].)$/.test(token.text) ? `\u001b${token.text}` : ''
+      return /^([78DEHMc=>]|[()*+][0-9A-Za-z<>=])$/.test(token.text) ? `\u001b${token.text}` : ''
     case 'string':
       return ''
   }
 }
 
-function isQuestion(parameters: string, final: string): boolean {
-  if (final === 'q') return parameters.startsWith('>') // XTVERSION; with a space it is the cursor's shape
-  if (final === 'u') return parameters.startsWith('?')
-  if (final === 'p') return parameters.endsWith('$')
-  // Mouse and focus reports, and other modes in which the terminal writes by itself.
-  if (final === 'h') return /^\?.*\b(9|100[0-6]|1015|1016|2031|2048)\b/.test(parameters)
-  return questions.includes(final)
+// Cursor (A to H, a, d to f, `), tabs (I, Z, g), erasing (J, K, X), inserting and removing (@, L, M, P), scrolling (S, T),
+// repeating (b), colours (m), margins (r), cursor kept and back (s, u).
+const plainFinals = 'ABCDEFGHIJKLMPSTXZ@abdefgmrsu`'
+const modes: ReadonlySet<number> = new Set([4, 20])
+/** Cursor keys, reverse video, origin, wrapping, cursor's blinking and being seen, margins, screens, pasting, drawing at once. */
+const privateModes: ReadonlySet<number> = new Set([1, 5, 6, 7, 12, 25, 45, 47, 69, 1047, 1048, 1049, 2004, 2026])
+
+/** Only what is known to move, show and erase: everything else may be a question, or switch on what types by itself. */
+function isPlain(parameters: string, final: string): boolean {
+  const mark = parameters.startsWith('?') ? '?' : ''
+  const numbers = parameters.slice(mark.length)
+  if (final === 'q') return /^\d? $/.test(parameters) // the cursor's shape
+  if (final === 'p') return parameters === '!' // a soft reset
+  if (!/^[\d;:]*$/.test(numbers)) return false
+  if (final === 'h' || final === 'l') {
+    const known = mark === '' ? modes : privateModes
+    return numbers.split(';').every((number) => known.has(Number(number)))
+  }
+  return mark === '' ? plainFinals.includes(final) : final === 'J' || final === 'K'
 }

@@ -105,6 +105,32 @@ test('what is watched keeps its looks, and cannot make the terminal type or spea
   }
 })
 
+// Goal: what a terminal reads otherwise than our own reader gets nothing past it: DEL within a sequence is nothing to a
+// terminal, C1 begins a new one, and numbers may have zeros in front.
+test.each([
+  '\u001b[>\u007fc',
+  '\u001b[6\u007fn',
+  '\u001b[\u009bc',
+  '\u001b[1\u00e9n',
+  '\u001b(\u009bc',
+  '\u001b(\u007fZ',
+  '\u001b[?01000h',
+  '\u001b[?25;01004h',
+  '\u001b[1000;1;1$w',
+  '\u001b[1;1;1;1;1;1*y',
+  '\u001b[?1;1;0S',
+  '\u001b[?4m',
+  '\u001b[#R',
+  '\u001b["v',
+  '\u001b[&u',
+  "\u001b['|",
+  '\u001b[5i',
+])('%j makes no terminal answer', (question) => {
+  const out = new WatchableOutput().take(`a${question}b`)
+  // oxlint-disable-next-line no-control-regex -- it looks for control characters
+  expect(out).not.toMatch(/[\u001b\u0080-\u009f]/)
+})
+
 test('after it, the terminal is what it was', () => {
   const output = new WatchableOutput()
   output.take('\u001b[?1049h')
