@@ -7,7 +7,7 @@ import type { AlgorithmLists, HostKey, Library, Negotiated, Protocol } from './l
 import { Mailbox, type MessageListener } from './mailbox.ts'
 import { Outbox } from './outbox.ts'
 import { disconnectMessage, reasonCodes, unimplementedMessage } from './transport-messages.ts'
-import type { DisconnectReason, Transport, TransportTimes } from './transport.ts'
+import { PeerLeft, type DisconnectReason, type Transport, type TransportTimes } from './transport.ts'
 
 export interface LibraryTransportOptions extends Partial<TransportTimes> {
   readonly role:
@@ -114,7 +114,7 @@ export class LibraryTransport implements Transport {
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
     socket.on('error', (error) => (this.#cause ??= error))
     socket.on('end', () => {
-      this.#cause ??= new Error('the peer hung up')
+      this.#cause ??= new PeerLeft('the peer hung up')
       this.destroy()
     })
     socket.on('close', () => this.#closed())
@@ -365,7 +365,7 @@ export class LibraryTransport implements Transport {
   }
 
   #peerLeft(description: string): number {
-    this.#cause ??= new Error(`the peer left: ${printable(description).slice(0, 200)}`)
+    this.#cause ??= new PeerLeft(`the peer left: ${printable(description).slice(0, 200)}`)
     this.destroy()
     return Infinity
   }
@@ -385,7 +385,7 @@ export class LibraryTransport implements Transport {
 
   #closed(): void {
     this.#over()
-    this.#cause ??= new Error('the peer hung up')
+    this.#cause ??= new PeerLeft('the peer hung up')
     this.#keyAge.stop()
     for (const timer of [this.#offerTimer, this.#lingerTimer]) clearTimeout(timer)
     this.#protocol.cleanup()

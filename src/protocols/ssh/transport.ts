@@ -43,6 +43,11 @@ export interface Transport {
   readonly bytesWritten: number
 }
 
+/** Why a connection is over when its peer wanted that: it said goodbye, or hung up. */
+export class PeerLeft extends Error {
+  override readonly name = 'PeerLeft'
+}
+
 /** @see RFC 4253 section 11.1 */
 export type DisconnectReason =
   | 'PROTOCOL_ERROR'
@@ -53,7 +58,6 @@ export type DisconnectReason =
   | 'BY_APPLICATION'
   | 'TOO_MANY_CONNECTIONS'
   | 'NO_MORE_AUTH_METHODS_AVAILABLE'
-
 
 export interface TransportTimes {
   /** New keys are exchanged after so much in one direction, at the latest. */

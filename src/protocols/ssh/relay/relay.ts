@@ -6,7 +6,7 @@ import type { SessionEnd } from '../../../sessions/session.ts'
 import { cutText, warningText } from '../../../sessions/words.ts'
 import type { AdoptedChannel } from '../conversation.ts'
 import type { ChannelTap } from '../tap.ts'
-import type { Transport } from '../transport.ts'
+import { PeerLeft, type Transport } from '../transport.ts'
 import { asciiLine } from '../texts.ts'
 import { adopt } from './adopt.ts'
 import { Channels, type RelayChannel } from './channel.ts'
@@ -232,7 +232,7 @@ export class Relay implements RelayHost {
       this.client.disconnect('CONNECTION_LOST', `curfew: ${resource} ended the connection.`)
       this.#hangUpLater()
     } else this.target.disconnect('BY_APPLICATION', 'the client has hung up')
-    this.#finish({ by, error: isEnd(error) ? undefined : error })
+    this.#finish({ by, error: error instanceof PeerLeft ? undefined : error })
   }
 
   #stop(): boolean {
@@ -285,9 +285,4 @@ class Pace {
     this.#isResting = true
     this.#from.pause()
   }
-}
-
-/** The peer said goodbye or hung up: the way connections end. */
-function isEnd(error: unknown): boolean {
-  return error instanceof Error && error.name === 'PeerClosed'
 }
