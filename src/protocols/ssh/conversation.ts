@@ -2,7 +2,9 @@ import type { Identified, Client } from '../../sessions/session.ts'
 import type { Fault } from '../../kernel/fault.ts'
 
 /** What the user name asks for. `menu`: nothing yet. */
-export type Wanted = { readonly kind: 'session'; readonly resource: string; readonly role: string } | { readonly kind: 'menu' }
+export type Wanted =
+  | { readonly kind: 'session'; readonly resource: string; readonly role: string }
+  | { readonly kind: 'menu' }
 
 export interface Prompt {
   /** ASCII, ends with a space: `How long? [1h] `. */
