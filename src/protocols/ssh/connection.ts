@@ -14,6 +14,7 @@ import { admitAsking } from './auth/admit.ts'
 import { authenticate, type Caller } from './auth/authenticate.ts'
 import type { AdoptedChannel, Conversation } from './conversation.ts'
 import { faultDisconnect } from './fault-disconnect.ts'
+import type { Hall } from './hall.ts'
 import { serveMenu } from './menu/serve-menu.ts'
 import { runSession, type Doorway, type SessionDeps } from './session.ts'
 import { asciiLine, refusalText } from './texts.ts'
@@ -28,6 +29,7 @@ export interface ConnectionDeps extends Omit<SessionDeps, 'targetAuthority'> {
   readonly settings: Pick<Config, 'gateway' | 'limits' | 'access' | 'identity'>
   readonly keys: SshKeys
   readonly lobby: Lobby
+  readonly hall: Hall
   /** What the menu says of how to reach resources of other kinds. */
   readonly connect: ConnectPlace
   /** The port that clients connect to, for what the menu tells them. */
@@ -68,11 +70,13 @@ async function serve(stream: Duplex, caller: Caller, place: Disposable, deps: Co
   const conversation = await authenticate(transport, caller, deps.stopping, { ...deps, handshakeMs, signInMs })
   place[Symbol.dispose]()
   const signal = AbortSignal.any([transport.gone, deps.stopping])
-  const { wanted } = conversation
-  if (wanted.kind === 'menu') return await menu(transport, conversation, caller, deps)
+  const { wanted, identified } = conversation
   try {
+    using hall = deps.hall.enter(identified.person)
+    if (wanted.kind === 'menu') return await menu(transport, conversation, { caller, hall }, deps)
     const { waitMs } = deps.settings.access
     const admission = await admitAsking(conversation, wanted, signal, { ...deps, waitMs })
+    hall[Symbol.dispose]()
     await runSession(transport, atDoor(conversation), admission, {
       ...deps,
       targetAuthority: deps.keys.targetAuthority,
@@ -98,7 +102,7 @@ async function exchangeKeys(stream: Duplex, { clock, settings, stopping, keys }:
 async function menu(
   transport: Transport,
   conversation: Conversation,
-  caller: Caller,
+  { caller, hall }: { readonly caller: Caller; readonly hall: Disposable },
   deps: ConnectionDeps,
 ): Promise<void> {
   const session = { ...deps, targetAuthority: deps.keys.targetAuthority }
@@ -108,7 +112,10 @@ async function menu(
     ...deps,
     waitMs: deps.settings.access.waitMs,
     clientHost: deps.settings.gateway.clientHost,
-    startSession: (admission, adopted) => runSession(transport, fromMenu(transport, adopted), admission, session),
+    startSession: (admission, adopted) => {
+      hall[Symbol.dispose]()
+      return runSession(transport, fromMenu(transport, adopted), admission, session)
+    },
     serveNested: async (stream, within) => {
       await serve(stream, { ...caller, within }, nowhere, deps).catch((error: unknown) => note(error, deps))
     },

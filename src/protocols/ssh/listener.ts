@@ -4,9 +4,10 @@ import type { SshListener } from '../../config/config.ts'
 import { Fault } from '../../kernel/fault.ts'
 import type { Listening } from '../../kernel/listening.ts'
 import { serveConnection, type ConnectionDeps } from './connection.ts'
+import { Hall } from './hall.ts'
 import { sshLibrary } from './transport-over-library.ts'
 
-export type SshDeps = Omit<ConnectionDeps, 'port' | 'stopping'>
+export type SshDeps = Omit<ConnectionDeps, 'port' | 'stopping' | 'hall'>
 
 const keepAliveMs = 60_000
 
@@ -19,7 +20,8 @@ const keepAliveMs = 60_000
 export async function listenSsh(listener: SshListener, deps: SshDeps): Promise<Listening> {
   const stop = new AbortController()
   const connections = new Set<Promise<void>>()
-  const within = { ...deps, stopping: stop.signal, port: () => (server.address() as AddressInfo).port }
+  const hall = new Hall(deps.settings.limits.sessionsPerPersonMax)
+  const within = { ...deps, hall, stopping: stop.signal, port: () => (server.address() as AddressInfo).port }
   const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }
   const server = createServer(options, (socket) => {
     const served = serveConnection(socket, within)
