@@ -41,6 +41,16 @@ export function offerFor(deps: AccessDeps, person: Person, resource: string, rol
   )
 }
 
+/** Whether some policy lets them ask for it, as their groups are now. */
+export async function isAllowed(
+  deps: AccessDeps,
+  { person: id, resource: name, role }: { readonly person: PersonId; readonly resource: string; readonly role: string },
+): Promise<boolean> {
+  const [person, resource] = [await deps.person(id), deps.catalogue.resource(name)]
+  if (person === undefined || resource === undefined) return false
+  return policyFor(deps.policies, person, resource, role) !== undefined
+}
+
 export async function ask(deps: AccessDeps, person: Person, wish: Wish): Promise<Request> {
   try {
     return await askFor(deps, person, wish)

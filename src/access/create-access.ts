@@ -1,6 +1,6 @@
 import { inAny } from '../policy/decide.ts'
 import type { Access } from './access.ts'
-import { ask, cancelRequest, offerFor, offersFor } from './ask.ts'
+import { ask, cancelRequest, isAllowed, offerFor, offersFor } from './ask.ts'
 import { decide } from './decide.ts'
 import type { AccessDeps } from './deps.ts'
 import { handBackGrant, isOperator, liftLock, placeLock, revokeGrant, sweep } from './end.ts'
@@ -34,7 +34,10 @@ export function createAccess(deps: AccessDeps): Access {
     requestLink: (request) => new URL(`/requests/${request}`, publicUrl),
     waitForGrant: (identified, resource, role, waitMs, signal) =>
       waiting.of(identified.person, () =>
-        waitForGrant({ ...identified, resource, role, waitMs, signal }, { store, changes, clock }),
+        waitForGrant(
+          { ...identified, resource, role, waitMs, signal },
+          { store, changes, clock, isAllowed: (waiter) => isAllowed(deps, waiter) },
+        ),
       ),
     sweep: () => sweep(deps),
   }

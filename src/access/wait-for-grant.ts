@@ -18,6 +18,8 @@ interface Around {
   readonly store: AccessReads
   readonly changes: ChangeFeed
   readonly clock: Clock
+  /** Whether their groups still allow what they wait for. */
+  readonly isAllowed: (waiter: Pick<Waiter, 'person' | 'resource' | 'role'>) => Promise<boolean>
 }
 
 const waitingPerPersonMax = 50
@@ -46,12 +48,13 @@ export class WaitingPeople {
 }
 
 /** Subscribes first, then looks: an approval that comes in between is not lost. */
-export async function waitForGrant(waiter: Waiter, { store, changes, clock }: Around): Promise<void> {
+export async function waitForGrant(waiter: Waiter, around: Around): Promise<void> {
+  const { store, changes, clock } = around
   waiter.signal.throwIfAborted()
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const aborted = () => reject(waiter.signal.reason)
   const onChange = (change: Change) => {
-    verdictOf(change, waiter, store).then((verdict) => verdict === 'granted' && resolve(), reject)
+    verdictOf(change, waiter, around).then((verdict) => verdict === 'granted' && resolve(), reject)
   }
   using _subscription = changes.subscribe(onChange)
   const timer = clock.after(waiter.waitMs, () => reject(waitOver(waiter.waitMs)))
@@ -68,7 +71,7 @@ export async function waitForGrant(waiter: Waiter, { store, changes, clock }: Ar
 }
 
 /** What a change means to somebody who waits. @throws Fault when the wait is over without a grant. */
-async function verdictOf(change: Change, waiter: Waiter, store: AccessReads): Promise<'granted' | 'unmoved'> {
+async function verdictOf(change: Change, waiter: Waiter, { store, isAllowed }: Around): Promise<'granted' | 'unmoved'> {
   switch (change.kind) {
     case 'grant-started':
       return isFor(change, waiter) ? 'granted' : 'unmoved'
@@ -81,6 +84,11 @@ async function verdictOf(change: Change, waiter: Waiter, store: AccessReads): Pr
     case 'signed-out':
     case 'credential-revoked':
       if (endsStanding(change, waiter)) throw new Fault('SIGNED_OUT', 'You signed out, or were signed out.')
+      return 'unmoved'
+    case 'person-changed':
+      if (change.person === waiter.person && !(await isAllowed(waiter))) {
+        throw new Fault('POLICY_CHANGED', `Your groups no longer allow ${waiter.resource} as ${waiter.role}.`)
+      }
       return 'unmoved'
     default:
       return 'unmoved'
