@@ -3,19 +3,16 @@
 // Method: a table of situation x cause against the real ssh, sftp and sshd, with the causes of every protocol.
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { asciiLine } from '../../src/protocols/ssh/texts.ts'
 import type { SessionRow } from '../../src/sessions/session.ts'
-import { Visitor } from '../clients/visitor.ts'
 import { startSshTestGateway, type SshTestGateway } from '../servers/ssh-gateway.ts'
-import { makeKey } from '../servers/sshd.ts'
 import { causes, type Cause } from './causes.ts'
 import { endGrant, expectOnRecord } from './on-record.ts'
 import { isRoot, makeDataFolder } from './small-disk.ts'
+import { makeKeyFolder, newBoundKey } from './ssh-key.ts'
 import { sshSituations, type SshSituation } from './ssh-situations.ts'
 
 const run = promisify(execFile)
@@ -27,8 +24,7 @@ let keys: string
 
 beforeAll(async () => {
   if (!isRoot) return
-  keys = await mkdtemp(join(tmpdir(), 'curfew-conformance-keys-'))
-  stack.defer(() => rm(keys, { recursive: true }))
+  keys = await makeKeyFolder(stack)
   gateway = stack.use(
     await startSshTestGateway({
       data: await makeDataFolder(stack),
@@ -50,7 +46,7 @@ describe.each(sshSituations)('$name', (situation) => {
 
 async function cutOff(situation: SshSituation, cause: Cause): Promise<void> {
   const mark = `mark-${randomBytes(8).toString('hex')}`
-  const keyFile = await newKey(mark)
+  const keyFile = await newBoundKey(gateway, join(keys, mark))
   await using inside = new AsyncDisposableStack()
   const grant = await gateway.sshGrant('alice', 'open', cause.grantMs === undefined ? 3_600_000 : shortGrantMs)
   inside.defer(() => endGrant(gateway, grant.id))
@@ -67,16 +63,6 @@ async function cutOff(situation: SshSituation, cause: Cause): Promise<void> {
     expect(status).not.toBe(0)
     expect(stdout + stderr).toContain(asciiLine(message))
   }
-}
-
-/** Alice signs in with a new browser, and a new key is bound to that. */
-async function newKey(mark: string): Promise<string> {
-  const file = join(keys, mark)
-  await makeKey(file, 'ed25519')
-  await using browser = new Visitor(gateway.ca)
-  await browser.open(new URL('/sign-in', gateway.url), 'alice')
-  await gateway.bind('alice', `${file}.pub`)
-  return file
 }
 
 async function onlyLiveSession(): Promise<SessionRow> {
