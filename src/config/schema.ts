@@ -73,7 +73,7 @@ export const configSchema = z
           .default(500)
           .meta({ description: 'Live sessions of one person on this node; one more is refused.' }),
         handshake: duration(
-          'Longest time from connect to a complete startup message, or the end of the SSH key exchange.',
+          'Longest time from connect to a complete startup message, or the end of the SSH key exchange; for SSH again from there until a sign-in is asked for or done.',
         ).prefault('10s'),
       })
       .prefault({})

@@ -28,7 +28,6 @@ const hints = {
   RESOURCE_UNKNOWN: 'See what you may use on your access page.',
   ROLE_UNKNOWN: 'See what you may use on your access page.',
   DATABASE_REFUSED: 'Use a database that this role may open.',
-  NOT_IN_ROLE: 'Ask for a role that allows it, or tell your operations people.',
   // may they?
   NO_GRANT: 'Ask for access with the link, then connect again.',
   NOT_ALLOWED: 'No policy lets you do this. Your operations people can tell which groups may.',

@@ -23,7 +23,6 @@ export const faultStatus: Readonly<Record<FaultCode, FaultStatus>> = {
   RESOURCE_UNKNOWN: 404,
   ROLE_UNKNOWN: 404,
   DATABASE_REFUSED: 403,
-  NOT_IN_ROLE: 403,
   NO_GRANT: 403,
   NOT_ALLOWED: 403,
   REQUEST_DENIED: 403,

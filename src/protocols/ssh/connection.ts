@@ -82,7 +82,9 @@ async function serve(stream: Duplex, caller: Caller, place: Disposable, deps: Co
       targetAuthority: deps.keys.targetAuthority,
     })
   } catch (error) {
-    if (!transport.gone.aborted) conversation.refuse(asFault(error) ?? internalError(error))
+    if (transport.gone.aborted) throw error
+    if (asFault(error) === undefined) deps.log.error({ error }, 'an ssh connection failed')
+    conversation.refuse(asFault(error) ?? internalError(error))
     throw error
   }
 }

@@ -82,10 +82,9 @@ export class HostKeyCheck {
   }
 
   #unknown(plain: Buffer, more: string): Fault {
-    const { name, host, port } = this.#resource
+    const { name } = this.#resource
     const type = new SshReader(plain).text()
-    const where = `${name} (${host} port ${port})`
-    const words = `${where} showed a host key that the gateway does not know: ${type} ${fingerprintOf(plain)}.`
+    const words = `${name} showed a host key that the gateway does not know: ${type} ${fingerprintOf(plain)}.`
     return new Fault('HOST_KEY_UNKNOWN', `${words} ${more}`.trimEnd())
   }
 }

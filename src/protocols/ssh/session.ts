@@ -63,6 +63,7 @@ export async function runSession(
     admission,
     role: wish.role,
     clock: deps.clock,
+    log,
     adopted: doorway.adopted,
     newTap: (tap) => chooseTap({ ...tap, recordInput, recorder: admission.recorder, clock: deps.clock }),
   })

@@ -320,7 +320,7 @@ describe.runIf(isRoot)('a real sshd', () => {
     const fault = await refusal(connectTo(resourceAt(sshd.host, sshd.port, { knownHosts: 'other ssh-ed25519 AAAA' })))
     expect(fault.code).toBe('HOST_KEY_UNKNOWN')
     expect(fault.message).toBe(
-      `web-1 (127.0.0.1 port ${sshd.port}) showed a host key that the gateway does not know: ssh-ed25519 ${sshd.hostKeyFingerprint}.`,
+      `web-1 showed a host key that the gateway does not know: ssh-ed25519 ${sshd.hostKeyFingerprint}.`,
     )
   })
 

@@ -1,3 +1,4 @@
+import type { Log } from '../../../kernel/log.ts'
 import type { Clock } from '../../../kernel/time.ts'
 import type { Transport } from '../transport.ts'
 import type { RelayChannel } from './channel.ts'
@@ -9,6 +10,11 @@ const forcedMs = 1000
 /** What is still in a pipe at the target must be taken before it can say that the program has ended. */
 const lastOutputBytes = 1024 * 1024
 
+export interface DismissDeps {
+  readonly clock: Clock
+  readonly log: Log
+}
+
 /**
  * Ends a connection to a target so that nothing of it goes on there. A closed connection alone does not stop a command
  * without a terminal: so every session channel gets the signals that a terminal's end would send (HUP, TERM), then
@@ -17,7 +23,11 @@ const lastOutputBytes = 1024 * 1024
  * go with their channels.
  * @returns when the connection is closed; never rejects.
  */
-export async function dismissTarget(target: Transport, channels: readonly RelayChannel[], clock: Clock): Promise<void> {
+export async function dismissTarget(
+  target: Transport,
+  channels: readonly RelayChannel[],
+  { clock, log }: DismissDeps,
+): Promise<void> {
   if (target.gone.aborted) return
   const open = channels.filter((channel) => channel.target !== null && !channel.targetClosed)
   const running = new Map(
@@ -43,6 +53,7 @@ export async function dismissTarget(target: Transport, channels: readonly RelayC
     target.send(channelClose(number!))
   }
   if (running.size > 0) await either(settled.promise, forcedMs, clock)
+  if (running.size > 0) log.warn({ channels: running.size }, 'what ran at the target did not end; it may go on')
   target.disconnect('BY_APPLICATION', 'the session was ended')
   const gone = Promise.withResolvers<void>()
   target.gone.addEventListener('abort', () => gone.resolve(), { once: true })

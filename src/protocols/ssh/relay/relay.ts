@@ -1,4 +1,5 @@
 import { asFault, Fault } from '../../../kernel/fault.ts'
+import type { Log } from '../../../kernel/log.ts'
 import type { Clock } from '../../../kernel/time.ts'
 import type { SshRole } from '../../../resources/catalogue.ts'
 import type { Admission } from '../../../sessions/admission.ts'
@@ -24,6 +25,7 @@ export interface RelayParts {
   readonly admission: Admission
   readonly role: SshRole
   readonly clock: Clock
+  readonly log: Log
   readonly newTap: (wish: TapWish) => ChannelTap
   /** A channel that the menu had opened. */
   readonly adopted: AdoptedChannel | null
@@ -168,10 +170,11 @@ export class Relay implements RelayHost {
     const text = asciiLine(cutText(fault))
     for (const channel of this.channels.all()) this.#tell(channel, text)
     this.#leaveClient(text)
-    admission.told()
+    // What is written in this turn goes to the system when it is over.
+    process.nextTick(() => admission.told())
     admission.afterTold(() => {
       record(this.recorder, 'm', { kind: 'cut', text, code: fault.code })
-      this.dismissed = dismissTarget(this.target, this.channels.all(), this.#parts.clock)
+      this.dismissed = dismissTarget(this.target, this.channels.all(), this.#parts)
       this.#finish({ by: 'gate', error: fault })
     })
   }
