@@ -1,6 +1,6 @@
 /** Where real SSH clients are tried: the whole gateway, settings for OpenSSH, and a folder for each side (of one machine). */
 import { randomBytes } from 'node:crypto'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256Of } from './file-hash.ts'
 import { Program } from './program.ts'
@@ -10,6 +10,8 @@ export interface SshPlace extends AsyncDisposable {
   readonly gateway: SshTestGateway
   /** For `-F`: the host `gw` is the gateway, with Alice's key; the hosts of gateway and target are known. */
   readonly configFile: string
+  /** The gateway as a known host, without patterns: for libraries, which read names one by one. In HOME's `.ssh`. */
+  readonly knownHostsFile: string
   /** A path on the client's side. */
   here(name: string): string
   /** A path on the target's side. */
@@ -52,6 +54,10 @@ export async function openSshPlace(roles: readonly string[], options: SshTestGat
   await mkdir(there, { mode: 0o777 })
   const configFile = join(here, 'ssh_config')
   await writeFile(configFile, await configOf(gateway, here))
+  const knownHostsFile = join(here, '.ssh/known_hosts')
+  await mkdir(join(here, '.ssh'))
+  const hosts = (await readFile(gateway.knownHostsFile, 'utf8')).split('\n').filter((line) => !line.startsWith('*'))
+  await writeFile(knownHostsFile, hosts.join('\n'))
   const disposing = stack.move()
   const start = (words: readonly string[], { env = {}, cwd, input, output }: RunOptions = {}) => {
     const redirected = [
@@ -66,7 +72,7 @@ export async function openSshPlace(roles: readonly string[], options: SshTestGat
     })
   }
   return {
-    ...{ gateway, configFile, start },
+    ...{ gateway, configFile, knownHostsFile, start },
     here: (name) => join(here, name),
     there: (name) => join(there, name),
     async file(name, bytes) {
@@ -86,14 +92,15 @@ export async function openSshPlace(roles: readonly string[], options: SshTestGat
   }
 }
 
-async function configOf({ sshPort, sshd, knownHostsFile, key }: SshTestGateway, here: string): Promise<string> {
+async function configOf(gateway: SshTestGateway, here: string): Promise<string> {
+  const { sshPort, sshd, knownHostsFile } = gateway
   const targetHosts = join(here, 'target_hosts')
   await writeFile(targetHosts, `[${sshd.host}]:${sshd.port} ${sshd.hostKeys[0]}\n`)
   return `
 Host gw
   HostName localhost
   Port ${sshPort}
-  IdentityFile ${await key('alice')}
+  IdentityFile ${await gateway.key('alice')}
 Host *
   IdentitiesOnly yes
   BatchMode yes

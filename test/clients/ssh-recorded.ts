@@ -16,7 +16,7 @@ export interface EndedSession extends SessionRow {
 export async function endedSession({ gateway, config }: TestGateway): Promise<EndedSession> {
   for (;;) {
     const [last] = await gateway.state.sessions.sessions({ limit: 1 })
-    if (last?.end != null && last.recording !== null) {
+    if (last !== undefined && last.end !== null && last.recording !== null) {
       return { ...last, file: join(config.gateway.dataFolder, 'recordings', last.recording) }
     }
     await sleep(20)
