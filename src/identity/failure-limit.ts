@@ -1,5 +1,6 @@
 import type { Clock, Instant } from '../kernel/time.ts'
 import { later } from '../kernel/time.ts'
+import { networkOf } from './address.ts'
 
 const addressesMax = 10_000
 
@@ -8,7 +9,7 @@ interface Window {
   readonly overAt: Instant
 }
 
-/** Counts failures, or other things to be kept few, per address in windows of a fixed length; remembers at most 10,000 addresses. */
+/** Counts failures, or other things to be kept few, per address (of IPv6: per network) in windows of a fixed length; remembers at most 10,000 addresses. */
 export class FailureLimit {
   readonly #windows = new Map<string, Window>()
   readonly #clock: Clock
@@ -23,12 +24,13 @@ export class FailureLimit {
 
   /** Whether this address has failed too often in its window. */
   reached(address: string): boolean {
-    return (this.#current(address)?.failures ?? 0) >= this.#failuresMax
+    return (this.#current(networkOf(address))?.failures ?? 0) >= this.#failuresMax
   }
 
   /** Counts one more. True while it is worth an audit event; false once the limit is passed. */
   count(address: string): boolean {
-    const window = this.#current(address) ?? this.#open(address)
+    const key = networkOf(address)
+    const window = this.#current(key) ?? this.#open(key)
     window.failures += 1
     return window.failures <= this.#failuresMax
   }

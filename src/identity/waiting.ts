@@ -1,13 +1,14 @@
 import { Fault } from '../kernel/fault.ts'
 import type { SignInId } from '../kernel/ids.ts'
 import type { Clock, Instant } from '../kernel/time.ts'
+import { networkOf } from './address.ts'
 
 const perAddressMax = 32
 const totalMax = 1000
 
 /** Bounds how many programs may wait for a sign-in at once: they are not known yet. */
 export class Waiting {
-  readonly #entries = new Map<SignInId, { readonly address: string; readonly overAt: Instant }>()
+  readonly #entries = new Map<SignInId, { readonly network: string; readonly overAt: Instant }>()
   readonly #clock: Clock
 
   constructor(clock: Clock) {
@@ -20,11 +21,12 @@ export class Waiting {
     if (this.#entries.size >= totalMax) {
       throw new Fault('RATE_LIMITED', `${totalMax} programs wait for a sign-in already`)
     }
-    const same = [...this.#entries.values()].filter((entry) => entry.address === address).length
+    const network = networkOf(address)
+    const same = [...this.#entries.values()].filter((entry) => entry.network === network).length
     if (same >= perAddressMax) {
       throw new Fault('RATE_LIMITED', `${perAddressMax} programs at ${address} wait for a sign-in already`)
     }
-    this.#entries.set(id, { address, overAt })
+    this.#entries.set(id, { network, overAt })
   }
 
   leave(id: SignInId): void {

@@ -1,3 +1,4 @@
+import { networkOf } from '../identity/address.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 
@@ -5,7 +6,7 @@ type Protocol = 'postgres' | 'ssh'
 
 /** Counts the connections that have not signed in yet, over all listeners and protocols of a node. */
 export interface Lobby {
-  /** @throws Fault TOO_MANY_CONNECTIONS. Disposing leaves; twice is harmless. */
+  /** @param address counts as its network (IPv6). @throws Fault TOO_MANY_CONNECTIONS. Disposing leaves; twice is harmless. */
   enter(address: string, protocol: Protocol): Disposable
 }
 
@@ -15,28 +16,29 @@ interface Limits {
 }
 
 export function createLobby(limits: Limits, metrics: Metrics): Lobby {
-  const byAddress = new Map<string, number>()
+  const byNetwork = new Map<string, number>()
   const byProtocol = { postgres: 0, ssh: 0 }
   let total = 0
-  const count = (address: string, protocol: Protocol, by: 1 | -1) => {
+  const count = (network: string, protocol: Protocol, by: 1 | -1) => {
     total += by
     byProtocol[protocol] += by
-    const left = (byAddress.get(address) ?? 0) + by
-    if (left > 0) byAddress.set(address, left)
-    else byAddress.delete(address)
+    const left = (byNetwork.get(network) ?? 0) + by
+    if (left > 0) byNetwork.set(network, left)
+    else byNetwork.delete(network)
     metrics.set('curfew_unauthenticated_connections', { protocol }, byProtocol[protocol])
   }
   return {
     enter(address, protocol) {
-      const here = byAddress.get(address) ?? 0
+      const network = networkOf(address)
+      const here = byNetwork.get(network) ?? 0
       if (here >= limits.unauthenticatedPerAddressMax || total >= limits.unauthenticatedMax) {
         throw new Fault('TOO_MANY_CONNECTIONS', 'Too many connections wait for a sign-in.')
       }
-      count(address, protocol, 1)
+      count(network, protocol, 1)
       let inside = true
       return {
         [Symbol.dispose]: () => {
-          if (inside) count(address, protocol, -1)
+          if (inside) count(network, protocol, -1)
           inside = false
         },
       }

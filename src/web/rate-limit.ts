@@ -1,8 +1,9 @@
+import { networkOf } from '../identity/address.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { Clock } from '../kernel/time.ts'
 
 export interface RateLimit {
-  /** @throws Fault RATE_LIMITED when `key` has used up its tries. */
+  /** @param key a person, or an address (of IPv6 its network counts). @throws Fault RATE_LIMITED when it has used up its tries. */
   take(key: string): void
 }
 
@@ -29,7 +30,8 @@ export function createRateLimit(
   }
 
   return {
-    take(key) {
+    take(whose) {
+      const key = networkOf(whose)
       const bucket = refilled(key)
       const allowed = bucket.left >= 1
       if (allowed) bucket.left -= 1
