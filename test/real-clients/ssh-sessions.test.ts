@@ -155,7 +155,7 @@ describe.runIf(isRoot)('connections (need root, as sshd does)', () => {
   })
 
   test('new keys each megabyte', { timeout: 60_000 }, async () => {
-    const some = await place.file('rekeyed', 8_000_000)
+    const some = await place.file('rekeyed', 20_000_000)
     const options = ['-v', '-o', 'RekeyLimit=1M']
     const up = await place.run([...place.ssh('certified', ...options), 'sha256sum'], { input: some.path })
     expect(up.stdout).toContain(some.sha256)

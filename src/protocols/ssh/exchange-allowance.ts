@@ -1,7 +1,7 @@
 import type { TransportTimes } from './transport.ts'
 
-/** At most: a client with `RekeyLimit 1M` must get by. */
-const earnedByBytes = 1024 ** 2
+/** At most: a client with `RekeyLimit 1M` must get by. OpenSSH then asks each half MiB. */
+const earnedByBytes = 256 * 1024
 const earnedByMs = 1000
 const freeMax = 16
 
