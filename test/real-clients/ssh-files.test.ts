@@ -168,6 +168,38 @@ describe.runIf(isRoot)('programs with an SSH of their own (need root, as sshd do
   })
 })
 
+describe.runIf(isRoot)('by the names that curfew ssh-config writes (needs root, as sshd does)', () => {
+  const env = () => ({ XDG_CONFIG_HOME: place.here('settings') })
+  const curfew = (...words: readonly string[]) => [
+    process.execPath,
+    join(import.meta.dirname, '../../src/main.ts'),
+    ...words,
+  ]
+
+  test('rsync, git, sftp and scp come in by the certificate of curfew login', async () => {
+    const { gateway } = place
+    await using login = place.start(curfew('login', '--gateway', gateway.url.href, '--ca', gateway.caFile), {
+      env: env(),
+    })
+    const [link] = await login.until(/https:\/\/\S+\/s\/[\w-]+/)
+    await (await gateway.visitor('alice')).post(new URL(link), { answer: 'confirm' })
+    expect((await login.exited()).status).toBe(0)
+    const config = place.here('generated')
+    await place.run(curfew('ssh-config'), { env: env(), output: config })
+
+    const ssh = `ssh -F ${config} -o BatchMode=yes`
+    const [host, there] = ['certified.web-1.curfew', (name: string) => place.there(`named-${name}`)]
+    const tree = await makeTree('named')
+    await place.run(['rsync', '-a', '-e', ssh, `${tree}/`, `${host}:${there('rsync')}/`])
+    expect(await treeOf(there('rsync'))).toEqual(await treeOf(tree))
+    await place.run(['git', 'init', '-q', '--bare', there('git')])
+    await place.run(['git', 'ls-remote', `open.web-1.curfew:${there('git')}`], { env: { GIT_SSH_COMMAND: ssh } })
+    await place.run(['scp', '-F', config, some.path, `${host}:${there('scp')}`])
+    await place.run(['sftp', '-F', config, `files.web-1.curfew:${there('scp')}`, place.here('named-back')])
+    await expectSame(there('scp'), place.here('named-back'))
+  })
+})
+
 /** A folder with what is easily lost: a mode, a link, a file without content, a name with a space. */
 async function makeTree(name: string): Promise<string> {
   const root = place.here(name)

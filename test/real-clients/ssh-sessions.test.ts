@@ -179,6 +179,15 @@ describe.runIf(isRoot)('connections (need root, as sshd does)', () => {
   }
 })
 
+test.runIf(isRoot)('no password is asked for (needs root, as sshd does)', async () => {
+  const options = ['PubkeyAuthentication=no', 'BatchMode=no', 'PreferredAuthentications=password'].flatMap((one) => [
+    '-o',
+    one,
+  ])
+  const ran = await place.run([...place.ssh('open', ...options), 'true'], { status: 255 })
+  expect(ran.stderr).toContain('Permission denied (publickey,keyboard-interactive)')
+})
+
 describe.runIf(isRoot)('algorithms (need root, as sshd does)', () => {
   const offered = {
     Ciphers: [
