@@ -1,6 +1,8 @@
 // Goal: nobody who is let in as far as a transport can make the gateway compute without end, or keep what they do not take.
+import { randomBytes } from 'node:crypto'
 import { duplexPair } from 'node:stream'
 import { expect, test } from 'vitest'
+import { sshBoolean, sshByte, sshNameList, sshUint32 } from '../../../src/identity/ssh/wire.ts'
 import type { Transport } from '../../../src/protocols/ssh/transport.ts'
 import { acceptTransport, openTransport } from '../../../src/protocols/ssh/transport-over-library.ts'
 import { anyKey } from './pass-through.ts'
@@ -75,4 +77,37 @@ test('small answers that wait for new keys are counted with what keeping them co
   for (let count = 0; count < 600_000; count++) server.send(Buffer.of(82))
   while (!server.gone.aborted) await turn()
   expect(String(server.gone.reason)).toContain('does not take')
+})
+
+/** A packet before there are keys. @see RFC 4253 section 6 */
+function packet(...parts: readonly Uint8Array[]): Buffer {
+  const payload = Buffer.concat(parts)
+  const padding = Buffer.alloc(4 + ((8 - ((5 + payload.length + 4) % 8)) % 8))
+  return Buffer.concat([sshUint32(1 + payload.length + padding.length), sshByte(padding.length), payload, padding])
+}
+
+// Goal: the answer is many times longer than the question, and comes beside everything that is bounded else.
+test.each([0, 2048])('a group to exchange keys in is asked for once (%i bits or more)', async (bits) => {
+  const [near, far] = duplexPair()
+  const accepted = acceptTransport(far, { signal: AbortSignal.timeout(10_000), hostKeys: [anyKey] })
+  const [cipher, mac] = ['aes128-gcm@openssh.com', 'hmac-sha2-256']
+  const lists = [
+    'diffie-hellman-group-exchange-sha256',
+    'ssh-ed25519',
+    cipher,
+    cipher,
+    mac,
+    mac,
+    'none',
+    'none',
+    '',
+    '',
+  ]
+  const offers = lists.map((names) => sshNameList(names === '' ? [] : [names]))
+  const groupWish = packet(sshByte(34), ...[bits, 4096, 8192].map(sshUint32))
+  near.resume()
+  near.write('SSH-2.0-Wishes\r\n')
+  near.write(packet(sshByte(20), randomBytes(16), ...offers, sshBoolean(false), sshUint32(0)))
+  for (let count = 0; count < 3; count++) near.write(groupWish)
+  await expect(accepted).rejects.toThrow('instead of KEX_DH_GEX_INIT')
 })

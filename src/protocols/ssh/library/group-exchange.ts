@@ -17,6 +17,7 @@ type KeyExchangeBase = Bases['KeyExchange']
 export function groupExchange(base: KeyExchangeBase): KeyExchangeBase {
   return class extends base {
     readonly #group: DiffieHellmanGroup = createDiffieHellmanGroup(groupName)
+    #isOffered = false
     // These names are the library's: it hashes them.
     _minBits = 0
     _prefBits = 0
@@ -40,7 +41,7 @@ export function groupExchange(base: KeyExchangeBase): KeyExchangeBase {
     }
 
     override parse(payload: Buffer): unknown {
-      if (this._step === 1 && this._minBits === 0) return this.#offerGroup(payload)
+      if (this._step === 1 && !this.#isOffered) return this.#offerGroup(payload)
       if (this._step !== 1) return super.parse(payload)
       if (payload[0] !== message.init) throw new Error(`message ${payload[0]} instead of KEX_DH_GEX_INIT`)
       return super.parse(Buffer.concat([sshByte(message.dhInit), payload.subarray(1)]))
@@ -54,6 +55,7 @@ export function groupExchange(base: KeyExchangeBase): KeyExchangeBase {
         throw new Error(`a group of ${groupBits} bits is offered; between ${min} and ${max} were asked for`)
       }
       ;[this._minBits, this._prefBits, this._maxBits] = [min, preferred, max]
+      this.#isOffered = true
       const [prime, generator] = [this.#group.getPrime(), this.#group.getGenerator()]
       const offer = Buffer.concat([sshByte(message.group), sshMpint(prime), sshMpint(generator)])
       const packet = this._protocol._cipher.allocPacket(offer.length)
