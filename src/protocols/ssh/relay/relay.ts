@@ -267,11 +267,18 @@ export class Relay implements RelayHost {
 
 function ignore(): void {}
 
-/** Who sends to somebody that does not take it rests until it is taken. */
+/** What one end may send before others have their turn: far more than an hour of typing, or a MiB of a transfer, takes. */
+const messagesPerTurn = 256
+
+/**
+ * Who sends to somebody that does not take it rests until it is taken; and who sends very many messages rests for a turn
+ * of the event loop, which would else read on and on from one connection while it has something.
+ */
 class Pace {
   readonly #from: Transport
   readonly #to: Transport
   #isResting = false
+  #messages = 0
 
   constructor(from: Transport, to: Transport) {
     this.#from = from
@@ -284,8 +291,18 @@ class Pace {
   }
 
   keep(): void {
+    this.#messages += 1
+    if (this.#messages === messagesPerTurn) this.#yield()
     if (this.#isResting || !this.#to.congested) return
     this.#isResting = true
     this.#from.pause()
+  }
+
+  #yield(): void {
+    this.#from.pause()
+    setImmediate(() => {
+      this.#messages = 0
+      this.#from.resume()
+    })
   }
 }
