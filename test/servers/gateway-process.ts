@@ -1,4 +1,5 @@
 /** Runs a gateway; `separate-gateway.ts` starts it. Its configuration file is the first argument. */
+import type { GrantId } from '../../src/kernel/ids.ts'
 import type { Person } from '../../src/identity/person.ts'
 import type { Instant } from '../../src/kernel/time.ts'
 import { loadConfig } from '../../src/config/load.ts'
@@ -24,17 +25,32 @@ send({ kind: 'ready' })
 
 async function answer(running: Gateway, order: Order): Promise<Reply> {
   if (order.kind === 'enter') return { kind: 'entry', ...(await enter(running, order.lengthMs)) }
+  if (order.kind === 'enter-ssh') {
+    return { kind: 'ssh-entry', certificate: await enterBySsh(running, order.publicKey, order.lengthMs) }
+  }
   await globalThis.gc!({ execution: 'async' })
   const { heapUsed, external } = process.memoryUsage()
   return { kind: 'weight', heldBytes: heapUsed + external }
 }
 
-async function enter({ identity, access }: Gateway, lengthMs: number): Promise<Entry> {
-  const wish = { resource: 'prod-db', role: 'reporting', lengthMs, reason: '', ticket: null, startsAt: null }
+async function enter(gateway: Gateway, lengthMs: number): Promise<Entry> {
+  const grant = await askFor(gateway, 'prod-db', 'reporting', lengthMs)
+  const { text } = await gateway.identity.tokens.make(alice, { label: 'test', kind: 'access', lengthMs: 3_600_000 })
+  return { grant, token: text }
+}
+
+async function enterBySsh(gateway: Gateway, publicKey: string, lengthMs: number): Promise<string> {
+  const { identity, access } = gateway
+  const living = await access.livingGrants(alice.id)
+  if (!living.some(({ resource }) => resource === 'web-1')) await askFor(gateway, 'web-1', 'open', lengthMs)
+  const { token } = await identity.tokens.make(alice, { label: 'test', kind: 'cli', lengthMs: 3_600_000 })
+  return (await identity.ssh.issueCertificate({ person: alice, token }, publicKey)).certificate
+}
+
+async function askFor({ access }: Gateway, resource: string, role: string, lengthMs: number): Promise<GrantId> {
+  const wish = { resource, role, lengthMs, reason: '', ticket: null, startsAt: null }
   const request = await access.ask(alice, { ...wish, origin: 'test' })
-  const grant = (await access.livingGrants(alice.id)).find((one) => one.request === request.id)
-  const { text } = await identity.tokens.make(alice, { label: 'test', kind: 'access', lengthMs: 3_600_000 })
-  return { grant: grant!.id, token: text }
+  return (await access.livingGrants(alice.id)).find((one) => one.request === request.id)!.id
 }
 
 function send(reply: Reply): void {

@@ -19,7 +19,11 @@ export interface SeparateGatewayOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-export type Order = { readonly kind: 'enter'; readonly lengthMs: number } | { readonly kind: 'weigh' }
+export type Order =
+  | { readonly kind: 'enter'; readonly lengthMs: number }
+  /** `publicKey`: a line as in `id_ed25519.pub`. */
+  | { readonly kind: 'enter-ssh'; readonly publicKey: string; readonly lengthMs: number }
+  | { readonly kind: 'weigh' }
 
 export interface Entry {
   readonly grant: GrantId
@@ -29,6 +33,7 @@ export interface Entry {
 export type Reply =
   | { readonly kind: 'ready' }
   | ({ readonly kind: 'entry' } & Entry)
+  | { readonly kind: 'ssh-entry'; readonly certificate: string }
   | { readonly kind: 'weight'; readonly heldBytes: number }
 
 export interface SeparateGateway extends AsyncDisposable {
@@ -42,6 +47,8 @@ export interface SeparateGateway extends AsyncDisposable {
   log(): Promise<string>
   /** A grant to the role `reporting`, which needs nobody's approval, and a token. */
   enter(lengthMs: number): Promise<Entry>
+  /** A grant to `open` on `web-1`, if there is none yet. @returns a certificate for the key, one line. */
+  enterBySsh(publicKey: string, lengthMs: number): Promise<string>
   /** What the process needs when all garbage is gone. */
   heldBytes(): Promise<number>
   /** A session of Alice. Its end is the first thing that goes wrong with it. */
@@ -73,6 +80,8 @@ export async function startSeparateGateway(options: SeparateGatewayOptions): Pro
     caFile: join(folder, 'ca.pem'),
     log: () => readFile(logFile, 'utf8'),
     enter: (lengthMs) => ask(child, { kind: 'enter', lengthMs }, 'entry'),
+    enterBySsh: async (publicKey, lengthMs) =>
+      (await ask(child, { kind: 'enter-ssh', publicKey, lengthMs }, 'ssh-entry')).certificate,
     heldBytes: async () => (await ask(child, { kind: 'weigh' }, 'weight')).heldBytes,
     connect: (token, application = 'test') => connect(ports.postgres, authority.certificate, token, application),
     metric: (name) => readMetric(opsUrl, name),
