@@ -219,7 +219,7 @@ async function forgetKey(page: Page, fingerprint: string, terminal: Terminal): P
   await expect.poll(() => page.locator('main').innerText()).not.toContain(fingerprint)
   const refused = await batch('true')
   expect(refused.status).toBe(255)
-  expect(refused.stderr).toContain(`nobody is signed in with the key ${fingerprint}`)
+  expect(refused.stderr).toContain(`no sign-in for key ${fingerprint}`)
   await terminal.type('ssh -F config asked@web-1@gw')
   await expect.poll(async () => (await terminal.text()).match(/\/s\/\S+/g)?.length, { timeout: 10_000 }).toBe(2)
 }

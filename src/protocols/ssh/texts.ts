@@ -64,8 +64,9 @@ export function signedInText(personName: string): string {
   return `curfew: signed in as ${personName}`
 }
 
+/** Stands above the link in a terminal, and is the last that a program reads which cannot show one. */
 export function keyUnknownText(fingerprint: string): string {
-  return `curfew: nobody is signed in with the key ${fingerprint}; sign in once from a terminal`
+  return `curfew: no sign-in for key ${fingerprint}\ncurfew: ssh in a terminal shows a link to sign in with`
 }
 
 export function whatText(resource: string, role: string): string {
@@ -94,14 +95,10 @@ export function askText(ask: {
 }): string {
   const { link, policy, complaint } = ask
   const { approval, length, reason } = policy
-  if (complaint !== null) return `  ${complaint.message} ${complaint.hint}${emptyAgain(complaint)}`
+  if (complaint !== null) return `  ${complaint.message} ${complaint.hint}`
   const where = link === null ? [] : ['', `    ${link.href}`]
-  const instead = reason === 'required' ? ['  Leave the reason empty to ask on the page instead.'] : []
+  const instead = reason === 'required' ? ['  To ask on the page instead, press Enter at each question.'] : []
   return [...where, '', `  ${takesText(approval)} At most ${formatDuration(length.mostMs)}.`, ...instead, ''].join('\n')
-}
-
-function emptyAgain({ code }: Fault): string {
-  return code === 'REASON_REQUIRED' ? '\n  Leave it empty again to ask on the page instead.' : ''
 }
 
 export function waitTitle(what: string): string {

@@ -66,7 +66,7 @@ describe.runIf(isRoot)('OpenSSH (needs root, as sshd does)', () => {
     const key = await newKey()
     const { status, stderr } = await batch(key, 'open@web-1', 'true')
     expect(status).toBe(255)
-    expect(stderr).toContain(`nobody is signed in with the key ${await fingerprintOf(`${key}.pub`)}`)
+    expect(stderr).toContain(`no sign-in for key ${await fingerprintOf(`${key}.pub`)}`)
   })
 
   test('a known key in BatchMode without a grant: the link is read', async () => {

@@ -130,8 +130,7 @@ class AccessWish {
       const read = form.read()
       if (await this.#askedElsewhere(person)) return 'by-link'
       if ('wish' in read) return read.wish
-      const emptyAgain = read.fault.code === 'REASON_REQUIRED' && complaint?.code === 'REASON_REQUIRED'
-      if (emptyAgain) return 'by-link'
+      if (form.leavesOutReason) return 'by-link'
       if (round === roundsMax) throw read.fault
       complaint = read.fault
       fields = [read.wrong] satisfies readonly WishField[]

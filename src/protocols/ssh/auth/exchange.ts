@@ -150,5 +150,5 @@ function legible<T>(read: (message: Buffer) => T, message: Buffer): T {
 
 /** As RFC 4252 section 5.4 wants lines, the last one ended. */
 function lines(text: string): string {
-  return `${text.replace(/\n+$/, '').replaceAll('\n', '\r\n')}\r\n`
+  return `${text.replace(/\n{2,}$/, '\n').replaceAll('\n', '\r\n')}\r\n`
 }

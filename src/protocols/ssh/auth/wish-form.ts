@@ -21,6 +21,11 @@ export class WishForm {
     return this.#policy.ticket === null ? ['reason', 'length'] : ['reason', 'ticket', 'length']
   }
 
+  /** Who gives no reason where one is needed would rather ask on the page. */
+  get leavesOutReason(): boolean {
+    return this.#policy.reason === 'required' && this.#values.reason === ''
+  }
+
   prompt(field: WishField): Prompt {
     return { text: this.#question(field), echo: true }
   }
