@@ -11,6 +11,8 @@ export interface SshPageItems {
   readonly fileCount: number
   /** Of those that were asked for. */
   readonly matchCount: number
+  /** Matches that only looked, and are left out for it. */
+  readonly lookCount: number
   readonly refusals: readonly (SshItem & { kind: 'refused' })[]
   readonly refusalCount: number
   readonly listens: readonly (SshItem & { kind: 'remote-forward' })[]
@@ -22,7 +24,7 @@ export type FileItem = SshItem & { readonly kind: 'file' }
 export interface FilesWanted {
   /** Lower-case words in a path; empty: all. */
   readonly path: string
-  /** One operation, or `up` or `down`; empty: all. */
+  /** One operation, `up`, `down`, or `all`; empty: those that change something or carry content. */
   readonly op: string
   /** Matches passed over: those of the pages before. */
   readonly skip: number
@@ -48,6 +50,7 @@ class Collector implements SshPageItems {
   readonly files: FileItem[] = []
   fileCount = 0
   matchCount = 0
+  lookCount = 0
   readonly refusals: (SshItem & { kind: 'refused' })[] = []
   refusalCount = 0
   readonly listens: (SshItem & { kind: 'remote-forward' })[] = []
@@ -88,6 +91,10 @@ class Collector implements SshPageItems {
   #addFile(file: FileItem): void {
     this.fileCount += file.count ?? 1
     if (!isWanted(file, this.#wanted)) return
+    if (this.#wanted.op === '' && onlyLooks(file)) {
+      this.lookCount += file.count ?? 1
+      return
+    }
     this.matchCount++
     if (this.matchCount > this.#wanted.skip) keep(this.files, file, filesShownMax)
   }
@@ -100,5 +107,19 @@ function keep<Item>(list: Item[], item: Item, max: number): void {
 function isWanted({ path, to, name, op, direction }: FileItem, wanted: FilesWanted): boolean {
   const texts = [path, to ?? '', name ?? '']
   if (wanted.path !== '' && !texts.some((text) => text.toLowerCase().includes(wanted.path))) return false
-  return wanted.op === '' || wanted.op === op || wanted.op === direction
+  return ['', 'all', op, direction].includes(wanted.op)
+}
+
+/** Clients do this much by themselves. A list tells names, and what is not known here may change something. */
+const looks: ReadonlySet<string> = new Set(['stat', 'realpath', 'readlink'])
+const lookingRequests: ReadonlySet<string> = new Set([
+  'limits@openssh.com',
+  'users-groups-by-id@openssh.com',
+  'statvfs@openssh.com',
+  'fstatvfs@openssh.com',
+  'fsync@openssh.com',
+])
+
+function onlyLooks({ op, path }: FileItem): boolean {
+  return looks.has(op) || (op === 'extended' && lookingRequests.has(path))
 }

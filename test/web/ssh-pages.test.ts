@@ -47,6 +47,10 @@ test('files are found by path and by operation', async () => {
     const table = /<table class="files">.*?<\/table>/s.exec(text)?.[0] ?? ''
     return [...table.matchAll(/<span class="sql">([^<]*)/g)].map(([, path]) => path)
   }
+  const all = await paths('op=all')
+  expect(all).toEqual(['.', ...(await paths(''))])
+  expect((await sam.get(usual)).text).toContain('1 that only looked (stat, realpath and the like) is left out.')
+  expect(await paths('op=realpath')).toEqual(['.'])
   expect(await paths('op=up')).toEqual(['/etc/nginx/sites/shop.conf'])
   expect(await paths('path=LOG&op=read')).toEqual(['/var/log/nginx/access.log'])
   expect(await paths('path=/tmp/b')).toEqual(['/tmp/a'])
@@ -107,6 +111,22 @@ test('the player gets what it plays from whom it may get it, and looking is writ
   const events = await pages.state.audit.search({ limit: 50 })
   const looked = events.map(({ json }) => JSON.parse(json)).filter(({ type }) => type === 'recording.replayed')
   expect(looked.map(({ person }) => person)).toContain(erin.person.id)
+})
+
+test('a shell that the gateway cut says so, and one that was closed before says that', async () => {
+  const recording = await startSshRecording(pages, erin)
+  openShell(recording, 1)
+  recording.event('end', { ch: 1, bytesUp: 1, bytesDown: 1 })
+  openShell(recording, 2)
+  recording.event('m', { kind: 'cut', text: 'Your access ended.', code: 'GRANT_EXPIRED' })
+  recording.event('end', { ch: 2, bytesUp: 1, bytesDown: 1 })
+  await recording.seal()
+  const { text } = await sam.get(`/recordings/${recording.id}`)
+  const table = /<h2>What ran<\/h2>.*?<\/table>/s.exec(text)?.[0] ?? ''
+  expect([...table.matchAll(/class="chip[^>]*>\s*([^<]*?)\s*</g)].map(([, words]) => words)).toEqual([
+    'closed',
+    'cut: grant expired',
+  ])
 })
 
 test('what clients and targets chose is text, and turns no line around', async () => {

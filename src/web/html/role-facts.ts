@@ -23,6 +23,8 @@ export function roleFacts(role: Role): string {
 
 /** `login deploy · shell, commands · recorded, but not what is typed` */
 export function sshFacts({ login, allow, recording, recordInput }: SshRole): string {
-  const kept = recordInput ? 'recorded, with what is typed' : 'recorded, but not what is typed'
+  const isTyped = allow.includes('shell') || allow.includes('exec')
+  const typed = recordInput ? ', with what is typed' : ', but not what is typed'
+  const kept = `recorded${isTyped ? typed : ''}`
   return [`login ${login}`, allowed(allow), recording === 'off' ? 'not recorded' : kept].join(' · ')
 }

@@ -9,13 +9,22 @@ export type Clock = (seconds: number) => Html
 
 const shownCharsMax = 2000
 
-/** @param hrefOf where a channel is played; undefined for one that showed nothing. */
-export function channelTable(
-  channels: readonly SshChannel[],
-  clock: Clock,
-  current: number | undefined,
-  hrefOf: (channel: SshChannel) => string | undefined,
-): Html {
+/** The end that the gateway made: in seconds of the recording, and in words. */
+export interface Cut {
+  readonly at: number
+  readonly words: string
+}
+
+interface ChannelsShown {
+  /** The one that is played below. */
+  readonly current: number | undefined
+  /** What was open then was cut off. */
+  readonly cut: Cut | undefined
+  /** Where a channel is played; undefined for one that showed nothing. */
+  readonly hrefOf: (channel: SshChannel) => string | undefined
+}
+
+export function channelTable(channels: readonly SshChannel[], clock: Clock, shown: ChannelsShown): Html {
   return html`<section class="card flat">
     <table>
       <thead>
@@ -29,18 +38,20 @@ export function channelTable(
         </tr>
       </thead>
       <tbody>
-        ${channels.map((channel) => channelRow(channel, clock, channel.ch === current, hrefOf(channel)))}
+        ${channels.map((channel) => channelRow(channel, clock, shown))}
       </tbody>
     </table>
   </section>`
 }
 
-function channelRow(channel: SshChannel, clock: Clock, isCurrent: boolean, href: string | undefined): Html {
+function channelRow(channel: SshChannel, clock: Clock, { current, cut, hrefOf }: ChannelsShown): Html {
   const { openedAt, closedAt, bytesUp, bytesDown } = channel
+  const isCurrent = channel.ch === current
+  const href = hrefOf(channel)
   return html`<tr>
     <td class="time line">${openedAt !== null && clock(openedAt)}</td>
     <td>${whatRan(channel)}</td>
-    <td>${exitChip(channel)}</td>
+    <td>${exitChip(channel, cut)}</td>
     <td class="wide num small">${openedAt !== null && closedAt !== null && tookText(closedAt - openedAt)}</td>
     <td class="wide num small">
       ${bytesUp !== null && bytesDown !== null && `${formatBytes(bytesUp)}, ${formatBytes(bytesDown)}`}
@@ -78,10 +89,11 @@ function ranText(ran: SshChannel['ran']): Html {
   return html`<span class="sql">${clipped(ran.command ?? '')}</span>${whole}`
 }
 
-function exitChip({ exit, closedAt }: SshChannel): Html {
+function exitChip({ exit, closedAt }: SshChannel, cut: Cut | undefined): Html {
   if (exit?.status === 0) return chip('plain', 'exit 0')
   if (typeof exit?.status === 'number') return chip('stop', `exit ${exit.status}`)
   if (typeof exit?.signal === 'string') return chip('stop', `killed by ${clipped(exit.signal)}`)
+  if (cut !== undefined && (closedAt === null || closedAt >= cut.at)) return chip('stop', cut.words)
   return closedAt === null ? chip('wait', 'not closed') : chip('plain', 'closed')
 }
 
@@ -221,7 +233,7 @@ export function gateTable({ refusals, said }: SshPageItems, clock: Clock): Html 
 
 function tookText(seconds: number): string {
   if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`
-  return offsetText(seconds)
+  return offsetText(Math.round(seconds))
 }
 
 /** `0:07:41` since the beginning. */

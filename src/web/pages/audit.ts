@@ -80,7 +80,7 @@ function eventRow(show: Show, { sequence, json }: ChainedEvent): Html {
     <td class="num small wide">${sequence}</td>
     <td class="time small line">${show.second(event.at)}</td>
     <td>
-      <span class="mono line">${event.type}</span>
+      <span class="mono nowrap">${event.type}</span>
       <div class="small narrow-only">${event.personName ?? 'the gateway'}</div>
     </td>
     <td class="line wide">${event.personName ?? html`<span class="small">the gateway</span>`}</td>

@@ -136,7 +136,7 @@ function keyRow(fingerprint: string | null): Html {
     ${
       fingerprint === null
         ? html`<dd>none <span class="small">(so it will be asked each time)</span></dd>`
-        : html`<dd class="mono">${fingerprint}</dd>`
+        : html`<dd class="mono fingerprint">${fingerprint}</dd>`
     }`
 }
 

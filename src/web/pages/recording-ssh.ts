@@ -8,6 +8,7 @@ import { empty, path, query } from '../html/parts.ts'
 import {
   channelTable,
   type Clock,
+  type Cut,
   clipped,
   fileTable,
   forwardTable,
@@ -21,7 +22,7 @@ import type { Site } from '../site.ts'
 import { collectSshItems, filesShownMax, type FilesWanted, type SshPageItems } from '../ssh-page-items.ts'
 import { findPlaces, type Places } from '../terminal-search.ts'
 import { at, endLine, type Looked, recordingHead, sealCard, secondsOf } from './recording-head.ts'
-import { endForm, mayEnd } from './sessions.ts'
+import { cutWords, endForm, mayEnd } from './sessions.ts'
 
 interface Looking extends FilesWanted {
   readonly channel: number | undefined
@@ -120,7 +121,8 @@ function liveNotice(site: Site, visit: Visit, { row }: Looked): Html | false {
 }
 
 const operations = [
-  ['', 'All operations'],
+  ['', 'Changes and contents'],
+  ['all', 'All operations'],
   ['up', 'To the target'],
   ['down', 'From the target'],
   ...['read', 'write', 'remove', 'rename', 'mkdir', 'rmdir', 'setstat', 'list', 'stat', 'symlink', 'link'].map(
@@ -161,10 +163,18 @@ class View {
     if (channels.length === 0) return empty('Nothing ran on this connection, as far as it is on disk.')
     const left = channelCount - channels.length
     return html`<h2>What ran</h2>
-      ${channelTable(channels, this.#clock, current?.ch, ({ ch, outputBytes }) =>
-        outputBytes === 0 ? undefined : this.#href({ ch }, 'replay'),
-      )}
+      ${channelTable(channels, this.#clock, {
+        current: current?.ch,
+        cut: this.#cut(),
+        hrefOf: ({ ch, outputBytes }) => (outputBytes === 0 ? undefined : this.#href({ ch }, 'replay')),
+      })}
       ${left > 0 && html`<p class="small">And ${left} more; the export has them all.</p>`}`
+  }
+
+  /** When the gateway cut the session off, and the words for it. */
+  #cut(): Cut | undefined {
+    const said = this.#items.said.find(({ what }) => what === 'cut')
+    return said && { at: said.at, words: cutWords(said.code ?? null) }
   }
 
   #replay(channel: SshChannel, places: Places | undefined): Html {
@@ -225,7 +235,7 @@ class View {
   }
 
   #files(): Html | false {
-    const { files, fileCount, matchCount } = this.#items
+    const { files, fileCount, matchCount, lookCount } = this.#items
     const { path: wanted, op, skip, channel: ch } = this.#looking
     if (fileCount === 0) return false
     const more = matchCount - skip - files.length
@@ -238,7 +248,8 @@ class View {
         </select>
         <button class="btn plain">Find</button>
       </form>
-      ${files.length === 0 ? empty('No file operation matches.', { href: this.#href({ ch }, 'files'), text: 'Show all' }) : fileTable(files, this.#clock)}
+      ${files.length === 0 ? empty('No file operation matches.', { href: this.#href({ ch, op: 'all' }, 'files'), text: 'Show all' }) : fileTable(files, this.#clock)}
+      ${files.length > 0 && lookCount > 0 && html`<p class="small">${lookCount} that only looked (stat, realpath and the like) ${lookCount === 1 ? 'is' : 'are'} left out. <a href="${this.#href({ ch, path: wanted, op: 'all' }, 'files')}">Show all</a></p>`}
       ${more > 0 && html`<p class="next"><a class="btn plain" href="${this.#href({ ch, path: wanted, op, skip: skip + filesShownMax }, 'files')}">Go on</a> <span class="small">${more} more</span></p>`}`
   }
 

@@ -161,7 +161,9 @@ function table({ show }: Visit, shown: Shown['shown']): Html {
             html`<tr>
               <td>
                 <a class="name" href="${path('recordings', session.id)}">${session.personName}</a>
-                <span class="role">on ${session.resource} as ${session.role}</span>
+                <span class="role"
+                  >on <span class="whole">${session.resource}</span> as <span class="whole">${session.role}</span></span
+                >
                 ${ran !== '' && html`<div class="small mono">${ran}</div>`}
                 <div class="small time narrow-only">${show.moment(session.startedAt)}</div>
               </td>

@@ -144,12 +144,16 @@ function sessionPage(
 
 export function endChip(end: SessionEnd | null): Html {
   if (end === null) return chip('go', 'open')
-  if (end.by === 'gate')
-    return chip('stop', `cut: ${(end.code ?? 'by the gateway').toLowerCase().replaceAll('_', ' ')}`)
+  if (end.by === 'gate') return chip('stop', cutWords(end.code))
   return chip(
     end.code === null ? 'plain' : 'stop',
     end.by === 'client' ? 'closed by the client' : 'closed by the target',
   )
+}
+
+/** `cut: grant expired` */
+export function cutWords(code: string | null): string {
+  return `cut: ${(code ?? 'by the gateway').toLowerCase().replaceAll('_', ' ')}`
 }
 
 function endFacts(show: Show, end: SessionEnd): Html {

@@ -143,7 +143,7 @@ function keysTable(show: Show, { bindings, browserSessions }: Own): Html {
       return html`<tr>
         <td>
           <span class="mono">${key.value}</span>
-          ${browser !== undefined && html`<br /><span class="small">${browserName(browser.userAgent)} from ${browser.address}</span>`}
+          ${browser !== undefined && html`<br /><span class="small">confirmed in ${browserName(browser.userAgent)} at ${browser.address}</span>`}
         </td>
         <td class="wide time small">${show.moment(key.createdAt)}</td>
         <td class="time small">${show.moment(key.expiresAt)}</td>
