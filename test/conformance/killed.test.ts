@@ -19,7 +19,10 @@ import type { SessionRow } from '../../src/sessions/session.ts'
 import { Program } from '../clients/program.ts'
 import { readKeys } from '../keys.ts'
 import { startPostgres } from '../servers/postgres.ts'
+import type { ConfigInput } from '../servers/gateway.ts'
 import { startSeparateGateway, type SeparateGateway } from '../servers/separate-gateway.ts'
+import { startSeparateSshGateway, type SeparateSshGateway } from '../servers/separate-ssh-gateway.ts'
+import { isRoot } from './small-disk.ts'
 
 const main = join(import.meta.dirname, '../../src/main.ts')
 const stack = new AsyncDisposableStack()
@@ -31,14 +34,18 @@ const eventsBefore = new Map<string, number>()
 
 beforeAll(async () => {
   const postgres = stack.use(await startPostgres())
-  killed = stack.use(await startSeparateGateway({ postgres, configure: (input) => (input.log = { level: 'error' }) }))
+  const options = { postgres, configure: (input: ConfigInput) => void (input.log = { level: 'error' }) }
+  const withSsh = isRoot ? await startSeparateSshGateway({ ...options, lengthMs: 3_600_000 }) : undefined
+  killed = stack.use(withSsh ?? (await startSeparateGateway(options)))
   config = await loadConfig(killed.configFile, {})
   token = (await killed.enter(3_600_000)).token
   const ends = await startSessions()
-  for (const file of await recordings(3)) eventsBefore.set(file, await eventsOnDisk(file))
+  if (withSsh !== undefined) ends.push(...(await startSshSessions(withSsh)))
+  for (const file of await recordings(ends.length)) eventsBefore.set(file, await eventsOnDisk(file))
   await killed.kill()
   await Promise.all(ends)
   await postgres.untilSessions({ usename: 'shop_reporting' }, 0)
+  while (withSsh !== undefined && (await withSsh.sshd.running()).length > 0) await sleep(10)
 })
 afterAll(() => stack.disposeAsync())
 
@@ -95,7 +102,18 @@ async function startSessions(): Promise<Promise<unknown>[]> {
   await open.client.query('begin')
   await open.client.query('select count(*) from monthly_revenue')
   const asking = askOn(busy.client)
-  return [idle.end, open.end, busy.end, asking]
+  return [idle.end, open.end, Promise.all([busy.end, asking])]
+}
+
+/** A shell at a prompt, and a terminal that is never still; sshd ends them when their connection does. @returns their ends */
+async function startSshSessions({ ssh }: SeparateSshGateway): Promise<Promise<unknown>[]> {
+  const [still, busy] = [
+    stack.use(ssh('-tt', "PS1='ready> ' exec bash --norc -i")),
+    stack.use(ssh('-tt', 'while :; do echo y; sleep 0.01; done')),
+  ]
+  await still.until(/ready> /)
+  await busy.until(/(y\s+){10}/)
+  return [still.exited(), busy.exited()]
 }
 
 async function askOn(client: pg.Client): Promise<void> {
