@@ -11,6 +11,7 @@ import { startupMessage } from '../../src/protocols/postgres/startup.ts'
 import { connectRaw, type RawSsh } from '../clients/raw-ssh.ts'
 import { startPostgres } from '../servers/postgres.ts'
 import { startSeparateSshGateway, type SeparateSshGateway } from '../servers/separate-ssh-gateway.ts'
+import { EchoingSession } from './echoing-session.ts'
 import { isRoot } from './small-disk.ts'
 
 const stack = new AsyncDisposableStack()
@@ -204,7 +205,7 @@ describe.runIf(isRoot)('SSH (needs root to start sshd)', () => {
 
 /** A session is served as ever during `work`, and afterwards nothing of it is left. */
 async function unharmed(work: () => Promise<void>): Promise<void> {
-  await using beat = new Beat(gateway)
+  await using beat = new EchoingSession(gateway)
   await beat.once()
   const before = await traces()
   await beat.goesOnDuring(work)
@@ -255,48 +256,6 @@ async function traces() {
     files: await gateway.metric('process_open_fds'),
     residentBytes: await gateway.metric('process_resident_memory_bytes'),
     heldBytes: await gateway.heldBytes(),
-  }
-}
-
-/** A session at work: one echo after the other, until it is stopped. One that fails, fails the test. */
-class Beat implements AsyncDisposable {
-  longestMs = 0
-  #count = 0
-  #stopped = false
-  readonly #program
-
-  constructor({ ssh }: SeparateSshGateway) {
-    this.#program = ssh('exec cat')
-  }
-
-  async once(): Promise<void> {
-    const askedMs = performance.now()
-    this.#program.send(`beat-${++this.#count}.`)
-    await this.#program.until(new RegExp(`beat-${this.#count}\\.`))
-    if (this.#count > 1) this.longestMs = Math.max(this.longestMs, performance.now() - askedMs)
-  }
-
-  async goesOnDuring(work: () => Promise<void>): Promise<void> {
-    const before = this.#count
-    const beating = this.#run()
-    try {
-      await Promise.race([work(), beating])
-    } finally {
-      this.#stopped = true
-    }
-    await beating
-    expect(this.#count).toBeGreaterThan(before + 10)
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#stopped) {
-      await this.once()
-      await sleep(20)
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#program[Symbol.asyncDispose]()
   }
 }
 
