@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import type { SessionId } from '../../src/kernel/ids.ts'
 import type { FaultCode } from '../../src/kernel/fault.ts'
 import type { Grant } from '../../src/access/states.ts'
+import { Visitor } from '../clients/visitor.ts'
 import type { TestGateway } from '../servers/gateway.ts'
 
 const run = promisify(execFile)
@@ -69,7 +70,8 @@ export const causes: readonly Cause[] = [
       gateway.provider.setGroups('alice', [])
       return Promise.resolve(async () => {
         gateway.provider.setGroups('alice', ['engineering'])
-        while (!(await gateway.person('alice')).groups.includes('engineering')) await sleep(50)
+        await using browser = new Visitor(gateway.ca) // who signs in is looked at at once
+        await browser.open(new URL('/sign-in', gateway.url), 'alice')
       })
     },
   },

@@ -10,8 +10,8 @@ export class EchoingSession implements AsyncDisposable {
   #stopped = false
   readonly #program: Program
 
-  constructor({ ssh }: SeparateSshGateway) {
-    this.#program = ssh('exec cat')
+  constructor(gateway: SeparateSshGateway) {
+    this.#program = gateway.ssh('exec cat')
   }
 
   async once(): Promise<void> {

@@ -106,10 +106,10 @@ async function startSessions(): Promise<Promise<unknown>[]> {
 }
 
 /** A shell at a prompt, and a terminal that is never still; sshd ends them when their connection does. @returns their ends */
-async function startSshSessions({ ssh }: SeparateSshGateway): Promise<Promise<unknown>[]> {
+async function startSshSessions(gateway: SeparateSshGateway): Promise<Promise<unknown>[]> {
   const [still, busy] = [
-    stack.use(ssh('-tt', "PS1='ready> ' exec bash --norc -i")),
-    stack.use(ssh('-tt', 'while :; do echo y; sleep 0.01; done')),
+    stack.use(gateway.ssh('-tt', "PS1='ready> ' exec bash --norc -i")),
+    stack.use(gateway.ssh('-tt', 'while :; do echo y; sleep 0.01; done')),
   ]
   await still.until(/ready> /)
   await busy.until(/(y\s+){10}/)
