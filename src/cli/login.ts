@@ -13,7 +13,9 @@ import type { GatewayClient } from './gateway-client.ts'
 import { asUsage } from './options.ts'
 import { forPeople, note, print, printJson, styled } from './print.ts'
 import { terminalLine } from './terminal-text.ts'
-import { forgetSession, writeSession } from './session-file.ts'
+import { rememberGateway, usualGateway } from './known-gateways.ts'
+import type { KnownGateway } from './known-gateways.ts'
+import { forgetSession, isOver, readKeptSession, writeSession } from './session-file.ts'
 import type { CliSession } from './session-file.ts'
 import { addToAgent } from './ssh/agent.ts'
 import { certificateFor, forgetSsh, startSsh } from './ssh/certificate.ts'
@@ -29,7 +31,11 @@ export function addLogin(program: Command): void {
     .description(
       'Prints a link and a code, waits until you confirm them in a browser, and keeps the session. Where the gateway speaks SSH, it also makes a key on this machine and gets a certificate for it.',
     )
-    .addOption(new Option('--gateway <url>', 'address of the gateway').argParser(asUsage(gatewayOrigin)))
+    .addOption(
+      new Option('--gateway <url>', 'address of the gateway (default: the one you used before)').argParser(
+        asUsage(gatewayOrigin),
+      ),
+    )
     .option('--ca <file>', 'PEM file with the authorities to trust for it')
     .option('--no-ssh', 'without an SSH certificate')
     .option('--add-to-agent', 'add the SSH certificate to your agent, for as long as it holds')
@@ -41,11 +47,8 @@ export function addLogin(program: Command): void {
       'after',
       '\nExample:\n  curfew login --gateway https://gw.example.com\n\nThe session is kept in $XDG_CONFIG_HOME/curfew/session.json (~/.config), the SSH key in ssh/ beside it.\nOnly you can read them.\n',
     )
-    .action(async (options: Options, command: Command) => {
-      const { gateway } = options
-      if (options.renew) return renew(options)
-      if (gateway === undefined) return command.error("error: required option '--gateway <url>' not specified")
-      return login({ ...options, gateway })
+    .action(async (options: Options) => {
+      return options.renew ? renew(options) : login(options, await gatewayFor(options))
     })
 }
 
@@ -58,14 +61,20 @@ interface Options {
   readonly json?: true
 }
 
-async function login({ gateway, ca: caFile, ...options }: Options & { readonly gateway: string }): Promise<void> {
-  const ca = caFile === undefined ? null : await readAuthorities(caFile)
+/** A gateway that is named is trusted as is said with it; the usual one as it was before. */
+async function gatewayFor({ gateway, ca: caFile }: Options): Promise<KnownGateway> {
+  const usual = gateway === undefined ? await usualGateway() : { gateway, ca: null }
+  return caFile === undefined ? usual : { ...usual, ca: await readAuthorities(caFile) }
+}
+
+async function login(options: Options, { gateway, ca }: KnownGateway): Promise<void> {
   await using client = createGatewayClient({ gateway, ca })
   const started = (await client.call('POST', '/login', loginStarted, { application: thisProgram() })).value
   tell(started, options.json)
   const { token, person, expiresAt } = await answered(client, started)
   const session = { gateway, ca, token, person: person.displayName, expiresAt }
   const file = await writeSession(session)
+  await rememberGateway(session)
   if (!options.json) print(`You are ${terminalLine(person.displayName)} until ${forPeople(expiresAt)}.`)
   const certificate = options.ssh ? await sshAfter(session, options) : null
   if (options.json) printJson({ person, expiresAt, file, ssh: certificate })
@@ -140,16 +149,24 @@ export function addLogout(program: Command): void {
     .summary('end the session that login made')
     .description('Ends the session at the gateway and forgets it here, with the SSH key and certificate.')
     .action(async () => {
-      const { session, client } = await openGateway()
-      await using _ = client
+      const session = await readKeptSession()
       try {
-        await client.call('POST', '/logout', z.undefined())
+        if (!isOver(session)) await endSession(session)
       } finally {
         await forgetSession()
         await forgetSsh(session)
       }
-      print(`Signed out of ${session.gateway}.`)
+      print(
+        isOver(session)
+          ? `Your session at ${session.gateway} was over; it is forgotten here, too.`
+          : `Signed out of ${session.gateway}.`,
+      )
     })
+}
+
+async function endSession(session: CliSession): Promise<void> {
+  await using client = createGatewayClient(session)
+  await client.call('POST', '/logout', z.undefined())
 }
 
 export function addWhoami(program: Command): void {

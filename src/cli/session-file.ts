@@ -2,6 +2,7 @@ import { readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { readEnvironment, userFolder } from '../config/environment.ts'
+import { loginCommand } from './known-gateways.ts'
 import { writePrivateFile } from './private-file.ts'
 import { CliProblem } from './problem.ts'
 
@@ -23,8 +24,19 @@ function sessionFile(): string {
   return join(userFolder(readEnvironment()), 'session.json')
 }
 
-/** @throws CliProblem when there is none, or others could read it. */
+/** @throws CliProblem when there is none, it is over, or others could read it. */
 export async function readSession(): Promise<CliSession> {
+  const session = await readKeptSession()
+  if (!isOver(session)) return session
+  throw new CliProblem('your session is over', { hint: `Log in again: ${await loginCommand(session.gateway)}` })
+}
+
+export function isOver({ expiresAt }: CliSession): boolean {
+  return Date.parse(expiresAt) <= Date.now()
+}
+
+/** Whether it still holds or not. @throws CliProblem when there is none, or others could read it. */
+export async function readKeptSession(): Promise<CliSession> {
   const file = sessionFile()
   const { text, mode } = await readWithMode(file)
   if ((mode & 0o077) !== 0) {
@@ -35,11 +47,6 @@ export async function readSession(): Promise<CliSession> {
   const parsed = sessionSchema.safeParse(parseJson(text))
   if (!parsed.success)
     throw new CliProblem(`${file} is not a session`, { hint: 'Log in again: curfew login --gateway URL' })
-  if (Date.parse(parsed.data.expiresAt) <= Date.now()) {
-    throw new CliProblem('your session is over', {
-      hint: `Log in again: curfew login --gateway ${parsed.data.gateway}`,
-    })
-  }
   return parsed.data
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -32,14 +32,16 @@ async function run(who: Login, ...words: string[]) {
 }
 
 /** As a person does it: the link from the terminal, opened and answered in a browser. */
-async function login(who: Login, answer: 'confirm' | 'refuse' = 'confirm') {
-  await using program = curfew(who, 'login', '--gateway', gateway.url.href, '--ca', gateway.caFile)
+async function login(who: Login, answer: 'confirm' | 'refuse' = 'confirm', words = named()) {
+  await using program = curfew(who, 'login', ...words)
   const [link] = await program.until(/https:\/\/\S+\/s\/\S+/)
   const visitor = await gateway.visitor(who)
   expect((await visitor.open(new URL(link), who)).body).toContain('curfew CLI on ')
   await visitor.post(new URL(link), { answer })
   return await program.exited()
 }
+
+const named = () => ['--gateway', gateway.url.href, '--ca', gateway.caFile]
 
 const sessionFile = (who: Login) => join(home, who, 'curfew/session.json')
 
@@ -57,6 +59,19 @@ describe('login', () => {
     const { status, stderr } = await login('dave', 'refuse')
     expect([status, stderr]).toEqual([1, expect.stringContaining('curfew: The sign-in was refused')])
     await expect(stat(sessionFile('dave'))).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  test('goes to the one gateway that was used before, and trusts it as before', async () => {
+    await login('carol')
+    expect(await run('carol', 'logout')).toMatchObject({ status: 0 })
+    const again = await login('carol', 'confirm', [])
+    expect([again.status, again.stdout]).toEqual([0, expect.stringMatching(/^You are carol@shop\.example until 20/)])
+    const file = join(home, 'carol/curfew/gateways.json')
+    expect((await stat(file)).mode & 0o777).toBe(0o600)
+    const known = JSON.parse(await readFile(file, 'utf8')) as object[]
+    await writeFile(file, JSON.stringify([...known, { gateway: 'https://other.example', ca: null }]))
+    const several = await run('carol', 'login')
+    expect([several.status, several.stderr]).toEqual([2, expect.stringContaining(', https://other.example\n')])
   })
 
   test('shows what a gateway says without letting it write on the terminal', async () => {
@@ -158,5 +173,20 @@ describe('the session', () => {
     expect((await run('alice', 'whoami')).stderr).toMatch(/^curfew: you are not logged in\n/)
     await writeFile(sessionFile('alice'), text, { mode: 0o600 })
     expect(await run('alice', 'whoami')).toMatchObject({ status: 1, stdout: '' })
+  })
+
+  test('that is over is told from one that is not there, and logout forgets it with its key', async () => {
+    const session = JSON.parse(await readFile(sessionFile('carol'), 'utf8')) as object
+    await writeFile(sessionFile('carol'), JSON.stringify({ ...session, expiresAt: '2026-01-01T00:00:00.000Z' }))
+    const folder = join(home, 'carol/curfew/ssh', gateway.url.host.replace(':', '_'))
+    await mkdir(folder, { recursive: true })
+    await writeFile(join(folder, 'id_ed25519'), 'a key')
+    expect((await run('carol', 'whoami')).stderr).toMatch(
+      /^curfew: your session is over\n {2}Log in again: curfew login/,
+    )
+    const { status, stdout } = await run('carol', 'logout')
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/was over; it is forgotten here, too\.\n$/)])
+    await expect(stat(sessionFile('carol'))).rejects.toMatchObject({ code: 'ENOENT' })
+    await expect(stat(join(folder, 'id_ed25519'))).rejects.toMatchObject({ code: 'ENOENT' })
   })
 })
