@@ -162,13 +162,13 @@ function table({ show }: Visit, shown: Shown['shown']): Html {
               <td>
                 <a class="name" href="${path('recordings', session.id)}">${session.personName}</a>
                 <span class="role"
-                  >on <span class="whole">${session.resource}</span> as <span class="whole">${session.role}</span></span
+                  ><span class="whole">on ${session.resource}</span> <span class="whole">as ${session.role}</span></span
                 >
                 ${ran !== '' && html`<div class="small mono">${ran}</div>`}
                 <div class="small time narrow-only">${show.moment(session.startedAt)}</div>
               </td>
               <td class="wide small">${programOf(session)}</td>
-              <td class="wide time small">${show.moment(session.startedAt)}</td>
+              <td class="wide time small line">${show.moment(session.startedAt)}</td>
               <td class="wide num small">${end === null ? '' : formatDuration(end.at - session.startedAt)}</td>
               <td>${endChip(end)}</td>
             </tr>`,
