@@ -186,7 +186,8 @@ function sshStories({ ssh, ports, webUrl }: Demo): string[] {
    web-1 is a real sshd on this machine, and its shells are your own (${login}), begun in ${near(home)}, where some
    examples lie: what you do there is real. Type:
      ${shell}
-   Open the link as alice and confirm; ssh then asks why and for how long, and bob approves on ${webUrl.origin}/approvals.
+   Open the link as alice and confirm; ssh then asks why and for how long, and bob approves:
+     ${webUrl.origin}/approvals
    Run something that goes on, for instance: top. ssh is warned as psql was, and the shell ends when the time is over.
    Your key is now known for an hour: type it again, and no sign-in is needed. Two more to try:
      ${menu}
