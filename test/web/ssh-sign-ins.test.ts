@@ -91,7 +91,7 @@ test('sign-ins list keys beside addresses, each with its end', async () => {
   const list = (await erin.get('/sign-ins')).text
   const [keys, addresses] = list.split('Remembered SSH keys')[1]!.split('Remembered addresses')
   expect(keys).toMatch(
-    new RegExp(`${asText(keyFingerprint)}[\\s\\S]*from 127\\.0\\.0\\.1[\\s\\S]*/sign-ins/${id}/revoke`),
+    new RegExp(`${asText(keyFingerprint)}[\\s\\S]*at 127\\.0\\.0\\.1[\\s\\S]*/sign-ins/${id}/revoke`),
   )
   expect(addresses).not.toContain('SHA256:')
   expect((await ada.get('/sign-ins')).text).not.toContain(keyFingerprint)
