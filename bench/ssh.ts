@@ -33,7 +33,7 @@ export async function* benchSsh(options: SshOptions): AsyncGenerator<object> {
     for (const one of cases(options, file).filter(({ name }) => name.includes(options.only ?? ''))) {
       yield* summaries(one, await interleaved(stack.ways, one, options.pairs))
     }
-    if (options.only !== undefined) return
+    if (!'idle session'.includes(options.only ?? '')) return
     yield { bench: 'ssh', case: 'idle session', sessions: options.idle, ...(await idleMemory(stack, options.idle)) }
   } finally {
     await rm(file, { force: true })
