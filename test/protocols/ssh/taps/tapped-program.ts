@@ -35,12 +35,18 @@ process.stdin.on('data', (bytes: Buffer) => {
 program.stdin.on('drain', () => process.stdin.resume())
 process.stdin.on('end', () => program.stdin.end())
 program.stdin.on('error', () => undefined)
+/** Nobody takes the output any more; what still comes must be read all the same, or the program never ends. */
+let isUnheard = false
 program.stdout.on('data', (bytes: Buffer) => {
   tap.fromTarget(bytes)
-  if (!process.stdout.write(bytes)) program.stdout.pause()
+  if (!isUnheard && !process.stdout.write(bytes)) program.stdout.pause()
 })
 process.stdout.on('drain', () => program.stdout.resume())
-process.stdout.on('error', () => program.stdin.end())
+process.stdout.on('error', () => {
+  isUnheard = true
+  program.stdin.end()
+  program.stdout.resume()
+})
 program.stderr.on('data', (bytes: Buffer) => {
   tap.errorsFromTarget(bytes)
   process.stderr.write(bytes)
