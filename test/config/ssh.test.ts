@@ -252,17 +252,20 @@ test('what is allowed but worth knowing is said', async () => {
 
 const hasKeygen = spawnSync('ssh-keygen', ['-?']).error === undefined
 
-test.runIf(hasKeygen)('keys as ssh-keygen writes them are taken, unless they have a passphrase', async () => {
-  const make = (name: string, passphrase: string) =>
-    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', passphrase, '-f', join(folder.folder, name)])
-  make('plain', '')
-  make('locked', 'hunter2')
-  const { resource } = await web1(
-    spoilt('file:login.key', 'file:plain').replace(/fingerprints: .*/, 'authorities: [plain.pub]'),
-  )
-  expect(resource.roles['files']!.key!.reveal()).toContain('OPENSSH PRIVATE KEY')
-  expect(resource.hostKeys.authorities).toHaveLength(1)
-  expect(await folder.problems(spoilt('file:login.key', 'file:locked'))).toEqual([
-    expect.stringMatching(/this one has a passphrase \| Copy it, and take the passphrase off the copy/),
-  ])
-})
+test.runIf(hasKeygen)(
+  'keys as ssh-keygen writes them are taken, unless they have a passphrase (needs ssh-keygen)',
+  async () => {
+    const make = (name: string, passphrase: string) =>
+      execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', passphrase, '-f', join(folder.folder, name)])
+    make('plain', '')
+    make('locked', 'hunter2')
+    const { resource } = await web1(
+      spoilt('file:login.key', 'file:plain').replace(/fingerprints: .*/, 'authorities: [plain.pub]'),
+    )
+    expect(resource.roles['files']!.key!.reveal()).toContain('OPENSSH PRIVATE KEY')
+    expect(resource.hostKeys.authorities).toHaveLength(1)
+    expect(await folder.problems(spoilt('file:login.key', 'file:locked'))).toEqual([
+      expect.stringMatching(/this one has a passphrase \| Copy it, and take the passphrase off the copy/),
+    ])
+  },
+)

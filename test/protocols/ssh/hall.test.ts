@@ -21,7 +21,7 @@ test('counts each person alone, and each leaving once', () => {
   expect(() => hall.enter(alice)).toThrow('2 connections of yours')
 })
 
-describe.runIf(isRoot)('in the menu', () => {
+describe.runIf(isRoot)('in the menu (needs root, as sshd does)', () => {
   const stack = new AsyncDisposableStack()
   let gateway: SshTestGateway
   beforeAll(async () => {

@@ -240,7 +240,7 @@ describe('a target that does not answer as it should', () => {
   })
 })
 
-describe.runIf(isRoot)('a real sshd', () => {
+describe.runIf(isRoot)('a real sshd (needs root, as sshd does)', () => {
   let sshd: TestSshd
   let folder: string
   let hostAuthority: string

@@ -334,7 +334,7 @@ describe('bytes that are not right', () => {
   })
 })
 
-describe.runIf(isRoot)('with OpenSSH', () => {
+describe.runIf(isRoot)('with OpenSSH (needs root, as sshd does)', () => {
   let sshd: TestSshd
   let through: PassThrough
   beforeAll(async () => {
