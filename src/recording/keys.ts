@@ -1,7 +1,8 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
-import { link, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises'
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { link, mkdir, readFile, rename, stat, unlink } from 'node:fs/promises'
 import path from 'node:path'
 import { calculateJwkThumbprint, CompactSign, type JSONWebKeySet, type JWK } from 'jose'
+import { absent, syncFolder, writeAside } from '../kernel/durable-file.ts'
 import { Fault } from '../kernel/fault.ts'
 
 /** The gateway's Ed25519 key. Recordings' manifests and the audit log's checkpoints are signed with it. */
@@ -117,21 +118,4 @@ async function readPublic(file: string): Promise<readonly JWK[]> {
   } catch (cause) {
     throw new Fault('CONFIG_INVALID', `${file} is not a JWK set`, { cause })
   }
-}
-
-async function writeAside(folder: string, text: string, mode: number): Promise<string> {
-  const aside = path.join(folder, `.new-${randomBytes(8).toString('hex')}`)
-  await using handle = await open(aside, 'wx', mode)
-  await handle.writeFile(text)
-  await handle.sync()
-  return aside
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  await using handle = await open(folder, 'r')
-  await handle.sync()
-}
-
-function absent(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error
 }

@@ -1,6 +1,7 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
-import { link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises'
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { link, mkdir, readFile, stat, unlink } from 'node:fs/promises'
 import path from 'node:path'
+import { absent, syncFolder, writeAside } from '../../kernel/durable-file.ts'
 import { Fault } from '../../kernel/fault.ts'
 import { publicBlobOf } from './public-key.ts'
 import { SshReader } from './wire.ts'
@@ -90,7 +91,7 @@ function refuseKey(file: string): never {
 /** Written aside and linked into place: whoever comes second reads the key of the one who was first. */
 async function makeKey(folder: string, file: string): Promise<KeyObject> {
   const made = generateKeyPairSync('ed25519').privateKey
-  const aside = await writeAside(folder, made.export({ type: 'pkcs8', format: 'pem' }))
+  const aside = await writeAside(folder, made.export({ type: 'pkcs8', format: 'pem' }), 0o600)
   try {
     await link(aside, file)
     await syncFolder(folder)
@@ -101,21 +102,4 @@ async function makeKey(folder: string, file: string): Promise<KeyObject> {
   } finally {
     await unlink(aside)
   }
-}
-
-async function writeAside(folder: string, text: string): Promise<string> {
-  const aside = path.join(folder, `.new-${randomBytes(8).toString('hex')}`)
-  await using handle = await open(aside, 'wx', 0o600)
-  await handle.writeFile(text)
-  await handle.sync()
-  return aside
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  await using handle = await open(folder, 'r')
-  await handle.sync()
-}
-
-function absent(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error
 }
