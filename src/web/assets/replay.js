@@ -80,13 +80,14 @@ function followSoon() {
 const followEveryMs = 2000
 /** The very first moments show nothing yet: until it plays, the screen stands a little later. */
 const posterSeconds = 3
+const momentSeconds = 0.0005
 
 /** Made anew for each change: the player takes its speed only when it is made. */
 function open(played) {
   stage.style.minHeight = `${stage.offsetHeight}px` // the page must not jump meanwhile
   player?.dispose()
   // A poster shows what came before its time: a moment later, for what comes at that very time.
-  const poster = (played > 0 ? played : Math.min(index.duration, posterSeconds)) + 0.001
+  const poster = (played > 0 ? played : Math.min(index.duration, posterSeconds)) + momentSeconds
   const source = { driver: 'recording', format: 'segmented', url: index.url }
   player = AsciinemaPlayer.create(source, stage, {
     controls: true,
@@ -106,7 +107,8 @@ function open(played) {
 }
 
 async function jump(recorded) {
-  await player.seek(toPlayed(recorded))
+  // The player shows what came up to its time, and a difference of fractions may fall just short of it.
+  await player.seek(toPlayed(recorded) + momentSeconds)
   stage.scrollIntoView({ block: 'nearest' })
   showClock()
 }
