@@ -12,6 +12,8 @@ export interface WebListener {
   readonly address: string
   readonly port: number
   readonly tls: TlsIdentity
+  /** More certificates, chosen by the server name that the client asks for; `tls` answers for all others. */
+  readonly certificates: readonly TlsIdentity[]
 }
 export interface PostgresListener {
   readonly address: string
@@ -39,6 +41,8 @@ export interface Config {
     readonly name: string
     readonly publicUrl: URL
     readonly clientHost: string
+    /** Applications are at `NAME.<domain>`: lower-case, without port. */
+    readonly domain: string
     /** For `sslrootcert` in connect strings; null leaves it out. */
     readonly clientRootCertificate: string | null
     /** Absolute. */
@@ -56,6 +60,9 @@ export interface Config {
     readonly unauthenticatedMax: number
     readonly sessionsPerPersonMax: number
     readonly handshakeMs: number
+    /** Connections of browsers and API clients, of one address (an IPv6 network of 64 bits) and in all. */
+    readonly webConnectionsPerAddressMax: number
+    readonly webConnectionsMax: number
   }
   readonly identity: {
     readonly oidc: OidcSettings
@@ -67,7 +74,12 @@ export interface Config {
     readonly tokenMsMax: number
   }
   readonly staff: { readonly reviewers: readonly string[]; readonly operators: readonly string[] }
-  readonly access: { readonly waitMs: number; readonly requestMs: number; readonly warnBeforeMs: readonly number[] }
+  readonly access: {
+    readonly waitMs: number
+    readonly httpIdleMs: number
+    readonly requestMs: number
+    readonly warnBeforeMs: readonly number[]
+  }
   readonly recording: { readonly unsavedBytesMax: number; readonly unsavedMsMax: number; readonly freeBytesMin: number }
   readonly log: { readonly level: ConfigFile['log']['level'] }
   readonly resources: readonly Resource[]

@@ -1,6 +1,7 @@
 import type { BindingId, BrowserSessionId, PersonId, SignInId, TokenId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 import type { Identified } from '../sessions/session.ts'
+import type { AppSignIn } from './apps.ts'
 import type { Person } from './person.ts'
 import type { Binding, BrowserSession, SignIn, Token } from './store.ts'
 
@@ -127,6 +128,7 @@ export interface Identity {
   readonly tokens: Tokens
   readonly own: OwnSignIns
   readonly ssh: SshIdentity
+  readonly apps: AppSignIn
   person(id: PersonId): Promise<Person | undefined>
   /** Whether what somebody was known by has neither ended nor run out since. */
   stands(identified: Identified): Promise<boolean>

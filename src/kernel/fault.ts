@@ -28,6 +28,8 @@ const hints = {
   RESOURCE_UNKNOWN: 'See what you may use on your access page.',
   ROLE_UNKNOWN: 'See what you may use on your access page.',
   DATABASE_REFUSED: 'Use a database that this role may open.',
+  ROLE_REQUIRED: 'Say which role you mean with the header Curfew-Role.',
+  REQUEST_NOT_COVERED: 'Ask for a role that covers it.',
   // may they?
   NO_GRANT: 'Ask for access with the link, then connect again.',
   NOT_ALLOWED: 'No policy lets you do this. Your operations people can tell which groups may.',

@@ -2,7 +2,7 @@ import { networkOf } from '../identity/address.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 
-type Protocol = 'postgres' | 'ssh'
+type Protocol = 'postgres' | 'ssh' | 'http'
 
 /** Counts the connections that have not signed in yet, over all listeners and protocols of a node. */
 export interface Lobby {
@@ -17,7 +17,7 @@ interface Limits {
 
 export function createLobby(limits: Limits, metrics: Metrics): Lobby {
   const byNetwork = new Map<string, number>()
-  const byProtocol = { postgres: 0, ssh: 0 }
+  const byProtocol = { postgres: 0, ssh: 0, http: 0 }
   let total = 0
   const count = (network: string, protocol: Protocol, by: 1 | -1) => {
     total += by

@@ -1,6 +1,6 @@
 /** What a recording's header line tells; null where it does not, or not in the expected shape. */
 export interface HeaderFacts {
-  readonly protocol: 'postgres' | 'ssh' | null
+  readonly protocol: 'postgres' | 'ssh' | 'http' | null
   readonly session: string | null
   readonly personName: string | null
   readonly resource: string | null
@@ -15,7 +15,7 @@ export function headerFacts(header: Readonly<Record<string, unknown>>): HeaderFa
   const client = header['client']
   const of = typeof client === 'object' && client !== null ? (client as Record<string, unknown>) : {}
   return {
-    protocol: of['protocol'] === 'postgres' || of['protocol'] === 'ssh' ? of['protocol'] : null,
+    protocol: protocols.find((protocol) => protocol === of['protocol']) ?? null,
     session: text(header['session']),
     personName: text(header['personName']),
     resource: text(header['resource']),
@@ -25,6 +25,8 @@ export function headerFacts(header: Readonly<Record<string, unknown>>): HeaderFa
     application: text(of['application']),
   }
 }
+
+const protocols = ['postgres', 'ssh', 'http'] as const
 
 function text(value: unknown): string | null {
   return typeof value === 'string' ? value : null

@@ -70,8 +70,86 @@ export interface SshResource {
   readonly roles: Readonly<Record<string, SshRole>>
 }
 
-export type Resource = PostgresResource | SshResource
-export type Role = PostgresRole | SshRole
+/** Requests that a rule of an HTTP role is about. Both must fit. */
+export interface HttpRule {
+  /** Upper-case; empty: every method. */
+  readonly methods: readonly string[]
+  /** Globs over the path as the target will see it: `*` within a segment, `**` over any number; empty: every path. */
+  readonly paths: readonly string[]
+}
+
+/** What of a person a header can carry to the target. `groups` are joined by commas. */
+export const httpClaims = ['email', 'name', 'subject', 'id', 'groups', 'role'] as const
+export type HttpClaim = (typeof httpClaims)[number]
+
+/** What the gateway shows the target; the person never sees it. */
+export type HttpCredentials =
+  | { readonly kind: 'basic'; readonly user: string; readonly password: Secret }
+  | { readonly kind: 'bearer'; readonly token: Secret }
+  | { readonly kind: 'header'; readonly name: string; readonly value: Secret }
+  /** PEM: the certificate, then its chain. */
+  | { readonly kind: 'certificate'; readonly certificate: string; readonly key: Secret }
+
+export interface HttpRole {
+  readonly kind: 'http'
+  readonly name: string
+  readonly description: string
+  /** A request must fit one of these; empty: every request does. */
+  readonly allow: readonly HttpRule[]
+  /** What fits one of these is refused, whatever `allow` says. */
+  readonly deny: readonly HttpRule[]
+  /** Headers that the target gets from who the person is, by lower-case name. What a client sends by these names never arrives. */
+  readonly headers: Readonly<Record<string, HttpClaim>>
+  readonly credentials: HttpCredentials | null
+  /** Whose bodies are recorded, and how much of each; null: none. `types` are globs over media types. */
+  readonly recordBodies: { readonly types: readonly string[]; readonly bytesMax: number } | null
+  readonly recording: RecordingMode
+}
+
+/** One place where a target answers. */
+export interface HttpAddress {
+  /** As the file writes it: `https://10.0.0.5:3000`, `http://localhost:8080`, `unix:/run/app.sock`. */
+  readonly text: string
+  readonly tls: boolean
+  /** Host name or address, without brackets; `localhost` for a socket. */
+  readonly host: string
+  readonly port: number
+  readonly socketPath: string | null
+}
+
+export interface HttpResource {
+  readonly kind: 'http'
+  readonly name: string
+  readonly description: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly addresses: readonly [HttpAddress, ...HttpAddress[]]
+  /** Of `https` addresses. `ca`: PEM; null means the system's. The certificate is always checked in full. */
+  readonly tls: { readonly ca: string | null; readonly serverName: string | null }
+  /** What is spoken to the target; `http2` with plain addresses by prior knowledge. */
+  readonly version: 'http1' | 'http2'
+  /** Host names besides `NAME.<domain>`, lower-case, without port. */
+  readonly hosts: readonly string[]
+  /** `keep`: the target sees the name that the person typed; `target`: its own address. */
+  readonly hostHeader: 'keep' | 'target'
+  /** Null: an address is only left out for a while after a connection to it failed. */
+  readonly health: { readonly path: string; readonly everyMs: number; readonly timeoutMs: number } | null
+  /** Which other origins' pages may use it; null: none. */
+  readonly cors: {
+    /** `https://app.example.com`, lower-case. */
+    readonly origins: readonly string[]
+    readonly methods: readonly string[]
+    readonly headers: readonly string[]
+    readonly maxAgeS: number
+  } | null
+  /** Lower-case names of headers that are recorded besides the usual ones; never cookies or authorization. */
+  readonly recordHeaders: readonly string[]
+  /** Lower-case names of query parameters whose values are masked in recordings, besides the usual ones. */
+  readonly maskQuery: readonly string[]
+  readonly roles: Readonly<Record<string, HttpRole>>
+}
+
+export type Resource = PostgresResource | SshResource | HttpResource
+export type Role = PostgresRole | SshRole | HttpRole
 
 export interface Catalogue {
   readonly resources: readonly Resource[]

@@ -15,7 +15,7 @@ export interface Identified {
 
 /** What the gateway can see of the program at the other end. */
 export interface Client {
-  readonly protocol: 'postgres' | 'ssh'
+  readonly protocol: 'postgres' | 'ssh' | 'http'
   readonly address: string
   readonly port: number
   /** `application_name` or the like; never trusted, only shown. At most 64 characters. */

@@ -1,7 +1,7 @@
 import { html } from 'hono/html'
 import { asFault } from '../kernel/fault.ts'
 import type { WebContext } from './context.ts'
-import { faultStatus } from './fault-status.ts'
+import { faultStatus } from '../kernel/fault-status.ts'
 import { query } from './html/parts.ts'
 import type { Page } from './html/layout.ts'
 import type { Site } from './site.ts'

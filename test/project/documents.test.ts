@@ -10,7 +10,7 @@ import { metricTable } from '../../src/kernel/metrics.ts'
 import { sqlstate } from '../../src/protocols/postgres/fault-sqlstate.ts'
 import { faultDisconnect } from '../../src/protocols/ssh/fault-disconnect.ts'
 import { reasonCodes } from '../../src/protocols/ssh/transport-messages.ts'
-import { faultStatus } from '../../src/web/fault-status.ts'
+import { faultStatus } from '../../src/kernel/fault-status.ts'
 
 const root = join(import.meta.dirname, '../..')
 const read = (file: string) => readFile(join(root, file), 'utf8')

@@ -27,6 +27,8 @@ export const sqlstate: Readonly<Record<FaultCode, string>> = {
   RESOURCE_UNKNOWN: '3D000',
   ROLE_UNKNOWN: '28000',
   DATABASE_REFUSED: '42501',
+  ROLE_REQUIRED: '42501',
+  REQUEST_NOT_COVERED: '42501',
   NO_GRANT: '42501',
   NOT_ALLOWED: '42501',
   REQUEST_DENIED: '42501',

@@ -4,7 +4,7 @@ import { formatDuration, parseDurationMs, writeDuration } from '../../kernel/dur
 import { asFault, Fault, type FaultCode } from '../../kernel/fault.ts'
 import type { Instant } from '../../kernel/time.ts'
 import type { Html, Visit } from '../context.ts'
-import { faultStatus } from '../fault-status.ts'
+import { faultStatus } from '../../kernel/fault-status.ts'
 import { fieldsOf, type Fields } from '../forms.ts'
 import { needs, path } from '../html/parts.ts'
 import { sshFacts } from '../html/role-facts.ts'

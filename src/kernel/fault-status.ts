@@ -1,4 +1,4 @@
-import type { FaultCode } from '../kernel/fault.ts'
+import type { FaultCode } from './fault.ts'
 
 /** The HTTP status of each fault, for pages and API alike. A new code does not compile until it has a line here. */
 export const faultStatus: Readonly<Record<FaultCode, FaultStatus>> = {
@@ -23,6 +23,8 @@ export const faultStatus: Readonly<Record<FaultCode, FaultStatus>> = {
   RESOURCE_UNKNOWN: 404,
   ROLE_UNKNOWN: 404,
   DATABASE_REFUSED: 403,
+  ROLE_REQUIRED: 400,
+  REQUEST_NOT_COVERED: 403,
   NO_GRANT: 403,
   NOT_ALLOWED: 403,
   REQUEST_DENIED: 403,
