@@ -39,7 +39,7 @@ export interface AppSignIn {
   /**
    * Back at the application's host.
    * @param cookies of the request: name to value.
-   * @returns the cookie to set, the one to delete, and where to go on.
+   * @returns the cookie to set, the name of the one to delete (`done`), and where to go on.
    * @throws Fault SIGN_IN_FAILED when the ticket is over, for another host, was used, or was begun in another browser.
    */
   enter(
@@ -51,8 +51,11 @@ export interface AppSignIn {
     readonly done: string
     readonly returnTo: string
   }
-  /** Who holds this cookie at this place: a few microseconds where it was seen lately, without the store. Undefined when it is not ours, over, or its sign-in ended. */
-  visitor(place: AppPlace, cookie: string | undefined): Promise<AppVisitor | undefined>
+  /**
+   * Who holds this cookie at this place. Where it was seen lately the answer is there at once, without the store.
+   * Undefined when it is not ours, over, or its sign-in ended.
+   */
+  visitor(place: AppPlace, cookie: string | undefined): AppVisitor | undefined | Promise<AppVisitor | undefined>
   /** Forgets what it remembers of a browser session, so that the store is asked again. */
   forget(browserSession: BrowserSessionId): void
 }
@@ -61,3 +64,14 @@ export interface AppSignIn {
 export const appCookieName = '__Host-curfew-app'
 /** What follows is the state's first letters. */
 export const wayCookiePrefix = '__Host-curfew-way-'
+
+/**
+ * Ways that were begun and left: each is up to 4 KB in every request, so that all but a few must go.
+ * @param header the Cookie header; browsers send the oldest first (RFC 6265 section 5.4).
+ * @returns the names of those to delete.
+ */
+export function staleWays(header: string | undefined, keptMax = 3): readonly string[] {
+  const names = (header ?? '').split(';').map((pair) => pair.slice(0, Math.max(0, pair.indexOf('='))).trim())
+  const ways = names.filter((name) => name.startsWith(wayCookiePrefix) && /^[\w-]+$/.test(name))
+  return ways.slice(0, Math.max(0, ways.length - keptMax))
+}

@@ -1,3 +1,4 @@
+import { createAppSignIn } from './app-sign-in.ts'
 import { createBrowserSignIn } from './browser-sign-in.ts'
 import type { IdentityDeps } from './deps.ts'
 import type { Identity } from './identity.ts'
@@ -24,6 +25,7 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity & Asy
   const refreshTokens = createSeal(deps.dataKey, 'refresh token', deps.random)
   started.use(new Refresher(deps, provider, refreshTokens))
   const remembered = createRemembered(deps)
+  const apps = started.use(createAppSignIn(deps))
   const running = started.move()
   return {
     browser: createBrowserSignIn(deps, provider, refreshTokens),
@@ -31,6 +33,7 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity & Asy
     tokens: createTokens(deps),
     own: createOwnSignIns(deps),
     ssh: createSshIdentity(deps, remembered),
+    apps,
     person: (id) => deps.store.person(id),
     stands: (identified) => stands(deps.store, identified, deps.clock.now()),
     peopleByEmail: (email) => deps.store.peopleByEmail(email),

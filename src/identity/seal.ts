@@ -25,7 +25,8 @@ export function createSeal(dataKey: Uint8Array, purpose: string, random: Random)
     },
     open(sealed, context) {
       const bytes = Buffer.from(sealed, 'base64url')
-      if (bytes.length < ivBytes + tagBytes) return undefined
+      // Decoding ignores what is not base64url, and bits after the last byte: only one text is the sealed one.
+      if (bytes.length < ivBytes + tagBytes || bytes.toString('base64url') !== sealed) return undefined
       const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, ivBytes), { authTagLength: tagBytes })
       decipher.setAAD(Buffer.from(context)).setAuthTag(bytes.subarray(ivBytes, ivBytes + tagBytes))
       const body = decipher.update(bytes.subarray(ivBytes + tagBytes))
