@@ -22,11 +22,13 @@ export function settingsNotices(parts: Salvaged): readonly Finding[] {
       ...unreachable(['resources', name], resource, parts.listen),
       ...untrusted(['resources', name], resource),
       ...roleNotices(['resources', name, 'roles'], resource),
+      ...agentNotices(['resources', name, 'roles'], resource),
     ]),
   ]
 }
 
 type ResourceInFile = Salvaged['resources'][string]
+type RoleInFile = ResourceInFile['roles'][string]
 
 function readableTraffic(listener: ConfigFile['listen']['postgres'][number], index: number): readonly Finding[] {
   if (listener.plaintext === 'refuse' || isLoopback(listener.address)) return []
@@ -40,7 +42,7 @@ function readableTraffic(listener: ConfigFile['listen']['postgres'][number], ind
 }
 
 function unreachable(path: ConfigPath, { kind }: ResourceInFile, listen: Salvaged['listen']): readonly Finding[] {
-  if (listen === undefined || listen[kind].length > 0) return []
+  if (kind === 'http' || listen === undefined || listen[kind].length > 0) return []
   return [{ path, message: `nobody can reach it: there is no listener in \`listen.${kind}\``, at: 'key' }]
 }
 
@@ -55,21 +57,23 @@ function untrusted(path: ConfigPath, resource: ResourceInFile): readonly Finding
   ]
 }
 
-function roleNotices(path: ConfigPath, { host, roles }: ResourceInFile): readonly Finding[] {
-  return Object.entries(roles).flatMap(([name, role]) => [
+function roleNotices(path: ConfigPath, resource: ResourceInFile): readonly Finding[] {
+  return Object.entries<RoleInFile>(resource.roles).flatMap(([name, role]) => [
     ...(role.recording === 'off'
       ? [{ path: [...path, name, 'recording'], message: 'sessions with this role leave no recording' }]
       : []),
-    ...('allow' in role && role.allow.includes('agent')
-      ? [
-          {
-            path: [...path, name, 'allow', role.allow.indexOf('agent')],
-            message: `root on ${host} can use the agents of people who forward them`,
-            hint: 'Prefer `ssh -J` through the gateway, which leaves keys where they are.',
-          },
-        ]
-      : []),
   ])
+}
+
+function agentNotices(path: ConfigPath, resource: ResourceInFile): readonly Finding[] {
+  if (resource.kind !== 'ssh') return []
+  return Object.entries(resource.roles)
+    .filter(([, { allow }]) => allow.includes('agent'))
+    .map(([name, { allow }]) => ({
+      path: [...path, name, 'allow', allow.indexOf('agent')],
+      message: `root on ${resource.host} can use the agents of people who forward them`,
+      hint: 'Prefer `ssh -J` through the gateway, which leaves keys where they are.',
+    }))
 }
 
 /** Whether a host name or address can only mean this machine. */
@@ -164,6 +168,7 @@ function lengthFindings({ limits, identity, access }: Salvaged): readonly Findin
     [['identity', 'signInFor'], identity?.signInFor],
     [['identity', 'refreshEvery'], identity?.refreshEvery],
     [['identity', 'tokenFor'], identity?.tokenFor],
+    [['access', 'httpIdle'], access?.httpIdle],
     [['access', 'requestFor'], access?.requestFor],
   ]
   return lengths

@@ -2,10 +2,11 @@ import type { Secret } from '../kernel/secret.ts'
 import type { PostgresResource, PostgresRole, Resource, SshResource, SshRole } from '../resources/catalogue.ts'
 import type { ReferenceReader } from './files.ts'
 import type { ConfigPath } from './problems.ts'
+import { readHttpResource } from './resolve-http.ts'
 import type { ResourceInFile } from './schema-resources.ts'
 import { readHostAuthority, readKnownHosts, readSshKey } from './ssh-references.ts'
 
-type InFile<Kind extends ResourceInFile['kind']> = Extract<ResourceInFile, { kind: Kind }>
+export type InFile<Kind extends ResourceInFile['kind']> = Extract<ResourceInFile, { kind: Kind }>
 
 /** A resource with what it refers to; undefined when that could not be read, and the reader has a finding. */
 export function readResource(
@@ -13,9 +14,14 @@ export function readResource(
   resource: ResourceInFile,
   reader: ReferenceReader,
 ): Promise<Resource | undefined> {
-  return resource.kind === 'postgres'
-    ? readPostgresResource(name, resource, reader)
-    : readSshResource(name, resource, reader)
+  switch (resource.kind) {
+    case 'postgres':
+      return readPostgresResource(name, resource, reader)
+    case 'ssh':
+      return readSshResource(name, resource, reader)
+    case 'http':
+      return readHttpResource(name, resource, reader)
+  }
 }
 
 async function readPostgresResource(
@@ -95,7 +101,7 @@ async function readSshRole(
   return { kind: 'ssh', name, description, login, key, allow, recordInput, recording }
 }
 
-function placeOf(name: string, { description, labels, host, port }: ResourceInFile) {
+function placeOf(name: string, { description, labels, host, port }: InFile<'postgres' | 'ssh'>) {
   return { name, description, labels, host, port }
 }
 

@@ -11,6 +11,7 @@ import type { ConfigFile } from './schema.ts'
 /** What the file refers to, read. Parts that could not be read are absent, and the reader has a finding for each. */
 export interface References {
   readonly web: TlsIdentity | undefined
+  readonly webCertificates: readonly (TlsIdentity | undefined)[]
   readonly postgres: readonly (TlsIdentity | null | undefined)[]
   readonly clientSecret: OidcSettings['clientSecret'] | undefined
   readonly providerCa: string | null | undefined
@@ -21,6 +22,9 @@ export async function readReferences(parts: Salvaged, reader: ReferenceReader): 
   const { listen, identity } = parts
   return {
     web: listen && (await reader.tls(['listen', 'web', 'tls'], listen.web.tls)),
+    webCertificates: await inTurn(listen?.web.certificates ?? [], (files, index) =>
+      reader.tls(['listen', 'web', 'certificates', index], files),
+    ),
     postgres: await inTurn(listen?.postgres ?? [], async (listener, index) =>
       listener.tls === undefined ? null : await reader.tls(['listen', 'postgres', index, 'tls'], listener.tls),
     ),
@@ -41,12 +45,13 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
       name: gateway.name,
       publicUrl,
       clientHost: gateway.clientHost ?? publicUrl.hostname,
+      domain: gateway.domain ?? publicUrl.hostname,
       clientRootCertificate: gateway.clientRootCertificate ?? null,
       dataFolder: resolve(folder, gateway.data),
       drainMs: gateway.drainFor,
     },
     listen: {
-      web: webListener(file.listen.web, references.web!),
+      web: webListener(file.listen.web, references),
       postgres: file.listen.postgres.map((listener, index) => postgresListener(listener, references.postgres[index]!)),
       ssh: file.listen.ssh,
       ops: file.listen.ops,
@@ -56,6 +61,8 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
       sessionsPerPersonMax: limits.sessionsPerPerson,
       unauthenticatedMax: limits.unauthenticated,
       handshakeMs: limits.handshake,
+      webConnectionsPerAddressMax: limits.webConnectionsPerAddress,
+      webConnectionsMax: limits.webConnections,
     },
     identity: {
       oidc: oidcSettings(identity, references),
@@ -67,7 +74,12 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
       tokenMsMax: identity.tokenFor,
     },
     staff: file.staff,
-    access: { waitMs: access.waitFor, requestMs: access.requestFor, warnBeforeMs: access.warnBefore },
+    access: {
+      waitMs: access.waitFor,
+      httpIdleMs: access.httpIdle,
+      requestMs: access.requestFor,
+      warnBeforeMs: access.warnBefore,
+    },
     recording: {
       unsavedBytesMax: recording.maxUnsaved,
       unsavedMsMax: recording.maxUnsavedFor,
@@ -79,8 +91,11 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
   }
 }
 
-function webListener({ address, port }: { address: string; port: number }, tls: TlsIdentity): WebListener {
-  return { address, port, tls }
+function webListener(
+  { address, port }: ConfigFile['listen']['web'],
+  { web, webCertificates }: References,
+): WebListener {
+  return { address, port, tls: web!, certificates: webCertificates.map((identity) => identity!) }
 }
 
 function postgresListener(

@@ -53,3 +53,32 @@ export const name = (about: string) =>
     .meta({ description: about })
 
 export const groups = (about: string) => z.array(z.string().min(1)).min(1).meta({ description: about })
+
+/** Lower-case host names of DNS whose last label is no number: browsers would take it for an address. */
+export const hostNamePattern =
+  /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*(?!\d+$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
+
+export const domainForm = { error: 'expected a domain in lower case, such as apps.example.com' }
+
+/** Of every kind of resource. */
+export const described = {
+  description: z.string().max(200).default('').meta({ description: 'One line for the pages.' }),
+  labels: z
+    .record(z.string(), z.string())
+    .default({})
+    .meta({ description: 'Free key and value pairs that policies can match.' }),
+}
+
+export const roleDescription = z
+  .string()
+  .max(200)
+  .default('')
+  .meta({ description: 'What it may do, in words for the pages.' })
+
+export const recording = z.enum(['strict', 'bestEffort', 'off']).default('strict').meta({
+  description:
+    '`strict`: what cannot be recorded is not forwarded. `bestEffort`: the session outlives a failed recording. `off`: nothing is recorded.',
+})
+
+export const roles = <Role extends z.ZodType>(written: string, role: Role) =>
+  z.record(name(`Role name: ${written}.`), role).meta({ description: 'What a person can be on it.' })

@@ -149,7 +149,18 @@ function bound(relation: string, limit: number, origin: string): string {
   return `a number of ${relation} ${limit}`
 }
 
-const secretKeys = new Set(['clientSecret', 'password', 'key'])
+const secretKeys = new Set([
+  'clientSecret',
+  'password',
+  'key',
+  'credentials',
+  'basic',
+  'bearer',
+  'header',
+  'value',
+  'url',
+  'urls',
+])
 
 /** Short, and never what may be a secret that somebody typed into the file. */
 function quote(value: unknown, path: ConfigPath): string {

@@ -1,27 +1,11 @@
 import * as z from 'zod'
 import { sshAllowances } from '../resources/catalogue.ts'
-import { filePath, name, secretReference } from './schema-fields.ts'
+import { described, filePath, recording, roleDescription, roles, secretReference } from './schema-fields.ts'
+import { httpResource } from './schema-http.ts'
 
-const common = {
-  description: z.string().max(200).default('').meta({ description: 'One line for the pages.' }),
-  labels: z
-    .record(z.string(), z.string())
-    .default({})
-    .meta({ description: 'Free key and value pairs that policies can match.' }),
-  host: z.string().min(1).meta({ description: 'Host name or address of the target.' }),
-}
+const host = z.string().min(1).meta({ description: 'Host name or address of the target.' })
 
 const port = (usual: number) => z.int().min(1).max(65535).default(usual).meta({ description: 'Port of the target.' })
-
-const roleDescription = z.string().max(200).default('').meta({ description: 'What it may do, in words for the pages.' })
-
-const recording = z.enum(['strict', 'bestEffort', 'off']).default('strict').meta({
-  description:
-    '`strict`: what cannot be recorded is not forwarded. `bestEffort`: the session outlives a failed recording. `off`: nothing is recorded.',
-})
-
-const roles = <Role extends z.ZodType>(written: string, role: Role) =>
-  z.record(name(`Role name: ${written}.`), role).meta({ description: 'What a person can be on it.' })
 
 const postgresRole = z.strictObject({
   description: roleDescription,
@@ -37,7 +21,8 @@ const postgresRole = z.strictObject({
 const postgresResource = z
   .strictObject({
     kind: z.literal('postgres').meta({ description: 'A PostgreSQL server.' }),
-    ...common,
+    ...described,
+    host,
     port: port(5432),
     tls: z
       .strictObject({
@@ -105,7 +90,8 @@ const hostKeys = z
 const sshResource = z
   .strictObject({
     kind: z.literal('ssh').meta({ description: 'An SSH server.' }),
-    ...common,
+    ...described,
+    host,
     port: port(22),
     hostKeys,
     roles: roles('what people write first in `ssh ROLE@RESOURCE@GATEWAY`', sshRole),
@@ -113,6 +99,6 @@ const sshResource = z
   .meta({ title: 'SSH' })
 
 /** One entry of `resources`. */
-export const resourceSchema = z.discriminatedUnion('kind', [postgresResource, sshResource])
+export const resourceSchema = z.discriminatedUnion('kind', [postgresResource, sshResource, httpResource])
 
 export type ResourceInFile = z.output<typeof resourceSchema>

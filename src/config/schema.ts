@@ -1,5 +1,14 @@
 import * as z from 'zod'
-import { duration, filePath, groups, name, secretReference, size } from './schema-fields.ts'
+import {
+  domainForm,
+  duration,
+  filePath,
+  groups,
+  hostNamePattern,
+  name,
+  secretReference,
+  size,
+} from './schema-fields.ts'
 import { policySchema } from './schema-policies.ts'
 import { resourceSchema } from './schema-resources.ts'
 
@@ -28,6 +37,14 @@ export const configSchema = z
         clientHost: z.string().optional().meta({
           description: 'Host name that psql and ssh are told to connect to. Default: the host of `publicUrl`.',
         }),
+        domain: z
+          .string(domainForm)
+          .regex(hostNamePattern, domainForm)
+          .optional()
+          .meta({
+            description: 'Applications are at `NAME.` and this domain. Default: the host of `publicUrl`.',
+            examples: ['apps.example.com'],
+          }),
         clientRootCertificate: z.string().optional().meta({
           description:
             'What the pages tell clients to write as `sslrootcert`: the path of the CA file on their machines, or `system`. Absent: not written.',
@@ -38,7 +55,15 @@ export const configSchema = z
       .meta({ description: 'The gateway itself.' }),
     listen: z
       .strictObject({
-        web: listenAddress.extend({ tls: tlsFiles }).meta({ description: 'The pages and the API.' }),
+        web: listenAddress
+          .extend({
+            tls: tlsFiles,
+            certificates: z.array(tlsFiles).default([]).meta({
+              description:
+                'More certificates, chosen by the host name that the browser asks for. `tls` answers for all others.',
+            }),
+          })
+          .meta({ description: 'The pages, the API and the applications.' }),
         postgres: z
           .array(
             listenAddress.extend({
@@ -75,6 +100,11 @@ export const configSchema = z
         handshake: duration(
           'Longest time from connect to a complete startup message, or the end of the SSH key exchange; for SSH again from there until a sign-in is asked for or done.',
         ).prefault('10s'),
+        webConnectionsPerAddress: z.int().min(1).default(2048).meta({
+          description:
+            'Connections of browsers and API clients of one address (of IPv6, of one network of 64 bits), signed in or not.',
+        }),
+        webConnections: z.int().min(1).default(8192).meta({ description: 'The same for all addresses together.' }),
       })
       .prefault({})
       .meta({ description: 'Bounds before authentication.' }),
@@ -118,6 +148,9 @@ export const configSchema = z
     access: z
       .strictObject({
         waitFor: duration('How long psql and ssh wait for an approval; 0 refuses at once.').prefault('10m'),
+        httpIdle: duration(
+          'A session at an application ends after this long without a request, an open answer or a WebSocket; the next request begins another.',
+        ).prefault('15m'),
         requestFor: duration('How long a request stays open before it lapses.').prefault('24h'),
         warnBefore: z
           .array(duration('Time before the end.'))
@@ -146,10 +179,13 @@ export const configSchema = z
       .prefault({})
       .meta({ description: 'The JSON log on standard output.' }),
     resources: z
-      .record(name('Resource name: what people write as the database, or after the role.'), resourceSchema)
+      .record(
+        name('Resource name: what people write as the database, after the role, or first in an application’s address.'),
+        resourceSchema,
+      )
       .meta({
         description:
-          'What stands behind the gateway. People write a resource’s name as the PostgreSQL database, or as RESOURCE in `ssh ROLE@RESOURCE@GATEWAY`; a role’s name as the PostgreSQL user, or as ROLE.',
+          'What stands behind the gateway. People write a resource’s name as the PostgreSQL database, as RESOURCE in `ssh ROLE@RESOURCE@GATEWAY`, or first in the address of an application; a role’s name as the PostgreSQL user, or as ROLE.',
       }),
     policies: z
       .array(policySchema)

@@ -1,6 +1,7 @@
 import { formatDuration } from '../kernel/durations.ts'
 import { policyFor } from '../policy/decide.ts'
 import type { Approval } from '../policy/rules.ts'
+import type { Resource } from '../resources/catalogue.ts'
 import type { Config } from './config.ts'
 
 /** What the gateway will do, in a few lines. */
@@ -21,10 +22,15 @@ export function summarise(config: Config): {
       `ops ${ops.address}:${ops.port} (http)`,
     ],
     resources: config.resources.map(
-      ({ name, kind, host, port, roles }) => `${name} (${kind} ${host}:${port}): ${Object.keys(roles).join(', ')}`,
+      (resource) => `${resource.name} (${targetOf(resource)}): ${Object.keys(resource.roles).join(', ')}`,
     ),
     policies: config.policies.length,
   }
+}
+
+function targetOf(resource: Resource): string {
+  if (resource.kind === 'http') return `http ${resource.addresses.map(({ text }) => text).join(', ')}`
+  return `${resource.kind} ${resource.host}:${resource.port}`
 }
 
 /** What one group may ask for, and what that takes. */

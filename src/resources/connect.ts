@@ -9,11 +9,25 @@ export interface ConnectPlace {
   readonly sshPort: () => number | undefined
   /** What psql must be told as `sslrootcert`; null when the system's authorities do. */
   readonly caHint?: string | null | undefined
+  /** Where browsers find an application: `https://grafana.gw.example.com`; undefined when it has no host name. */
+  readonly appOrigin?: (resource: string) => string | undefined
 }
 
-/** Exactly what to type, the most usual first; empty while no listener of this kind is open. */
+/** Exactly what to type (of an application, the address), the most usual first; empty while nothing leads there. */
 export function connectCommands(place: ConnectPlace, resource: string, role: Role): readonly string[] {
-  return role.kind === 'postgres' ? psqlCommands(place, resource, role.name) : sshCommands(place, resource, role)
+  switch (role.kind) {
+    case 'postgres':
+      return psqlCommands(place, resource, role.name)
+    case 'ssh':
+      return sshCommands(place, resource, role)
+    case 'http':
+      return addresses(place, resource)
+  }
+}
+
+function addresses({ appOrigin }: ConnectPlace, resource: string): readonly string[] {
+  const origin = appOrigin?.(resource)
+  return origin === undefined ? [] : [`${origin}/`]
 }
 
 /** @see PostgreSQL manual, "Connection Strings", keyword/value form: values with spaces are single-quoted */

@@ -47,7 +47,7 @@ function namesOf(named: readonly { readonly name: string }[]): readonly string[]
   return named.map(({ name }) => name)
 }
 
-const targets = { postgres: 'a PostgreSQL target', ssh: 'an SSH target' } as const
+const targets = { postgres: 'a PostgreSQL target', ssh: 'an SSH target', http: 'a web application' } as const
 
 /** The person may know the resource, and only took the wrong program. */
 function otherProtocol(ask: Ask, { name, kind }: Resource, roles: readonly Role[], { connectCommand }: Names): Fault {

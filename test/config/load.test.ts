@@ -140,7 +140,7 @@ const schema: readonly (readonly [string, string, string])[] = [
   [
     'a word that is not one of them',
     spoilt('kind: postgres', 'kind: postgrse'),
-    'curfew.yaml:14:11 resources.shop.kind: expected `postgres`, `ssh`, got "postgrse" | Did you mean `postgres`?',
+    'curfew.yaml:14:11 resources.shop.kind: expected `postgres`, `ssh`, `http`, got "postgrse" | Did you mean `postgres`?',
   ],
   [
     'a length without unit',

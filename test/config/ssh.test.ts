@@ -193,12 +193,12 @@ const refusals: readonly (readonly [string, string, string])[] = [
   [
     'a resource of no kind',
     spoilt('    kind: ssh\n', ''),
-    `${at}:29:3 resources.web-1.kind: expected \`postgres\`, \`ssh\`, got nothing`,
+    `${at}:29:3 resources.web-1.kind: expected \`postgres\`, \`ssh\`, \`http\`, got nothing`,
   ],
   [
     'a resource of an unknown kind',
     spoilt('kind: ssh', 'kind: sshd'),
-    `${at}:30:11 resources.web-1.kind: expected \`postgres\`, \`ssh\`, got "sshd" | Did you mean \`ssh\`?`,
+    `${at}:30:11 resources.web-1.kind: expected \`postgres\`, \`ssh\`, \`http\`, got "sshd" | Did you mean \`ssh\`?`,
   ],
   [
     'a port that another listener has',

@@ -94,7 +94,10 @@ export async function startPages(more: More = {}): Promise<Pages> {
   const issued = await issue(authority, { names: ['localhost', '127.0.0.1'] })
   const logLines: string[] = []
   const rooms = await openRooms(stack, folder, url, provider.issuer, collect(logLines), more)
-  const listener = { address: '127.0.0.1', port, tls: { certificate: issued.certificate, key: new Secret(issued.key) } }
+  const listener = {
+    ...{ address: '127.0.0.1', port, certificates: [] },
+    tls: { certificate: issued.certificate, key: new Secret(issued.key) },
+  }
   stack.use(await listenWeb(listener, rooms.deps))
   const agent = new Agent({ connect: { ca: authority.certificate }, keepAliveTimeout: 1000 })
   stack.defer(() => agent.destroy())

@@ -6,7 +6,7 @@ import { table } from './table.ts'
 
 export type Place = Pick<ReachDeps, 'clientHost' | 'port'>
 
-const kinds: Readonly<Record<Reachable['kind'], string>> = { ssh: 'SSH', postgres: 'PostgreSQL' }
+const kinds: Readonly<Record<Reachable['kind'], string>> = { ssh: 'SSH', postgres: 'PostgreSQL', http: 'web' }
 
 export function greeting(personName: string): string {
   return `Curfew: you are ${personName}.\n\n`

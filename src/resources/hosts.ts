@@ -1,0 +1,38 @@
+import { isIP } from 'node:net'
+import type { Catalogue, HttpResource } from './catalogue.ts'
+
+/** Which application answers at which host name. Host names are lower-case, without port. */
+export interface Hosts {
+  /** Undefined for the gateway's own host, and for one that is nobody's. */
+  resource(host: string): HttpResource | undefined
+  /** `NAME.domain`, or its first extra host when the domain is an address; undefined when it has neither. */
+  hostOf(resource: HttpResource): string | undefined
+}
+
+/** @param domain of `gateway.domain`: a host name, or an address, below which there are no names. */
+export function createHosts(catalogue: Catalogue, domain: string): Hosts {
+  const byHost = new Map<string, HttpResource>()
+  for (const resource of catalogue.resources) {
+    if (resource.kind !== 'http') continue
+    for (const host of hostsOf(resource, domain)) byHost.set(host, resource)
+  }
+  return {
+    resource: (host) => byHost.get(host),
+    hostOf: (resource) => hostsOf(resource, domain)[0],
+  }
+}
+
+/** Every host name that an application answers at, the one to show first. */
+export function hostsOf({ name, hosts }: Pick<HttpResource, 'name' | 'hosts'>, domain: string): readonly string[] {
+  return isAddress(domain) ? hosts : [`${name}.${domain}`, ...hosts]
+}
+
+/** Whether a host, as a URL has it, is an IP address. */
+export function isAddress(host: string): boolean {
+  return isIP(host.replace(/^\[(.*)\]$/, '$1')) !== 0
+}
+
+/** Where a browser finds `host`: at the port of the gateway's own pages. */
+export function appOrigin(publicUrl: URL, host: string): string {
+  return `https://${host}${publicUrl.port === '' ? '' : `:${publicUrl.port}`}`
+}
