@@ -5,6 +5,8 @@ import type { Access } from './access/access.ts'
 import { auditEvent, theGateway } from './audit/event.ts'
 import { startCheckpoints } from './audit/checkpoints.ts'
 import type { Config } from './config/config.ts'
+import { openAssertionKeys } from './identity/assertion-keys.ts'
+import { createAssertions } from './identity/create-assertions.ts'
 import { createIdentity } from './identity/create-identity.ts'
 import type { Identity } from './identity/identity.ts'
 import { openSshKeys, sshPublicLine } from './identity/ssh/keys.ts'
@@ -24,6 +26,7 @@ import { openRecordings } from './recording/recordings.ts'
 import type { Recordings } from './recording/recorder.ts'
 import { createCatalogue } from './resources/catalogue.ts'
 import { connectCommands, type ConnectPlace } from './resources/connect.ts'
+import { createHosts } from './resources/hosts.ts'
 import { SessionGate } from './sessions/gate.ts'
 import { createLiveSessions } from './sessions/live.ts'
 import { lockFolder } from './store/folder-lock.ts'
@@ -56,6 +59,8 @@ export interface Gateway extends AsyncDisposable {
 /** How often time alone is written down, and the second line looks for what the first missed. */
 const sweepMs = 1000
 const checkpointMs = 10 * 60_000
+/** Short, as an application cannot ask whether it still holds. */
+const assertionMs = 5 * 60_000
 
 /**
  * Puts every room together and opens the listeners.
@@ -83,6 +88,13 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   await noteStartAndStop(state, config, clock, stack)
 
   const catalogue = createCatalogue(config.resources)
+  const hosts = createHosts(catalogue, config.gateway.domain)
+  const assertions = createAssertions({
+    keys: await openAssertionKeys(dataFolder),
+    issuer: config.gateway.publicUrl.origin,
+    clock,
+    lengthMs: assertionMs,
+  })
   const identity = stack.use(
     await createIdentity({
       settings: config.identity,
@@ -160,6 +172,8 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
       audit: state.audit,
       recordingsFolder,
       publicKeys: () => key.publicKeys(),
+      identityKeys: () => assertions.publicKeys(),
+      hosts,
       catalogue,
       settings: { gateway: config.gateway.name, cliSessionMs: config.identity.sessionMs },
       clock,

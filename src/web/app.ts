@@ -1,4 +1,5 @@
 import { Hono } from 'hono'
+import type { JSONWebKeySet } from 'jose'
 import { Fault } from '../kernel/fault.ts'
 import { apiRoutes } from './api.ts'
 import { apiPath } from './api-schema.ts'
@@ -63,9 +64,15 @@ function comesWithoutCookies(path: string): boolean {
 function publicRoutes(site: Site): void {
   site.open('GET', '/healthz', (c) => c.text('ok\n'))
   site.open('GET', '/robots.txt', (c) => c.text('User-agent: *\nDisallow: /\n'))
-  site.open('GET', '/.well-known/curfew/keys.json', (c) => {
+  publishKeys(site, '/.well-known/curfew/keys.json', site.deps.publicKeys)
+  publishKeys(site, '/.well-known/curfew/identity-keys.json', site.deps.identityKeys)
+}
+
+/** Verifiers fetch them anew after a while, so that a new key is known before long. */
+function publishKeys(site: Site, path: string, keys: () => JSONWebKeySet): void {
+  site.open('GET', path, (c) => {
     c.header('Cache-Control', 'public, max-age=300')
     c.header('Content-Type', 'application/jwk-set+json')
-    return c.body(JSON.stringify(site.deps.publicKeys()))
+    return c.body(JSON.stringify(keys()))
   })
 }

@@ -9,6 +9,7 @@ import type { Metrics } from '../kernel/metrics.ts'
 import type { Clock } from '../kernel/time.ts'
 import type { Catalogue } from '../resources/catalogue.ts'
 import type { ConnectPlace } from '../resources/connect.ts'
+import type { Hosts } from '../resources/hosts.ts'
 import type { LiveSessions } from '../sessions/live.ts'
 import type { SessionReads } from '../sessions/session.ts'
 
@@ -34,7 +35,11 @@ export interface WebDeps extends ConnectPlace {
   readonly recordingsFolder: string
   /** Published, and trusted when recordings are checked. */
   readonly publicKeys: () => JSONWebKeySet
+  /** Published: what applications check assertions with. */
+  readonly identityKeys: () => JSONWebKeySet
   readonly catalogue: Catalogue
+  /** Where the applications are. */
+  readonly hosts: Hosts
   readonly settings: WebSettings
   readonly clock: Clock
   readonly random: Random
