@@ -165,7 +165,7 @@ function headers({ answer: response, url }: Call): void {
 
 function redirect({ asked, answer: response, url }: Call): void {
   const to = url.searchParams.get('to') ?? '/hello'
-  const own = `${'encrypted' in asked.socket ? 'https' : 'http'}://${asked.headers.host ?? asked.headers[':authority'] ?? ''}/hello`
+  const own = `${'encrypted' in asked.socket ? 'https' : 'http'}://${String(asked.headers.host ?? asked.headers[':authority'])}/hello`
   response.writeHead(Number(url.searchParams.get('status') ?? 302), { location: to === 'self' ? own : to }).end()
 }
 
