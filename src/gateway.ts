@@ -26,7 +26,7 @@ import { openRecordings } from './recording/recordings.ts'
 import type { Recordings } from './recording/recorder.ts'
 import { createCatalogue } from './resources/catalogue.ts'
 import { connectCommands, type ConnectPlace } from './resources/connect.ts'
-import { createHosts } from './resources/hosts.ts'
+import { createHosts, originOf } from './resources/hosts.ts'
 import { SessionGate } from './sessions/gate.ts'
 import { createLiveSessions } from './sessions/live.ts'
 import { lockFolder } from './store/folder-lock.ts'
@@ -129,6 +129,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     caHint: config.gateway.clientRootCertificate,
     postgresPort: () => postgres[0]?.port,
     sshPort: () => ssh[0]?.port,
+    appOrigin: (resource) => originOf(hosts, catalogue.resource(resource), config.gateway.publicUrl),
   }
   const gate = stack.use(
     new SessionGate({

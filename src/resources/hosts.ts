@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import type { Catalogue, HttpResource } from './catalogue.ts'
+import type { Catalogue, HttpResource, Resource } from './catalogue.ts'
 
 /** Which application answers at which host name. Host names are lower-case, without port. */
 export interface Hosts {
@@ -35,4 +35,10 @@ export function isAddress(host: string): boolean {
 /** Where a browser finds `host`: at the port of the gateway's own pages. */
 export function appOrigin(publicUrl: URL, host: string): string {
   return `https://${host}${publicUrl.port === '' ? '' : `:${publicUrl.port}`}`
+}
+
+/** Where browsers find an application; undefined for other kinds, and for one without a host name. */
+export function originOf(hosts: Hosts, resource: Resource | undefined, publicUrl: URL): string | undefined {
+  const host = resource?.kind === 'http' ? hosts.hostOf(resource) : undefined
+  return host === undefined ? undefined : appOrigin(publicUrl, host)
 }
