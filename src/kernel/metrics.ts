@@ -39,6 +39,11 @@ export const metricTable = {
     help: 'Targets that could not be reached or refused the login',
     labels: ['resource', 'code'],
   },
+  curfew_http_target_healthy: {
+    type: 'gauge',
+    help: 'Whether an address of a web application is used (1) or left out (0)',
+    labels: ['resource', 'address'],
+  },
   curfew_web_request_seconds: {
     type: 'histogram',
     help: 'Time to answer a page or API request',

@@ -1,0 +1,112 @@
+import { once } from 'node:events'
+import { connect, isIP, type Socket } from 'node:net'
+import { checkServerIdentity, connect as connectTls, type TLSSocket } from 'node:tls'
+import { Fault } from '../../../kernel/fault.ts'
+import type { Clock } from '../../../kernel/time.ts'
+import type { HttpAddress, HttpCredentials, HttpResource } from '../../../resources/catalogue.ts'
+import { eitherAborts } from '../../either-aborts.ts'
+import { tlsFault } from './words.ts'
+
+/** Where a connection goes, and what is shown there. */
+export interface Way {
+  /** The resource's name, for people. */
+  readonly name: string
+  readonly address: HttpAddress
+  readonly tls: HttpResource['tls']
+  readonly certificate: Extract<HttpCredentials, { kind: 'certificate' }> | null
+}
+
+export type Alpn = 'http/1.1' | 'h2'
+
+export const connectMs = 10_000
+const keepAliveMs = 60_000
+
+/** Opens connections one way and remembers what makes the next TLS handshake shorter. */
+export class Connector {
+  readonly way: Way
+  readonly #clock: Clock
+  #tlsSession: Buffer | undefined
+
+  constructor(way: Way, clock: Clock) {
+    this.way = way
+    this.#clock = clock
+  }
+
+  /**
+   * Opens TCP or a unix socket, then TLS if the address says so. The certificate is always checked in full.
+   * @param signal ends the attempt; its reason is what this rejects with.
+   * @throws Fault UPSTREAM_UNREACHABLE, UPSTREAM_TLS; the cause tells the operators more.
+   */
+  async open(alpn: Alpn, signal: AbortSignal): Promise<Socket> {
+    const late = new AbortController()
+    const timer = this.#clock.after(connectMs, () => late.abort(new Error(`no connection within ${connectMs} ms`)))
+    try {
+      using either = eitherAborts(signal, late.signal)
+      return await this.#open(alpn, either.signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      if (error instanceof Fault) throw error
+      throw new Fault('UPSTREAM_UNREACHABLE', `${this.way.name} cannot be reached.`, { cause: error })
+    } finally {
+      timer.cancel()
+    }
+  }
+
+  async #open(alpn: Alpn, signal: AbortSignal): Promise<Socket> {
+    signal.throwIfAborted()
+    const { host, port, socketPath, tls } = this.way.address
+    const place = socketPath === null ? { host, port } : { path: socketPath }
+    const socket = connect({ ...place, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs })
+    try {
+      await whenReady(socket, 'connect', signal)
+      return tls ? await this.#secure(socket, alpn, signal) : socket
+    } catch (error) {
+      socket.destroy()
+      throw error
+    }
+  }
+
+  async #secure(socket: Socket, alpn: Alpn, signal: AbortSignal): Promise<TLSSocket> {
+    const { name, address, tls, certificate } = this.way
+    const expected = tls.serverName ?? address.host
+    const secured = connectTls({
+      socket,
+      ...(isIP(expected) === 0 && { servername: expected }),
+      ...(tls.ca !== null && { ca: tls.ca }),
+      ...(certificate !== null && { cert: certificate.certificate, key: certificate.key.reveal() }),
+      ...(this.#tlsSession !== undefined && { session: this.#tlsSession }),
+      minVersion: 'TLSv1.2',
+      rejectUnauthorized: true, // whatever NODE_TLS_REJECT_UNAUTHORIZED says
+      ALPNProtocols: [alpn],
+      checkServerIdentity: (_host, shown) => checkServerIdentity(expected, shown),
+    })
+    secured.on('session', (session: Buffer) => (this.#tlsSession = session))
+    try {
+      await whenReady(secured, 'secureConnect', signal)
+      if (alpn === 'h2' && secured.alpnProtocol !== 'h2')
+        throw new Fault('UPSTREAM_TLS', `${name} does not speak HTTP/2.`)
+    } catch (error) {
+      secured.destroy()
+      this.#tlsSession = undefined
+      signal.throwIfAborted()
+      throw error instanceof Fault ? error : tlsFault(name, error)
+    }
+    secured.disableRenegotiation()
+    return secured
+  }
+}
+
+/** Like `once`, but a peer that hangs up without an error counts, too. */
+async function whenReady(socket: Socket, event: 'connect' | 'secureConnect', signal: AbortSignal): Promise<void> {
+  const settled = new AbortController()
+  using either = eitherAborts(signal, settled.signal)
+  const closed = once(socket, 'close', { signal: either.signal }).then(() => {
+    throw new Error('the connection was closed')
+  })
+  try {
+    await Promise.race([once(socket, event, { signal: either.signal }), closed])
+  } finally {
+    settled.abort()
+    await closed.catch(() => undefined) // the loser of the race; the winner has been reported
+  }
+}

@@ -1,0 +1,82 @@
+import type { Log } from '../../../kernel/log.ts'
+import type { Metrics } from '../../../kernel/metrics.ts'
+import type { Clock } from '../../../kernel/time.ts'
+import type { Catalogue, HttpAddress, HttpResource, HttpRole } from '../../../resources/catalogue.ts'
+import { Addresses } from './addresses.ts'
+import { Connector, type Way } from './connection.ts'
+import { Exchange } from './exchange.ts'
+import { watchHealth } from './health-check.ts'
+import type { Hop } from './hop.ts'
+import { Http1Hop } from './http1.ts'
+import type { HttpTarget, HttpTargets } from './target.ts'
+
+export interface HttpTargetsDeps {
+  readonly catalogue: Catalogue
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+/** Makes the ways to all HTTP resources of the catalogue and starts their health checks. */
+export function createHttpTargets(deps: HttpTargetsDeps): HttpTargets {
+  const ways = new Map(
+    deps.catalogue.resources
+      .filter((resource): resource is HttpResource => resource.kind === 'http')
+      .map((resource) => [resource.name, new Ways(resource, deps)]),
+  )
+  return {
+    to: (resource, role) => ways.get(resource.name)!.with(role),
+    unhealthy: () => [...ways.values()].flatMap((each) => each.addresses.unhealthy()),
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all([...ways.values()].map((each) => each[Symbol.asyncDispose]()))
+    },
+  }
+}
+
+/** All connections of one resource, by address and by what is shown there. */
+class Ways implements AsyncDisposable {
+  readonly addresses: Addresses
+  readonly #resource: HttpResource
+  readonly #deps: HttpTargetsDeps
+  readonly #hops = new Map<string, Hop>()
+  readonly #health: Disposable
+
+  constructor(resource: HttpResource, deps: HttpTargetsDeps) {
+    this.#resource = resource
+    this.#deps = deps
+    this.addresses = new Addresses(resource, deps)
+    this.#health = watchHealth(resource, this.addresses, deps.clock, (at) => this.#hopTo(at, null))
+  }
+
+  with(role: HttpRole): HttpTarget {
+    const { addresses } = this
+    const { name } = this.#resource
+    const { log } = this.#deps
+    return {
+      send: (admission, request, sink) => {
+        const session = admission.session.id
+        return new Exchange({ name, session, addresses, log, hopTo: ({ at }) => this.#hopTo(at, role) }, request, sink)
+      },
+    }
+  }
+
+  #hopTo(address: HttpAddress, role: HttpRole | null): Hop {
+    const certificate = role?.credentials?.kind === 'certificate' ? role.credentials : null
+    const key = `${certificate === null ? '' : role!.name} ${address.text}`
+    const known = this.#hops.get(key)
+    if (known !== undefined) return known
+    const { name, tls } = this.#resource
+    const hop = this.#makeHop({ name, tls, address, certificate })
+    this.#hops.set(key, hop)
+    return hop
+  }
+
+  #makeHop(way: Way): Hop {
+    return new Http1Hop(new Connector(way, this.#deps.clock))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#health[Symbol.dispose]()
+    await Promise.all([...this.#hops.values()].map((hop) => hop[Symbol.asyncDispose]()))
+  }
+}
