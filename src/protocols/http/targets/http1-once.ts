@@ -89,7 +89,7 @@ class Exchange implements Try {
     this.#out.on('close', () => this.#answer === null && fail(closedEarly()))
     this.#out.on('information', ({ statusCode, rawHeaders }) => this.#inform(statusCode, rawHeaders))
     this.#out.on('response', (answer) => this.#take(answer))
-    this.#out.on('upgrade', (answer, connection, first) => this.#upgraded(answer, connection as Socket, first))
+    this.#out.on('upgrade', (answer, connection, first) => this.#upgraded(answer, connection, first))
     if (body === null) this.#out.end()
     else this.#stream(this.#out, new BorrowedBody(body))
   }
