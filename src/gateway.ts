@@ -18,6 +18,7 @@ import { createLog } from './observability/log.ts'
 import { createMetrics } from './observability/metrics.ts'
 import { listenOps } from './observability/ops.ts'
 import { createCancelKeys } from './protocols/postgres/cancel-keys.ts'
+import { listenFront } from './protocols/http/front.ts'
 import { createLobby } from './protocols/lobby.ts'
 import { listenPostgres } from './protocols/postgres/listener.ts'
 import { listenSsh } from './protocols/ssh/listener.ts'
@@ -34,7 +35,7 @@ import { openDataKey } from './store/data-key.ts'
 import type { State } from './store/state.ts'
 import { openSqliteState } from './store/sqlite/open.ts'
 import { calmGarbageCollector, systemClock, systemRandom } from './system.ts'
-import { listenWeb } from './web/listen.ts'
+import { createPages } from './web/create-pages.ts'
 
 /** Parts that tests put in place of the machine's own. */
 export interface Overrides {
@@ -158,32 +159,31 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   if (stranded > 0) log.warn({ sessions: stranded }, 'sessions that an earlier stop left open were closed')
   stack.use(startSweeping(gate, access, log))
 
-  const web = stack.use(
-    await listenWeb(config.listen.web, {
-      publicUrl: config.gateway.publicUrl,
-      ...place,
-      sshKeys: {
-        hostKey: sshPublicLine(sshKeys.hostKey, ''),
-        targetAuthority: sshPublicLine(sshKeys.targetAuthority, ''),
-      },
-      identity,
-      access,
-      live: createLiveSessions(gate, state.sessions, state.access),
-      sessions: state.sessions,
-      audit: state.audit,
-      recordingsFolder,
-      publicKeys: () => key.publicKeys(),
-      identityKeys: () => assertions.publicKeys(),
-      hosts,
-      catalogue,
-      settings: { gateway: config.gateway.name, cliSessionMs: config.identity.sessionMs },
-      clock,
-      random,
-      log,
-      metrics,
-      changes: state.changes,
-    }),
-  )
+  const pages = createPages({
+    publicUrl: config.gateway.publicUrl,
+    ...place,
+    sshKeys: {
+      hostKey: sshPublicLine(sshKeys.hostKey, ''),
+      targetAuthority: sshPublicLine(sshKeys.targetAuthority, ''),
+    },
+    identity,
+    access,
+    live: createLiveSessions(gate, state.sessions, state.access),
+    sessions: state.sessions,
+    audit: state.audit,
+    recordingsFolder,
+    publicKeys: () => key.publicKeys(),
+    identityKeys: () => assertions.publicKeys(),
+    hosts,
+    catalogue,
+    settings: { gateway: config.gateway.name, cliSessionMs: config.identity.sessionMs },
+    clock,
+    random,
+    log,
+    metrics,
+    changes: state.changes,
+  })
+  const web = stack.use(await listenFront(config.listen.web, { pages, applications: null, limits: config.limits, log }))
   const ops = stack.use(
     await listenOps(config.listen.ops, { metrics, log, ready: () => readiness(state, recordings, gate) }),
   )

@@ -32,7 +32,8 @@ import { openDataKey } from '../../src/store/data-key.ts'
 import { openSqliteState } from '../../src/store/sqlite/open.ts'
 import type { State } from '../../src/store/state.ts'
 import { systemClock, systemRandom } from '../../src/system.ts'
-import { listenWeb } from '../../src/web/listen.ts'
+import { createPages } from '../../src/web/create-pages.ts'
+import { listenFront } from '../../src/protocols/http/front.ts'
 import { Browser, client, startProviderFor } from '../servers/oidc.ts'
 
 const hourMs = 3_600_000
@@ -98,7 +99,9 @@ export async function startPages(more: More = {}): Promise<Pages> {
     ...{ address: '127.0.0.1', port, certificates: [] },
     tls: { certificate: issued.certificate, key: new Secret(issued.key) },
   }
-  stack.use(await listenWeb(listener, rooms.deps))
+  const limits = { webConnectionsPerAddressMax: 512, webConnectionsMax: 8192 }
+  const { log } = rooms.deps
+  stack.use(await listenFront(listener, { pages: createPages(rooms.deps), applications: null, limits, log }))
   const agent = new Agent({ connect: { ca: authority.certificate }, keepAliveTimeout: 1000 })
   stack.defer(() => agent.destroy())
   const all = stack.move()
