@@ -1,0 +1,177 @@
+import type { Fault } from '../../kernel/fault.ts'
+import type { Clock, Timer } from '../../kernel/time.ts'
+import type { HttpEvents, HttpHeaders, HttpResult } from '../../recording/http-events.ts'
+import type { Recorder } from '../../recording/recorder.ts'
+import { record } from './recording.ts'
+
+/** A request as it is written down: what must not be (cookies, authorization, values in the URL) is left out already. */
+export type RequestFacts = Omit<HttpEvents['q'], 'n'>
+
+/** How an exchange went. Absent members are not known, or do not matter. */
+export interface ExchangeEnd {
+  /** Bytes of the bodies as they passed; of a WebSocket, all bytes after the upgrade. */
+  readonly bytesUp: number
+  readonly bytesDown: number
+  readonly result: HttpResult
+  /** Of the gate's own answer, where the target gave none. */
+  readonly status?: number
+  readonly code?: string
+  readonly why?: string
+  readonly trailers?: HttpHeaders
+  readonly address?: string | null
+}
+
+/**
+ * One exchange on its way into the recording. Each of these may be called when the one before was; after the first of `done`
+ * and `refused` nothing more is written.
+ */
+export interface ExchangeRecord {
+  /** 1, 2, 3, … within the session; 0 where nothing is recorded. */
+  readonly n: number
+  /**
+   * The head of the target's answer passes (not 1xx).
+   * @param goesOn its body may take a while (see `bodyGoesOn`): if it does, the head is written before its end.
+   */
+  answer(status: number, headers: HttpHeaders, goesOn: boolean): void
+  /** Instead of `answer`: the target switched to another protocol. */
+  upgraded(protocol: string, headers: HttpHeaders): void
+  done(end: ExchangeEnd): void
+  /** The gate did not let it through, and answered with `status` itself. */
+  refused(status: number, fault: Fault): void
+}
+
+/** How long a head waits for the end of its body, so that most exchanges make two lines. */
+const headMs = 100
+const smallBytesMax: number = 64 * 1024
+
+/**
+ * Whether a body may take so long that a crash in between should not lose the head.
+ * @param contentLength as the header has it; undefined without one.
+ */
+export function bodyGoesOn(contentLength: string | undefined, contentType: string | undefined): boolean {
+  if (contentLength === undefined || !(Number(contentLength) <= smallBytesMax)) return true
+  return contentType !== undefined && /^\s*text\/event-stream\b/i.test(contentType)
+}
+
+/** Writes the requests of one session down: `q` when one comes, `a` when it is over, `s` and `u` between them where needed. */
+export class HttpTranscript {
+  readonly #recorder: Recorder
+  readonly #heads: Heads
+  #requests = 0
+
+  constructor(recorder: Recorder, clock: Clock) {
+    this.#recorder = recorder
+    this.#heads = new Heads(clock)
+  }
+
+  request(facts: RequestFacts): ExchangeRecord {
+    if (!this.#recorder.active) return unrecorded
+    const n = ++this.#requests
+    record(this.#recorder, 'q', { n, ...facts })
+    return new RecordedExchange(n, this.#recorder, this.#heads)
+  }
+
+  /** What the gate told the person. */
+  message(kind: 'warning' | 'cut', text: string, code?: string): void {
+    if (this.#recorder.active) record(this.#recorder, 'm', { kind, text, ...(code !== undefined && { code }) })
+  }
+}
+
+class RecordedExchange implements ExchangeRecord {
+  readonly n: number
+  readonly #recorder: Recorder
+  readonly #heads: Heads
+  readonly #startedMs: number
+  #waitMs: number | null = null
+  #status = 0
+  /** Null: there are none, or they are written. */
+  #headers: HttpHeaders | null = null
+  #over = false
+
+  constructor(n: number, recorder: Recorder, heads: Heads) {
+    this.n = n
+    this.#recorder = recorder
+    this.#heads = heads
+    this.#startedMs = heads.clock.monotonicMs()
+  }
+
+  answer(status: number, headers: HttpHeaders, goesOn: boolean): void {
+    if (!this.#answered(status)) return
+    this.#headers = headers
+    if (goesOn) this.#heads.add(this)
+  }
+
+  upgraded(protocol: string, headers: HttpHeaders): void {
+    if (!this.#answered(101)) return
+    record(this.#recorder, 'u', { n: this.n, protocol, headers })
+  }
+
+  /** @returns false when it comes too late. */
+  #answered(status: number): boolean {
+    if (this.#over || this.#waitMs !== null) return false
+    this.#waitMs = this.#sinceStartMs()
+    this.#status = status
+    return true
+  }
+
+  writeHead(): void {
+    if (this.#headers === null) return
+    record(this.#recorder, 's', { n: this.n, status: this.#status, headers: this.#headers })
+    this.#headers = null
+  }
+
+  done(end: ExchangeEnd): void {
+    if (this.#over) return
+    this.#over = true
+    this.#heads.remove(this)
+    const { status = 0, address = null, bytesUp, bytesDown, ...more } = end
+    record(this.#recorder, 'a', {
+      n: this.n,
+      status: this.#waitMs === null ? status : this.#status,
+      ...(this.#headers !== null && { headers: this.#headers }),
+      bytesUp,
+      bytesDown,
+      ...(this.#waitMs !== null && { waitMs: this.#waitMs }),
+      totalMs: this.#sinceStartMs(),
+      ...more,
+      ...(address !== null && { address }),
+    })
+  }
+
+  refused(status: number, { code, message }: Fault): void {
+    this.done({ bytesUp: 0, bytesDown: 0, result: 'refused', status, code, why: message })
+  }
+
+  /** To a hundredth of a millisecond. */
+  #sinceStartMs(): number {
+    return Math.round((this.#heads.clock.monotonicMs() - this.#startedMs) * 100) / 100
+  }
+}
+
+/** Heads that wait for the end of their bodies, behind one timer for the session, which runs only while there may be some. */
+class Heads {
+  readonly clock: Clock
+  readonly #waiting = new Set<RecordedExchange>()
+  #timer: Timer | null = null
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
+
+  add(exchange: RecordedExchange): void {
+    this.#waiting.add(exchange)
+    this.#timer ??= this.clock.after(headMs, this.#write)
+  }
+
+  remove(exchange: RecordedExchange): void {
+    this.#waiting.delete(exchange)
+  }
+
+  readonly #write = (): void => {
+    this.#timer = null
+    for (const exchange of this.#waiting) exchange.writeHead()
+    this.#waiting.clear()
+  }
+}
+
+const unrecorded: ExchangeRecord = { n: 0, answer() {}, upgraded() {}, done() {}, refused() {} }
