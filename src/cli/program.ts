@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { version } from '../kernel/version.ts'
 import { Command, CommanderError } from 'commander'
 import { addAudit } from './audit.ts'
 import { addCompletion } from './completion.ts'
@@ -61,8 +61,3 @@ const commands: readonly ((program: Command) => void)[] = [
   addReplay,
   addCompletion,
 ]
-
-function version(): string {
-  const file = new URL('../../package.json', import.meta.url)
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
-}
