@@ -131,3 +131,22 @@ export function reasonOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   return reasons[code] ?? (error instanceof Error ? error.message : String(error))
 }
+
+/** Null: there is none. Undefined: it could not be read. */
+export async function optionalCa(
+  path: ConfigPath,
+  file: string | undefined,
+  reader: ReferenceReader,
+): Promise<string | null | undefined> {
+  return file === undefined ? null : await reader.authorities(path, file)
+}
+
+/** In the file's order, so that findings come in that order, too. */
+export async function inTurn<In, Out>(
+  items: readonly In[],
+  work: (item: In, index: number) => Promise<Out>,
+): Promise<readonly Out[]> {
+  const results: Out[] = []
+  for (const [index, item] of items.entries()) results.push(await work(item, index))
+  return results
+}

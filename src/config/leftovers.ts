@@ -23,9 +23,12 @@ export async function readLeftovers(value: unknown, parts: Salvaged, reader: Ref
 }
 
 async function listenLeftovers(listen: Raw, reader: ReferenceReader): Promise<void> {
-  await tlsAt(['listen', 'web', 'tls'], mapOf(listen['web'])['tls'], reader)
-  const listeners: readonly unknown[] = Array.isArray(listen['postgres']) ? listen['postgres'] : []
-  for (const [index, one] of listeners.entries()) {
+  const { tls, certificates } = mapOf(listen['web'])
+  await tlsAt(['listen', 'web', 'tls'], tls, reader)
+  for (const [index, one] of listOf(certificates).entries()) {
+    await tlsAt(['listen', 'web', 'certificates', index], one, reader)
+  }
+  for (const [index, one] of listOf(listen['postgres']).entries()) {
     await tlsAt(['listen', 'postgres', index, 'tls'], mapOf(one)['tls'], reader)
   }
 }
@@ -35,9 +38,18 @@ async function resourceLeftovers(path: ConfigPath, resource: Raw, reader: Refere
   await hostKeysLeftovers([...path, 'hostKeys'], mapOf(resource['hostKeys']), reader)
   for (const [name, role] of Object.entries(mapOf(resource['roles']))) {
     await secretAt([...path, 'roles', name, 'password'], mapOf(role)['password'], reader)
-    const { key } = mapOf(role)
+    const { key, credentials } = mapOf(role)
     if (typeof key === 'string' && reference.test(key)) await readSshKey([...path, 'roles', name, 'key'], key, reader)
+    await credentialsLeftovers([...path, 'roles', name, 'credentials'], mapOf(credentials), reader)
   }
+}
+
+async function credentialsLeftovers(path: ConfigPath, credentials: Raw, reader: ReferenceReader): Promise<void> {
+  const { basic, bearer, header, certificate } = credentials
+  await secretAt([...path, 'basic', 'password'], mapOf(basic)['password'], reader)
+  await secretAt([...path, 'bearer'], bearer, reader)
+  await secretAt([...path, 'header', 'value'], mapOf(header)['value'], reader)
+  await tlsAt([...path, 'certificate'], certificate, reader)
 }
 
 async function hostKeysLeftovers(path: ConfigPath, hostKeys: Raw, reader: ReferenceReader): Promise<void> {
@@ -45,8 +57,7 @@ async function hostKeysLeftovers(path: ConfigPath, hostKeys: Raw, reader: Refere
   if (typeof knownHosts === 'string' && knownHosts !== '') {
     await readKnownHosts([...path, 'knownHosts'], knownHosts, reader)
   }
-  const entries: readonly unknown[] = Array.isArray(authorities) ? authorities : []
-  for (const [index, one] of entries.entries()) {
+  for (const [index, one] of listOf(authorities).entries()) {
     if (typeof one === 'string' && one !== '') await readHostAuthority([...path, 'authorities', index], one, reader)
   }
 }
@@ -67,6 +78,10 @@ async function authoritiesAt(path: ConfigPath, value: unknown, reader: Reference
 }
 
 type Raw = Readonly<Record<string, unknown>>
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
+}
 
 export function mapOf(value: unknown): Raw {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Raw) : {}

@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { httpFindings } from './check-http.ts'
 import { policyFindings, policyNotices } from './check-policies.ts'
 import { settingsFindings, settingsNotices } from './check-settings.ts'
 import type { Config } from './config.ts'
 import { readLeftovers } from './leftovers.ts'
 import { parseConfigDocument } from './document.ts'
+import { httpNotices } from './notice-http.ts'
 import { createReferenceReader, reasonOf } from './files.ts'
 import { ConfigProblems } from './problems.ts'
 import type { ConfigProblem } from './problems.ts'
@@ -35,14 +37,22 @@ export async function checkConfig(file: string, environment: NodeJS.ProcessEnv):
   const findings = [
     ...(parsed.success || document.value === undefined ? [] : schemaFindings(parsed.error.issues, document.value)),
     ...settingsFindings(parts),
+    ...httpFindings(parts),
     ...policyFindings(parts),
     ...reader.findings,
   ]
   const problems = inOrder([...document.problems, ...findings.map(document.place)])
   if (!parsed.success || problems.length > 0) throw new ConfigProblems(problems)
-  const notices = [...settingsNotices(parts), ...policyNotices(parts), ...reader.notices]
+  const config = deepFreeze(resolveConfig(parsed.data, folder, references))
+  const { tls, certificates } = config.listen.web
+  const notices = [
+    ...settingsNotices(parts),
+    ...httpNotices(parts, [tls, ...certificates]),
+    ...policyNotices(parts),
+    ...reader.notices,
+  ]
   return {
-    config: deepFreeze(resolveConfig(parsed.data, folder, references)),
+    config,
     notices: inOrder(notices.map(document.place)),
   }
 }

@@ -1,8 +1,8 @@
 import type { HttpAddress, HttpCredentials, HttpResource, HttpRole } from '../resources/catalogue.ts'
-import type { ReferenceReader } from './files.ts'
+import { inTurn, optionalCa, type ReferenceReader } from './files.ts'
 import { readHttpAddress } from './http-address.ts'
 import type { ConfigPath, Finding } from './problems.ts'
-import { inTurn, optionalCa, type InFile } from './resolve-resources.ts'
+import type { InFile } from './schema-resources.ts'
 
 /** An application with what it refers to; undefined when that could not be read, and there is a finding. */
 export async function readHttpResource(

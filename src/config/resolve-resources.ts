@@ -1,12 +1,10 @@
 import type { Secret } from '../kernel/secret.ts'
 import type { PostgresResource, PostgresRole, Resource, SshResource, SshRole } from '../resources/catalogue.ts'
-import type { ReferenceReader } from './files.ts'
+import { inTurn, optionalCa, type ReferenceReader } from './files.ts'
 import type { ConfigPath } from './problems.ts'
 import { readHttpResource } from './resolve-http.ts'
-import type { ResourceInFile } from './schema-resources.ts'
+import type { InFile, ResourceInFile } from './schema-resources.ts'
 import { readHostAuthority, readKnownHosts, readSshKey } from './ssh-references.ts'
-
-export type InFile<Kind extends ResourceInFile['kind']> = Extract<ResourceInFile, { kind: Kind }>
 
 /** A resource with what it refers to; undefined when that could not be read, and the reader has a finding. */
 export function readResource(
@@ -111,23 +109,4 @@ async function optionalSecret(
   read: (reference: string) => Promise<Secret | undefined>,
 ): Promise<Secret | null> {
   return reference === undefined ? null : ((await read(reference)) ?? null)
-}
-
-/** Null: there is none. Undefined: it could not be read. */
-export async function optionalCa(
-  path: ConfigPath,
-  file: string | undefined,
-  reader: ReferenceReader,
-): Promise<string | null | undefined> {
-  return file === undefined ? null : await reader.authorities(path, file)
-}
-
-/** In the file's order, so that findings come in that order, too. */
-export async function inTurn<In, Out>(
-  items: readonly In[],
-  work: (item: In, index: number) => Promise<Out>,
-): Promise<readonly Out[]> {
-  const results: Out[] = []
-  for (const [index, item] of items.entries()) results.push(await work(item, index))
-  return results
 }

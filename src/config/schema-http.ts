@@ -33,7 +33,7 @@ const path = z.string(pathForm).regex(/^\/.{0,1000}$/, pathForm)
 const rule = z.strictObject({
   methods: z
     .array(method)
-    .default([])
+    .prefault([])
     .meta({ description: 'Methods. Empty: every method.', examples: ['GET'] }),
   paths: z
     .array(path)
@@ -82,8 +82,11 @@ const credentials = z
 
 const httpRole = z.strictObject({
   description: roleDescription,
-  allow: z.array(rule).default([]).meta({ description: 'A request must fit one of these. Empty: every request does.' }),
-  deny: z.array(rule).default([]).meta({ description: 'What fits one of these is refused, whatever `allow` says.' }),
+  allow: z
+    .array(rule)
+    .prefault([])
+    .meta({ description: 'A request must fit one of these. Empty: every request does.' }),
+  deny: z.array(rule).prefault([]).meta({ description: 'What fits one of these is refused, whatever `allow` says.' }),
   headers: z
     .record(headerName, z.enum(httpClaims))
     .default({})
@@ -138,7 +141,7 @@ const cors = z
     methods: z
       .array(method)
       .min(1)
-      .default(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'])
+      .prefault(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'])
       .meta({ description: 'Methods that they may use.' }),
     headers: z.array(headerName).default([]).meta({ description: 'Headers that they may send.' }),
     maxAge: duration('How long browsers may remember the answer.').prefault('10m'),

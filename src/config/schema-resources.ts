@@ -102,3 +102,4 @@ const sshResource = z
 export const resourceSchema = z.discriminatedUnion('kind', [postgresResource, sshResource, httpResource])
 
 export type ResourceInFile = z.output<typeof resourceSchema>
+export type InFile<Kind extends ResourceInFile['kind']> = Extract<ResourceInFile, { kind: Kind }>
