@@ -12,14 +12,18 @@ export interface TestBrowser extends AsyncDisposable {
 
 const waitMsMax = 20_000
 
-/** @param certificates PEM, the servers' own (not the authority's): they are accepted, all others checked as ever. */
-export async function openBrowser(certificates: readonly string[] = []): Promise<TestBrowser> {
+/**
+ * @param certificates PEM, the servers' own (not the authority's): they are accepted, all others checked as ever.
+ * @param domain its names, and those below it, lead to this machine.
+ */
+export async function openBrowser(certificates: readonly string[] = [], domain?: string): Promise<TestBrowser> {
   const pins = certificates.map(pinOf).join(',')
   const browser = await chromium.launch({
     executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
     args: [
       ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
       ...(pins === '' ? [] : [`--ignore-certificate-errors-spki-list=${pins}`]),
+      ...(domain === undefined ? [] : [`--host-resolver-rules=MAP ${domain} 127.0.0.1,MAP *.${domain} 127.0.0.1`]),
       '--disable-gpu',
       '--disable-quic',
       '--disable-dev-shm-usage',

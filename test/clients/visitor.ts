@@ -1,5 +1,12 @@
 /** A browser as far as forms and cookies go: quick, for tests that are not about pages. */
+import type { LookupFunction } from 'node:net'
 import { Agent, fetch, type Response } from 'undici'
+
+/** Whatever the name, it is this machine: names such as `app.localhost` are known to browsers, but not to every system. */
+export const thisMachine: LookupFunction = (_name, { all }, done) => {
+  if (all === true) done(null, [{ address: '127.0.0.1', family: 4 }])
+  else done(null, '127.0.0.1', 4)
+}
 
 export class Visitor implements AsyncDisposable {
   readonly #jars = new Map<string, Map<string, string>>()
@@ -7,7 +14,7 @@ export class Visitor implements AsyncDisposable {
 
   /** @param ca PEM of the authority to trust. */
   constructor(ca: string) {
-    this.#agent = new Agent({ connect: { ca } })
+    this.#agent = new Agent({ connect: { ca, lookup: thisMachine } })
   }
 
   /** Redirects are answers, too: nothing is followed. */
@@ -34,6 +41,11 @@ export class Visitor implements AsyncDisposable {
     throw new Error(`${url.href} redirects for ever, at last to ${at.href}`)
   }
 
+  /** The `Cookie` header that it would send there now, for another program. */
+  cookie(url: URL): string {
+    return [...(this.#jars.get(url.origin) ?? [])].map(([name, value]) => `${name}=${value}`).join('; ')
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#agent.close()
   }
@@ -41,8 +53,7 @@ export class Visitor implements AsyncDisposable {
   async #fetch(url: URL, method: 'GET' | 'POST', body?: URLSearchParams): Promise<Response> {
     const jar = this.#jars.get(url.origin) ?? new Map<string, string>()
     this.#jars.set(url.origin, jar)
-    const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ')
-    const headers = { cookie, ...(body !== undefined && { origin: url.origin }) }
+    const headers = { cookie: this.cookie(url), ...(body !== undefined && { origin: url.origin }) }
     const response = await fetch(url, {
       method,
       redirect: 'manual',

@@ -39,10 +39,16 @@ export type ConfigInput = input<typeof configSchema>
 export interface TestGatewayOptions {
   /** Changes the configuration before it is written, such as `(config) => (config.access = { waitFor: '0' })`. */
   readonly configure?: (config: ConfigInput) => void
+  /** Writes files that the configuration names, before it is read. */
+  readonly beforeLoad?: (folder: string) => Promise<void>
   /** A part in place of the machine's own. Without a log, warnings and errors go to `gateway.log` in the folder. */
   readonly overrides?: Overrides
   /** Stands behind the gateway; without one, one is started and stopped with it. */
   readonly postgres?: TestPostgres
+  /** Host of the pages, instead of `localhost`; the clients of the tests find it on this machine. */
+  readonly host?: string
+  /** Further names in the certificate of the pages. */
+  readonly certificateNames?: readonly string[]
 }
 
 export interface TestGateway extends AsyncDisposable {
@@ -101,8 +107,10 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const surroundings = await startSurroundings(options, stack)
   const configFile = join(surroundings.folder, 'curfew.yaml')
   const input = configInput({ ...surroundings, issuer: surroundings.provider.issuer })
+  if (options.host !== undefined) input.gateway.publicUrl = `https://${options.host}:${surroundings.ports.web}`
   options.configure?.(input)
   await writeFile(configFile, stringify(input))
+  await options.beforeLoad?.(surroundings.folder)
   const config = await loadConfig(configFile, {})
   const logFile = join(surroundings.folder, 'gateway.log')
   const start = () => startGateway(config, { log: fileLog(logFile), ...options.overrides })
@@ -197,19 +205,24 @@ class Crowd implements AsyncDisposable {
 
 async function startSurroundings(options: TestGatewayOptions, stack: AsyncDisposableStack): Promise<Surroundings> {
   const postgres = options.postgres ?? stack.use(await startPostgres())
-  const files = await writeFiles(postgres, stack)
+  const host = options.host ?? 'localhost'
+  const files = await writeFiles(postgres, stack, [host, ...(options.certificateNames ?? [])])
   const ports = await freePorts()
-  const publicUrl = new URL(`https://localhost:${ports.web}`)
+  const publicUrl = new URL(`https://${host}:${ports.web}`)
   const provider = stack.use(await startProvider(publicUrl, files.authority.certificate))
   return { ...files, postgres, provider, ports }
 }
 
 /** Certificates and secrets in a folder of their own, which goes with `stack`. */
-export async function writeFiles(postgres: TestPostgres, stack: AsyncDisposableStack): Promise<Files> {
+export async function writeFiles(
+  postgres: TestPostgres,
+  stack: AsyncDisposableStack,
+  names: readonly string[] = [],
+): Promise<Files> {
   const folder = await mkdtemp(join(tmpdir(), 'curfew-gateway-'))
   stack.defer(() => rm(folder, { recursive: true, force: true }))
   const authority = await makeAuthority('Curfew test authority')
-  const server = await issue(authority, { names: ['localhost', '127.0.0.1', '::1'] })
+  const server = await issue(authority, { names: ['localhost', '127.0.0.1', '::1', ...names] })
   const secrets = { 'server.key': server.key, 'client-secret': client.clientSecret, ...postgres.passwords }
   await mkdir(join(folder, 'secrets'), { mode: 0o700 })
   for (const [name, text] of Object.entries(secrets)) {
