@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 import { Hono } from 'hono'
+import { Agent, fetch } from 'undici'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { WebEnv } from '../../src/web/context.ts'
 import { securityHeaders } from '../../src/web/guards.ts'
@@ -140,9 +141,14 @@ test('a body above 64 KiB is refused', async () => {
   expect(long.status).toBe(422)
 })
 
-test('headers above 32 KiB are refused', async () => {
-  const refused = await erin.get('/', { 'x-long': 'x'.repeat(40_000) })
+test('headers above 32 KiB are refused, over HTTP/1.1 and HTTP/2', async () => {
+  const long = { 'x-long': 'x'.repeat(40_000) }
+  const cause = await erin.get('/', long).catch((error: Error) => error.cause)
+  expect(cause).toMatchObject({ code: 'ERR_HTTP2_STREAM_ERROR' })
+  const http1 = new Agent({ allowH2: false, connect: { ca: pages.ca } })
+  const refused = await fetch(pages.url, { headers: long, dispatcher: http1 })
   expect(refused.status).toBe(431)
+  await http1.close()
 })
 
 test('GET and HEAD change nothing, on any address', async () => {
