@@ -8,6 +8,9 @@ import { Agent, fetch } from 'undici'
 import { issue, makeAuthority } from '../../scripts/certificates.ts'
 import { createAccess } from '../../src/access/create-access.ts'
 import type { Access } from '../../src/access/access.ts'
+import { openAssertionKeys } from '../../src/identity/assertion-keys.ts'
+import type { Assertions } from '../../src/identity/assertion.ts'
+import { createAssertions } from '../../src/identity/create-assertions.ts'
 import { createIdentity } from '../../src/identity/create-identity.ts'
 import type { Identity } from '../../src/identity/identity.ts'
 import { openSshKeys, sshPublicLine } from '../../src/identity/ssh/keys.ts'
@@ -25,6 +28,7 @@ import {
   type PostgresRole,
   type Resource,
 } from '../../src/resources/catalogue.ts'
+import { createHosts, originOf } from '../../src/resources/hosts.ts'
 import type { Admission } from '../../src/sessions/admission.ts'
 import { SessionGate } from '../../src/sessions/gate.ts'
 import { createLiveSessions } from '../../src/sessions/live.ts'
@@ -45,6 +49,7 @@ export interface Pages extends AsyncDisposable {
   readonly state: State
   readonly access: Access
   readonly identity: Identity
+  readonly assertions: Assertions
   readonly folder: string
   readonly logLines: readonly string[]
   /** A client that holds no cookie. */
@@ -105,7 +110,7 @@ export async function startPages(more: More = {}): Promise<Pages> {
   const agent = new Agent({ connect: { ca: authority.certificate }, keepAliveTimeout: 1000 })
   stack.defer(() => agent.destroy())
   const all = stack.move()
-  const { state, access, identity, gate } = rooms
+  const { state, access, identity, assertions, gate } = rooms
   return {
     url,
     certificate: issued.certificate,
@@ -113,6 +118,7 @@ export async function startPages(more: More = {}): Promise<Pages> {
     state,
     access,
     identity,
+    assertions,
     folder,
     logLines,
     stranger: () => clientWith(url, agent, ''),
@@ -160,6 +166,9 @@ async function openRooms(
   const settings = { unsavedBytesMax: 1 << 20, unsavedMsMax: 250, freeBytesMin: 1 }
   const recordings = stack.use(await openRecordings({ folder: recordingsFolder, key, settings, ...common }))
   const catalogue = createCatalogue([...resources, ...(more.resources ?? [])])
+  const hosts = createHosts(catalogue, 'localhost')
+  const keys = await openAssertionKeys(folder)
+  const assertions = createAssertions({ keys, issuer: publicUrl.origin, clock: systemClock, lengthMs: 300_000 })
   const identity = stack.use(
     await createIdentity({
       ...common,
@@ -219,11 +228,14 @@ async function openRooms(
     audit: state.audit,
     recordingsFolder,
     publicKeys: () => key.publicKeys(),
+    identityKeys: () => assertions.publicKeys(),
     catalogue,
+    hosts,
+    appOrigin: (name: string) => originOf(hosts, catalogue.resource(name), publicUrl),
     settings: { gateway: 'gw-1', cliSessionMs: 12 * hourMs },
     changes: state.changes,
   }
-  return { state, identity, access, gate, deps }
+  return { state, identity, assertions, access, gate, deps }
 }
 
 function identitySettings(issuer: URL) {
