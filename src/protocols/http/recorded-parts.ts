@@ -1,0 +1,137 @@
+import type { HttpHeaders } from '../../recording/http-events.ts'
+import type { RawHeaders } from './targets/target.ts'
+
+const valueCharsMax = 1024
+const urlCharsMax = 8 * 1024
+const mask = '***'
+
+const usual: ReadonlySet<string> = new Set([
+  ...[
+    'accept',
+    'accept-encoding',
+    'accept-language',
+    'accept-ranges',
+    'age',
+    'allow',
+    'cache-control',
+    'expires',
+    'vary',
+  ],
+  ...['content-type', 'content-length', 'content-encoding', 'content-disposition', 'content-language', 'content-range'],
+  ...[
+    'range',
+    'if-match',
+    'if-none-match',
+    'if-modified-since',
+    'if-unmodified-since',
+    'if-range',
+    'etag',
+    'last-modified',
+  ],
+  ...['location', 'content-location', 'retry-after', 'user-agent', 'referer', 'origin', 'date', 'server', 'expect'],
+  ...['sec-fetch-site', 'sec-fetch-mode', 'sec-fetch-dest', 'x-request-id', 'x-requested-with', 'traceparent'],
+  ...['sec-websocket-protocol', 'sec-websocket-version', 'sec-websocket-extensions', 'upgrade', 'transfer-encoding'],
+  ...['grpc-status', 'grpc-message', 'grpc-encoding', 'grpc-timeout', 'access-control-request-method'],
+  ...['access-control-request-headers', 'x-http-method-override', 'te', 'trailer', 'allow', 'x-content-type-options'],
+])
+
+const secretName =
+  /^(?:cookie2?|set-cookie2?|authorization|www-authenticate|authentication-info|proxy-.*)$|token|api-?key|secret|passw|assertion|credential|signature|session-?id|-jwt|csrf|xsrf/
+
+/**
+ * The headers of a message that go into the recording, lower-case, in the order they came: the usual ones and those of `extra`;
+ * never one that can hold a secret, even if `extra` names it. Values are cut at 1024 characters; URLs in them are masked.
+ * @param extra lower-case names.
+ */
+export function recordedHeaders(raw: RawHeaders, extra: ReadonlySet<string>): HttpHeaders {
+  const result: (readonly [string, string])[] = []
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index]!.toLowerCase()
+    if (!usual.has(name) && (!extra.has(name) || isSecretHeader(name))) continue
+    const value = recordedValue(name, raw[index + 1]!)
+    result.push([name, value.length > valueCharsMax ? `${value.slice(0, valueCharsMax - 1)}…` : value])
+  }
+  return result
+}
+
+/** Names of headers that are never recorded, whatever the configuration says. */
+export function isSecretHeader(name: string): boolean {
+  return secretName.test(name.toLowerCase().replaceAll('_', '-'))
+}
+
+function recordedValue(name: string, value: string): string {
+  switch (name) {
+    case 'referer':
+      return withoutQuery(value)
+    case 'location':
+    case 'content-location':
+      return maskedUrl(value, noNames)
+    case 'sec-websocket-protocol':
+      // Browsers can set no other header there, so some applications put tokens into it.
+      return /bearer|token|auth/i.test(value) ? mask : value
+    default:
+      return value
+  }
+}
+
+const noNames: ReadonlySet<string> = new Set()
+
+function withoutQuery(url: string): string {
+  const at = url.search(/[?#]/)
+  return at < 0 ? url : `${url.slice(0, at)}?${mask}`
+}
+
+/**
+ * A path or URL for the recording: values of parameters that may be secrets are `***`, in the query, in the fragment, and behind
+ * semicolons in the path; cut at 8192 characters. Names count decoded, in lower case. A secret in the path itself, or in a parameter with
+ * a harmless name, is not found: name it in `maskQuery`.
+ * @param names lower-case, besides the usual ones.
+ */
+export function maskedUrl(path: string, names: ReadonlySet<string>): string {
+  const masked = path.includes('=')
+    ? path.replaceAll(parameter, (whole, before: string, name: string) =>
+        isSecretParameter(name, names) ? `${before}${name}=${mask}` : whole,
+      )
+    : path
+  return masked.length > urlCharsMax ? `${masked.slice(0, urlCharsMax - 1)}…` : masked
+}
+
+/** In a path a slash ends a value, in a query it does not. */
+const parameter = /([?&#;])([^=?&#;/]*)=([^&#;]*)/g
+
+const secretParameters: ReadonlySet<string> = new Set([
+  ...[
+    'code',
+    'state',
+    'nonce',
+    'key',
+    'sig',
+    'pass',
+    'pwd',
+    'pin',
+    'otp',
+    'auth',
+    'jwt',
+    'sid',
+    'session',
+    'sessionid',
+  ],
+  ...['jsessionid', 'phpsessid', 'ticket', 'samlresponse', 'samlrequest', 'relaystate', 'hmac', 'authorization'],
+])
+const secretPart =
+  /token|secret|passw|passphrase|api[_-]?key|access[_-]?key|private[_-]?key|signature|credential|session[_-]?id|code_verifier|assertion/
+
+function isSecretParameter(text: string, names: ReadonlySet<string>): boolean {
+  const name = decoded(text).toLowerCase()
+  return secretParameters.has(name) || secretPart.test(name) || names.has(name)
+}
+
+function decoded(name: string): string {
+  if (!name.includes('%') && !name.includes('+')) return name
+  try {
+    return decodeURIComponent(name.replaceAll('+', ' '))
+  } catch {
+    // Broken escapes: what can be seen of it counts.
+    return name
+  }
+}
