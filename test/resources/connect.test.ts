@@ -3,7 +3,7 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { PostgresRole, SshAllowance, SshRole } from '../../src/resources/catalogue.ts'
+import type { HttpRole, PostgresRole, SshAllowance, SshRole } from '../../src/resources/catalogue.ts'
 import { connectCommands, type ConnectPlace } from '../../src/resources/connect.ts'
 
 const place: ConnectPlace = { clientHost: 'gw.example.com', postgresPort: () => 5432, sshPort: () => 22 }
@@ -46,6 +46,18 @@ test.each<[SshAllowance[], string[]]>([
   [['forward-local'], ['ssh -N shell@web-1@gw.example.com']],
 ])('a role that allows %s is reached by %j', (allow, commands) => {
   expect(connectCommands(place, 'web-1', sshRole(...allow))).toEqual(commands)
+})
+
+const httpRole: HttpRole = {
+  ...{ kind: 'http', name: 'viewer', description: '', recording: 'strict' },
+  ...{ allow: [], deny: [], headers: {}, credentials: null, recordBodies: null },
+}
+
+test('an application is reached by its address, when it has one', () => {
+  const appOrigin = (resource: string) => (resource === 'grafana' ? 'https://grafana.gw.example.com' : undefined)
+  expect(connectCommands({ ...place, appOrigin }, 'grafana', httpRole)).toEqual(['https://grafana.gw.example.com/'])
+  expect(connectCommands({ ...place, appOrigin }, 'wiki', httpRole)).toEqual([])
+  expect(connectCommands(place, 'grafana', httpRole)).toEqual([])
 })
 
 test('without an SSH listener there is nothing to type', () => {

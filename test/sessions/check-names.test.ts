@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import type { Policy } from '../../src/policy/rules.ts'
-import { createCatalogue, type PostgresRole, type Resource, type SshRole } from '../../src/resources/catalogue.ts'
+import {
+  createCatalogue,
+  type HttpRole,
+  type PostgresRole,
+  type Resource,
+  type SshRole,
+} from '../../src/resources/catalogue.ts'
 import type { Ask } from '../../src/sessions/admission.ts'
 import { checkNames } from '../../src/sessions/check-names.ts'
 import { people } from '../access/world.ts'
@@ -14,6 +20,10 @@ const postgresRole = (name: string): PostgresRole => ({
 })
 const sshRole = (name: string): SshRole => ({
   ...{ kind: 'ssh', name, login: name, key: null, allow: ['shell'], recordInput: false },
+  ...common,
+})
+const httpRole = (name: string): HttpRole => ({
+  ...{ kind: 'http', name, allow: [], deny: [], headers: {}, credentials: null, recordBodies: null },
   ...common,
 })
 const byName = <Role extends { readonly name: string }>(...roles: readonly Role[]) =>
@@ -30,10 +40,21 @@ const server = (name: string): Resource => ({
   roles: byName(sshRole('files'), sshRole('shell'), sshRole('root')),
 })
 
+const application = (name: string): Resource => ({
+  ...{ kind: 'http', name, description: '', labels: {}, hosts: [], version: 'http1', hostHeader: 'keep' },
+  addresses: [{ text: `http://${name}`, tls: false, host: name, port: 80, socketPath: null }],
+  tls: { ca: null, serverName: null },
+  ...{ health: null, cors: null, recordHeaders: [], maskQuery: [], roles: byName(httpRole('viewer')) },
+})
+
 const policy: Policy = {
   name: 'all',
   who: { groups: ['engineers'] },
-  what: { resources: ['web-1', 'web-db', 'prod-db'], labels: {}, roles: ['readonly', 'files', 'shell'] },
+  what: {
+    resources: ['web-1', 'web-db', 'prod-db', 'wiki'],
+    labels: {},
+    roles: ['readonly', 'files', 'shell', 'viewer'],
+  },
   length: { defaultMs: 60_000, mostMs: 60_000 },
   reason: 'optional',
   ticket: null,
@@ -52,9 +73,16 @@ function check(
     client: { protocol, address: '127.0.0.1', port: 5, application: '', tls: false },
   }
   checkNames(ask, more.person ?? alice, {
-    catalogue: createCatalogue([database('prod-db'), database('web-db'), server('web-1'), server('web-2')]),
+    catalogue: createCatalogue([
+      database('prod-db'),
+      database('web-db'),
+      server('web-1'),
+      server('web-2'),
+      application('wiki'),
+    ]),
     policies: [policy],
-    connectCommand: (name, { kind, name: as }) => (kind === 'ssh' ? `ssh ${as}@${name}@gw` : undefined),
+    connectCommand: (name, { kind, name: as }) =>
+      ({ ssh: `ssh ${as}@${name}@gw`, http: `https://${name}.gw/`, postgres: undefined })[kind],
   })
 }
 
@@ -65,6 +93,7 @@ describe('a client reaches resources of its own protocol', () => {
   test.each([
     ['postgres', 'prod-db', 'readonly'],
     ['ssh', 'web-1', 'shell'],
+    ['http', 'wiki', 'viewer'],
   ] as const)('%s reaches %s', (protocol, resource, role) => {
     expect(() => check(protocol, resource, role)).not.toThrow()
   })
@@ -85,6 +114,15 @@ describe('a client reaches resources of its own protocol', () => {
   test('ssh is told what a database is, also when nothing listens for psql', () => {
     expect(() => check('ssh', 'prod-db', 'readonly')).toThrow(
       refused('RESOURCE_UNKNOWN', 'There is no SSH target "prod-db".', 'prod-db is a PostgreSQL target.'),
+    )
+  })
+
+  test('a terminal is told where an application is, and a browser what is none', () => {
+    expect(() => check('ssh', 'wiki', 'viewer')).toThrow(
+      refused('RESOURCE_UNKNOWN', 'There is no SSH target "wiki".', 'wiki is a web application: https://wiki.gw/'),
+    )
+    expect(() => check('http', 'web-1', 'shell')).toThrow(
+      refused('RESOURCE_UNKNOWN', 'There is no web application "web-1".', 'web-1 is an SSH target: ssh shell@web-1@gw'),
     )
   })
 
