@@ -45,6 +45,12 @@ const tools = [
   { program: `${pythonModules}/paramiko/__init__.py`, package: 'python3-paramiko' },
   { program: `${pythonModules}/asyncssh/__init__.py`, package: 'python3-asyncssh' },
   { program: 'ansible', package: 'ansible-core' },
+  { program: 'nginx', package: 'nginx-light' },
+  { program: 'prometheus', package: 'prometheus' },
+  { program: 'mosquitto', package: 'mosquitto' },
+  { program: `${pythonModules}/httpbin/__init__.py`, package: 'python3-httpbin' },
+  { program: `${pythonModules}/gunicorn/__init__.py`, package: 'python3-gunicorn' },
+  { program: `${pythonModules}/websockets/__init__.py`, package: 'python3-websockets' },
 ]
 
 main(process.argv.slice(2))

@@ -78,6 +78,9 @@ test('what the tests miss is installed with apt-get, and not again', () => {
     'pgrep',
     'asciinema',
     'ansible',
+    'nginx',
+    'prometheus',
+    'mosquitto',
   ]
   const make = tools.map(
     (tool) => `printf '#!/bin/sh\\n' > ${folder}/bin/${tool}; /bin/chmod 755 ${folder}/bin/${tool}`,
