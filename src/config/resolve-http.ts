@@ -23,11 +23,15 @@ export async function readHttpResource(
     addresses: [first, ...rest],
     tls: { ca, serverName: resource.tls.serverName ?? null },
     health: health === undefined ? null : { path: health.path, everyMs: health.every, timeoutMs: health.timeout },
-    cors: cors === undefined ? null : { ...cors, maxAgeS: cors.maxAge },
+    cors: cors === undefined ? null : corsOf(cors),
     recordHeaders: lowerCase(recordHeaders),
     maskQuery: lowerCase(maskQuery),
     roles: Object.fromEntries(roles.map((role) => [role.name, role])),
   }
+}
+
+function corsOf({ origins, methods, headers, maxAge }: NonNullable<InFile<'http'>['cors']>): HttpResource['cors'] {
+  return { origins, methods, headers: lowerCase(headers), maxAgeS: Math.floor(maxAge / 1000) }
 }
 
 /** Those that can be read; the checks of settings have a finding for each other. */

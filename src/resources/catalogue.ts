@@ -138,6 +138,7 @@ export interface HttpResource {
     /** `https://app.example.com`, lower-case. */
     readonly origins: readonly string[]
     readonly methods: readonly string[]
+    /** Lower-case. */
     readonly headers: readonly string[]
     readonly maxAgeS: number
   } | null
