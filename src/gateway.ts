@@ -19,6 +19,8 @@ import { createMetrics } from './observability/metrics.ts'
 import { listenOps } from './observability/ops.ts'
 import { createCancelKeys } from './protocols/postgres/cancel-keys.ts'
 import { listenFront } from './protocols/http/front.ts'
+import { createHttpTargets } from './protocols/http/targets/targets.ts'
+import { ApplicationGateway } from './protocols/http/applications.ts'
 import { createLobby } from './protocols/lobby.ts'
 import { listenPostgres } from './protocols/postgres/listener.ts'
 import { listenSsh } from './protocols/ssh/listener.ts'
@@ -183,7 +185,17 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     metrics,
     changes: state.changes,
   })
-  const web = stack.use(await listenFront(config.listen.web, { pages, applications: null, limits: config.limits, log }))
+  const targets = stack.use(createHttpTargets({ catalogue, clock, log, metrics }))
+  const applications = stack.use(
+    new ApplicationGateway({
+      ...{ gate, access, identity, assertions, targets, catalogue, hosts, clock, random, log, metrics },
+      publicUrl: config.gateway.publicUrl,
+      waitMs: config.access.waitMs,
+      idleMsMax: config.access.httpIdleMs,
+      changes: state.changes,
+    }),
+  )
+  const web = stack.use(await listenFront(config.listen.web, { pages, applications, limits: config.limits, log }))
   const ops = stack.use(
     await listenOps(config.listen.ops, { metrics, log, ready: () => readiness(state, recordings, gate) }),
   )

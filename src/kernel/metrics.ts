@@ -30,6 +30,16 @@ export const metricTable = {
     labels: [],
   },
   curfew_sign_ins_total: { type: 'counter', help: 'Sign-ins, by way and outcome', labels: ['way', 'outcome'] },
+  curfew_http_exchanges_total: {
+    type: 'counter',
+    help: 'Requests to applications, by who ended them',
+    labels: ['resource', 'result'],
+  },
+  curfew_http_refused_total: {
+    type: 'counter',
+    help: 'Requests to applications that the gateway answered itself, by fault code',
+    labels: ['code'],
+  },
   curfew_requests_total: { type: 'counter', help: 'Requests closed, by state', labels: ['state'] },
   curfew_recording_bytes_total: { type: 'counter', help: 'Bytes of recordings on disk', labels: [] },
   curfew_recording_unsaved_bytes: { type: 'gauge', help: 'Recorded bytes that are not on disk yet', labels: [] },

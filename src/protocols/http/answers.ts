@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto'
+import { html, raw } from 'hono/html'
+import type { Fault } from '../../kernel/fault.ts'
+import { faultStatus } from '../../kernel/fault-status.ts'
+import { problemOf, problemType } from '../../kernel/problem.ts'
+import type { HttpRequest, HttpResponse } from './front.ts'
+
+/** What the gate itself answers at an application's host. */
+export interface Refusal {
+  readonly fault: Fault
+  readonly requestId: string
+  /** Where the person can mend it: to sign in, ask, or look. */
+  readonly link?: { readonly url: URL; readonly text: string } | undefined
+  /** `Set-Cookie` and the like. */
+  readonly headers?: readonly (readonly [string, string])[]
+  /** Sent over HTTP/1.1 after which the connection cannot be used any more. */
+  readonly close?: boolean
+}
+
+/** A body that nobody wants is thrown away for so long, so that its sender reads the answer; then the connection ends. */
+const discardMs = 1000
+
+/** Whether a person in front of a browser reads the answer: a page that is loaded, not a script's call. */
+export function isForPeople({ headers, method }: HttpRequest): boolean {
+  const mode = headers['sec-fetch-mode']
+  if (mode !== undefined && mode !== 'navigate') return false
+  if (headers['x-requested-with'] !== undefined) return false
+  return /\btext\/html\b/.test(headers.accept ?? '') && (method === 'GET' || method === 'HEAD' || mode === 'navigate')
+}
+
+/** A calm page for people, a problem (RFC 9457) for programs. @returns the status */
+export function refuse(request: HttpRequest, response: HttpResponse, refusal: Refusal): number {
+  const status = faultStatus[refusal.fault.code]
+  if (isForPeople(request)) return answer(request, response, status, page(refusal), pageHeaders(refusal))
+  const problem = problemOf(refusal.fault, refusal.requestId, refusal.link?.url)
+  return answer(request, response, status, JSON.stringify(problem), problemHeaders(refusal, status))
+}
+
+/** Sends the browser elsewhere; only for GET and HEAD. */
+export function redirect(
+  request: HttpRequest,
+  response: HttpResponse,
+  to: string,
+  headers: readonly (readonly [string, string])[] = [],
+): number {
+  return answer(request, response, 303, '', [...headers, ['Location', to], ['Referrer-Policy', 'no-referrer']])
+}
+
+export function answer(
+  request: HttpRequest,
+  response: HttpResponse,
+  status: number,
+  body: string,
+  headers: readonly (readonly [string, string])[],
+): number {
+  if (response.headersSent || response.destroyed) return status
+  for (const [name, value] of headers) {
+    // oxlint-disable-next-line typescript/no-unsafe-call -- both kinds have it, with different overloads
+    if (name === 'Set-Cookie')
+      (response as { appendHeader(name: string, value: string): void }).appendHeader(name, value)
+    else response.setHeader(name, value)
+  }
+  if (!response.hasHeader('Cache-Control')) response.setHeader('Cache-Control', 'no-store')
+  response.setHeader('X-Content-Type-Options', 'nosniff')
+  response.setHeader('Content-Length', Buffer.byteLength(body))
+  response.statusCode = status
+  ;(response as { end(body: string): void }).end(request.method === 'HEAD' ? '' : body)
+  discardBody(request, response)
+  return status
+}
+
+/** HTTP/1.1 only reads the answer's end when the request has been sent; a flood is not waited for. */
+function discardBody(request: HttpRequest, response: HttpResponse): void {
+  if (request.complete || request.destroyed) return
+  request.resume()
+  const timer = setTimeout(() => {
+    if (request.complete) return
+    request.destroy()
+    response.destroy()
+  }, discardMs)
+  request.once('close', () => clearTimeout(timer))
+  request.once('end', () => clearTimeout(timer))
+}
+
+function problemHeaders({ headers = [], link }: Refusal, status: number): readonly (readonly [string, string])[] {
+  return [
+    ...headers,
+    ['Content-Type', problemType],
+    ...(status === 401 ? ([['WWW-Authenticate', 'Bearer realm="curfew"']] as const) : []),
+    ...(link === undefined ? [] : ([['Link', `<${link.url.href}>; rel="help"`]] as const)),
+  ]
+}
+
+const style = `:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;margin:0;display:grid;min-height:100vh;place-items:center}
+main{max-width:34rem;padding:2rem 1.25rem}h1{font-size:1.4rem;line-height:1.25;margin:0 0 .5rem}p{margin:.5rem 0}
+a.go{display:inline-block;margin-top:1rem;padding:.6rem 1.1rem;border-radius:.5rem;background:#1f6f54;color:#fff;text-decoration:none;font-weight:600}
+.small{font-size:.85rem;opacity:.75}`
+/** In one piece: the policy names the hash of exactly this text. */
+const styleElement = raw(`<style>${style}</style>`)
+const styleHash = createHash('sha256').update(style).digest('base64')
+
+function pageHeaders({ headers = [] }: Refusal): readonly (readonly [string, string])[] {
+  return [
+    ...headers,
+    ['Content-Type', 'text/html; charset=utf-8'],
+    [
+      'Content-Security-Policy',
+      `default-src 'none'; style-src 'sha256-${styleHash}'; frame-ancestors 'none'; base-uri 'none'`,
+    ],
+    ['Referrer-Policy', 'no-referrer'],
+  ]
+}
+
+function page({ fault, requestId, link }: Refusal): string {
+  return String(
+    html`<!doctype html>
+      <html lang="en">
+        <head>
+          <meta charset="utf-8" />
+          <meta name="viewport" content="width=device-width, initial-scale=1" />
+          <title>${fault.message}</title>
+          ${styleElement}
+        </head>
+        <body>
+          <main>
+            <h1>${fault.message}</h1>
+            <p>${fault.hint}</p>
+            ${link !== undefined && html`<p><a class="go" href="${link.url.href}">${link.text}</a></p>`}
+            <p class="small">${fault.code} · ${requestId} · Curfew</p>
+          </main>
+        </body>
+      </html>`,
+  )
+}

@@ -1,0 +1,47 @@
+import { Readable } from 'node:stream'
+import type { Recorder } from '../../recording/recorder.ts'
+import type { HttpRequest } from './front.ts'
+
+export interface BodyWatch {
+  /** Sees every chunk before the target does. */
+  readonly onChunk: (chunk: Buffer) => void
+  readonly recorder: Recorder
+}
+
+/**
+ * A request's body on its way to the target. Apart from the request itself, so that ending the way to the target leaves
+ * the connection to the client in place: it still has to be told why.
+ */
+export class ClientBody extends Readable {
+  readonly #request: HttpRequest
+  bytes = 0
+
+  constructor(request: HttpRequest, { onChunk, recorder }: BodyWatch) {
+    super({ autoDestroy: true, emitClose: true })
+    this.#request = request
+    request.on('data', (chunk: Buffer) => {
+      if (this.destroyed) return
+      this.bytes += chunk.length
+      onChunk(chunk)
+      if (recorder.full) void this.#waitFor(recorder)
+      if (!this.push(chunk)) request.pause()
+    })
+    request.once('end', () => this.push(null))
+    request.once('error', (error: Error) => this.destroy(error))
+    request.once('close', () => {
+      if (!request.complete) this.destroy(new Error('the client went away before its request was whole'))
+    })
+    request.pause()
+  }
+
+  override _read(): void {
+    if (!this.#request.destroyed) this.#request.resume()
+  }
+
+  async #waitFor(recorder: Recorder): Promise<void> {
+    this.#request.pause()
+    // When the recording broke, the session is cut; nothing is left to do here.
+    await recorder.drained().catch(() => undefined)
+    if (!this.destroyed) this.#request.resume()
+  }
+}

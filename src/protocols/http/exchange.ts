@@ -1,0 +1,291 @@
+import type { ServerResponse } from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
+import type { Duplex } from 'node:stream'
+import { asFault, Fault } from '../../kernel/fault.ts'
+import type { Log } from '../../kernel/log.ts'
+import type { Metrics } from '../../kernel/metrics.ts'
+import type { Clock } from '../../kernel/time.ts'
+import { refuse } from './answers.ts'
+import { ClientBody } from './client-body.ts'
+import {
+  forwardTrailers,
+  towardsClient,
+  towardsTarget,
+  type ClientFacts,
+  type ForwardFacts,
+} from './forward-headers.ts'
+import type { HttpRequest, HttpResponse } from './front.ts'
+import type { HttpSession, LiveExchange } from './http-session.ts'
+import type { Known } from './identify.ts'
+import { recordBody, type RecordedBody } from './recorded-body.ts'
+import { recordedHeaders } from './recorded-parts.ts'
+import type { RequestHead } from './request-head.ts'
+import type { AnswerSink, InFlight, RawHeaders } from './targets/target.ts'
+import { bodyGoesOn, type ExchangeEnd, type ExchangeRecord } from './transcript.ts'
+import { relayWebSocket } from './websocket/relay.ts'
+import type { WebSocketRelay } from './websocket/websocket.ts'
+
+export interface ExchangeParts {
+  readonly request: HttpRequest
+  readonly response: HttpResponse
+  readonly head: RequestHead
+  /** As the target shall see it. */
+  readonly path: string
+  readonly known: Known
+  readonly session: HttpSession
+  readonly requestId: string
+  readonly forward: ForwardFacts
+  readonly client: ClientFacts
+  /** More for the client: what CORS needs. */
+  readonly extraHeaders: RawHeaders
+  readonly record: ExchangeRecord
+  /** Where to ask again, for whoever reads why the session ended. */
+  readonly askLink: { readonly url: URL; readonly text: string }
+  /** Of an upgrade: bytes behind the head. */
+  readonly first?: Buffer
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+/** One request and its answer, from the head to the last byte, at the pace of the slowest of client, target and recorder. */
+export class Exchange implements AnswerSink, LiveExchange {
+  readonly #parts: ExchangeParts
+  readonly #request: HttpRequest
+  readonly #response: HttpResponse
+  readonly #body: ClientBody | null
+  #bodyDown: RecordedBody | null = null
+  #inFlight: InFlight | undefined
+  #relay: WebSocketRelay | undefined
+  #bytesDown = 0
+  #isOver = false
+
+  constructor(parts: ExchangeParts) {
+    this.#parts = parts
+    this.#request = parts.request
+    this.#response = parts.response
+    this.#body = parts.head.hasBody ? this.#bodyUp() : null
+  }
+
+  start(): void {
+    const { session, head, known, path, forward } = this.#parts
+    session.begin(this, known.entry)
+    this.#response.once('close', () => this.#clientGone())
+    const isUpgrade = head.upgrade !== null
+    if (head.expectsContinue && this.#body !== null) this.#response.writeContinue()
+    this.#inFlight = session.target.send(
+      session.admission,
+      {
+        method: head.method,
+        path,
+        host: forward.host,
+        headers: towardsTarget(head, forward),
+        body: this.#body,
+        bodyBytes: head.bodyBytes,
+        trailers: this.#body === null ? null : () => forwardTrailers(this.#request.rawTrailers),
+        upgrade: isUpgrade ? head.upgrade : null,
+      },
+      this,
+    )
+  }
+
+  #bodyUp(): ClientBody {
+    const { head, session, record } = this.#parts
+    const { recorder } = session.admission
+    const recorded = recordBody({
+      ...{ recorder, n: record.n, direction: 'up', settings: session.role.recordBodies },
+      ...kindOfBody(head.headers),
+    })
+    const body = new ClientBody(this.#request, { recorder, onChunk: (chunk) => recorded?.take(chunk) })
+    body.once('close', () => recorded?.end(this.#request.complete))
+    return body
+  }
+
+  // ---- what the target answers
+
+  informational(status: number, headers: RawHeaders): void {
+    if (this.#isOver || this.#response.headersSent || status !== 103) return
+    this.#response.writeEarlyHints(asRecord(headers))
+  }
+
+  head(status: number, raw: RawHeaders): void {
+    if (this.#isOver) return
+    const { session, record, client, extraHeaders, head } = this.#parts
+    const headers = towardsClient(raw, client)
+    if (extraHeaders.length > 0) headers.push(...extraHeaders)
+    const kind = kindOfBody(raw)
+    const goesOn = head.method !== 'HEAD' && bodyGoesOn(kind.length, kind.type ?? undefined)
+    record.answer(status, recordedHeaders(raw, session.recordedNames), goesOn)
+    this.#bodyDown = recordBody({
+      ...{ recorder: session.admission.recorder, n: record.n, direction: 'down', settings: session.role.recordBodies },
+      ...kind,
+    })
+    try {
+      writeHead(this.#response, status, headers, head.version)
+      // Together with what follows in this turn; but nobody waits for a body to read a head.
+      process.nextTick(() => {
+        if (!this.#isOver && this.#bytesDown === 0);
+        ;(this.#response as ServerResponse).flushHeaders()
+      })
+    } catch (error) {
+      this.#parts.log.warn({ error }, 'an answer could not be passed on')
+      this.failed(new Fault('UPSTREAM_REFUSED', 'The application answered with something that HTTP does not allow.'))
+    }
+  }
+
+  body(chunk: Buffer): boolean {
+    if (this.#isOver) return true
+    this.#bytesDown += chunk.length
+    this.#bodyDown?.take(chunk)
+    const { recorder } = this.#parts.session.admission
+    if (!(this.#response as ServerResponse).write(chunk)) {
+      this.#response.once('drain', () => this.#inFlight?.resume())
+      return false
+    }
+    if (!recorder.full) return true
+    void recorder.drained().then(
+      () => this.#inFlight?.resume(),
+      () => undefined, // the recording broke: the session is cut
+    )
+    return false
+  }
+
+  end(trailers: RawHeaders): void {
+    if (this.#isOver) return
+    const kept = trailers.length > 0 ? forwardTrailers(trailers) : trailers
+    if (kept.length > 0) this.#response.addTrailers(asRecord(kept) as Record<string, string>)
+    this.#response.end()
+    this.#bodyDown?.end(true)
+    const recorded = () => recordedHeaders(kept, this.#parts.session.recordedNames)
+    this.#over({ result: 'ok', ...(kept.length > 0 && { trailers: recorded() }) })
+  }
+
+  failed(error: Error): void {
+    if (this.#isOver) return
+    const fault = asFault(error) ?? new Fault('UPSTREAM_UNREACHABLE', 'The application broke its answer off.')
+    const { requestId, log, session, head } = this.#parts
+    log.info({ session: session.admission.session.id, requestId, error }, 'an application failed a request')
+    let status = 0
+    if (this.#response.headersSent) abort(this.#response, head.version)
+    else status = refuse(this.#request, this.#response, { fault, requestId })
+    this.#over({ result: 'target', code: fault.code, why: fault.message, ...(status > 0 && { status }) })
+  }
+
+  upgraded(raw: RawHeaders, target: Duplex, targetFirst: Buffer): void {
+    if (this.#isOver) return void target.destroy()
+    const { session, record, client: facts, clock, log, head } = this.#parts
+    const response = this.#response as ServerResponse
+    const client = response.socket!
+    response.detachSocket(client)
+    client.on('error', () => undefined) // its close follows, and tells
+    client.write(upgradeHead(head.upgrade!, towardsClient(raw, facts)))
+    record.upgraded(head.upgrade!, recordedHeaders(raw, session.recordedNames))
+    const { recorder } = session.admission
+    const clientFirst = this.#parts.first ?? Buffer.alloc(0)
+    this.#relay = relayWebSocket({ client, clientFirst, target, targetFirst, n: record.n, recorder, clock, log })
+    void this.#relay.over.then(({ by, bytesFromClient, bytesFromTarget, why }) => {
+      const result = by === 'gate' ? 'gate' : why === null ? 'ok' : by
+      this.#over({ result, bytesUp: bytesFromClient, bytesDown: bytesFromTarget, ...(why !== null && { why }) })
+    })
+  }
+
+  // ---- how it ends otherwise
+
+  #clientGone(): void {
+    if (this.#isOver || this.#relay !== undefined) return
+    this.#inFlight?.abort()
+    this.#over({ result: 'client' })
+  }
+
+  cut(fault: Fault): void {
+    if (this.#isOver) return
+    if (this.#relay !== undefined) return this.#relay.cut(fault)
+    const { requestId, askLink, head } = this.#parts
+    let status = 0
+    if (this.#response.headersSent) abort(this.#response, head.version)
+    else status = refuse(this.#request, this.#response, { fault, requestId, link: askLink })
+    this.#end({ result: 'gate', code: fault.code, why: fault.message, ...(status > 0 && { status }) })
+  }
+
+  teardown(): void {
+    this.#inFlight?.abort()
+    this.#leave()
+  }
+
+  /** Written down; what is left at the target follows. */
+  #end(how: Ending): void {
+    this.#isOver = true
+    this.#bodyDown?.end()
+    const several = this.#parts.session.resource.addresses.length > 1
+    const address = several ? (this.#inFlight?.address ?? null) : null
+    this.#parts.metrics.add('curfew_http_exchanges_total', {
+      resource: this.#parts.session.resource.name,
+      result: how.result,
+    })
+    this.#parts.record.done({ bytesUp: this.#body?.bytes ?? 0, bytesDown: this.#bytesDown, address, ...how })
+  }
+
+  #over(how: Ending): void {
+    if (this.#isOver) return
+    this.#end(how)
+    this.#leave(how.bytesUp, how.bytesDown)
+  }
+
+  #leave(bytesUp = this.#body?.bytes ?? 0, bytesDown = this.#bytesDown): void {
+    this.#parts.session.ended(this, bytesUp, bytesDown)
+  }
+}
+
+type Ending = Pick<ExchangeEnd, 'result'> & Partial<ExchangeEnd>
+
+function kindOfBody(headers: RawHeaders): { type: string | null; encoding: string | null; length: string | undefined } {
+  const kind: ReturnType<typeof kindOfBody> = { type: null, encoding: null, length: undefined }
+  for (let index = 0; index < headers.length; index += 2) {
+    switch (headers[index]!.toLowerCase()) {
+      case 'content-type':
+        kind.type = headers[index + 1]!
+        break
+      case 'content-encoding':
+        kind.encoding = headers[index + 1]!
+        break
+      case 'content-length':
+        kind.length = headers[index + 1]!
+    }
+  }
+  return kind
+}
+
+/** Both kinds take names and values in turn; HTTP/2's overwrites repeated names, so it gets them together. */
+function writeHead(response: HttpResponse, status: number, headers: RawHeaders, version: RequestHead['version']): void {
+  if (version !== '2') {
+    ;(response as ServerResponse).writeHead(status, headers as string[])
+    return
+  }
+  ;(response as Http2ServerResponse).writeHead(status, asRecord(headers))
+}
+
+function asRecord(headers: RawHeaders): Record<string, string | string[]> {
+  const record: Record<string, string | string[]> = Object.create(null) as Record<string, string | string[]>
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index]!.toLowerCase()
+    const before = record[name]
+    if (before === undefined) record[name] = headers[index + 1]!
+    else record[name] = [...(Array.isArray(before) ? before : [before]), headers[index + 1]!]
+  }
+  return record
+}
+
+/** An answer that began and will not be whole: nobody may take it for one that is. */
+function abort(response: HttpResponse, version: RequestHead['version']): void {
+  if (version === '2') (response as Http2ServerResponse).stream.close(cancelCode)
+  else (response as ServerResponse).socket?.destroy()
+}
+
+/** CANCEL: "no longer needed". RFC 9113 section 7 */
+const cancelCode = 0x8
+
+function upgradeHead(protocol: string, headers: RawHeaders): string {
+  let head = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n`
+  for (let index = 0; index < headers.length; index += 2) head += `${headers[index]}: ${headers[index + 1]}\r\n`
+  return `${head}\r\n`
+}

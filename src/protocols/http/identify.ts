@@ -1,0 +1,155 @@
+import type { Access } from '../../access/access.ts'
+import { appCookieName, type AppPlace } from '../../identity/apps.ts'
+import type { Identity } from '../../identity/identity.ts'
+import { displayName, type Person } from '../../identity/person.ts'
+import { endsStanding } from '../../identity/standing.ts'
+import type { Change, ChangeFeed } from '../../kernel/change.ts'
+import { readCookie } from '../../kernel/cookies.ts'
+import { Fault } from '../../kernel/fault.ts'
+import type { Clock } from '../../kernel/time.ts'
+import type { Identified } from '../../sessions/session.ts'
+import type { HttpRequest } from './front.ts'
+
+/** Somebody who is known on one request, and as what. */
+export interface Known {
+  readonly identified: Identified
+  readonly person: Person
+  readonly role: string
+  /** By the application's own cookie: this entry of it. Null: by a token, so no page of another origin can have sent it. */
+  readonly entry: string | null
+  /** `Authorization` carried the gateway's own token; it is not the target's business. */
+  readonly ownAuthorization: boolean
+}
+
+export interface IdentifyDeps {
+  readonly identity: Pick<Identity, 'apps' | 'tokens'>
+  readonly access: Pick<Access, 'offers' | 'livingGrants'>
+  readonly changes: ChangeFeed
+  readonly clock: Clock
+}
+
+type MaybeLater<T> = T | Promise<T>
+
+/** How long a token's answer is believed without asking the store; what ends a token is heard of at once. */
+const rememberTokenMs = 10_000
+const rememberedTokensMax = 5000
+const tokenPrefix = 'curfew_'
+const bearer = /^bearer +/i
+
+interface Remembered {
+  readonly known: Known
+  readonly untilMs: number
+}
+
+/**
+ * Finds out who sends requests to applications: by the cookie of that host, or by an access token in `Authorization` or
+ * `Curfew-Token`. What was found lately is answered at once, without a promise.
+ */
+export class Identifier implements Disposable {
+  readonly #deps: IdentifyDeps
+  readonly #tokens = new Map<string, Remembered>()
+  readonly #subscription: Disposable
+
+  constructor(deps: IdentifyDeps) {
+    this.#deps = deps
+    this.#subscription = deps.changes.subscribe((change) => this.#forget(change))
+  }
+
+  /**
+   * @returns undefined for somebody unknown.
+   * @throws Fault TOKEN_REFUSED, RATE_LIMITED, ROLE_REQUIRED, ROLE_UNKNOWN; or rejects with them
+   */
+  identify(request: HttpRequest, place: AppPlace, address: string): MaybeLater<Known | undefined> {
+    const { headers } = request
+    const own = ownToken(headers.authorization)
+    const token = own ?? headerText(headers['curfew-token'])
+    if (token === undefined) return this.#byCookie(headers.cookie, place)
+    const wanted = headerText(headers['curfew-role']) ?? ''
+    const remembered = this.#tokens.get(keyOf(token, place, wanted))
+    if (remembered !== undefined && remembered.untilMs > this.#deps.clock.monotonicMs()) {
+      return { ...remembered.known, ownAuthorization: own !== undefined }
+    }
+    return this.#byToken(token, place, wanted, address, own !== undefined)
+  }
+
+  #byCookie(header: string | undefined, place: AppPlace): MaybeLater<Known | undefined> {
+    const visitor = this.#deps.identity.apps.visitor(place, readCookie(header, appCookieName))
+    if (visitor instanceof Promise) return visitor.then((found) => found && { ...found, ownAuthorization: false })
+    return visitor && { ...visitor, ownAuthorization: false }
+  }
+
+  async #byToken(
+    text: string,
+    place: AppPlace,
+    wanted: string,
+    address: string,
+    ownAuthorization: boolean,
+  ): Promise<Known> {
+    const { person, token } = await this.#deps.identity.tokens.verify(text, 'access', { address })
+    const identified = {
+      person: person.id,
+      personName: displayName(person),
+      credential: token.id,
+      browserSession: null,
+    }
+    const role = await this.#roleOf(person, place.resource, wanted)
+    const known: Known = { identified, person, role, entry: null, ownAuthorization }
+    if (this.#tokens.size >= rememberedTokensMax) this.#tokens.clear()
+    const untilMs = this.#deps.clock.monotonicMs() + rememberTokenMs
+    this.#tokens.set(keyOf(text, place, wanted), { known, untilMs })
+    return known
+  }
+
+  /** The one that is named; the only one that they may have; the only one that they have now. */
+  async #roleOf(person: Person, resource: string, wanted: string): Promise<string> {
+    if (wanted !== '') return wanted
+    const { access, clock } = this.#deps
+    const roles = access.offers(person).filter((offer) => offer.resource.name === resource)
+    if (roles.length === 1) return roles[0]!.role.name
+    const now = clock.now()
+    const grants = (await access.livingGrants(person.id)).filter(
+      (grant) => grant.resource === resource && grant.state === 'active' && now < grant.expiresAt,
+    )
+    if (grants.length === 1) return grants[0]!.role
+    if (roles.length === 0) throw new Fault('NOT_ALLOWED', 'No policy lets you use this application.')
+    const names = roles.map(({ role }) => role.name).join(', ')
+    throw new Fault('ROLE_REQUIRED', 'You may use this application as more than one role.', {
+      hint: `Say which with the header Curfew-Role: ${names}.`,
+    })
+  }
+
+  #forget(change: Change): void {
+    if (change.kind === 'person-changed') {
+      this.#forgetWhere(({ person }) => person.id === change.person)
+    } else if (change.kind === 'signed-out' || change.kind === 'credential-revoked') {
+      this.#forgetWhere(({ identified }) => endsStanding(change, identified))
+    } else if (change.kind === 'grant-started' || change.kind === 'grant-ended') {
+      // Which role is meant may depend on it.
+      this.#tokens.clear()
+    }
+  }
+
+  #forgetWhere(isMeant: (known: Known) => boolean): void {
+    for (const [key, { known }] of this.#tokens) if (isMeant(known)) this.#tokens.delete(key)
+  }
+
+  [Symbol.dispose](): void {
+    this.#subscription[Symbol.dispose]()
+    this.#tokens.clear()
+  }
+}
+
+function keyOf(token: string, { resource }: AppPlace, wanted: string): string {
+  return `${resource} ${wanted} ${token}`
+}
+
+/** The gateway's own token in an `Authorization` header; undefined for what is meant for the application. */
+function ownToken(header: string | undefined): string | undefined {
+  if (header === undefined || !bearer.test(header)) return undefined
+  const token = header.replace(bearer, '').trim()
+  return token.startsWith(tokenPrefix) ? token : undefined
+}
+
+function headerText(value: string | readonly string[] | undefined): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
