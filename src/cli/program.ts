@@ -1,5 +1,5 @@
-import { version } from '../kernel/version.ts'
 import { Command, CommanderError } from 'commander'
+import { version } from '../kernel/version.ts'
 import { addAudit } from './audit.ts'
 import { addCompletion } from './completion.ts'
 import { addConfig } from './config.ts'

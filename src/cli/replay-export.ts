@@ -1,18 +1,20 @@
 import { createWriteStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { terminalCast } from '../recording/asciicast.ts'
+import { version } from '../kernel/version.ts'
+import { harText } from '../recording/har.ts'
 import { jsonLines } from '../recording/json-lines.ts'
 import type { Recording } from '../recording/reading.ts'
 import { terminalText as plainTerminalText } from '../recording/terminal-text.ts'
 import { printRaw } from './print.ts'
 import { terminalText } from './terminal-text.ts'
 
-export const exportFormats = ['cast', 'cast2', 'txt', 'jsonl'] as const
+export const exportFormats = ['cast', 'cast2', 'txt', 'har', 'jsonl'] as const
 export type ExportFormat = (typeof exportFormats)[number]
 
 /** Whether the format holds one channel's terminal, rather than the whole session. */
 export function isOfOneChannel(format: ExportFormat): boolean {
-  return format !== 'jsonl'
+  return format !== 'jsonl' && format !== 'har'
 }
 
 export function exported(recording: Recording, format: ExportFormat, ch: number): AsyncGenerator<string> {
@@ -23,6 +25,8 @@ export function exported(recording: Recording, format: ExportFormat, ch: number)
       return terminalCast(recording, ch, { format: 'v2' })
     case 'txt':
       return plainTerminalText(recording, ch)
+    case 'har':
+      return harText(recording, version())
     case 'jsonl':
       return jsonLines(recording)
   }

@@ -1,10 +1,13 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { asFault, Fault } from '../kernel/fault.ts'
 import { parseDurationMs } from '../kernel/durations.ts'
-import { headerFacts } from '../recording/header-facts.ts'
+import { headerFacts, type HeaderFacts } from '../recording/header-facts.ts'
+import { httpInOrder } from '../recording/http-order.ts'
+import { httpTimeline } from '../recording/http-timeline.ts'
 import { postgresTimeline } from '../recording/postgres-timeline.ts'
 import { openRecording, type Recording } from '../recording/reading.ts'
 import { type SshChannel, sshOverview, sshTimeline } from '../recording/ssh-timeline.ts'
+import { httpJson, httpTimelineText } from './http-timeline-text.ts'
 import { complain, note, print, styled } from './print.ts'
 import { describeSession } from './recording-words.ts'
 import { type ExportFormat, exported, exportFormats, isOfOneChannel, writeExport } from './replay-export.ts'
@@ -34,7 +37,8 @@ export function addReplay(program: Command): void {
     .summary('show what happened in a recorded session')
     .description(
       `Shows what happened in a recording; needs no gateway. PostgreSQL: statements with times, row counts, errors.
-SSH: plays the terminal in its own time when this is one, else lists channels, commands, files and forwards.`,
+SSH: plays the terminal in its own time when this is one, else lists channels, commands, files and forwards.
+HTTP: requests with method, status, time, size and address; WebSockets with their messages counted.`,
     )
     .argument('<file>', 'recording (.curfew)')
     .option('--list', 'list what happened, rather than play the terminal')
@@ -46,9 +50,10 @@ SSH: plays the terminal in its own time when this is one, else lists channels, c
     .option('--speed <n>', 'play so many times as fast', readSpeed, 1)
     .option('--idle-limit <time>', 'play pauses no longer than this', readTime)
     .addOption(
-      new Option('--format <format>', 'export: asciicast v3, asciicast v2, plain text, all events as JSON').choices(
-        exportFormats,
-      ),
+      new Option(
+        '--format <format>',
+        'export: asciicast v3, asciicast v2, plain text, HTTP archive, all events as JSON',
+      ).choices(exportFormats),
     )
     .option('-o, --output <file>', 'export into this file')
     .option('--json', 'list as one JSON object per line')
@@ -61,7 +66,8 @@ SSH: plays the terminal in its own time when this is one, else lists channels, c
       `
 Examples:
   curfew replay session.curfew --speed 4 --idle-limit 2
-  curfew replay session.curfew --format cast -o session.cast`,
+  curfew replay session.curfew --format cast -o session.cast
+  curfew replay session.curfew --format har -o session.har`,
     )
     .action(replay)
 }
@@ -97,12 +103,14 @@ async function show(recording: Recording, options: Options): Promise<void> {
   await list(recording, protocol, options)
 }
 
-async function list(recording: Recording, protocol: 'postgres' | 'ssh' | null, options: Options): Promise<void> {
-  const items = protocol === 'ssh' ? sshLines(recording, options) : postgresLines(recording, options)
+async function list(recording: Recording, protocol: HeaderFacts['protocol'], options: Options): Promise<void> {
+  const items = linesOf[protocol ?? 'postgres'](recording, options)
   if (options.json !== true) print(heading(recording))
   for await (const line of items) print(line)
   if (options.json !== true) print(ending(recording))
 }
+
+const linesOf = { postgres: postgresLines, ssh: sshLines, http: httpLines }
 
 async function* sshLines(recording: Recording, options: Options): AsyncGenerator<string> {
   for await (const item of within(sshTimeline(recording.events()), options)) {
@@ -122,6 +130,15 @@ async function* postgresLines(recording: Recording, options: Options): AsyncGene
   }
 }
 
+/** Not `within`: one that was open for long comes behind those that began later. */
+async function* httpLines(recording: Recording, options: Options): AsyncGenerator<string> {
+  const { from = 0, to = Infinity, json } = options
+  for await (const item of httpInOrder(httpTimeline(recording.events(), { bodies: json === true }))) {
+    if (item.at < from || item.at > to) continue
+    yield json === true ? httpJson(item) : httpTimelineText(item, styled)
+  }
+}
+
 async function play(recording: Recording, { ch, terminal }: SshChannel, options: Options): Promise<void> {
   const { columns, rows } = process.stdout
   if (terminal !== null && (columns < terminal.cols || rows < terminal.rows)) {
@@ -136,6 +153,9 @@ async function exportAs(recording: Recording, format: ExportFormat, options: Opt
   const { protocol } = headerFacts(recording.header)
   if (isOfOneChannel(format) && protocol !== 'ssh') {
     throw new Fault('INPUT_INVALID', `Only an SSH session has a terminal; --format ${format} is not for this one.`)
+  }
+  if (format === 'har' && protocol !== 'http') {
+    throw new Fault('INPUT_INVALID', 'Only an HTTP session has requests; --format har is not for this one.')
   }
   const channel = isOfOneChannel(format) ? await chosenChannel(recording, options) : null
   if (isOfOneChannel(format) && channel === null) {

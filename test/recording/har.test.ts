@@ -166,7 +166,7 @@ function line<Data>(code: string, data: fc.Arbitrary<Data>): fc.Arbitrary<Record
 test('whatever was recorded, a validator accepts what is made of it', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(event), fc.dictionary(text, fc.jsonValue()), async (events, header) => {
-      const { entries } = await exported(events as RecordedEvent[], { ...header, startedAt: httpHeader.startedAt })
+      const { entries } = await exported(events, { ...header, startedAt: httpHeader.startedAt })
       for (const { time, timings, request: asked } of entries) {
         expect(time).toBe(timings.send + timings.wait + timings.receive)
         expect(timings.receive).toBeGreaterThanOrEqual(0)

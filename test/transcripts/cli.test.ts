@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { goodConfig, makeConfigFolder } from '../config/example.ts'
 import type { ConfigFolder } from '../config/example.ts'
+import { openSigningKey } from '../../src/recording/keys.ts'
+import { httpHeader, httpSession } from '../recording/http-example.ts'
+import { recordInMemory } from '../recording/support.ts'
 
 const main = join(import.meta.dirname, '../../src/main.ts')
 
@@ -19,6 +22,8 @@ beforeAll(async () => {
     goodConfig.replace('port: 8443', 'prt: 8443').replace('[shop], labels', '[shpo], labels'),
   )
   writeFileSync(join(folder.folder, 'not-a-recording'), 'x')
+  const http = await recordInMemory(await openSigningKey(folder.folder), httpSession, { header: httpHeader })
+  writeFileSync(join(folder.folder, 'grafana.curfew'), http)
 })
 afterAll(async () => {
   await folder[Symbol.asyncDispose]()
@@ -93,6 +98,16 @@ test.each([
       'curfew audit verify nowhere.jsonl',
       'curfew audit verify bad.yaml',
       'curfew verify not-a-recording . gone.curfew',
+    ],
+  ],
+  [
+    'replay',
+    [
+      'curfew replay --help',
+      'curfew replay grafana.curfew --key public.jwks',
+      'curfew replay grafana.curfew --key public.jwks --from 2 --to 5 --json',
+      'curfew replay grafana.curfew --key public.jwks --format cast',
+      'curfew replay grafana.curfew --key public.jwks -o session.har',
     ],
   ],
   ['config', ['curfew config check good.yaml', 'curfew config check bad.yaml', 'curfew config check bad.yaml --json']],
