@@ -124,8 +124,7 @@ export class Exchange implements AnswerSink, LiveExchange {
       writeHead(this.#response, status, headers, head.version)
       // Together with what follows in this turn; but nobody waits for a body to read a head.
       process.nextTick(() => {
-        if (!this.#isOver && this.#bytesDown === 0);
-        ;(this.#response as ServerResponse).flushHeaders()
+        if (!this.#isOver && this.#bytesDown === 0) flushHead(this.#response)
       })
     } catch (error) {
       this.#parts.log.warn({ error }, 'an answer could not be passed on')
@@ -262,6 +261,12 @@ function writeHead(response: HttpResponse, status: number, headers: RawHeaders, 
     return
   }
   ;(response as Http2ServerResponse).writeHead(status, asRecord(headers))
+}
+
+/** HTTP/2's has it, too; its types do not say so. */
+function flushHead(response: HttpResponse): void {
+  const { flushHeaders } = response as ServerResponse
+  flushHeaders.call(response)
 }
 
 function asRecord(headers: RawHeaders): Record<string, string | string[]> {
