@@ -16,6 +16,7 @@ import { auditRoutes } from './pages/audit.ts'
 import { inBandRoutes } from './pages/in-band.ts'
 import { lockRoutes } from './pages/locks.ts'
 import { myAccessRoutes } from './pages/my-access.ts'
+import { openRoutes } from './pages/open.ts'
 import { recordingRoutes } from './pages/recording.ts'
 import { recordingListRoutes } from './pages/recordings.ts'
 import { requestRoutes } from './pages/requests.ts'
@@ -43,6 +44,7 @@ export function createWebApp(deps: WebDeps, closing: AbortSignal): WebApp {
   inBandRoutes(site)
   myAccessRoutes(site)
   askRoutes(site)
+  openRoutes(site)
   requestRoutes(site)
   approvalRoutes(site)
   sessionRoutes(site)

@@ -116,6 +116,8 @@ async function lookAgain() {
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html')
   const next = page.getElementById('main')
   if (!next || inUse(main)) return
+  // It goes on to elsewhere: browsers heed that on a page that they load, not on one that was fetched.
+  if (page.querySelector('head > meta[http-equiv=refresh]')) return location.reload()
   replaceMain(main, next)
   const nav = document.querySelector('nav')
   const nextNav = page.querySelector('nav')

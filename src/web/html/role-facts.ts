@@ -1,4 +1,4 @@
-import type { Role, SshAllowance, SshRole } from '../../resources/catalogue.ts'
+import type { HttpRole, HttpRule, RecordingMode, Role, SshAllowance, SshRole } from '../../resources/catalogue.ts'
 
 const allowanceWords: Readonly<Record<SshAllowance, string>> = {
   shell: 'shell',
@@ -16,15 +16,44 @@ function allowed(allow: readonly SshAllowance[]): string {
 
 /** What a role can do and what of it is kept, on one line. */
 export function roleFacts(role: Role): string {
-  if (role.kind === 'ssh') return sshFacts(role)
-  const kept = role.recording === 'off' ? 'not recorded' : 'every statement recorded'
-  return `database ${role.databases.join(', ')} · ${kept}`
+  switch (role.kind) {
+    case 'postgres':
+      return `database ${role.databases.join(', ')} · ${kept(role.recording, 'every statement recorded')}`
+    case 'ssh':
+      return sshFacts(role)
+    case 'http':
+      return httpFacts(role)
+  }
 }
 
 /** `login deploy · shell, commands · recorded, but not what is typed` */
 export function sshFacts({ login, allow, recording, recordInput }: SshRole): string {
   const isTyped = allow.includes('shell') || allow.includes('exec')
   const typed = recordInput ? ', with what is typed' : ', but not what is typed'
-  const kept = `recorded${isTyped ? typed : ''}`
-  return [`login ${login}`, allowed(allow), recording === 'off' ? 'not recorded' : kept].join(' · ')
+  return [`login ${login}`, allowed(allow), kept(recording, `recorded${isTyped ? typed : ''}`)].join(' · ')
+}
+
+/** `GET, HEAD below /api/; POST /login · but not DELETE · every request recorded` */
+export function httpFacts({ allow, deny, credentials, recording, recordBodies }: HttpRole): string {
+  const bodies = recordBodies === null ? '' : ', with bodies'
+  return [
+    ...(credentials?.kind === 'basic' ? [`login ${credentials.user}`] : []),
+    allow.length === 0 ? 'every page and call' : allow.map(ruleWords).join('; '),
+    ...(deny.length === 0 ? [] : [`but not ${deny.map(ruleWords).join('; ')}`]),
+    kept(recording, `every request recorded${bodies}`),
+  ].join(' · ')
+}
+
+function ruleWords({ methods, paths }: HttpRule): string {
+  return [methods.join(', '), paths.map(pathWords).join(', ')].filter(Boolean).join(' ') || 'anything'
+}
+
+/** `/api/**` as people say it; other globs as they are. */
+function pathWords(glob: string): string {
+  const [, folder] = /^(\/(?:[^*]*\/)?)\*\*$/.exec(glob) ?? []
+  return folder === undefined ? glob : `below ${folder}`
+}
+
+function kept(recording: RecordingMode, words: string): string {
+  return recording === 'off' ? 'not recorded' : words
 }

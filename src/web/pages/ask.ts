@@ -6,8 +6,9 @@ import type { Instant } from '../../kernel/time.ts'
 import type { Html, Visit } from '../context.ts'
 import { faultStatus } from '../../kernel/fault-status.ts'
 import { fieldsOf, type Fields } from '../forms.ts'
-import { needs, path } from '../html/parts.ts'
-import { sshFacts } from '../html/role-facts.ts'
+import { needs, path, query } from '../html/parts.ts'
+import { roleFacts } from '../html/role-facts.ts'
+import { onwardFields, readOnward, type Onward } from '../onward.ts'
 import type { Site } from '../site.ts'
 import { offersTable } from './my-access.ts'
 
@@ -22,6 +23,8 @@ interface Typed {
   readonly ticket: string
   readonly startsAt: string
   readonly zone: string
+  /** The application that waits for it. */
+  readonly onward: Onward | undefined
 }
 
 type FieldName = 'for' | 'reason' | 'ticket' | 'startsAt'
@@ -46,7 +49,7 @@ export function askRoutes(site: Site): void {
     const offer = access.offer(visit.person, typed.resource, typed.role)
     try {
       const request = await access.ask(visit.person, wishOf(visit, typed))
-      return visit.c.redirect(path('requests', request.id), 303)
+      return visit.c.redirect(query(path('requests', request.id), onwardFields(typed.onward, 'then')), 303)
     } catch (error) {
       const fault = asFault(error)
       const field = fault && fieldOf(fault.code, error)
@@ -65,6 +68,7 @@ function read(fields: Fields): Typed {
     ticket: fields.text('ticket', limits.ticket),
     startsAt: fields.text('startsAt', limits.zone),
     zone: fields.text('zone', limits.zone),
+    onward: readOnward(fields, 'then'),
   }
 }
 
@@ -116,7 +120,7 @@ function chooseFirst(site: Site, visit: Visit): Promise<Response> {
 
 function askPage(visit: Visit, offer: Offer, typed: Typed, wrong: Wrong | undefined) {
   const { resource, role, policy } = offer
-  const may = [role.description, ...(role.kind === 'ssh' ? [sshFacts(role)] : [])].filter(Boolean).join(' · ')
+  const may = [role.description, ...(role.kind === 'postgres' ? [] : [roleFacts(role)])].filter(Boolean).join(' · ')
   const body = html`<h1>Ask for ${resource.name} as ${role.name}</h1>
     <p class="lead">
       ${
@@ -143,11 +147,7 @@ function askPage(visit: Visit, offer: Offer, typed: Typed, wrong: Wrong | undefi
     }
     <form method="post" action="/ask" class="stack">
       ${wrong !== undefined && html`<p class="notice stop" role="alert">${wrong.fault.message} ${wrong.fault.hint}</p>`}
-      <input type="hidden" name="resource" value="${resource.name}" /><input
-        type="hidden"
-        name="role"
-        value="${role.name}"
-      />
+      ${hiddenFields({ resource: resource.name, role: role.name, ...onwardFields(typed.onward, 'then') })}
       ${lengthField(offer, typed, wrong)} ${reasonField(offer, typed, wrong)} ${ticketField(offer, typed, wrong)}
       ${startField(visit, typed, wrong)}
       <div class="actions"><a class="btn plain" href="/">Back</a><button class="btn go">Ask</button></div>
@@ -159,6 +159,10 @@ function askPage(visit: Visit, offer: Offer, typed: Typed, wrong: Wrong | undefi
     ...(wrong !== undefined && { status: faultStatus[wrong.fault.code] }),
     body,
   }
+}
+
+function hiddenFields(fields: Readonly<Record<string, string>>): Html[] {
+  return Object.entries(fields).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`)
 }
 
 function lengthField({ policy }: Offer, typed: Typed, wrong: Wrong | undefined): Html {

@@ -4,7 +4,7 @@ import { lockStops } from '../../access/locks.ts'
 import type { Grant, Lock, Request } from '../../access/states.ts'
 import { formatDuration } from '../../kernel/durations.ts'
 import type { GrantId, PersonId } from '../../kernel/ids.ts'
-import type { PostgresRole } from '../../resources/catalogue.ts'
+import type { HttpRole, PostgresRole, SshRole } from '../../resources/catalogue.ts'
 import { connectCommands } from '../../resources/connect.ts'
 import type { Html } from '../context.ts'
 import {
@@ -21,7 +21,7 @@ import {
   query,
   requestChip,
 } from '../html/parts.ts'
-import { sshFacts } from '../html/role-facts.ts'
+import { roleFacts } from '../html/role-facts.ts'
 import type { Show } from '../html/show.ts'
 import type { Site } from '../site.ts'
 
@@ -82,7 +82,7 @@ function nothingOpen(offers: number): Html {
     ? empty(
         'Nothing is open, and no policy lets you ask for anything yet. Your operations people can tell which groups may.',
       )
-    : empty('Nothing is open. Pick what you need below; psql and ssh tell you the same when you connect.')
+    : empty('Nothing is open. Pick what you need below; psql, ssh and web applications tell you the same.')
 }
 
 /** One living grant with how long is left and what to type. */
@@ -106,8 +106,7 @@ export function openGrant(
       ${grant.state === 'scheduled' ? startsLater(show, grant) : leftNow(show, grant)}
       ${action(path('grants', grant.id, 'hand-back'), 'Hand back', 'plain', about)}
     </div>
-    ${grant.state === 'active' && progress(show, grant.startsAt, grant.expiresAt)}
-    ${connectLine(site, grant.resource, grant.role)}
+    ${grant.state === 'active' && progress(show, grant.startsAt, grant.expiresAt)} ${connectLine(site, grant)}
   </section>`
 }
 
@@ -124,19 +123,33 @@ function startsLater(show: Show, grant: Grant): Html {
     <div class="time small">from ${show.clock(grant.startsAt)} until ${show.clock(grant.expiresAt)}</div>`
 }
 
-/** What to type, and what else the role opens. */
-export function connectLine({ deps }: Site, resource: string, name: string): Html {
-  const role = deps.catalogue.role(resource, name)
+/** What to type or to press, and what else the role opens. */
+function connectLine(site: Site, { resource, role: name, state }: Grant): Html {
+  const role = site.deps.catalogue.role(resource, name)
   if (role === undefined) return html`<p class="small">This role does not exist any more.</p>`
+  return role.kind === 'http' ? openLine(site, resource, role, state === 'active') : typeLine(site, resource, role)
+}
+
+function typeLine({ deps }: Site, resource: string, role: PostgresRole | SshRole): Html {
   const commands = connectCommands(deps, resource, role)
   if (commands.length === 0)
     return html`<p class="small">The gateway has no ${protocols[role.kind]} listener open at the moment.</p>`
   const label = (command: string) => (commands.length === 1 ? 'command' : `${command.split(' ', 1)[0]} command`)
   return html`${commands.map((command) => copyable(command, `the ${label(command)} for ${resource}`))}
-  ${role.kind === 'ssh' ? html`<p class="small others">${sshFacts(role)}</p>` : otherDatabases(resource, role)}`
+  ${role.kind === 'ssh' ? html`<p class="small others">${roleFacts(role)}</p>` : otherDatabases(resource, role)}`
 }
 
 const protocols = { postgres: 'PostgreSQL', ssh: 'SSH' } as const
+
+function openLine({ deps }: Site, resource: string, role: HttpRole, open: boolean): Html {
+  const [address] = connectCommands(deps, resource, role)
+  if (address === undefined) return html`<p class="small">This application has no host name at the moment.</p>`
+  return html`<div class="row">
+      <code class="grow">${address}</code>
+      ${open && html`<a class="btn go" href="${query(path('open', resource), { role: role.name })}" aria-label="Open ${resource} as ${role.name}">Open</a>`}
+    </div>
+    <p class="small others">${roleFacts(role)}</p>`
+}
 
 function otherDatabases(resource: string, { databases: [, ...others] }: PostgresRole): Html | false {
   return (

@@ -1,24 +1,29 @@
 import { html } from 'hono/html'
 import type { RequestView } from '../../access/access.ts'
+import type { Request } from '../../access/states.ts'
 import { displayName } from '../../identity/person.ts'
 import { formatDuration } from '../../kernel/durations.ts'
 import type { RequestId } from '../../kernel/ids.ts'
+import type { Catalogue } from '../../resources/catalogue.ts'
 import type { Html, Visit } from '../context.ts'
+import { fieldsOf } from '../forms.ts'
 import type { Page } from '../html/layout.ts'
 import { action, copyable, needs, path, query, requestChip, words } from '../html/parts.ts'
 import type { Show } from '../html/show.ts'
+import { onwardFields, readOnward, type Onward } from '../onward.ts'
 import type { Site } from '../site.ts'
 import { openGrant } from './my-access.ts'
 
 /** A request as its requester sees it: what it waits for, and what to type once it is approved. */
 export function requestRoutes(site: Site): void {
-  const { access } = site.deps
+  const { access, catalogue } = site.deps
 
   site.page('/requests/:id', async (visit) => {
     const view = await access.view(visit.person, visit.c.req.param('id') as RequestId)
     // one link for both: the requester watches here, everybody else decides or reads there
     if (view.requester.id !== visit.person.id) return visit.c.redirect(path('approvals', view.request.id), 303)
-    return site.render(visit.c, requestPage(site, visit, view), visit)
+    const onward = onwardOf(visit, view)
+    return site.render(visit.c, requestPage(site, visit, view, onward), visit)
   })
 
   site.form('/requests/:id/cancel', async (visit) => {
@@ -26,14 +31,24 @@ export function requestRoutes(site: Site): void {
     await access.cancel(visit.person, id)
     return visit.c.redirect(path('requests', id), 303)
   })
+
+  /** Of the application that waits for this request. */
+  function onwardOf({ c }: Visit, { request }: RequestView): Onward | undefined {
+    if (catalogue.resource(request.resource)?.kind !== 'http') return undefined
+    return readOnward(fieldsOf(new URL(c.req.url).searchParams), 'then')
+  }
 }
 
-function requestPage(site: Site, { show }: Visit, view: RequestView): Page {
-  const { request } = view
+function requestPage(site: Site, { show }: Visit, view: RequestView, onward: Onward | undefined): Page {
+  const { request, grant } = view
   const open = request.state === 'requested'
+  const starts = grant?.state === 'scheduled' && show.now < grant.expiresAt
+  const active = grant?.state === 'active' && show.now < grant.expiresAt
+  const wayIn = active && onward !== undefined && wayInto(request, onward)
   const body = html`<h1>${request.resource} as ${request.role}</h1>
     <p class="lead">${requestChip(request)} ${standing(show, view)}</p>
-    ${open && linkForApprovers(site, view)} ${afterwards(site, show, view)}
+    ${wayIn && goingOn(request.resource, wayIn)} ${open && linkForApprovers(site, view, onward !== undefined)}
+    ${afterwards(site, show, view, onward)}
     <section class="card">${requestFacts(show, view)}</section>
     ${decisionsList(show, view)}
     ${open && html`<p class="next">${action(path('requests', request.id, 'cancel'), 'Call it off')}</p>`}`
@@ -42,19 +57,33 @@ function requestPage(site: Site, { show }: Visit, view: RequestView): Page {
     current: 'access',
     narrow: true,
     topic: 'request',
-    ...(open && { refreshS: 5 }),
+    ...((open || (starts && onward !== undefined)) && { refreshS: 5 }),
+    ...(wayIn && { goOnTo: wayIn }),
     body,
   }
 }
 
+function wayInto({ resource, role }: Request, onward: Onward): string {
+  return query(path('open', resource), { role, ...onwardFields(onward, 'state') })
+}
+
+function goingOn(resource: string, href: string): Html {
+  return html`<p class="next"><a class="btn go" href="${href}">Go on to ${resource}</a></p>`
+}
+
 /** The gateway writes to nobody, so the person who asks has to. */
-function linkForApprovers({ deps }: Site, { request }: RequestView): Html {
+function linkForApprovers({ deps }: Site, { request }: RequestView, goesOn: boolean): Html {
   const link = new URL(path('requests', request.id), deps.publicUrl).href
   return html`<section class="card">
     <p>Send this link to somebody who may approve; nobody else tells them.</p>
     ${copyable(link, 'the link')}
-    <p class="small still">This page renews itself. A psql or ssh that waits goes on by itself, too.</p>
+    <p class="small still">This page renews itself. ${whatGoesOn(deps.catalogue, request, goesOn)}</p>
   </section>`
+}
+
+function whatGoesOn(catalogue: Catalogue, { resource: name }: Request, goesOn: boolean): string {
+  if (goesOn) return `You go on to ${name} by yourself once it is approved.`
+  return catalogue.resource(name)?.kind === 'http' ? '' : 'A psql or ssh that waits goes on by itself, too.'
 }
 
 /** One sentence: where it stands. */
@@ -86,7 +115,7 @@ function namesOf({ decisions }: RequestView, verdict: 'approve' | 'deny'): strin
 }
 
 /** What to do now: type this, wait until then, or ask again. */
-function afterwards(site: Site, show: Show, { request, grant }: RequestView): Html | false {
+function afterwards(site: Site, show: Show, { request, grant }: RequestView, onward: Onward | undefined): Html | false {
   if (request.state === 'requested') return false
   if (grant !== undefined && (grant.state === 'active' || grant.state === 'scheduled') && show.now < grant.expiresAt) {
     return openGrant(site, show, grant, 0, 'here')
@@ -96,6 +125,7 @@ function afterwards(site: Site, show: Show, { request, grant }: RequestView): Ht
     role: request.role,
     reason: request.reason,
     ticket: request.ticket ?? undefined,
+    ...onwardFields(onward, 'then'),
   })
   return html`<section class="card row">
     <span class="grow">${grantEnding(show, grant)}</span><a class="btn plain" href="${again}">Ask again</a>

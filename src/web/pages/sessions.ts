@@ -88,7 +88,7 @@ export function endForm(id: string): Html {
   </form>`
 }
 
-const protocolNames: Readonly<Record<Client['protocol'], string>> = { postgres: 'PostgreSQL', ssh: 'SSH' }
+const protocolNames: Readonly<Record<Client['protocol'], string>> = { postgres: 'PostgreSQL', ssh: 'SSH', http: 'Web' }
 
 /** `PostgreSQL, psql from 203.0.113.9`. SSH is always encrypted, without TLS. */
 export function programOf({ client }: SessionRow['session']): string {

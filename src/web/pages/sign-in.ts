@@ -39,7 +39,8 @@ export function signInRoutes(site: Site): void {
     c.header('Set-Cookie', writeCookie(sessionCookie, signedIn.sessionCookie, signedIn.expiresInMs / 1000), {
       append: true,
     })
-    return c.redirect(returnPath(signedIn.returnTo), 303)
+    const returnTo = returnPath(signedIn.returnTo)
+    return returnTo.startsWith('/open/') ? site.render(c, signedInFor(returnTo), undefined) : c.redirect(returnTo, 303)
   })
 
   site.open('POST', '/sign-out', async (c) => {
@@ -71,6 +72,14 @@ function returnPath(to: string | undefined): string {
 /** The query as it came, on the address that the provider knows us by. */
 function callbackUrl(c: WebContext, publicUrl: URL): URL {
   return new URL(`/sign-in/callback${new URL(c.req.url).search}`, publicUrl)
+}
+
+/** A page instead of a redirect: the provider's `form-action` need not allow one that leads on to an application's host. */
+function signedInFor(returnTo: string) {
+  const body = html`<h1>You are signed in</h1>
+    <p class="lead">Going on to the application.</p>
+    <p class="next"><a class="btn go" href="${returnTo}">Go on</a></p>`
+  return { title: 'Signed in', narrow: true, goOnTo: returnTo, body }
 }
 
 /** A page instead of a redirect: `form-action 'self'` would stop one that leads from a form to the provider. */
