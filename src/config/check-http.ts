@@ -53,7 +53,8 @@ function nameFindings(path: ConfigPath, name: string): readonly Finding[] {
 function addressFindings(path: ConfigPath, { url, urls }: HttpInFile): readonly Finding[] {
   if ((url === undefined) === (urls === undefined)) {
     const message = url === undefined ? 'got neither' : 'got both'
-    return [{ path, expected: 'either `url` or `urls`', message, at: 'key' }]
+    const hint = '`url` is for one address, `urls` for a list of them.'
+    return [{ path, expected: 'either `url` or `urls`', message, hint, at: 'key' }]
   }
   const placed = [
     ...(url === undefined ? [] : [{ at: [...path, 'url'], text: url }]),
@@ -75,7 +76,13 @@ function healthFindings(path: ConfigPath, health: HttpInFile['health']): readonl
     ...(every === 0 ? [{ path: [...path, 'every'], expected, message: 'got 0' }] : []),
     ...(timeout === 0 ? [{ path: [...path, 'timeout'], expected, message: 'got 0' }] : []),
     ...(timeout > every && every > 0
-      ? [{ path: [...path, 'timeout'], message: 'an answer may take longer than the time to the next check' }]
+      ? [
+          {
+            path: [...path, 'timeout'],
+            message: 'an answer may take longer than the time to the next check',
+            hint: 'Without a value, `every` is 10s and `timeout` is 2s.',
+          },
+        ]
       : []),
     ...(/[\s#]/.test(health.path)
       ? [{ path: [...path, 'path'], expected: 'a path without spaces and #', message: 'got another' }]

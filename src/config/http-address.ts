@@ -46,7 +46,7 @@ function unwanted(text: string): AddressFailure | undefined {
     return {
       expected: 'only scheme, host and port',
       message: 'got a query or fragment',
-      hint: 'People bring them along.',
+      hint: 'Each request brings its own.',
     }
   }
   if (/^[^/]*@/.test(rest)) {
