@@ -1,6 +1,6 @@
 /** A browser as far as forms and cookies go: quick, for tests that are not about pages. */
 import type { LookupFunction } from 'node:net'
-import { Agent, fetch, type Response } from 'undici'
+import { Agent, fetch, type Dispatcher, type Response } from 'undici'
 
 /** Whatever the name, it is this machine: names such as `app.localhost` are known to browsers, but not to every system. */
 export const thisMachine: LookupFunction = (_name, { all }, done) => {
@@ -10,11 +10,11 @@ export const thisMachine: LookupFunction = (_name, { all }, done) => {
 
 export class Visitor implements AsyncDisposable {
   readonly #jars = new Map<string, Map<string, string>>()
-  readonly #agent: Agent
+  readonly #agent: Dispatcher
 
   /** @param ca PEM of the authority to trust. */
   constructor(ca: string) {
-    this.#agent = new Agent({ connect: { ca, lookup: thisMachine } })
+    this.#agent = new Agent({ connect: { ca, lookup: thisMachine } }).compose(asNavigation)
   }
 
   /** Redirects are answers, too: nothing is followed. */
@@ -64,6 +64,12 @@ export class Visitor implements AsyncDisposable {
     for (const line of response.headers.getSetCookie()) keep(jar, line)
     return response
   }
+}
+
+/** As when a person loads a page: fetch says by itself that a script calls. */
+function asNavigation(dispatch: Dispatcher['dispatch']): Dispatcher['dispatch'] {
+  const page = { accept: 'text/html,*/*;q=0.8', 'sec-fetch-mode': 'navigate' }
+  return (options, handler) => dispatch({ ...options, headers: { ...(options.headers as object), ...page } }, handler)
 }
 
 function keep(jar: Map<string, string>, line: string): void {

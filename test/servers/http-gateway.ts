@@ -229,6 +229,7 @@ interface Entrance {
 async function enter({ base, appUrl }: Entrance, login: Login, role: HttpTestRole, resource: string): Promise<Entered> {
   const visitor = new Visitor(base.ca)
   try {
+    await visitor.open(new URL('/sign-in', base.url), login)
     const wanted = appUrl('/status/200', resource)
     const away = await visitor.get(wanted)
     const link = away.headers.get('location')
