@@ -3,6 +3,7 @@ import { closest } from '../kernel/closest.ts'
 import { foldHeaderName, isSecretHeader, reservedHeader } from '../resources/header-names.ts'
 import { hostsOf } from '../resources/hosts.ts'
 import { readHttpAddress } from './http-address.ts'
+import { globFailure } from './http-glob.ts'
 import type { ConfigPath, Finding } from './problems.ts'
 import { addressesOf } from './resolve-http.ts'
 import type { Salvaged } from './salvage.ts'
@@ -117,7 +118,10 @@ function ruleFindings(path: ConfigPath, rules: RoleInFile['allow']): readonly Fi
     }
     return [
       ...methodFindings([...at, 'methods'], methods),
-      ...paths.flatMap((glob, position) => globFindings([...at, 'paths', position], glob)),
+      ...paths.flatMap((glob, position) => {
+        const failure = globFailure(glob)
+        return failure === undefined ? [] : [{ path: [...at, 'paths', position], ...failure }]
+      }),
     ]
   })
 }
@@ -128,19 +132,6 @@ function methodFindings(path: ConfigPath, methods: readonly string[]): readonly 
       ? [{ path: [...path, index], message: `${method} never passes the gateway`, hint: 'Leave it out.' }]
       : [],
   )
-}
-
-/** A pattern that no path can have would allow nothing, and refuse nothing either. */
-function globFindings(path: ConfigPath, glob: string): readonly Finding[] {
-  if (/[?#]/.test(glob)) {
-    const hint = 'Patterns are about the path only: `*` stands for text within a segment, `**` for any segments.'
-    return [{ path, expected: 'a pattern without ? and #', message: 'got one with them', hint }]
-  }
-  // oxlint-disable-next-line no-control-regex
-  const never = /[\u0000-\u0020\u007f\\]|\/\/|\/\.\.?(?:\/|$)/.test(glob)
-  if (!never) return []
-  const hint = 'Spaces are %20 there; empty, . and .. segments are gone before the path is looked at.'
-  return [{ path, expected: 'a pattern that a path can have', message: 'got one that none has', hint }]
 }
 
 function mappingFindings(path: ConfigPath, { headers }: RoleInFile): readonly Finding[] {

@@ -34,13 +34,13 @@ const rule = z.strictObject({
   methods: z
     .array(method)
     .prefault([])
-    .meta({ description: 'Methods. Empty: every method.', examples: ['GET'] }),
+    .meta({ description: 'Methods; `GET` covers `HEAD`. Empty: every method.', examples: ['GET'] }),
   paths: z
     .array(path)
     .default([])
     .meta({
       description:
-        'Globs over the path that the target will see: `*` within a segment, `**` over any number of segments. Empty: every path.',
+        'Globs over the path that the target will see: `*` for any text within a segment, a segment `**` for any number of segments. Empty: every path.',
       examples: ['/api/**'],
     }),
 })
@@ -86,7 +86,13 @@ const httpRole = z.strictObject({
     .array(rule)
     .prefault([])
     .meta({ description: 'A request must fit one of these. Empty: every request does.' }),
-  deny: z.array(rule).prefault([]).meta({ description: 'What fits one of these is refused, whatever `allow` says.' }),
+  deny: z
+    .array(rule)
+    .prefault([])
+    .meta({
+      description:
+        'What fits one of these is refused, whatever `allow` says. Of a target that takes `/Admin` for `/admin`, no list of these is complete: use `allow` there.',
+    }),
   headers: z
     .record(headerName, z.enum(httpClaims))
     .default({})
@@ -123,7 +129,7 @@ const hosts = z
 
 const health = z
   .strictObject({
-    path: path.meta({ description: 'Path of a GET; any answer below 500 is health.', examples: ['/healthz'] }),
+    path: path.meta({ description: 'Path of a GET; any answer below 400 is health.', examples: ['/healthz'] }),
     every: duration('How often.').prefault('10s'),
     timeout: duration('How long an answer may take.').prefault('2s'),
   })

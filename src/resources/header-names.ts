@@ -1,15 +1,13 @@
 /** Belong to one connection (RFC 9110 section 7.6.1), or to how a message is cut from it. */
-const ofTheConnection = new Set([
-  ...['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade'],
-  ...['http2-settings', 'proxy-authenticate', 'proxy-authorization', 'expect', 'content-length'],
-])
+const ofTheConnection =
+  /^(?:connection|keep-alive|te|trailer|transfer-encoding|upgrade|http2-settings|expect|content-length|proxy(?:-.*)?)$/
 
 /** Usual names of who the person is, although they begin like those of where a request comes from. */
 const forwardedPerson = /^x-forwarded-(?:user|email|groups|preferred-username)$/
 
-/** As a server that joins `-` and `_` reads it (CGI, WSGI, PHP do). */
+/** As targets read a name that pass it on as an environment variable (CGI, WSGI, PHP): what is no letter or digit is the same. */
 export function foldHeaderName(name: string): string {
-  return name.toLowerCase().replaceAll('_', '-')
+  return name.toLowerCase().replaceAll(/[^a-z0-9]/g, '-')
 }
 
 /**
@@ -18,7 +16,7 @@ export function foldHeaderName(name: string): string {
  */
 export function reservedHeader(name: string): string | undefined {
   const folded = foldHeaderName(name)
-  if (ofTheConnection.has(folded)) return 'belongs to the connection'
+  if (ofTheConnection.test(folded)) return 'belongs to the connection'
   if (folded === 'host') return 'says which application is meant'
   if (/^(?:set-)?cookie2?$/.test(folded)) return 'belongs to the person and the application'
   if (folded.startsWith('curfew-')) return 'is the gateway’s own'
@@ -27,7 +25,10 @@ export function reservedHeader(name: string): string | undefined {
   return whence ? 'tells the target where a request comes from' : undefined
 }
 
-/** Whether the values of a header are secrets by its name: cookies, authorization, tokens, keys. They are never recorded. */
+const secret =
+  /^(?:cookie2?|set-cookie2?|authorization|www-authenticate|authentication-info|proxy-.*)$|token|api-?key|secret|passw|assertion|credential|signature|session-?id|-jwt|csrf|xsrf/
+
+/** Whether the values of a header can be secrets, by its name. They are never recorded. */
 export function isSecretHeader(name: string): boolean {
-  return /(?:^|-)(?:cookie2?|authorization|token|secret|password|api-?key|assertion)$/.test(foldHeaderName(name))
+  return secret.test(foldHeaderName(name))
 }

@@ -51,22 +51,27 @@ const roles: readonly Refusal[] = [
   [
     'a pattern with empty segments',
     withRule('paths: [/api//x]'),
-    'curfew.yaml:33:27 resources.grafana.roles.viewer.allow[0].paths[0]: expected a pattern that a path can have, got one that none has | Spaces are %20 there; empty, . and .. segments are gone before the path is looked at.',
+    'curfew.yaml:33:27 resources.grafana.roles.viewer.allow[0].paths[0]: expected a pattern that a path can have, got one that none has | Encoded slashes, backslashes and control characters are refused; empty, . and .. segments are gone before the path is looked at.',
   ],
   [
     'a pattern with dots',
     withRule('paths: [/api/../x]'),
-    'curfew.yaml:33:27 resources.grafana.roles.viewer.allow[0].paths[0]: expected a pattern that a path can have, got one that none has | Spaces are %20 there; empty, . and .. segments are gone before the path is looked at.',
+    'curfew.yaml:33:27 resources.grafana.roles.viewer.allow[0].paths[0]: expected a pattern that a path can have, got one that none has | Encoded slashes, backslashes and control characters are refused; empty, . and .. segments are gone before the path is looked at.',
   ],
   [
-    'a pattern with a space',
-    withRule("paths: ['/a b']"),
-    'curfew.yaml:33:27 resources.grafana.roles.viewer.allow[0].paths[0]: expected a pattern that a path can have, got one that none has | Spaces are %20 there; empty, . and .. segments are gone before the path is looked at.',
+    'a pattern with an encoded slash',
+    withRule("paths: ['/a%2fb']"),
+    'curfew.yaml:33:27 resources.grafana.roles.viewer.allow[0].paths[0]: expected a pattern that a path can have, got one that none has | Encoded slashes, backslashes and control characters are refused; empty, . and .. segments are gone before the path is looked at.',
+  ],
+  [
+    'a pattern with a broken escape',
+    withRule("paths: ['/a%zz']"),
+    'curfew.yaml:33:27 resources.grafana.roles.viewer.allow[0].paths[0]: expected a pattern that a path can have, got one that none has | Encoded slashes, backslashes and control characters are refused; empty, . and .. segments are gone before the path is looked at.',
   ],
   [
     'a pattern with a backslash',
     withRule(String.raw`paths: ['/a\b']`),
-    'curfew.yaml:33:27 resources.grafana.roles.viewer.allow[0].paths[0]: expected a pattern that a path can have, got one that none has | Spaces are %20 there; empty, . and .. segments are gone before the path is looked at.',
+    'curfew.yaml:33:27 resources.grafana.roles.viewer.allow[0].paths[0]: expected a pattern that a path can have, got one that none has | Encoded slashes, backslashes and control characters are refused; empty, . and .. segments are gone before the path is looked at.',
   ],
   [
     'a claim that is none',

@@ -3,7 +3,7 @@ import { isSecretHeader, reservedHeader } from '../../src/resources/header-names
 
 test.each([
   ...['Connection', 'Keep-Alive', 'Proxy-Connection', 'TE', 'Trailer', 'Transfer-Encoding', 'Upgrade'],
-  ...['Proxy-Authorization', 'Expect', 'Content-Length', 'Host', 'Cookie', 'Set-Cookie', 'Cookie2'],
+  ...['Proxy-Authorization', 'Proxy', 'Expect', 'Content-Length', 'Host', 'Cookie', 'Set-Cookie', 'Cookie2'],
   ...['Forwarded', 'Via', 'X-Real-IP', 'X-Forwarded-For', 'X_Forwarded_Host', 'x-forwarded-anything'],
   ...['Curfew-Assertion', 'curfew_token', 'Sec-WebSocket-Key'],
 ])('%s carries neither claims nor credentials', (name) => {
@@ -19,11 +19,11 @@ test.each(['X-WEBAUTH-USER', 'Remote-User', 'X-Forwarded-User', 'X_Forwarded_Ema
 
 test.each([
   ...['Cookie', 'Set-Cookie', 'Authorization', 'Proxy-Authorization', 'Curfew-Token', 'Curfew-Assertion'],
-  ...['X-Api-Key', 'apikey', 'PRIVATE-TOKEN', 'X_Csrf_Token', 'X-Vault-Token', 'X-Client-Secret'],
+  ...['X-Api-Key', 'apikey', 'PRIVATE-TOKEN', 'X_Csrf_Token', 'X-Vault-Token', 'X-Client-Secret', 'WWW-Authenticate'],
 ])('%s is a secret', (name) => {
   expect(isSecretHeader(name)).toBe(true)
 })
 
-test.each(['X-Request-Id', 'User-Agent', 'Content-Type', 'ETag', 'Keyboard', 'X-Tokenizer'])('%s is none', (name) => {
+test.each(['X-Request-Id', 'User-Agent', 'Content-Type', 'ETag', 'Keyboard', 'X-Passage'])('%s is none', (name) => {
   expect(isSecretHeader(name)).toBe(false)
 })
