@@ -44,7 +44,7 @@ export function eventRoutes(site: Site, closing: AbortSignal): void {
     }
     total += 1
     open.set(id, (open.get(id) ?? 0) + 1)
-    return streamSSE(c, async (stream) => {
+    const answer = streamSSE(c, async (stream) => {
       try {
         await follow(site, visit, new Set(kinds), stream, closing)
       } finally {
@@ -54,6 +54,9 @@ export function eventRoutes(site: Site, closing: AbortSignal): void {
         else open.set(id, left)
       }
     })
+    // Of the connection, not of the answer: HTTP/2 has no such fields (RFC 9113 section 8.2.2).
+    for (const name of ['connection', 'transfer-encoding']) answer.headers.delete(name)
+    return answer
   })
 }
 
