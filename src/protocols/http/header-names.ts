@@ -52,7 +52,7 @@ const dropped: ReadonlySet<string> = new Set([
     'remote-name',
     'remote-email',
   ],
-  ...['remote-groups', 'x-user', 'x-authenticated-user', 'x-ssl', 'x-tls', 'ssl', 'x-envoy-original-path'],
+  ...['remote-groups', 'x-authenticated-user', 'x-ssl', 'x-tls', 'ssl', 'x-envoy-original-path'],
   ...['x-envoy-external-address', 'x-appengine-user-ip', 'x-azure-clientip', 'x-azure-socketip'],
 ])
 

@@ -3,7 +3,7 @@ import type { RawHeaders } from './targets/target.ts'
 
 const valueCharsMax = 1024
 const urlCharsMax = 8 * 1024
-const mask = '***'
+const hidden = '***'
 
 const usual: ReadonlySet<string> = new Set([
   ...[
@@ -68,7 +68,7 @@ function recordedValue(name: string, value: string): string {
       return maskedUrl(value, noNames)
     case 'sec-websocket-protocol':
       // Browsers can set no other header there, so some applications put tokens into it.
-      return /bearer|token|auth/i.test(value) ? mask : value
+      return /bearer|token|auth/i.test(value) ? hidden : value
     default:
       return value
   }
@@ -78,26 +78,28 @@ const noNames: ReadonlySet<string> = new Set()
 
 function withoutQuery(url: string): string {
   const at = url.search(/[?#]/)
-  return at < 0 ? url : `${url.slice(0, at)}?${mask}`
+  return at < 0 ? url : `${url.slice(0, at)}?${hidden}`
 }
 
 /**
- * A path or URL for the recording: values of parameters that may be secrets are `***`, in the query, in the fragment, and behind
- * semicolons in the path; cut at 8192 characters. Names count decoded, in lower case. A secret in the path itself, or in a parameter with
- * a harmless name, is not found: name it in `maskQuery`.
+ * A path or URL for the recording: values of parameters that may be secrets are `***`, in the query, in the fragment, and
+ * behind semicolons in the path; cut at 8192 characters. Names count decoded, in lower case. A secret that is a part of the
+ * path, or in a parameter with a harmless name, is not found: `maskQuery` is there to name that.
  * @param names lower-case, besides the usual ones.
  */
-export function maskedUrl(path: string, names: ReadonlySet<string>): string {
-  const masked = path.includes('=')
-    ? path.replaceAll(parameter, (whole, before: string, name: string) =>
-        isSecretParameter(name, names) ? `${before}${name}=${mask}` : whole,
-      )
-    : path
+export function maskedUrl(url: string, names: ReadonlySet<string>): string {
+  const masked = url.includes('=') ? maskParameters(url, names) : url
   return masked.length > urlCharsMax ? `${masked.slice(0, urlCharsMax - 1)}…` : masked
 }
 
-/** In a path a slash ends a value, in a query it does not. */
-const parameter = /([?&#;])([^=?&#;/]*)=([^&#;]*)/g
+function maskParameters(url: string, names: ReadonlySet<string>): string {
+  const at = url.search(/[?#]/)
+  const pathEnd = at < 0 ? url.length : at
+  const mask = (whole: string, before: string, name: string) =>
+    isSecretParameter(name, names) ? `${before}${name}=${hidden}` : whole
+  const path = url.slice(0, pathEnd).replaceAll(/(;)([^=/;]*)=([^/;]*)/g, mask)
+  return path + url.slice(pathEnd).replaceAll(/([?&#;])([^=?&#;]*)=([^&#;]*)/g, mask)
+}
 
 const secretParameters: ReadonlySet<string> = new Set([
   ...[

@@ -31,13 +31,38 @@ export const headersMax = 100
  * Reads the head of a request that Node's parser let through, and refuses what programs behind could read in another way:
  * request smuggling lives from that (RFC 9112 section 11.2). The message says what was wrong.
  *
- * After a Fault the connection must be closed (HTTP/1) or the stream reset (HTTP/2): nobody knows where the request ends.
+ * After a Fault the connection must be closed (HTTP/1), as nobody knows where the request ends: every further one on it
+ * is refused here, too. Of HTTP/2 only the stream is spoilt.
  * @throws Fault PROTOCOL_VIOLATION for everything ambiguous; TOO_LARGE for a URL or for headers beyond the limits.
  */
 export function readRequestHead(request: IncomingMessage | Http2ServerRequest): RequestHead {
-  return request.httpVersionMajor === 2
-    ? readHttp2(request as Http2ServerRequest)
-    : readHttp1(request as IncomingMessage)
+  // By what it is, not by what it says: over HTTP/1 a client may write `HTTP/2.0`, and Node's parser lets it.
+  return 'stream' in request ? readHttp2(request) : readOnConnection(request)
+}
+
+/**
+ * For a server's `shouldUpgradeCallback`: whether the connection shall be handed over. A wish for `h2c` alone is not granted, so
+ * the request stays a common one (RFC 9110 section 7.8: "A server MAY ignore a received Upgrade header field").
+ */
+export function mayUpgrade({ headers }: IncomingMessage): boolean {
+  return protocolsIn(headers.upgrade ?? '').length > 0
+}
+
+/** On connections whose last request was refused. Node's parser may hand over what came behind it before they are closed. */
+const refusedMark = Symbol('a request was refused')
+interface Connection {
+  [refusedMark]?: true
+}
+
+function readOnConnection(request: IncomingMessage): RequestHead {
+  const connection: Connection = request.socket
+  if (connection[refusedMark]) throw violation('the request before it on this connection was refused')
+  try {
+    return readHttp1(request)
+  } catch (error) {
+    connection[refusedMark] = true
+    throw error
+  }
 }
 
 function readHttp1(request: IncomingMessage): RequestHead {
@@ -192,8 +217,7 @@ function expects({ expectations }: Fields): boolean {
 
 function upgradeOf(method: string, version: string, fields: Fields, hasBody: boolean): string | null {
   if (fields.upgrades.length === 0 || version === '1.0' || !namesUpgrade(fields.connection)) return null
-  const wanted = fields.upgrades.flatMap((value) => value.split(',')).map((protocol) => protocol.trim().toLowerCase())
-  const protocol = wanted.find((candidate) => candidate !== 'h2c' && candidate !== '')
+  const protocol = fields.upgrades.flatMap(protocolsIn)[0]
   if (protocol === undefined) return null
   if (!/^[!#$%&'*+.^_`|~0-9a-z-]+(?:\/[!#$%&'*+.^_`|~0-9a-z-]+)?$/.test(protocol)) {
     throw violation('the header Upgrade names no protocol')
@@ -201,6 +225,11 @@ function upgradeOf(method: string, version: string, fields: Fields, hasBody: boo
   // Where the body ends and the other protocol begins, programs do not agree.
   if (method !== 'GET' || hasBody) throw violation('an upgrade with a body or another method than GET')
   return protocol
+}
+
+function protocolsIn(upgrade: string): readonly string[] {
+  const protocols = upgrade.split(',').map((protocol) => protocol.trim().toLowerCase())
+  return protocols.filter((protocol) => protocol !== 'h2c' && protocol !== '')
 }
 
 function namesUpgrade(connection: readonly string[]): boolean {
