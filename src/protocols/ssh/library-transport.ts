@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SshWireError } from '../../identity/ssh/wire.ts'
 import { ExchangeAllowance } from './exchange-allowance.ts'
@@ -5,6 +6,7 @@ import { IdentificationReader, printable } from './identification.ts'
 import { KeyAge } from './key-age.ts'
 import type { AlgorithmLists, HostKey, Library, Negotiated, Protocol } from './library/types.ts'
 import { Mailbox, type MessageListener } from './mailbox.ts'
+import { freeMemory } from './memory.ts'
 import { Outbox } from './outbox.ts'
 import { disconnectMessage, reasonCodes, unimplementedMessage } from './transport-messages.ts'
 import { PeerLeft, type DisconnectReason, type Transport, type TransportTimes } from './transport.ts'
@@ -46,6 +48,8 @@ export class LibraryTransport implements Transport {
   readonly #protocol: Protocol
   readonly #outbox: Outbox
   readonly #isServer: boolean
+  /** What the socket hands out is ours alone. */
+  readonly #ownsChunks: boolean
   readonly #keyAge: KeyAge
   readonly #allowance: ExchangeAllowance
   /** The key exchange that is under way was our wish. */
@@ -73,6 +77,7 @@ export class LibraryTransport implements Transport {
   constructor(socket: Duplex, library: Library, options: LibraryTransportOptions) {
     this.#socket = socket
     this.#isServer = options.role.server
+    this.#ownsChunks = socket instanceof Socket
     this.#identification = new IdentificationReader(!this.#isServer)
     this.#keyAge = new KeyAge(options, () => this.rekey())
     this.#allowance = new ExchangeAllowance(options)
@@ -157,7 +162,7 @@ export class LibraryTransport implements Transport {
   send(message: Uint8Array): void {
     if (this.#isOver) return
     if (this.#isExchanging) {
-      this.#held.push(message)
+      this.#held.push(Buffer.from(message))
       this.#heldBytes += message.length + heldMessageBytes
     } else {
       this.#encrypt(message)
@@ -167,6 +172,10 @@ export class LibraryTransport implements Transport {
     if (this.#waitingBytes > untakenBytesMax) {
       this.#fail(new Error('the peer does not take what it is sent'), reasonCodes.PROTOCOL_ERROR)
     }
+  }
+
+  release(message: Buffer): void {
+    this.#protocol._decipher?.release?.(message)
   }
 
   #encrypt(message: Uint8Array): void {
@@ -292,7 +301,7 @@ export class LibraryTransport implements Transport {
     try {
       this.#boundBytes(chunk.length)
       const rest = this.#identification === undefined ? chunk : this.#identify(chunk)
-      if (rest !== undefined && rest.length > 0) this.#protocol.parse(rest, 0, rest.length)
+      if (rest !== undefined && rest.length > 0) this.#parse(rest)
     } catch (error) {
       this.#fail(
         readable(error),
@@ -300,6 +309,12 @@ export class LibraryTransport implements Transport {
       )
     }
     this.#setPace()
+  }
+
+  #parse(chunk: Buffer): void {
+    const keepsNothing = this.#protocol._decipher?.release !== undefined
+    this.#protocol.parse(chunk, 0, chunk.length)
+    if (this.#ownsChunks && keepsNothing && this.#protocol._decipher?.release !== undefined) freeMemory(chunk)
   }
 
   #boundBytes(bytes: number): void {

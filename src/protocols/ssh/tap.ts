@@ -1,6 +1,7 @@
 /**
  * Watches one channel and writes down what it sees. It never holds anything up and never throws: what it cannot
  * understand it says so in the recording, and goes on watching the bytes alone.
+ * The bytes are there during the call only: what must be kept of them is copied.
  */
 export interface ChannelTap {
   /** Standard input of what runs at the target. */

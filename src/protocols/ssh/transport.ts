@@ -19,8 +19,16 @@ export interface Transport {
    * What it throws ends the connection (PROTOCOL_ERROR).
    */
   onMessage: ((message: Buffer) => void) | null
-  /** Sends one message. Never blocks: after it, look at `congested`. Waits by itself while keys are exchanged. */
+  /**
+   * Sends one message, copied before this returns. Never blocks: after it, look at `congested`. Waits by itself while
+   * keys are exchanged.
+   */
   send(message: Uint8Array): void
+  /**
+   * To be called by the listener about the message that it was just given: nobody looks at it any more, or at a view of
+   * it, so its memory can be used for the next.
+   */
+  release(message: Buffer): void
   /** More waits to be written than is sensible: let the sender of these bytes rest until `onDrain`. */
   readonly congested: boolean
   onDrain: (() => void) | null

@@ -37,6 +37,11 @@ export class MemoryTransport implements Transport {
     this.peer!.#arrive(Buffer.from(message))
   }
 
+  /** What was given back and is still looked at shows. */
+  release(message: Buffer): void {
+    message.fill(0xee)
+  }
+
   pause(): void {
     this.#paused += 1
   }

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, randomFillSync, type CipherGCMTypes } from 'node:crypto'
+import { freeMemory } from '../memory.ts'
 import type { InboundCipher, InboundConfig, OutboundCipher, OutboundConfig } from './types.ts'
 
 const lengthBytes = 4
@@ -92,12 +93,12 @@ class GcmCipher implements OutboundCipher {
   encrypt(packet: Buffer): void {
     if (this.#isFree) return
     const cipher = createCipheriv(this.#name, this.#key, this.#iv)
-    const length = Buffer.from(packet.subarray(0, lengthBytes))
+    const length = packet.subarray(0, lengthBytes)
     cipher.setAAD(length)
-    this.#onWrite(length)
-    this.#onWrite(cipher.update(packet.subarray(lengthBytes)))
+    const sealed = cipher.update(packet.subarray(lengthBytes))
     cipher.final()
-    this.#onWrite(cipher.getAuthTag())
+    for (const part of [length, sealed, cipher.getAuthTag()]) this.#onWrite(part)
+    freeMemory(sealed)
     countUp(this.#iv)
     this.outSeqno = (this.outSeqno + 1) >>> 0
   }
@@ -115,7 +116,7 @@ function packetLength(payloadBytes: number): number {
   return Math.ceil((1 + payloadBytes + paddingBytesMin) / blockBytes) * blockBytes
 }
 
-/** The receiver's side. Nothing is handed out before its tag was right. */
+/** The receiver's side. Nothing is handed out before its tag was right, and each payload has memory of its own. */
 class GcmDecipher implements InboundCipher {
   inSeqno: number
   readonly #name: CipherGCMTypes
@@ -125,6 +126,8 @@ class GcmDecipher implements InboundCipher {
   /** The start of a packet whose rest has not come: its length first, then room for all of it. */
   #partial: Buffer | undefined
   #filledBytes = 0
+  /** The packet whose payload is being handed out. */
+  #opened: Buffer | undefined
 
   constructor({ inbound }: InboundConfig) {
     this.inSeqno = inbound.seqno
@@ -146,10 +149,19 @@ class GcmDecipher implements InboundCipher {
       else next = this.#collect(data, next, end)
       const packet = whole ?? this.#collected()
       if (packet === undefined) continue
-      const answer = this._onPayload(this.#open(packet))
+      const payload = this.#open(packet)
+      if (whole === undefined) freeMemory(packet)
+      const answer = this._onPayload(payload)
+      this.#opened = undefined
       if (answer !== undefined) return answer === false ? next : answer
     }
     return undefined
+  }
+
+  release(payload: Buffer): void {
+    if (this.#opened === undefined || payload.buffer !== this.#opened.buffer) return
+    freeMemory(this.#opened)
+    this.#opened = undefined
   }
 
   #collect(data: Buffer, at: number, end: number): number {
@@ -158,7 +170,7 @@ class GcmDecipher implements InboundCipher {
     this.#filledBytes += taken
     if (this.#filledBytes === lengthBytes && this.#partial.length === lengthBytes) {
       const length = this.#partial
-      this.#partial = Buffer.allocUnsafe(sealedBytes(length, 0))
+      this.#partial = Buffer.allocUnsafeSlow(sealedBytes(length, 0))
       this.#partial.set(length)
     }
     return at + taken
@@ -183,6 +195,7 @@ class GcmDecipher implements InboundCipher {
     this.inSeqno = (this.inSeqno + 1) >>> 0
     const paddingBytes = packet[0]!
     if (paddingBytes < paddingBytesMin || paddingBytes > packet.length - 1) throw new Error('Bad padding length')
+    this.#opened = packet
     return packet.subarray(1, packet.length - paddingBytes)
   }
 }

@@ -18,6 +18,11 @@ export interface InboundCipher {
   _onPayload: (payload: Buffer) => number | false | undefined
   /** @returns where a new cipher goes on; nothing when all was taken; Infinity when the connection is over. */
   decrypt(data: Buffer, at: number, end: number): number | undefined
+  /**
+   * Ours only: nobody looks at this payload any more, which is being handed out. Where there is this method, nothing of
+   * `data` is kept either once `decrypt` has returned.
+   */
+  release?(payload: Buffer): void
   free(): void
 }
 

@@ -103,6 +103,7 @@ export class FromClient {
     channel.tap?.fromClient(data)
     this.#host.recorded()
     this.#host.target.send(bytes)
+    this.#host.client.release(bytes)
   }
 
   #windowAdjust(bytes: Buffer): void {

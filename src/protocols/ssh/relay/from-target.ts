@@ -79,6 +79,7 @@ export class FromTarget {
     channel.tap?.fromTarget(data)
     this.#host.recorded()
     this.#host.client.send(bytes)
+    this.#host.target.release(bytes)
   }
 
   #extendedData(bytes: Buffer): void {

@@ -12,7 +12,7 @@ export class NotUnderstood extends Error {
 export interface ProtocolWatch {
   up(bytes: Buffer): void
   down(bytes: Buffer): void
-  /** Views of the bytes that came and are not understood yet, because more must follow. */
+  /** The bytes that came and are not understood yet, because more must follow. */
   heldUp(): readonly Buffer[]
   heldDown(): readonly Buffer[]
   /** Writes down what is not finished. */

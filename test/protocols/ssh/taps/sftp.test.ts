@@ -81,6 +81,12 @@ const everything: Talk = [
   ),
 ]
 
+test('a reply that goes on behind the handle keeps the handle', () => {
+  const handle = sftpPacket(packet.handle, sshUint32(1), sshString('h'), Buffer.alloc(1000))
+  const files = filesOf([download[0]!, down(handle), ...download.slice(2)], cutEvery(600))
+  expect(files).toEqual([downloaded])
+})
+
 test('says of every operation what it was and how it ended', () => {
   expect(filesOf(everything)).toEqual([
     downloaded,

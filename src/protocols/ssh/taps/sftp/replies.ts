@@ -83,7 +83,8 @@ function readReply(type: number, fields: SshReader): Reply {
     case packet.status:
       return { outcome: outcomeOf(fields.uint32(), readText(fields)) }
     case packet.handle:
-      return { outcome: ok, handle: fields.string() }
+      // A copy: more of the reply may follow in another message.
+      return { outcome: ok, handle: Buffer.from(fields.string()) }
     case packet.name: {
       const names = fields.uint32()
       return names === 0 ? { outcome: ok, names } : { outcome: ok, names, name: readText(fields) }
