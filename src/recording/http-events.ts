@@ -45,7 +45,7 @@ export interface HttpEvents {
   }
   /** The connection speaks another protocol now: `websocket`. The messages follow as `w`. */
   readonly u: { readonly n: number; readonly protocol: string; readonly headers: HttpHeaders }
-  /** Messages of a WebSocket, in order: milliseconds since the line before of this `n` (or `u`), direction, opcode (RFC 6455 section 5.2), bytes of the payload as they passed. */
+  /** Messages of a WebSocket, in order: milliseconds since the line before of this `n` (or `u`), direction, opcode (RFC 6455 section 5.2), bytes of the payload as they passed. A message that went on over several lines has a part in each, from the second on with opcode 0. */
   readonly w: {
     readonly n: number
     readonly messages: readonly (readonly [ms: number, direction: 'up' | 'down', opcode: number, bytes: number])[]

@@ -1,5 +1,5 @@
 import type { Fault } from '../../kernel/fault.ts'
-import type { Clock, Timer } from '../../kernel/time.ts'
+import type { Clock } from '../../kernel/time.ts'
 import type { HttpEvents, HttpHeaders, HttpResult } from '../../recording/http-events.ts'
 import type { Recorder } from '../../recording/recorder.ts'
 import { record } from './recording.ts'
@@ -152,7 +152,7 @@ class RecordedExchange implements ExchangeRecord {
 class Heads {
   readonly clock: Clock
   readonly #waiting = new Set<RecordedExchange>()
-  #timer: Timer | null = null
+  #isTimed = false
 
   constructor(clock: Clock) {
     this.clock = clock
@@ -160,7 +160,9 @@ class Heads {
 
   add(exchange: RecordedExchange): void {
     this.#waiting.add(exchange)
-    this.#timer ??= this.clock.after(headMs, this.#write)
+    if (this.#isTimed) return
+    this.#isTimed = true
+    this.clock.after(headMs, this.#write)
   }
 
   remove(exchange: RecordedExchange): void {
@@ -168,7 +170,7 @@ class Heads {
   }
 
   readonly #write = (): void => {
-    this.#timer = null
+    this.#isTimed = false
     for (const exchange of this.#waiting) exchange.writeHead()
     this.#waiting.clear()
   }
