@@ -86,13 +86,10 @@ const httpRole = z.strictObject({
     .array(rule)
     .prefault([])
     .meta({ description: 'A request must fit one of these. Empty: every request does.' }),
-  deny: z
-    .array(rule)
-    .prefault([])
-    .meta({
-      description:
-        'What fits one of these is refused, whatever `allow` says. Of a target that takes `/Admin` for `/admin`, no list of these is complete: use `allow` there.',
-    }),
+  deny: z.array(rule).prefault([]).meta({
+    description:
+      'What fits one of these is refused, whatever `allow` says. Of a target that takes `/Admin` for `/admin`, no list of these is complete: use `allow` there.',
+  }),
   headers: z
     .record(headerName, z.enum(httpClaims))
     .default({})
@@ -123,7 +120,7 @@ const hosts = z
   .array(z.string(hostForm).regex(hostNamePattern, hostForm))
   .default([])
   .meta({
-    description: 'Host names besides `NAME.` and `gateway.domain`. `listen.web.certificates` must cover them.',
+    description: 'Host names besides `NAME.` and `gateway.domain`. A certificate of `listen.web` must be for them.',
     examples: ['wiki.example.com'],
   })
 
