@@ -11,26 +11,27 @@ const eventsMax = 300
 const keptMax = 5000
 
 /**
- * Names what ran in SSH sessions: `shell`, `sftp`, a program. Arguments are left out: they are read where reading is
- * written down.
+ * Names what ran in SSH sessions: `shell`, `sftp`, a program; of HTTP sessions, how many requests there were. Arguments
+ * and addresses are left out: they are read where reading is written down.
  */
 export function createRanInShort(recordingsFolder: string): (row: SessionRow) => Promise<string> {
   const kept = new Kept<string>(keptMax)
 
   return async ({ session, recording, end }) => {
-    if (session.client.protocol !== 'ssh' || recording === null) return ''
+    const { protocol } = session.client
+    if (protocol === 'postgres' || recording === null) return ''
     const known = kept.get(session.id)
     if (known !== undefined) return known
-    const words = await read(join(recordingsFolder, recording))
+    const words = await read(join(recordingsFolder, recording), protocol === 'ssh' ? wordsOf : requestCount)
     if (end !== null) kept.set(session.id, words)
     return words
   }
 }
 
-async function read(file: string): Promise<string> {
+async function read(file: string, words: (recording: Recording) => Promise<string>): Promise<string> {
   try {
     await using recording = await openRecording(file)
-    return await wordsOf(recording)
+    return await words(recording)
   } catch (error) {
     if (asFault(error) === undefined) throw error
     return '' // moved away or damaged: the list stands, and the recording's own page says so
@@ -47,6 +48,17 @@ async function wordsOf(recording: Recording): Promise<string> {
   }
   const shown = [...words].slice(0, wordsMax).join(', ')
   return words.size > wordsMax ? `${shown}, …` : shown
+}
+
+/** `12 requests`; of many, only that there are. */
+async function requestCount(recording: Recording): Promise<string> {
+  let requests = 0
+  let events = 0
+  for await (const { code } of recording.events()) {
+    if (++events > eventsMax) return `more than ${requests} requests`
+    if (code === 'q') requests++
+  }
+  return requests === 1 ? '1 request' : `${requests} requests`
 }
 
 function ranWord(data: unknown): string | undefined {

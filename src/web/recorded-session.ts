@@ -1,9 +1,9 @@
 import { join, resolve, sep } from 'node:path'
 import { Fault } from '../kernel/fault.ts'
+import type { RecordedEvent } from '../recording/format.ts'
 import { openRecording } from '../recording/reading.ts'
 import type { SessionRow } from '../sessions/session.ts'
 import type { Visit } from './context.ts'
-import { fieldOf } from './replay-moments.ts'
 import type { Site } from './site.ts'
 
 /** A session whose recording somebody may see, and where it lies. */
@@ -25,13 +25,14 @@ export async function recordedSession({ deps }: Site, { c, person }: Visit): Pro
 
 /**
  * While there is still a page to say it on.
- * @throws Fault RECORDING_UNREADABLE, or NOT_FOUND when the recording has no such channel.
+ * @param needs an event without which there is nothing to take away.
+ * @throws Fault RECORDING_UNREADABLE, or NOT_FOUND when the recording has no such event.
  */
-export async function checkReadable(file: string, channel?: number): Promise<void> {
+export async function checkReadable(file: string, needs?: (event: RecordedEvent) => boolean): Promise<void> {
   await using recording = await openRecording(file)
-  if (channel === undefined) return
-  for await (const { data } of recording.events()) if (fieldOf(data, 'ch') === channel) return
-  throw new Fault('NOT_FOUND', 'The recording has no such channel.')
+  if (needs === undefined) return
+  for await (const event of recording.events()) if (needs(event)) return
+  throw new Fault('NOT_FOUND', 'The recording has nothing of that.')
 }
 
 /** What the audit log says of it. */

@@ -1,11 +1,17 @@
 import { createReadStream } from 'node:fs'
 import { Fault } from '../kernel/fault.ts'
+import { version } from '../kernel/version.ts'
 import { terminalCast } from '../recording/asciicast.ts'
+import type { RecordedEvent } from '../recording/format.ts'
+import { harText } from '../recording/har.ts'
+import { jsonLines } from '../recording/json-lines.ts'
 import { openRecording, type Recording } from '../recording/reading.ts'
 import { postgresTimeline, type StatementItem } from '../recording/postgres-timeline.ts'
 import { terminalText } from '../recording/terminal-text.ts'
 import type { Client } from '../sessions/session.ts'
+import { eventsOf } from './http-page-items.ts'
 import { bindText } from './recording-page-items.ts'
+import { fieldOf } from './replay-moments.ts'
 
 const types = {
   curfew: 'application/octet-stream',
@@ -14,12 +20,16 @@ const types = {
   cast: 'application/x-asciicast; charset=utf-8',
   'cast-v2': 'application/x-asciicast; charset=utf-8',
   txt: 'text/plain; charset=utf-8',
+  har: 'application/json; charset=utf-8',
+  // never what it says it is: nothing of it may do anything here
+  body: 'application/octet-stream',
 } as const
 type ExportFormat = keyof typeof types
 
 const formatsOf = {
   postgres: ['curfew', 'jsonl', 'sql'],
   ssh: ['curfew', 'jsonl', 'cast', 'cast-v2', 'txt'],
+  http: ['curfew', 'jsonl', 'har', 'body'],
 } as const satisfies Readonly<Record<Client['protocol'], readonly ExportFormat[]>>
 const ofChannels: ReadonlySet<ExportFormat> = new Set(['cast', 'cast-v2', 'txt'])
 
@@ -31,6 +41,16 @@ export interface Export {
   readonly nameEnd: string
   /** Terminals are taken one by one: `?ch=`. */
   readonly channel?: number
+  /** One body of one request: `?request=&at=&direction=`. */
+  readonly body?: WantedBody
+  /** Without one such event there is nothing to take away. */
+  readonly needs?: (event: RecordedEvent) => boolean
+}
+
+interface WantedBody {
+  readonly n: number
+  readonly fromSeconds: number
+  readonly direction: string
 }
 
 /** @throws Fault NOT_FOUND for a format that sessions of this protocol have not. */
@@ -39,25 +59,45 @@ export function readExport(protocol: Client['protocol'], text: string, params: U
   const format = formats.find((one) => one === text)
   if (format === undefined) throw new Fault('NOT_FOUND', `This recording is exported as ${formats.join(', ')}.`)
   const type = types[format]
+  if (format === 'body') return { format, type, ...readBody(params) }
   if (!ofChannels.has(format)) return { format, type, nameEnd: `.${format}` }
   const channel = Number(params.get('ch') ?? NaN)
   if (!Number.isSafeInteger(channel)) throw new Fault('NOT_FOUND', 'The address must name a channel: ?ch=1')
-  return { format, type, nameEnd: `-${channel}.${format === 'cast-v2' ? 'v2.cast' : format}`, channel }
+  const needs = ({ data }: RecordedEvent) => fieldOf(data, 'ch') === channel
+  return { format, type, nameEnd: `-${channel}.${format === 'cast-v2' ? 'v2.cast' : format}`, channel, needs }
+}
+
+function readBody(params: URLSearchParams): Pick<Export, 'nameEnd' | 'body' | 'needs'> {
+  const n = Number(params.get('request') ?? NaN)
+  const direction = params.get('direction') ?? ''
+  const at = Number(params.get('at') ?? 0)
+  if (!Number.isSafeInteger(n) || !['up', 'down'].includes(direction)) {
+    throw new Fault('NOT_FOUND', 'The address must name a body: ?request=1&direction=down')
+  }
+  const body = { n, direction, fromSeconds: Number.isFinite(at) && at > 0 ? at : 0 }
+  return { nameEnd: `-${n}-${direction}.bin`, body, needs: (event) => isOfBody(event, body) }
+}
+
+function isOfBody({ code, data }: RecordedEvent, { n, direction }: WantedBody): boolean {
+  return code === '=b' && fieldOf(data, 'n') === n && fieldOf(data, 'direction') === direction
 }
 
 /** The recording as a download, at the pace of the reader. Nothing is open before it reads or after it has gone. */
-export function exportStream(wanted: Pick<Export, 'format' | 'channel'>, file: string): ReadableStream<Uint8Array> {
+export function exportStream(wanted: Wanted, file: string): ReadableStream<Uint8Array> {
   return ReadableStream.from(bytes(wanted, file))
 }
 
+type Wanted = Pick<Export, 'format' | 'channel' | 'body'>
+
 const pieceChars = 64 * 1024
 
-async function* bytes(wanted: Pick<Export, 'format' | 'channel'>, file: string): AsyncGenerator<Uint8Array> {
+async function* bytes(wanted: Wanted, file: string): AsyncGenerator<Uint8Array> {
   if (wanted.format === 'curfew') {
     yield* createReadStream(file) as AsyncIterable<Uint8Array>
     return
   }
   await using open = await openRecording(file)
+  if (wanted.body !== undefined) return yield* bodyBytes(open, wanted.body)
   let piece = ''
   for await (const line of linesOf(open, wanted)) {
     piece += line
@@ -68,7 +108,14 @@ async function* bytes(wanted: Pick<Export, 'format' | 'channel'>, file: string):
   yield Buffer.from(piece)
 }
 
-function linesOf(recording: Recording, { format, channel = 0 }: Pick<Export, 'format' | 'channel'>) {
+/** As it passed: what was encoded stays so. */
+async function* bodyBytes(recording: Recording, body: WantedBody): AsyncGenerator<Uint8Array> {
+  for await (const event of eventsOf(recording.events({ fromSeconds: body.fromSeconds }), body.n)) {
+    if (isOfBody(event, body) && event.bytes !== undefined) yield event.bytes
+  }
+}
+
+function linesOf(recording: Recording, { format, channel = 0 }: Wanted) {
   switch (format) {
     case 'sql':
       return sqlText(recording)
@@ -78,17 +125,10 @@ function linesOf(recording: Recording, { format, channel = 0 }: Pick<Export, 'fo
       return terminalCast(recording, channel, { format: 'v2' })
     case 'txt':
       return terminalText(recording, channel)
+    case 'har':
+      return harText(recording, version())
     default:
       return jsonLines(recording)
-  }
-}
-
-/** The header line, then one line an event: `[seconds, code, data]`; raw bytes are in `data`, in base64. */
-async function* jsonLines(recording: Recording): AsyncGenerator<string> {
-  yield `${JSON.stringify(recording.header)}\n`
-  for await (const { seconds, code, data, bytes: raw } of recording.events()) {
-    const all = raw === undefined ? data : { ...(data as object), base64: raw.toString('base64') }
-    yield `${JSON.stringify([seconds, code, all])}\n`
   }
 }
 

@@ -105,6 +105,7 @@ function replaceMain(main, next) {
   const controls = (root) => [...root.querySelectorAll('a, button, summary')]
   const focused = controls(main).indexOf(document.activeElement)
   main.replaceChildren(...next.childNodes)
+  main.dataset.renew = next.dataset.renew ?? ''
   if (focused >= 0) controls(main)[focused]?.focus()
 }
 
@@ -141,6 +142,16 @@ function follow(topic) {
   if (!document.hidden) open()
 }
 
+/** What has no topic looks again by the clock: while it is looked at, and as long as the server says so. */
+function renewBy(main) {
+  const everyS = Number(main.dataset.renew)
+  if (!(everyS > 0)) return
+  setTimeout(async () => {
+    if (!document.hidden) await lookAgain().catch(() => {}) // the next time tries again
+    renewBy(main)
+  }, everyS * 1000)
+}
+
 function prepare() {
   tick()
   showLocalTimes()
@@ -152,3 +163,4 @@ leaveZone()
 setInterval(tick, 1000)
 const topic = document.getElementById('main')?.dataset.topic
 if (topic) follow(topic)
+renewBy(document.getElementById('main'))

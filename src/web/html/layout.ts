@@ -20,6 +20,8 @@ export interface Page {
   readonly narrow?: boolean
   /** The page renews itself when something of this topic changes (see events.ts). */
   readonly topic?: string
+  /** With the script: look again after so many seconds, while the page is looked at. */
+  readonly renewS?: number
   /** Without the script: load again after so many seconds. */
   readonly refreshS?: number
   /** Without the script or with it: go on to this address at once. */
@@ -62,7 +64,14 @@ export function layout(page: Page, assets: AssetHrefs, chrome: Chrome | undefine
       <body>
         <a class="skip" href="#main">To the content</a>
         ${chrome === undefined ? bareTop() : top(chrome, page.current)}
-        <main id="main" class="${page.narrow ? 'narrow' : 'wide'}" data-topic="${page.topic ?? ''}">${page.body}</main>
+        <main
+          id="main"
+          class="${page.narrow ? 'narrow' : 'wide'}"
+          data-topic="${page.topic ?? ''}"
+          data-renew="${page.renewS ?? ''}"
+        >
+          ${page.body}
+        </main>
       </body>
     </html> `
 }

@@ -7,6 +7,7 @@ import { checkReadable, noteOf, recordedSession, type RecordedSession } from '..
 import { exportStream, readExport } from '../recording-export.ts'
 import type { Site } from '../site.ts'
 import type { Looked } from './recording-head.ts'
+import { createHttpRecordingPage } from './recording-http.ts'
 import { postgresRecordingPage } from './recording-postgres.ts'
 import { createSshRecordingPage } from './recording-ssh.ts'
 import { replayRoutes } from './replay.ts'
@@ -19,7 +20,11 @@ export function recordingRoutes(site: Site): void {
   const { deps, auditor } = site
   // Each look reads, checks and parses a file on the thread that also cuts sessions off.
   const looks = createRateLimit(deps.clock, { burst: 30, perMs: 1000 })
-  const sshRecordingPage = createSshRecordingPage(site)
+  const pages = {
+    postgres: postgresRecordingPage,
+    ssh: createSshRecordingPage(site),
+    http: createHttpRecordingPage(site),
+  }
 
   site.page('/recordings/:id', async (visit) => {
     looks.take(visit.person.id)
@@ -28,9 +33,7 @@ export function recordingRoutes(site: Site): void {
       await auditor.noteVisit(visit, row.session.id, 'recording.replayed', noteOf(row))
     }
     const looked = await look(site, visit, { row, file })
-    const isSsh = row.session.client.protocol === 'ssh'
-    const page = isSsh ? await sshRecordingPage(visit, looked) : await postgresRecordingPage(visit, looked)
-    return site.render(visit.c, page, visit)
+    return site.render(visit.c, await pages[row.session.client.protocol](visit, looked), visit)
   })
 
   site.page('/recordings/:id/export/:format', async (visit) => {
@@ -39,7 +42,7 @@ export function recordingRoutes(site: Site): void {
     const wanted = readExport(row.session.client.protocol, visit.c.req.param('format') ?? '', paramsOf(visit))
     const onlyAsks = visit.c.req.method === 'HEAD'
     if (!onlyAsks) {
-      await checkReadable(file, wanted.channel)
+      await checkReadable(file, wanted.needs)
       await auditor.note(visit, 'recording.exported', { ...noteOf(row), format: wanted.format })
     }
     visit.c.header('Content-Type', wanted.type)
