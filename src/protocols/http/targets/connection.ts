@@ -19,6 +19,8 @@ export interface Way {
 export type Alpn = 'http/1.1' | 'h2'
 
 export const connectMs = 10_000
+/** For `Connector.open`: the connection is all that is wanted. */
+export const bare = (socket: Socket): Promise<Socket> => Promise.resolve(socket)
 const keepAliveMs = 60_000
 
 /** Opens connections one way and remembers what makes the next TLS handshake shorter. */
@@ -35,14 +37,19 @@ export class Connector {
   /**
    * Opens TCP or a unix socket, then TLS if the address says so. The certificate is always checked in full.
    * @param signal ends the attempt; its reason is what this rejects with.
+   * @param begin what else belongs to the attempt, within the same time.
    * @throws Fault UPSTREAM_UNREACHABLE, UPSTREAM_TLS; the cause tells the operators more.
    */
-  async open(alpn: Alpn, signal: AbortSignal): Promise<Socket> {
+  async open<Opened>(
+    alpn: Alpn,
+    signal: AbortSignal,
+    begin: (socket: Socket, signal: AbortSignal) => Promise<Opened>,
+  ): Promise<Opened> {
     const late = new AbortController()
     const timer = this.#clock.after(connectMs, () => late.abort(new Error(`no connection within ${connectMs} ms`)))
     try {
       using either = eitherAborts(signal, late.signal)
-      return await this.#open(alpn, either.signal)
+      return await begin(await this.#open(alpn, either.signal), either.signal)
     } catch (error) {
       signal.throwIfAborted()
       if (error instanceof Fault) throw error

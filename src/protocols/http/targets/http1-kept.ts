@@ -1,7 +1,7 @@
 import { Client, type Dispatcher } from 'undici'
 import { Fault } from '../../../kernel/fault.ts'
 import { BorrowedBody } from './borrowed-body.ts'
-import type { Connector } from './connection.ts'
+import { bare, type Connector } from './connection.ts'
 import {
   aborted,
   connectionsMax,
@@ -78,7 +78,7 @@ class Connection {
   constructor(connector: Connector, gone: () => void) {
     this.client = new Client(`http://${connector.way.name}.invalid`, {
       connect: (_options, opened) => {
-        connector.open('http/1.1', this.#closing.signal).then(
+        connector.open('http/1.1', this.#closing.signal, bare).then(
           (socket) => opened(null, socket),
           (error: Error) => opened(error, null),
         )

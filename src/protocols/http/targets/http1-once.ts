@@ -1,7 +1,7 @@
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { BorrowedBody } from './borrowed-body.ts'
-import type { Connector } from './connection.ts'
+import { bare, type Connector } from './connection.ts'
 import { aborted, headBytesMax, informationalMax, type Hop, type Taker, type Try } from './hop.ts'
 import type { TargetRequest } from './target.ts'
 
@@ -49,7 +49,7 @@ class Exchange implements Try {
 
   async run(connector: Connector): Promise<void> {
     try {
-      const socket = await connector.open('http/1.1', this.#connecting.signal)
+      const socket = await connector.open('http/1.1', this.#connecting.signal, bare)
       if (this.#over) socket.destroy()
       else this.#send(socket)
     } catch (error) {

@@ -8,6 +8,7 @@ import { Exchange } from './exchange.ts'
 import { watchHealth } from './health-check.ts'
 import type { Hop } from './hop.ts'
 import { Http1Hop } from './http1.ts'
+import { Http2Hop } from './http2.ts'
 import type { HttpTarget, HttpTargets } from './target.ts'
 
 export interface HttpTargetsDeps {
@@ -72,7 +73,9 @@ class Ways implements AsyncDisposable {
   }
 
   #makeHop(way: Way): Hop {
-    return new Http1Hop(new Connector(way, this.#deps.clock))
+    const { clock } = this.#deps
+    const connector = new Connector(way, clock)
+    return this.#resource.version === 'http2' ? new Http2Hop(connector, clock) : new Http1Hop(connector)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
