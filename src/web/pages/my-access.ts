@@ -144,11 +144,12 @@ const protocols = { postgres: 'PostgreSQL', ssh: 'SSH' } as const
 function openLine({ deps }: Site, resource: string, role: HttpRole, open: boolean): Html {
   const [address] = connectCommands(deps, resource, role)
   if (address === undefined) return html`<p class="small">This application has no host name at the moment.</p>`
-  return html`<div class="row">
-      <code class="grow">${address}</code>
-      ${open && html`<a class="btn go" href="${query(path('open', resource), { role: role.name })}" aria-label="Open ${resource} as ${role.name}">Open</a>`}
-    </div>
-    <p class="small others">${roleFacts(role)}</p>`
+  const href = query(path('open', resource), { role: role.name })
+  return html`${copyable(address, `the address of ${resource}`)}
+    <div class="row">
+      <p class="small others grow">${roleFacts(role)}</p>
+      ${open && html`<a class="btn go" href="${href}" aria-label="Open ${resource} as ${role.name}">Open</a>`}
+    </div>`
 }
 
 function otherDatabases(resource: string, { databases: [, ...others] }: PostgresRole): Html | false {

@@ -56,9 +56,9 @@ function requestPage(site: Site, { show }: Visit, view: RequestView, onward: Onw
     title: `${request.resource} as ${request.role}`,
     current: 'access',
     narrow: true,
-    topic: 'request',
+    // Looking again would call off the going on.
+    ...(wayIn ? { goOnTo: wayIn } : { topic: 'request' }),
     ...((open || (starts && onward !== undefined)) && { refreshS: 5 }),
-    ...(wayIn && { goOnTo: wayIn }),
     body,
   }
 }
