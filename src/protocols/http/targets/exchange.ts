@@ -54,10 +54,10 @@ export class Exchange implements InFlight, Taker {
     if (!this.#over) this.#sink.informational(status, headers)
   }
 
-  head(status: number, headers: RawHeaders): void {
+  head(status: number, headers: RawHeaders, whole: boolean): void {
     this.#answered()
     this.#headed = true
-    if (!this.#over) this.#sink.head(status, headers)
+    if (!this.#over) this.#sink.head(status, headers, whole)
   }
 
   body(chunk: Buffer): boolean {

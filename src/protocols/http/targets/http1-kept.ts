@@ -149,7 +149,7 @@ class Exchange implements Dispatcher.DispatchHandler, Try {
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     if (this.#over) return
     const headers = textOf(controller.rawHeaders)
-    if (status >= 200) return this.#taker.head(status, headers)
+    if (status >= 200) return this.#taker.head(status, headers, false)
     if (++this.#informational > informationalMax) throw new Error(`more than ${informationalMax} informational answers`)
     this.#taker.informational(status, headers)
   }

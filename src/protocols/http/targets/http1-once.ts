@@ -129,7 +129,7 @@ class Exchange implements Try {
       this.#finish()
       this.#taker.end(answer.rawTrailers)
     })
-    this.#taker.head(answer.statusCode ?? 0, answer.rawHeaders)
+    this.#taker.head(answer.statusCode ?? 0, answer.rawHeaders, false)
   }
 
   #upgraded(answer: IncomingMessage, connection: Socket, first: Buffer): void {

@@ -4,6 +4,9 @@ import { informationalMax, type Reached, type Taker, type Try } from './hop.ts'
 import type { Http2Session } from './http2-session.ts'
 import type { RawHeaders, TargetRequest } from './target.ts'
 
+/** END_STREAM in a frame's flags (RFC 9113, section 6.2). */
+const endStreamFlag = 0x1
+
 /** One request on one stream. */
 export class Http2Exchange implements Try {
   readonly #request: TargetRequest
@@ -60,7 +63,7 @@ export class Http2Exchange implements Try {
 
   #listen(stream: ClientHttp2Stream): void {
     stream.on('headers', (_fields, _flags, raw) => this.#inform(raw))
-    stream.on('response', (_fields, _flags, raw) => this.#head(stream, raw))
+    stream.on('response', (_fields, flags, raw) => this.#head(stream, raw, (flags & endStreamFlag) !== 0))
     stream.on('trailers', (_fields, _flags, raw) => (this.#trailers = raw))
     stream.on('end', () => this.#ended(stream))
     stream.on('error', (error) => this.#broken(stream, error))
@@ -76,7 +79,7 @@ export class Http2Exchange implements Try {
     this.#taker.informational(status, headers)
   }
 
-  #head(stream: ClientHttp2Stream, raw: readonly string[]): void {
+  #head(stream: ClientHttp2Stream, raw: readonly string[], whole: boolean): void {
     if (this.#over) return
     const { status, headers } = split(raw)
     const length = headers.findLast((_value, at) => at % 2 === 1 && headers[at - 1] === 'content-length')
@@ -88,7 +91,7 @@ export class Http2Exchange implements Try {
       this.#bytes += chunk.length
       if (!this.#over && !this.#taker.body(chunk)) stream.pause()
     })
-    this.#taker.head(status, headers)
+    this.#taker.head(status, headers, whole)
   }
 
   #ended(stream: ClientHttp2Stream): void {

@@ -28,8 +28,11 @@ export interface TargetRequest {
 export interface AnswerSink {
   /** 102 and 103; 100 is the hop's own. */
   informational(status: number, headers: RawHeaders): void
-  /** With hop-by-hop headers as they came. */
-  head(status: number, headers: RawHeaders): void
+  /**
+   * With hop-by-hop headers as they came.
+   * @param whole nothing comes after it but `end`: HTTP/2 said so in the head itself, which gRPC takes for trailers, so say it likewise.
+   */
+  head(status: number, headers: RawHeaders, whole: boolean): void
   /** False: no more until `InFlight.resume`. The chunk may be kept. */
   body(chunk: Buffer): boolean
   end(trailers: RawHeaders): void
