@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
+import type { Socket } from 'node:net'
 import { Fault } from '../../kernel/fault.ts'
 import type { RawHeaders } from './targets/target.ts'
 
@@ -50,12 +51,12 @@ export function mayUpgrade({ headers }: IncomingMessage): boolean {
 
 /** On connections whose last request was refused. Node's parser may hand over what came behind it before they are closed. */
 const refusedMark = Symbol('a request was refused')
-interface Connection {
+interface Connection extends Socket {
   [refusedMark]?: true
 }
 
 function readOnConnection(request: IncomingMessage): RequestHead {
-  const connection: Connection = request.socket
+  const connection = request.socket as Connection
   if (connection[refusedMark]) throw violation('the request before it on this connection was refused')
   try {
     return readHttp1(request)

@@ -9,7 +9,7 @@ export interface SmugglingShape {
    * @param host the value of Host.
    * @param more header lines with their line ends, such as `Authorization: Bearer …\r\n`: goes with every request in it.
    */
-  bytes(host: string, more: string): string
+  readonly bytes: (host: string, more: string) => string
   readonly outcome: SmugglingOutcome
 }
 
@@ -268,7 +268,7 @@ export const smugglingShapes: readonly SmugglingShape[] = [
 export interface Http2Shape {
   readonly name: string
   /** @param host the value of `:authority`. @param more fields that make the request known, names in lower case. */
-  fields(host: string, more: readonly Field[]): readonly Field[]
+  readonly fields: (host: string, more: readonly Field[]) => readonly Field[]
   readonly body: string
   readonly outcome: SmugglingOutcome
 }
