@@ -90,8 +90,9 @@ async function choicesOf({ deps }: Site, { person, now }: Visit, offers: readonl
   })
 }
 
+/** As the gate sees it: one whose start was not noticed yet would send people to and fro. */
 function isActive(grant: Grant, now: Instant): boolean {
-  return grant.startsAt <= now && now < grant.expiresAt
+  return grant.state === 'active' && now < grant.expiresAt
 }
 
 /** The only one that is open, or the only one that there is. */
