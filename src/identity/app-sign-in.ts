@@ -20,7 +20,6 @@ const ticketMs = 60_000
 const sealedCharsMax = 4096
 const wayNameChars = 8
 
-/** What is sealed for one place opens at no other: place and resource are its associated data. */
 interface Over {
   /** The first instant outside. */
   readonly until: Instant
@@ -41,11 +40,12 @@ interface Entry extends Over {
   readonly entry: string
 }
 
-type Deps = Pick<IdentityDeps, 'store' | 'changes' | 'clock' | 'random' | 'dataKey'>
+type Cookies = (name: string) => string | undefined
+type Deps = Pick<IdentityDeps, 'store' | 'changes' | 'clock' | 'random' | 'dataKey' | 'metrics'>
 
 /** Disposing it ends its subscription to changes. */
 export function createAppSignIn(deps: Deps): AppSignIn & Disposable {
-  const { store, clock, random } = deps
+  const { store, clock, random, metrics } = deps
   const ways = sealOf<Way>('application way')
   const tickets = sealOf<Ticket>('application ticket')
   const entries = sealOf<Entry>('application sign-in')
@@ -66,11 +66,8 @@ export function createAppSignIn(deps: Deps): AppSignIn & Disposable {
     },
 
     enter(place, text, cookies) {
-      const ticket = tickets.open(place, text)
-      if (ticket === undefined) throw failed('This link is over, or was made for another application')
-      const way = ways.open(place, cookies(wayName(ticket.state)))
-      if (way?.state !== ticket.state) throw failed('This sign-in was not begun in this browser, or is over')
-      if (!used.first(ticket.state)) throw failed('This link was used before')
+      const { ticket, way } = redeem(place, text, cookies)
+      metrics.add('curfew_sign_ins_total', { way: 'application', outcome: 'ok' })
       const { browserSession, role, signedInUntil: until } = ticket
       const value = entries.close(place, { browserSession, role, entry: secret(16), until })
       const maxAgeS = Math.max(0, Math.floor((until - clock.now()) / 1000))
@@ -89,6 +86,15 @@ export function createAppSignIn(deps: Deps): AppSignIn & Disposable {
     [Symbol.dispose]: () => feed[Symbol.dispose](),
   }
 
+  function redeem(place: AppPlace, text: string, cookies: Cookies): { readonly ticket: Ticket; readonly way: Way } {
+    const ticket = tickets.open(place, text)
+    if (ticket === undefined) throw failed('This link is over, or was made for another application')
+    const way = ways.open(place, cookies(wayName(ticket.state)))
+    if (way?.state !== ticket.state) throw failed('This sign-in was not begun in this browser, or is over')
+    if (!used.first(ticket.state)) throw failed('This link was used before')
+    return { ticket, way }
+  }
+
   async function ask(place: AppPlace, cookie: string, entry: Entry): Promise<AppVisitor | undefined> {
     const remember = visitors.asking(place, cookie)
     const session = await store.browserSession(entry.browserSession)
@@ -102,6 +108,12 @@ export function createAppSignIn(deps: Deps): AppSignIn & Disposable {
     return visitor
   }
 
+  function failed(message: string): Fault {
+    metrics.add('curfew_sign_ins_total', { way: 'application', outcome: 'SIGN_IN_FAILED' })
+    return new Fault('SIGN_IN_FAILED', message, { hint: 'Open the application again.' })
+  }
+
+  /** What is sealed for one place opens at no other: resource and host are its associated data. */
   function sealOf<Value extends Over>(purpose: string) {
     const seal = createSeal(deps.dataKey, purpose, random)
     return {
@@ -139,8 +151,4 @@ function contextOf({ resource, host }: AppPlace): string {
 
 function wayName(state: string): string {
   return `${wayCookiePrefix}${state.slice(0, wayNameChars)}`
-}
-
-function failed(message: string): Fault {
-  return new Fault('SIGN_IN_FAILED', message, { hint: 'Open the application again.' })
 }
