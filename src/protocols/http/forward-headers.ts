@@ -118,21 +118,14 @@ export function towardsTarget(head: RequestHead, facts: ForwardFacts): string[] 
 }
 
 function addOwn(result: string[], head: RequestHead, facts: ForwardFacts, via: string): void {
+  const { host } = head
   const address = plainAddress(facts.clientAddress)
   const node = isIPv6(address) ? `"[${address}]"` : address
-  result.push(
-    ...['X-Forwarded-For', address, 'X-Forwarded-Proto', 'https', 'X-Forwarded-Host', head.host],
-    ...['X-Forwarded-Port', portOf(head.host), 'Forwarded', `for=${node};host="${head.host}";proto=https`],
-    ...[
-      'Via',
-      `${via}${head.version} curfew`,
-      'Curfew-Request-Id',
-      facts.requestId,
-      'Curfew-Assertion',
-      facts.assertion,
-    ],
-    ...facts.own.headers,
-  )
+  result.push('X-Forwarded-For', address, 'X-Forwarded-Proto', 'https')
+  result.push('X-Forwarded-Host', host, 'X-Forwarded-Port', portOf(host))
+  result.push('Forwarded', `for=${node};host="${host}";proto=https`, 'Via', `${via}${head.version} curfew`)
+  result.push('Curfew-Request-Id', facts.requestId, 'Curfew-Assertion', facts.assertion)
+  for (const text of facts.own.headers) result.push(text)
 }
 
 function portOf(host: string): string {

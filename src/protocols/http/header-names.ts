@@ -72,7 +72,10 @@ const droppedPrefixes: Readonly<Record<string, readonly string[]>> = {
 
 /** @param name canonical */
 export function dropsTowardsTarget(name: string): boolean {
-  if (dropped.has(name)) return true
+  return dropped.has(name) || beginsLikeDropped(name)
+}
+
+function beginsLikeDropped(name: string): boolean {
   const prefixes = droppedPrefixes[name[0]!]
   if (prefixes === undefined) return false
   for (const prefix of prefixes) if (name.startsWith(prefix)) return true

@@ -48,8 +48,10 @@ interface CompiledRule {
   fits(method: string, segments: readonly string[]): boolean
 }
 
-/** A glob for one segment: null stands for `**`. */
-type Segment = readonly string[] | null
+/** Of one segment: the texts between stars. */
+type Pieces = readonly string[]
+/** Segments between two `**`. */
+type Run = readonly Pieces[]
 
 function compileRule({ methods, paths }: HttpRule, isDeny: boolean): CompiledRule {
   const globs = paths.map((path) => compileGlob(path, isDeny))
@@ -64,13 +66,16 @@ function coversMethod(methods: readonly string[], method: string): boolean {
   return methods.length === 0 || methods.includes(method) || (method === 'HEAD' && methods.includes('GET'))
 }
 
-function compileGlob(text: string, isDeny: boolean): readonly Segment[] {
+function compileGlob(text: string, isDeny: boolean): readonly Run[] {
   const { path, query } = normalisedGlob(text)
   if (query !== '') throw new Fault('CONFIG_INVALID', `The rule "${text}" holds a query; rules are about paths.`)
   const segments = path.split('/').slice(1)
-  return (isDeny ? withoutEndSlash(segments) : segments).map((segment) =>
-    segment === '**' ? null : segment.split(/\*+/).map(decodeURIComponent),
-  )
+  const runs: Pieces[][] = [[]]
+  for (const segment of isDeny ? withoutEndSlash(segments) : segments) {
+    if (segment === '**') runs.push([])
+    else runs.at(-1)!.push(segment.split(/\*+/).map(decodeURIComponent))
+  }
+  return runs
 }
 
 function normalisedGlob(text: string): ReturnType<typeof normalisePath> {
@@ -107,8 +112,7 @@ function withoutEndSlash(segments: readonly string[]): readonly string[] {
  * Runs of segments between `**` are looked for from the left, each where it fits first: what comes later then has the most
  * room, so nothing needs to be tried again.
  */
-function fitsPath(glob: readonly Segment[], segments: readonly string[]): boolean {
-  const runs = runsOf(glob)
+function fitsPath(runs: readonly Run[], segments: readonly string[]): boolean {
   const first = runs[0]!
   if (runs.length === 1) return first.length === segments.length && fitsRun(first, segments, 0)
   const last = runs.at(-1)!
@@ -123,23 +127,12 @@ function fitsPath(glob: readonly Segment[], segments: readonly string[]): boolea
   return true
 }
 
-type Run = readonly (readonly string[])[]
-
-function runsOf(glob: readonly Segment[]): readonly Run[] {
-  const runs: (readonly string[])[][] = [[]]
-  for (const segment of glob) {
-    if (segment === null) runs.push([])
-    else runs.at(-1)!.push(segment)
-  }
-  return runs
-}
-
 function fitsRun(run: Run, segments: readonly string[], from: number): boolean {
   return run.every((pieces, index) => fitsSegment(pieces, segments[from + index]!))
 }
 
 /** The texts between stars, in the same manner. */
-function fitsSegment(pieces: readonly string[], segment: string): boolean {
+function fitsSegment(pieces: Pieces, segment: string): boolean {
   const first = pieces[0]!
   if (pieces.length === 1) return segment === first
   const last = pieces.at(-1)!

@@ -165,7 +165,7 @@ describe('towards the target', () => {
       .chain((name) =>
         fc
           .tuple(
-            ...[...name].map((letter) => fc.constantFrom(letter.toUpperCase(), letter.toLowerCase())),
+            ...Array.from(name, (letter) => fc.constantFrom(letter.toUpperCase(), letter.toLowerCase())),
             fc.constantFrom('-', '_', '.'),
           )
           .map((letters) => letters.slice(0, -1).join('').replaceAll('-', letters.at(-1)!)),
