@@ -36,6 +36,7 @@ const source = new URL('../../config/curfew.yaml', import.meta.url)
 /** What stands behind the gateway. */
 export interface DemoTargets {
   readonly postgres: { readonly port: number }
+  readonly board: { readonly port: number }
   /** `web-1`; undefined on a machine without sshd. */
   readonly ssh: { readonly port: number; readonly login: string; readonly hostKeyFingerprint: string } | undefined
 }
@@ -58,7 +59,7 @@ export async function configurationText(ports: DemoPorts, targets: DemoTargets, 
   return document.toString({ lineWidth: 0 })
 }
 
-function usualSettings(ports: DemoPorts, { postgres }: DemoTargets, caFile: string): Settings {
+function usualSettings(ports: DemoPorts, { postgres, board }: DemoTargets, caFile: string): Settings {
   return [
     [['gateway', 'publicUrl'], `https://localhost:${ports.web}`],
     [['gateway', 'clientRootCertificate'], caFile],
@@ -67,6 +68,7 @@ function usualSettings(ports: DemoPorts, { postgres }: DemoTargets, caFile: stri
     [['listen', 'ops', 'port'], ports.ops],
     [['identity', 'issuer'], `http://127.0.0.1:${ports.provider}`],
     [['resources', 'prod-db', 'port'], postgres.port],
+    [['resources', 'board', 'url'], `http://127.0.0.1:${board.port}`],
   ]
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes, X509Certificate } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import { dirname, join } from 'node:path'
 import { issue, makeAuthority } from '../certificates.ts'
 import { files } from './configuration.ts'
@@ -26,6 +27,8 @@ export interface DemoFolder extends AsyncDisposable {
 const marker = '.curfew-demo'
 const lockFile = 'demo.pid'
 const dayMs = 86_400_000
+/** Browsers take no wildcard for `*.localhost`. */
+const names = ['localhost', 'board.localhost', '127.0.0.1', '::1'] as const
 
 /**
  * Opens the demo's data folder for this process alone; makes it, its secrets and certificates where they are missing.
@@ -130,7 +133,7 @@ async function certificates(path: string): Promise<Pick<DemoFolder, 'ca' | 'cert
   ]
   if (!(await isGood(certificateFile))) {
     const authority = await makeAuthority(`Curfew demo ${randomBytes(3).toString('hex')}`)
-    const server = await issue(authority, { names: ['localhost', '127.0.0.1', '::1'] })
+    const server = await issue(authority, { names })
     await writeFile(caFile, authority.certificate)
     await writePrivate(keyFile, server.key)
     // Last, because it says that the other two are there.
@@ -143,10 +146,12 @@ async function certificates(path: string): Promise<Pick<DemoFolder, 'ca' | 'cert
   }
 }
 
+/** Lasts for a while, and has every name; one from before there was a web application has not. */
 async function isGood(certificateFile: string): Promise<boolean> {
   if (!existsSync(certificateFile)) return false
-  const { validTo } = new X509Certificate(await readFile(certificateFile))
-  return Date.parse(validTo) - Date.now() > 7 * dayMs
+  const certificate = new X509Certificate(await readFile(certificateFile))
+  const lasts = Date.parse(certificate.validTo) - Date.now() > 7 * dayMs
+  return lasts && names.every((name) => (isIP(name) ? certificate.checkIP(name) : certificate.checkHost(name)))
 }
 
 async function writePrivate(file: string, text: string): Promise<void> {

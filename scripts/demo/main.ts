@@ -10,8 +10,8 @@ const checkout = resolve(import.meta.dirname, '../..')
 
 const help = `npm run demo [-- OPTIONS]
 
-Starts an identity provider with four people, a PostgreSQL with a small shop, an sshd where this machine has one, and
-the gateway in front of them; then says what to type and what to open. Everything listens on loopback. Ctrl-C stops it and leaves nothing running.
+Starts an identity provider with four people, a PostgreSQL with a small shop, a web application, an sshd where this
+machine has one, and the gateway in front of them; then says what to type and what to open. Everything listens on loopback. Ctrl-C stops it and leaves nothing running.
 
   --data FOLDER  where everything is kept (default: data/demo in this checkout)
   --reset        clears that folder first

@@ -8,6 +8,7 @@ import { startGateway, type Gateway } from '../../src/gateway.ts'
 import { identityPaths } from '../../src/identity/paths.ts'
 import { openSshKeys, sshPublicLine, type SshKeys } from '../../src/identity/ssh/keys.ts'
 import { createLog } from '../../src/observability/log.ts'
+import { startBoard, type RunningBoard } from './board.ts'
 import { clientId, configurationText, files, type DemoPorts } from './configuration.ts'
 import { openDataFolder, type DemoFolder } from './data-folder.ts'
 import { startOidcProvider, type OidcProvider } from './oidc-provider.ts'
@@ -36,6 +37,8 @@ export interface Demo extends AsyncDisposable {
   readonly target: RunningPostgres
   /** `web-1` and what clients know the gateway by; undefined on a machine without sshd. */
   readonly ssh: { readonly target: RunningSshd; readonly knownHostsFile: string } | undefined
+  /** The web application, and where browsers find it. */
+  readonly board: { readonly target: RunningBoard; readonly url: URL }
   readonly provider: OidcProvider
   readonly gateway: Gateway
 }
@@ -67,9 +70,13 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   const provider = await step('Identity provider with four people', async () =>
     started.use(await startProvider(folder, ports, webUrl)),
   )
+  const board = await step('A web application, board', async () =>
+    started.use(await startBoard({ gateway: webUrl, ca: folder.ca, name: 'board' })),
+  )
   const gateway = await step('The gateway', async () => {
     const file = join(folder.path, files.configuration)
-    await writeFile(file, await configurationText(ports, { postgres: target, ssh: webServer }, folder.caFile))
+    const targets = { postgres: target, board, ssh: webServer }
+    await writeFile(file, await configurationText(ports, targets, folder.caFile))
     const config = await loadConfig(file, process.env)
     const destination = pino.destination({ dest: join(folder.path, files.gatewayLog), sync: true, mode: 0o600 })
     started.defer(() => destination.end())
@@ -77,7 +84,11 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   })
   options.stopping?.throwIfAborted()
   const stack = started.move()
-  return { folder, ports, webUrl, target, ssh, provider, gateway, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+  return {
+    ...{ folder, ports, webUrl, target, ssh, provider, gateway },
+    board: { target: board, url: new URL(`https://board.localhost:${ports.web}/`) },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  }
 }
 
 async function startTarget(folder: DemoFolder): Promise<RunningPostgres> {

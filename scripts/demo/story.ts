@@ -30,6 +30,14 @@ export interface DemoFacts {
   readonly resource: { readonly name: string; readonly roles: readonly string[] }
   /** The SSH target; null on a machine without sshd. */
   readonly ssh: SshFacts | null
+  /** The web application; `target` is where it is without the gateway, and there it refuses everybody. */
+  readonly board: {
+    readonly url: string
+    /** Where to come as a certain role. */
+    readonly as: Readonly<Record<'view' | 'operate', string>>
+    readonly resource: { readonly name: string; readonly roles: readonly string[] }
+    readonly target: { readonly host: string; readonly port: number }
+  }
   readonly caFile: string
   readonly dataFolder: string
   readonly configFile: string
@@ -51,6 +59,7 @@ export interface SshFacts {
 }
 
 const resource = { name: 'prod-db', roles: ['reporting', 'readonly', 'admin'] } as const
+const board = { name: 'board', roles: ['view', 'operate'] } as const
 const webServer = { name: 'web-1', roles: ['shell', 'files'] } as const
 
 export function demoFacts(demo: Demo, checkout: string): DemoFacts {
@@ -70,6 +79,12 @@ export function demoFacts(demo: Demo, checkout: string): DemoFacts {
     })),
     resource,
     ssh: sshFacts(demo),
+    board: {
+      url: demo.board.url.href,
+      as: { view: asRole(demo.board.url, 'view'), operate: asRole(demo.board.url, 'operate') },
+      resource: board,
+      target: { host: demo.board.target.host, port: demo.board.target.port },
+    },
     caFile: folder.caFile,
     dataFolder: folder.path,
     configFile: inFolder(files.configuration),
@@ -129,7 +144,14 @@ function quoted(word: string): string {
 
 /** What to type and what to open, story by story. */
 export function storyText(demo: Demo, checkout: string): string {
-  const stories = [askStory(demo), cutStory, ...sshStories(demo), replayStory(demo, checkout), endStory(demo)]
+  const stories = [
+    askStory(demo),
+    cutStory,
+    ...sshStories(demo),
+    boardStory(demo),
+    replayStory(demo, checkout),
+    endStory(demo),
+  ]
   const told = [...stories, programStory(demo)].map((story, index) => `${index + 1}. ${story}`)
   return `${openingText(demo)}
 ${told.join('\n')}
@@ -199,6 +221,24 @@ function sshStories({ ssh, ports, webUrl }: Demo): string[] {
   ]
 }
 
+/** At the application's own host, so that the way leads back there by itself. */
+function asRole(board: URL, role: string): string {
+  return new URL(`/.curfew/enter?role=${role}`, board).href
+}
+
+function boardStory({ board: { url, target }, webUrl }: Demo): string {
+  return `A web application
+   Open ${url.href} as alice. (Chrome, Edge and Firefox know the name; for others add to /etc/hosts:
+   127.0.0.1 board.localhost. The browser warns once more, as this is another name.)
+   Choose view, which needs nobody's approval. The board shows live updates, who you are (Who am I), what the gateway
+   tells it (Headers) and a WebSocket (Echo). It is at http://${target.host}:${target.port}/, too, and believes nobody who comes
+   there straight. "I look after it" is refused: view changes nothing. Come as operate, and give a reason:
+     ${asRole(url, 'operate')}
+   When bob has approved (${webUrl.origin}/approvals), the page goes on to the board by itself. After two minutes the
+   live updates and the WebSocket end, and the next page says why and offers to ask again.
+`
+}
+
 function replayStory(demo: Demo, checkout: string): string {
   const { curfew, login, auditVerify } = commandsOf(demo, checkout)
   const short = (command: string) => command.replace(curfew, 'curfew')
@@ -208,6 +248,7 @@ function replayStory(demo: Demo, checkout: string): string {
     : ''
   return `Replay and verify
    As sam open ${demo.webUrl.origin}/recordings and choose a session: every statement, with its time and its number of rows.${terminals}
+   Of the board: every request, with its status, sizes and times.
    The same without the gateway:
      alias curfew=${quoted(curfew)}
      F=${newest}
