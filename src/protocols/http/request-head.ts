@@ -42,11 +42,11 @@ export function readRequestHead(request: IncomingMessage | Http2ServerRequest): 
 }
 
 /**
- * For a server's `shouldUpgradeCallback`: whether the connection shall be handed over. A wish for `h2c` alone is not granted, so
+ * For a server's property `shouldUpgradeCallback` (as an option, `createSecureServer` of node:http2 drops it): whether the connection shall be handed over. A wish for `h2c` alone is not granted, so
  * the request stays a common one (RFC 9110 section 7.8: "A server MAY ignore a received Upgrade header field").
  */
-export function mayUpgrade({ headers }: IncomingMessage): boolean {
-  return protocolsIn(headers.upgrade ?? '').length > 0
+export function mayUpgrade({ headers, httpVersion }: IncomingMessage): boolean {
+  return httpVersion !== '1.0' && protocolsIn(headers.upgrade ?? '').length > 0
 }
 
 /** On connections whose last request was refused. Node's parser may hand over what came behind it before they are closed. */

@@ -229,7 +229,9 @@ describe('upgrades and expectations', () => {
   })
 
   test('the server is told whether to hand a connection over', () => {
-    const upgrading = (upgrade: string) => Object.assign(request([]), { headers: { upgrade } })
+    const upgrading = (upgrade: string, version = '1.1') =>
+      Object.assign(request([], { version }), { headers: { upgrade } })
+    expect(mayUpgrade(upgrading('websocket', '1.0'))).toBe(false)
     expect(['websocket', 'h2c', 'h2c, websocket', ''].map((name) => mayUpgrade(upgrading(name)))).toEqual([
       true,
       false,

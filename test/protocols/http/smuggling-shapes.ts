@@ -246,6 +246,18 @@ const switches: readonly SmugglingShape[] = [
     harmless('the wish is ignored', outerGet),
   ),
   get('an upgrade that Connection does not name', 'Upgrade: websocket\r\n', '', harmless('it is none', outerGet)),
+  {
+    name: 'an upgrade in HTTP/1.0',
+    outcome: harmless('the wish is ignored', outerGet),
+    bytes: (host, more) =>
+      `GET /outer HTTP/1.0\r\nHost: ${host}\r\n${more}Connection: upgrade\r\nUpgrade: websocket\r\n\r\n`,
+  },
+  post(
+    'a POST that would like h2c',
+    'Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 3\r\n',
+    'abc',
+    harmless('the wish is ignored', outerPost('abc')),
+  ),
   post('an unknown expectation', 'Expect: 200-ok\r\nContent-Length: 0\r\n', smuggled),
   {
     name: 'a second request behind the first',
