@@ -247,7 +247,7 @@ type OfExchange = Exclude<HttpEvent, { code: 'q' | 'm' }>
 
 function noteAnswer(draft: Draft, answer: HttpEvents['a']): void {
   draft.status = answer.status === 0 ? null : answer.status
-  draft.headers = answer.headers ?? draft.headers
+  if (draft.headers.length === 0) draft.headers = answer.headers ?? []
   draft.trailers = answer.trailers ?? []
   draft.address = answer.address ?? null
   draft.bytesUp = answer.bytesUp

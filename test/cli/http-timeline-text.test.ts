@@ -20,7 +20,7 @@ test('a request is one line, with what went wrong below it', async () => {
   expect(lines[3]).toMatch(
     /\n {13}-> websocket: messages 2 up \(68.4 KiB\), 1 down \(20 bytes\)\n {13}-> ended by the gateway/,
   )
-  expect(lines[4]).toContain('-> refused by the gateway: NOT_ALLOWED: The role viewer does not allow DELETE')
+  expect(lines[4]).toContain('-> refused by the gateway: REQUEST_NOT_COVERED: The role viewer does not allow DELETE')
   expect(lines[5]).toMatch(/GET {6}--- /)
   expect(lines[6]).toBe('0:00:08.000  Curfew: Your access to grafana ends in 1 min.')
 })

@@ -8,7 +8,9 @@ import fc from 'fast-check'
 import type { JWK } from 'jose'
 import { expect, test } from 'vitest'
 import { compressLines, decompressLines } from '../../src/recording/compression.ts'
-import { decodeLine, encodeLine } from '../../src/recording/format.ts'
+import { decodeLine, decodeLines, encodeLine } from '../../src/recording/format.ts'
+import { readHttpEvent } from '../../src/recording/http-event-shapes.ts'
+import { httpCodes } from '../../src/recording/http-events.ts'
 import { postgresCodes } from '../../src/recording/postgres-events.ts'
 import { verifySource } from '../../src/recording/verify.ts'
 import { openSigningKey } from '../../src/recording/keys.ts'
@@ -65,10 +67,18 @@ test('Curfew agrees that the worked example is sealed', async () => {
 test.each([
   ['PostgreSQL', postgresCodes],
   ['SSH', sshCodes],
+  ['HTTP', httpCodes],
 ])('docs/recording-format.md lists every code of %s sessions, and no others', (name, codes) => {
   const section = page.split(/^## /m).find((part) => part.startsWith(`${name} sessions\n`)) ?? ''
   const listed = [...section.matchAll(/^\| `(=?\w+)` +\| ([\w ]*\w) +\|/gm)]
   expect(Object.fromEntries(listed.map(([, code, what]) => [code, what]))).toEqual(codes)
+})
+
+test('the example of an HTTP session on the page is what Curfew reads', () => {
+  const lines = /the gate cuts off:\n\n```\n([^]*?)```/.exec(page)?.[1] ?? ''
+  const events = [...decodeLines(Buffer.from(lines), (what) => new Error(what))]
+  expect(events.map(({ code }) => code)).toEqual(['q', 's', '=b', 'a', 'q', 'a', 'q', 'u', 'w', 'm', 'a'])
+  for (const event of events) expect(readHttpEvent(event), event.code).toMatchObject({ code: event.code })
 })
 
 // Goal: the page's reader for other languages reads what Curfew writes. Method: run it.

@@ -90,7 +90,7 @@ test('a WebSocket is in the form that Chromium reads', async () => {
 
 test('what nobody answered says so; what goes on is no error', async () => {
   const { entries } = await exported([...httpSession, at(70, 'q', request(7))])
-  expect(entries[5].response).toMatchObject({ status: 0, _error: expect.stringContaining('TARGET_UNREACHABLE') })
+  expect(entries[5].response).toMatchObject({ status: 0, _error: expect.stringContaining('UPSTREAM_UNREACHABLE') })
   expect(entries[5]).toMatchObject({ time: 1000, timings: { wait: 1000, receive: 0 } })
   expect(entries[6]).toMatchObject({ time: 0, _result: 'open' })
   expect(entries[6].response).not.toHaveProperty('_error')

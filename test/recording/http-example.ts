@@ -65,13 +65,13 @@ export const httpSession: RecordedEvent[] = [
   at(4, 'q', request(5, { method: 'DELETE', url: '/api/users/7' })),
   at(4.001, 'a', {
     ...{ n: 5, status: 403, headers: [], bytesUp: 0, bytesDown: 90, totalMs: 1 },
-    ...{ result: 'refused', code: 'NOT_ALLOWED', why: 'The role viewer does not allow DELETE /api/users/7.' },
+    ...{ result: 'refused', code: 'REQUEST_NOT_COVERED', why: 'The role viewer does not allow DELETE /api/users/7.' },
   }),
   at(5, 'w', { n: 4, messages: [[100, 'up', 9, 0]] }),
   at(6, 'q', request(6, { url: '/slow' })),
   at(7, 'a', {
     ...{ n: 6, status: 0, headers: [], bytesUp: 0, bytesDown: 0, totalMs: 1000 },
-    ...{ result: 'target', code: 'TARGET_UNREACHABLE', why: 'The target closed the connection.' },
+    ...{ result: 'target', code: 'UPSTREAM_UNREACHABLE', why: 'The target closed the connection.' },
   }),
   at(8, 'm', { kind: 'warning', text: 'Your access to grafana ends in 1 min.' }),
   at(67, 'm', { kind: 'cut', text: 'Your access has ended.', code: 'GRANT_EXPIRED' }),

@@ -53,7 +53,7 @@ test('an exchange holds its request and all that came of it', async () => {
     bodyUp: { bytes: 13, leftOut: 'longer' },
     bodyDown: { bytes: 4, encoding: 'gzip' },
   })
-  expect(all.get(5)).toMatchObject({ status: 403, result: 'refused', code: 'NOT_ALLOWED', waitMs: null })
+  expect(all.get(5)).toMatchObject({ status: 403, result: 'refused', code: 'REQUEST_NOT_COVERED', waitMs: null })
   expect(all.get(6)).toMatchObject({ status: null, result: 'target', totalMs: 1000 })
 })
 

@@ -126,13 +126,18 @@ export async function startPages(more: More = {}): Promise<Pages> {
     openSession: async (person, resource, role) => {
       const wish = { label: 'a program', kind: 'access', lengthMs: hourMs } as const
       const { token } = await identity.tokens.make(person, wish)
-      return gate.admit(askOf(person, token.id, resource, role))
+      const kind = [...resources, ...(more.resources ?? [])].find(({ name }) => name === resource)?.kind ?? 'postgres'
+      return gate.admit(askOf(person, token.id, { resource, role, client: clients[kind] }))
     },
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
 }
 
-function askOf(person: Person, credential: TokenId, resource: string, role: string) {
+function askOf(
+  person: Person,
+  credential: TokenId,
+  { resource, role, client: program }: { resource: string; role: string; client: (typeof clients)[Resource['kind']] },
+) {
   return {
     identified: {
       person: person.id,
@@ -143,12 +148,15 @@ function askOf(person: Person, credential: TokenId, resource: string, role: stri
     resource,
     role,
     database: null,
-    client: { ...(resource === 'web-1' ? ssh : psql), address: '203.0.113.9', port: 50_001 },
+    client: { ...program, address: '203.0.113.9', port: 50_001 },
   }
 }
 
-const psql = { protocol: 'postgres', application: 'psql', tls: true } as const
-const ssh = { protocol: 'ssh', application: 'OpenSSH_9.2p1 Debian-2+deb12u7', tls: false } as const
+const clients = {
+  postgres: { protocol: 'postgres', application: 'psql', tls: true },
+  ssh: { protocol: 'ssh', application: 'OpenSSH_9.2p1 Debian-2+deb12u7', tls: false },
+  http: { protocol: 'http', application: 'Firefox 144', tls: true },
+} as const
 
 async function openRooms(
   stack: AsyncDisposableStack,

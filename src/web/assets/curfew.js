@@ -113,6 +113,7 @@ async function lookAgain() {
   const main = document.getElementById('main')
   if (inUse(main)) return
   const answer = await fetch(location.href, { headers: { accept: 'text/html' }, cache: 'no-store' })
+  if (answer.status === 429) return // it is looked at more often than it may be: this one stays until the next time
   if (answer.redirected && new URL(answer.url).pathname !== location.pathname) return location.reload()
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html')
   const next = page.getElementById('main')

@@ -1,6 +1,6 @@
 import { html } from 'hono/html'
 import type { HttpHeaders } from '../../recording/http-events.ts'
-import type { HttpBody, HttpExchange, HttpMessage } from '../../recording/http-timeline.ts'
+import type { HttpBody, HttpExchange, HttpMessages } from '../../recording/http-timeline.ts'
 import type { Html } from '../context.ts'
 import type { BodyText } from '../http-body-text.ts'
 import { endText, protocolName, statusChip } from './http-table.ts'
@@ -32,7 +32,7 @@ export function exchangeDetail(exchange: HttpExchange, { clock, up, down }: Show
     ${headerSection('Request headers', request?.headers ?? [])} ${up && bodySection('What was sent', up)}
     ${headerSection(protocol === null ? 'Answer headers' : 'Headers of the upgrade', headers)}
     ${down && bodySection('What came back', down)} ${trailers.length > 0 && headerSection('Trailers', trailers)}
-    ${messages !== null && messageSection(messages.list, messages.up.count + messages.down.count, clock)}`
+    ${messages !== null && messageSection(exchange, messages, clock)}`
 }
 
 function addressOf({ request }: HttpExchange): string {
@@ -40,13 +40,13 @@ function addressOf({ request }: HttpExchange): string {
 }
 
 function factList(exchange: HttpExchange, clock: Clock): Html {
-  const { at, request, waitMs, totalMs, bytesUp, bytesDown, address, code } = exchange
+  const { at, request, bytesUp, bytesDown, address, code } = exchange
   const end = endText(exchange)
   const facts: readonly (readonly [string, Html | string | false])[] = [
     ['Answer', html`${statusChip(exchange)} ${end !== undefined && clipped(end)}`],
     ['Code', code !== null && clipped(code)],
     ['Came', html`${clock(at)} from ${clipped(request?.from ?? '')}, HTTP/${request?.version ?? ''}`],
-    ['Took', timesText(waitMs, totalMs)],
+    ['Took', timesText(exchange)],
     [
       'Sizes',
       bytesUp !== null && bytesDown !== null && `${formatBytes(bytesUp)} sent, ${formatBytes(bytesDown)} received`,
@@ -65,11 +65,13 @@ function factList(exchange: HttpExchange, clock: Clock): Html {
   </dl>`
 }
 
-/** `waited 15 ms, received for 10 ms` */
-function timesText(waitMs: number | null, totalMs: number | null): string {
-  if (totalMs === null) return waitMs === null ? 'not over' : `waited ${tookText(waitMs)}, not over`
+/** `25 ms: waited 15 ms, received for 10 ms` */
+function timesText({ waitMs, totalMs, protocol }: HttpExchange): string {
+  const waited = waitMs === null ? '' : `waited ${tookText(waitMs)}`
+  if (totalMs === null) return [waited, 'not over'].filter((part) => part !== '').join(', ')
   if (waitMs === null) return tookText(totalMs)
-  return `${tookText(totalMs)}: waited ${tookText(waitMs)}, received for ${tookText(Math.max(0, totalMs - waitMs))}`
+  const rest = tookText(Math.max(0, totalMs - waitMs))
+  return `${tookText(totalMs)}: ${waited}, ${protocol === null ? 'received for' : 'then open for'} ${rest}`
 }
 
 function headerSection(title: string, headers: HttpHeaders): Html {
@@ -136,7 +138,8 @@ const opcodes: Readonly<Record<number, string>> = {
 }
 const directions = { up: '↑ to the target', down: '↓ from the target' } as const
 
-function messageSection(list: readonly HttpMessage[], count: number, clock: Clock): Html {
+function messageSection({ at: began }: HttpExchange, { list, up, down }: HttpMessages, clock: Clock): Html {
+  const count = up.count + down.count
   const left = count - list.length
   if (count === 0)
     return html`<h2>Messages</h2>
@@ -147,6 +150,7 @@ function messageSection(list: readonly HttpMessage[], count: number, clock: Cloc
         <thead>
           <tr>
             <th scope="col">At</th>
+            <th scope="col" class="num">After</th>
             <th scope="col">Direction</th>
             <th scope="col">Kind</th>
             <th scope="col" class="num">Size</th>
@@ -157,6 +161,7 @@ function messageSection(list: readonly HttpMessage[], count: number, clock: Cloc
             ({ at, direction, opcode, bytes }) =>
               html`<tr>
                 <td class="time line">${clock(at)}</td>
+                <td class="num">${tookText(Math.max(0, at - began) * 1000)}</td>
                 <td>${directions[direction]}</td>
                 <td>${opcodes[opcode] ?? `opcode ${opcode}`}</td>
                 <td class="num">${formatBytes(bytes)}</td>

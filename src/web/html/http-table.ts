@@ -38,7 +38,7 @@ export function requestTable({ exchanges, said }: HttpPageItems, shown: Shown): 
         </tbody>
       </table>
     </section>
-    <div class="wide-only">${timingKey(scaleMs)}</div>`
+    ${exchanges.length > 0 && html`<div class="wide-only">${timingKey(scaleMs)}</div>`}`
 }
 
 function countUpTo(said: HttpPageItems['said'], at: number): number {
@@ -78,7 +78,7 @@ function facts(exchange: HttpExchange): Html {
   const { protocol, messages, bytesUp } = exchange
   const parts = [
     ...(protocol === null ? [] : [protocolName(protocol)]),
-    ...(messages === null ? [] : [`${messages.up.count} messages up, ${messages.down.count} down`]),
+    ...(messages === null ? [] : [`messages: ${messages.up.count} up, ${messages.down.count} down`]),
     ...(bytesUp === null || bytesUp === 0 || protocol !== null ? [] : [`${formatBytes(bytesUp)} sent`]),
   ]
   const end = endText(exchange)

@@ -9,7 +9,7 @@ export function scaleOf(exchanges: readonly HttpExchange[]): number {
   // one that took far longer than all others must not make them vanish
   const ninth = times[Math.floor((times.length - 1) * 0.9)] ?? 0
   const longest = times.at(-1) ?? 0
-  return Math.max(1, Math.min(longest, ninth * 10))
+  return Math.max(1, Math.min(longest, ninth * 3))
 }
 
 function endsByItself({ protocol, headers, result }: HttpExchange): boolean {
@@ -20,8 +20,9 @@ function endsByItself({ protocol, headers, result }: HttpExchange): boolean {
 const widthUnits = 1000
 const leastUnits = 6
 
-/** Waiting for the answer, then receiving it. Longer than the scale: it goes to the edge. */
-export function timingBar({ waitMs, totalMs }: HttpExchange, scaleMs: number): Html {
+/** Waiting for the answer, then receiving it. Longer than the scale: it goes to the edge. None for an upgrade. */
+export function timingBar({ waitMs, totalMs, protocol }: HttpExchange, scaleMs: number): Html {
+  if (protocol !== null) return html``
   const units = (ms: number) => Math.min(widthUnits, Math.round((ms / scaleMs) * widthUnits))
   const end = Math.max(leastUnits, units(totalMs ?? waitMs ?? 0))
   const waited = Math.min(end, waitMs === null ? end : units(waitMs))

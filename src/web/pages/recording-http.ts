@@ -34,8 +34,8 @@ interface Looking extends HttpWanted, HttpPlace {
 
 /** Sealed recordings do not change: who filters or goes through one again need not wait for it to be read again. */
 const keptMax = 8
-/** How often the page of an open session looks again. */
-const renewS = 5
+/** How often the page of an open session looks again: with the script, and without it, where all of it is loaded again. */
+const growing = { renewS: 3, refreshS: 10 } as const
 
 /** What was asked for in one HTTP session, and what came of it: the list, or one request with all that is known of it. */
 export function createHttpRecordingPage(site: Site): (visit: Visit, looked: Looked) => Promise<Page> {
@@ -118,22 +118,22 @@ class View {
     const { exchanges, next, unknown } = items
     const body = html`${recordingHead(this.#visit.show, row)} ${this.#seal()} ${row.end === null && this.#live(endable)}
     ${this.#filter()}
-    ${exchanges.length + items.said.length === 0 ? this.#nothing() : requestTable(items, { clock: this.#clock, hrefOf: (one) => this.#hrefOf(one) })}
+    ${exchanges.length === 0 && (this.#narrowed() || items.said.length === 0) ? this.#nothing() : requestTable(items, { clock: this.#clock, hrefOf: (one) => this.#hrefOf(one) })}
     ${unknown > 0 && html`<p class="small">${unknown} ${unknown === 1 ? 'line' : 'lines'} of a kind that this version does not know.</p>`}
     ${next === undefined && !items.said.some(({ what }) => what === 'cut') && endLine(row)}
     ${next !== undefined && this.#next(next)}`
     // a page that is full does not grow any more
     const grows = row.end === null && next === undefined
-    return { ...this.#page(body), ...(grows && { renewS, refreshS: renewS }) }
+    return { ...this.#page(body), ...(grows && growing) }
   }
 
   async detailPage(exchange: HttpExchange): Promise<Page> {
     const { row } = this.#looked
     const [up, down] = await Promise.all([this.#body(exchange, 'up'), this.#body(exchange, 'down')])
     const body = html`${recordingHead(this.#visit.show, row)}
-      <p><a href="${this.#list({})}">All requests</a></p>
+      <p><a href="${this.#list({})}">Back to the list</a></p>
       ${exchangeDetail(exchange, { clock: this.#clock, up, down })}`
-    return { ...this.#page(body), ...(row.end === null && exchange.result === null && { renewS, refreshS: renewS }) }
+    return { ...this.#page(body), ...(row.end === null && exchange.result === null && growing) }
   }
 
   #page(body: Html): Page {
@@ -167,6 +167,11 @@ class View {
     return html`<p class="next"><a class="btn plain" href="${href}">${narrowed ? 'Look further' : 'Go on'}</a></p>`
   }
 
+  #narrowed(): boolean {
+    const { text, view } = this.#looking
+    return text !== '' || view !== 'all'
+  }
+
   #seal(): Html {
     const { id } = this.#looked.row.session
     const exports = ['curfew', 'jsonl', 'har'].map((format) => ({
@@ -195,8 +200,8 @@ class View {
   }
 
   #nothing(): Html {
-    const { text, view, fromSeconds } = this.#looking
-    if (text !== '' || view !== 'all') {
+    const { fromSeconds } = this.#looking
+    if (this.#narrowed()) {
       return empty('No request in this part of the session matches.', { href: this.#here, text: 'Show all' })
     }
     return empty(fromSeconds > 0 ? 'Nothing more.' : 'Nothing was asked for in this session, as far as it is on disk.')

@@ -164,7 +164,7 @@ function table({ show }: Visit, shown: Shown['shown']): Html {
                 <span class="role"
                   ><span class="whole">on ${session.resource}</span> <span class="whole">as ${session.role}</span></span
                 >
-                ${ran !== '' && html`<div class="small mono">${ran}</div>`}
+                ${ran !== '' && html`<div class="small ${session.client.protocol === 'ssh' && 'mono'}">${ran}</div>`}
                 <div class="small time narrow-only">${show.moment(session.startedAt)}</div>
               </td>
               <td class="wide small">${programOf(session)}</td>
