@@ -35,9 +35,9 @@ export function compressParts(parts: readonly LinePart[]): Compressed {
   return { payload: [zstdCompressSync(lines, fast)], rawBytes }
 }
 
-const sampleBytes = 2048
+const sampleBytes = 512
 const samplesMax = 8
-/** Of a sample, per byte. What is compressed or encrypted already comes to 7.98, base64 to 6, programs to less. */
+/** Of all samples, per byte. What is compressed or encrypted already comes to 7.95, base64 to 6, programs to less. */
 const entropyBitsMax = 7.8
 
 function isIncompressible(pieces: readonly Uint8Array[], rawBytes: number): boolean {

@@ -1,6 +1,6 @@
 import type { Lines } from './writer-messages.ts'
 
-/** What holds raw bytes shares segments up to this many times the usual size: fewer hashes, the same number of writes. */
+/** What holds raw bytes, and waited for its file, shares segments up to this many times the usual size: fewer hashes. */
 const rawSegments = 4
 
 /** Splits what is pending into segments: each closes when it has reached `segmentBytes`. */

@@ -3,7 +3,7 @@ import { compressParts } from './compression.ts'
 import { encodeHeader, encodeManifest, encodeSegment, firstChain } from './format.ts'
 import type { RecordingFiles } from './files.ts'
 import { groupLines } from './group-lines.ts'
-import { sparesOf } from './line-parts.ts'
+import { type LinePart, sparesOf } from './line-parts.ts'
 import { type Manifest, manifestType, SparseIndex } from './manifest.ts'
 import type { Lines, OpenOrder, Orders, Report, SealOrder } from './writer-messages.ts'
 
@@ -39,7 +39,7 @@ interface Track {
   readonly header: string
   readonly index: SparseIndex
   chain: Buffer
-  /** Length of the file. */
+  /** Length of the file when everything closed is written. */
   offset: number
   segments: number
   events: number
@@ -47,6 +47,7 @@ interface Track {
   lastUs: number
   pending: Lines[]
   pendingBytes: number
+  closed: ClosedSegments
   /** When the first pending line must be written; Infinity when there is none. */
   dueAtMs: number
   seal: SealOrder | null
@@ -55,9 +56,19 @@ interface Track {
   broken: boolean
 }
 
+/** Segments that wait for the disk. */
+interface ClosedSegments {
+  /** Where they begin in the file. */
+  readonly offset: number
+  readonly buffers: Uint8Array[]
+  /** Of their lines. */
+  bytes: number
+  readonly parts: LinePart[]
+}
+
 /**
  * The half of the recorder that lives in a thread of its own: closes segments, compresses, chains, signs, and writes
- * each file in order while many files are written at once.
+ * each file in order while many files are written at once. While a file is written, its next segments are closed.
  */
 export class RecordingWriter {
   readonly #deps: WriterDeps
@@ -105,6 +116,7 @@ export class RecordingWriter {
       lastUs: 0,
       pending: [],
       pendingBytes: 0,
+      closed: noSegments(0),
       dueAtMs: Infinity,
       seal: null,
       isNew: true,
@@ -120,7 +132,10 @@ export class RecordingWriter {
     if (track === undefined || track.broken) return // its failure is on the way to the other half
     track.pending.push(lines)
     track.pendingBytes += lines.bytes
-    if (track.pendingBytes >= this.#deps.settings.segmentBytes) return this.#enqueue(track)
+    if (track.pendingBytes >= this.#deps.settings.segmentBytes) {
+      if (!track.isNew) this.#closePending(track)
+      return this.#enqueue(track)
+    }
     if (track.dueAtMs !== Infinity) return
     track.dueAtMs = this.#deps.monotonicMs() + this.#deps.settings.closeAfterMs
     this.#waiting.add(track)
@@ -184,28 +199,40 @@ export class RecordingWriter {
 
   #hasMore(track: Track): boolean {
     if (track.broken || !this.#tracks.has(track.id)) return false
-    if (track.seal !== null || track.pendingBytes >= this.#deps.settings.segmentBytes) return true
+    if (track.seal !== null || track.closed.bytes > 0) return true
+    if (track.pendingBytes >= this.#deps.settings.segmentBytes) return true
     return track.pendingBytes > 0 && (this.#finishing || track.dueAtMs <= this.#deps.monotonicMs())
   }
 
   async #write(track: Track): Promise<void> {
     if (track.isNew) return this.#create(track)
-    const { seal, pending, offset } = track
+    const { seal } = track
+    this.#closePending(track)
+    const { offset, buffers, bytes, parts } = track.closed
+    if (seal !== null) buffers.push(await this.#closeFile(track, seal))
+    if (buffers.length === 0) return
+    track.closed = noSegments(track.offset)
+    const fileBytes = track.offset - offset
+    await this.#keepWatch(fileBytes)
+    await this.#deps.files.append(track.path, buffers, offset)
+    this.#tell((report) => {
+      report.saved.push({ id: track.id, bytes, fileBytes })
+      report.spares.push(...sparesOf(parts))
+    })
+    if (seal !== null) await this.#sealed(track)
+  }
+
+  #closePending(track: Track): void {
+    const { pending, closed } = track
+    for (const lines of groupLines(pending, this.#deps.settings.segmentBytes)) {
+      closed.buffers.push(...closeSegment(track, lines))
+    }
+    closed.bytes += track.pendingBytes
+    closed.parts.push(...pending.flatMap(({ parts }) => parts))
     track.pending = []
-    const bytes = track.pendingBytes
     track.pendingBytes = 0
     track.dueAtMs = Infinity
     this.#waiting.delete(track)
-    const buffers = groupLines(pending, this.#deps.settings.segmentBytes).flatMap((lines) => closeSegment(track, lines))
-    if (seal !== null) buffers.push(await this.#closeFile(track, seal))
-    if (buffers.length === 0) return
-    await this.#keepWatch(track.offset - offset)
-    await this.#deps.files.append(track.path, buffers, offset)
-    this.#tell((report) => {
-      report.saved.push({ id: track.id, bytes, fileBytes: track.offset - offset })
-      for (const { parts } of pending) report.spares.push(...sparesOf(parts))
-    })
-    if (seal !== null) await this.#sealed(track)
   }
 
   async #create(track: Track): Promise<void> {
@@ -214,6 +241,7 @@ export class RecordingWriter {
     track.isNew = false
     track.chain = firstChain(bytes)
     track.offset = bytes.length
+    track.closed = noSegments(bytes.length)
     this.#tell((report) => {
       report.opened.push(track.id)
       report.saved.push({ id: track.id, bytes: 0, fileBytes: bytes.length })
@@ -255,6 +283,7 @@ export class RecordingWriter {
     track.broken = true
     track.pending = []
     track.pendingBytes = 0
+    track.closed = noSegments(track.offset)
     this.#waiting.delete(track)
     this.#tracks.delete(track.id)
     void this.#deps.files.close(track.path).catch(() => {}) // nothing more is lost: the recording is given up
@@ -313,6 +342,10 @@ function emptyReport() {
     finished: false,
     spares: [] as ArrayBuffer[],
   }
+}
+
+function noSegments(offset: number): ClosedSegments {
+  return { offset, buffers: [], bytes: 0, parts: [] }
 }
 
 /** Adds one segment to the track; returns its bytes. */

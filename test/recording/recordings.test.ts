@@ -242,8 +242,10 @@ test(`bytes at full speed stop before the disk is full${cannotMount}`, async (co
   await using room = await startRecordings(folder.path, { freeBytesMin: 4 * 1024 * 1024 })
   const failure = Promise.withResolvers<Error>()
   const strict = await room.recordings.start({ session: 'session-1' }, 'strict', failure.resolve)
-  const bytes = randomBytes(32 * 1024)
-  for (let n = 0; n < 4000 && !(await refused(strict.recorder)); n++) strict.recorder.bytes('=o', { ch: 1 }, bytes)
+  // Too long for anything to find out that it comes again.
+  const bytes = randomBytes(4 * 1024 * 1024)
+  const piece = (n: number) => bytes.subarray((n % 128) * 32 * 1024, ((n % 128) + 1) * 32 * 1024)
+  for (let n = 0; n < 4000 && !(await refused(strict.recorder)); n++) strict.recorder.bytes('=o', { ch: 1 }, piece(n))
   expect(await failure.promise).toMatchObject({ code: 'RECORDING_FAILED', cause: { code: 'DISK_FULL' } })
   strict.recorder.event('m', { kind: 'cut', text: 'bye' })
   await strict.recorder.seal({ by: 'gate', code: 'RECORDING_FAILED' })
