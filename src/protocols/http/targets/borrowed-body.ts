@@ -1,5 +1,10 @@
 import { Readable } from 'node:stream'
 
+/** The client's doing, not the target's. */
+export class BrokenBody extends Error {
+  override readonly name = 'BrokenBody'
+}
+
 /**
  * Lends a request's body to a client library. The library destroys what it is given when a target answers early;
  * done to the body itself that would close the person's connection, with the answer unsent.
@@ -11,6 +16,8 @@ export class BorrowedBody extends Readable {
   constructor(source: Readable) {
     super({ highWaterMark: 64 * 1024 })
     this.#source = source
+    // Who reads it hears of it, too; when nobody does (yet), it is no reason for the process to end.
+    this.on('error', () => undefined)
   }
 
   /** Whether anything was taken out of the body, so that it cannot be sent again. */
@@ -47,6 +54,6 @@ export class BorrowedBody extends Readable {
   }
 }
 
-function brokenOff(cause: Error | null): Error {
-  return new Error('the body of the request broke off', { cause })
+function brokenOff(cause: Error | null): BrokenBody {
+  return new BrokenBody('the body of the request broke off', { cause })
 }

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Log } from '../../../kernel/log.ts'
+import { BrokenBody } from './borrowed-body.ts'
 import type { Address, Addresses } from './addresses.ts'
 import type { Hop, Reached, Taker, Try } from './hop.ts'
 import type { AnswerSink, InFlight, RawHeaders, TargetRequest } from './target.ts'
@@ -82,8 +83,8 @@ export class Exchange implements InFlight, Taker {
     const next = this.#next(error, reached)
     if (next !== undefined) return this.#goTo(next, true)
     this.#over = true
-    const { name, log } = this.#route
-    log.warn({ resource: name, address: this.address, reached, ...reasonOf(error) }, 'request to the target failed')
+    this.#log(error, reached)
+    const { name } = this.#route
     this.#sink.failed(this.#headed ? error : answerFault(name, error))
   }
 
@@ -104,6 +105,13 @@ export class Exchange implements InFlight, Taker {
     if (this.#again || !harmless) return undefined
     this.#again = true
     return this.#at!
+  }
+
+  #log(error: Error, reached: Reached): void {
+    const { name, log } = this.#route
+    const fields = { resource: name, address: this.address, reached, ...reasonOf(error) }
+    if (error instanceof BrokenBody) log.debug(fields, 'the client left in the middle of its request')
+    else log.warn(fields, 'request to the target failed')
   }
 
   #answered(): void {

@@ -189,8 +189,10 @@ class Exchange implements Dispatcher.DispatchHandler, Try {
 
 function optionsOf({ method, path, host, headers, body, bodyBytes }: TargetRequest): Dispatcher.DispatchOptions {
   const sent = ['host', host, ...headers]
-  if (body !== null) sent.push('content-length', `${bodyBytes ?? 0}`)
-  return { method, path, headers: sent, body: body === null ? null : new BorrowedBody(body) }
+  // undici says `content-length: 0` itself, for the methods that want to hear it.
+  if (body === null || bodyBytes === null || bodyBytes === 0) return { method, path, headers: sent, body: null }
+  sent.push('content-length', `${bodyBytes}`)
+  return { method, path, headers: sent, body: new BorrowedBody(body) }
 }
 
 /** Octets as Latin-1, which is what Node's own parser makes of them. */

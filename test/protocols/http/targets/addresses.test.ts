@@ -1,4 +1,6 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createHttp2Server } from 'node:http2'
+import { Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { HandClock } from '../../../clock.ts'
@@ -59,7 +61,38 @@ async function sessionOf(pair: Pair, server: string): Promise<string> {
   throw new Error('every session went elsewhere')
 }
 
-test('when an address is gone its sessions go to the other, a body untouched, and come back after it', async () => {
+test.each(['http1', 'http2'] as const)(
+  'a body that was not touched goes to the other address, too (%s)',
+  async (version) => {
+    const listener = (request: AsyncIterable<Buffer>, response: { end(text: string): void }) => {
+      void readAll(request).then((text) => response.end(text))
+    }
+    const server = version === 'http1' ? createServer(listener) : createHttp2Server(listener)
+    const there = plainAt(await portOf(server))
+    const gone = createServer()
+    const nobody = plainAt(await portOf(gone))
+    await new Promise((resolve) => gone.close(resolve))
+    {
+      await using way = wayTo([nobody, there], { version })
+      for (const bodyBytes of [5, null]) {
+        for (const session of sessions.slice(0, 20)) {
+          const body = Readable.from([Buffer.from('hello')])
+          expect((await way.ask({ method: 'POST', body, bodyBytes }, { session })).text).toBe('hello')
+        }
+      }
+      expect(way.targets.unhealthy()).toMatchObject([{ address: nobody.text }])
+    }
+    server.close()
+  },
+)
+
+async function readAll(body: AsyncIterable<Buffer>): Promise<string> {
+  let text = ''
+  for await (const chunk of body) text += String(chunk)
+  return text
+}
+
+test('when an address is gone its sessions go to the other, and come back after it', async () => {
   await using pair = await serve()
   const session = await sessionOf(pair, '0')
   await pair.stop(0)

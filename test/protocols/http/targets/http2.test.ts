@@ -9,12 +9,13 @@ import {
   type ServerHttp2Stream,
   type ServerOptions,
 } from 'node:http2'
-import { createServer as createTcpServer, type Socket } from 'node:net'
+import { connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { HandClock } from '../../../clock.ts'
 import { plainAt, portOf, socketAt, wayTo, type Way } from './way.ts'
 
 type Handler = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: string[]) => void
@@ -268,4 +269,38 @@ test('what is not HTTP/2 is unreachable', async () => {
     expect(await way.ask()).toMatchObject({ status: 0, ends: 1, code: 'UPSTREAM_UNREACHABLE' })
   }
   server.close()
+})
+
+// Goal: a machine that vanished without a word does not hold its streams for ever.
+// Method: a relay in between stops passing bytes on; the clock passes to the ping and past its answer's time.
+test('a connection that does not answer a ping is given up', async () => {
+  await using app = await serve((stream) => stream.respond({ ':status': 200 }))
+  const port = await portOf(app.server)
+  const pipes: Socket[] = []
+  const relay = createTcpServer((socket) => {
+    const onward = connect(port, '127.0.0.1')
+    socket.pipe(onward).pipe(socket)
+    pipes.push(
+      socket.on('error', () => undefined),
+      onward.on('error', () => undefined),
+    )
+  })
+  const clock = new HandClock()
+  {
+    await using way = wayTo(plainAt(await portOf(relay)), { version: 'http2' }, clock)
+    const answer = way.start()
+    await answer.head
+    clock.pass(330_000)
+    for (let n = 0; n < 100; n++) await turn()
+    clock.pass(330_000)
+    expect(answer.ends).toBe(0) // it answered the first
+    for (let n = 0; n < 100; n++) await turn()
+    for (const socket of pipes) socket.unpipe().pause()
+    clock.pass(330_000)
+    clock.pass(20_000)
+    await answer.over
+    expect(answer.error).toBeInstanceOf(Error)
+  }
+  for (const socket of pipes) socket.destroy()
+  relay.close()
 })
