@@ -13,7 +13,7 @@ export interface Refusal {
   readonly link?: { readonly url: URL; readonly text: string } | undefined
   /** `Set-Cookie` and the like. */
   readonly headers?: readonly (readonly [string, string])[]
-  /** Sent over HTTP/1.1 after which the connection cannot be used any more. */
+  /** Over HTTP/1.1: the connection cannot be used any more. */
   readonly close?: boolean
 }
 
@@ -31,6 +31,7 @@ export function isForPeople({ headers, method }: HttpRequest): boolean {
 /** A calm page for people, a problem (RFC 9457) for programs. @returns the status */
 export function refuse(request: HttpRequest, response: HttpResponse, refusal: Refusal): number {
   const status = faultStatus[refusal.fault.code]
+  if (refusal.close === true) response.setHeader('Connection', 'close')
   if (isForPeople(request)) return answer(request, response, status, page(refusal), pageHeaders(refusal))
   const problem = problemOf(refusal.fault, refusal.requestId, refusal.link?.url)
   return answer(request, response, status, JSON.stringify(problem), problemHeaders(refusal, status))

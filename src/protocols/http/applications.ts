@@ -18,7 +18,7 @@ import type { Gate } from '../../sessions/admission.ts'
 import { answer, isForPeople, redirect, refuse, type Refusal } from './answers.ts'
 import { answerPreflight, corsHeaders, isPreflight, judgeOrigin } from './cross-origin.ts'
 import { Exchange } from './exchange.ts'
-import { hostOf, idleMs, type Applications, type HttpRequest, type HttpResponse } from './front.ts'
+import { hostOf, idleMs, isHttp2, type Applications, type HttpRequest, type HttpResponse } from './front.ts'
 import { HttpSessions } from './http-sessions.ts'
 import type { HttpSession } from './http-session.ts'
 import { Identifier, type Known } from './identify.ts'
@@ -68,9 +68,13 @@ export class ApplicationGateway implements Applications, Disposable {
   readonly #deps: ApplicationsDeps
   readonly #identifier: Identifier
   readonly #sessions: HttpSessions
+  /** Request ids count up from here; each start of the gateway has its own. */
+  readonly #run: string
+  #requests = 0
 
   constructor(deps: ApplicationsDeps) {
     this.#deps = deps
+    this.#run = deps.random.id('http')
     this.#identifier = new Identifier(deps)
     this.#sessions = new HttpSessions(deps)
   }
@@ -93,7 +97,7 @@ export class ApplicationGateway implements Applications, Disposable {
   }
 
   #take(request: HttpRequest, response: HttpResponse, first?: Buffer): void {
-    const requestId = this.#deps.random.id('http')
+    const requestId = `${this.#run}-${(++this.#requests).toString(36)}`
     request.on('error', () => undefined) // what it means for the answer is told by the answer's own close
     try {
       const arrival = this.#arrival(request, response, requestId, first)
@@ -183,12 +187,13 @@ export class ApplicationGateway implements Applications, Disposable {
   #exchange(arrival: Arrival, known: Known, session: HttpSession, extra: readonly string[], assertion: string): void {
     const { request, response, head, requestId, origin, address, resource, first } = arrival
     if (session.isOver) return this.#sayEnded(arrival, known, asFault(session.admission.cutOff.reason)!)
+    const judged = session.rules.all ? { path: head.path } : session.rules.judge(head.method, head.path)
     const record = session.transcript.request({
-      ...{ method: head.method, url: maskedUrl(head.path, session.maskedNames), origin, version: head.version },
+      ...{ method: head.method, origin, version: head.version },
+      url: maskedUrl(judged instanceof Fault ? head.path : judged.path, session.maskedNames),
       from: `${address}:${request.socket.remotePort}`,
       headers: recordedHeaders(head.headers, session.recordedNames),
     })
-    const judged = session.rules.all ? { path: head.path } : session.rules.judge(head.method, head.path)
     const askLink = this.#openLink(resource.name, known.role)
     if (judged instanceof Fault) {
       const status = refuse(request, response, { fault: judged, requestId, link: askLink })
@@ -303,13 +308,11 @@ export class ApplicationGateway implements Applications, Disposable {
       fault: fault ?? new Fault('STORE_FAILED', 'Something went wrong inside the gateway.'),
       requestId,
       ...(fault?.code === 'SIGN_IN_FAILED' && {
-        link: { url: new URL('/', `https://${hostOf(request)}`), text: 'Try again' },
+        link: { url: new URL(`https://${request.headers.host ?? hostOf(request)}/`), text: 'Try again' },
       }),
+      // A head that can be read in two ways says nothing certain about where the next one begins.
+      close: !isHttp2(request) && (fault?.code === 'PROTOCOL_VIOLATION' || fault?.code === 'TOO_LARGE'),
     })
-    // A head that cannot be trusted says nothing certain about where the next one begins.
-    if (fault?.code === 'PROTOCOL_VIOLATION' && request.httpVersionMajor === 1) {
-      response.once('finish', () => (response as ServerResponse).socket?.destroySoon())
-    }
   }
 
   [Symbol.dispose](): void {
@@ -329,8 +332,17 @@ function pairs(headers: readonly string[]): readonly (readonly [string, string])
 
 /** Streams of applications may be silent for as long as they like; between requests the usual limit holds. */
 function waitAsLongAsItTakes(request: HttpRequest, response: HttpResponse): void {
-  if (request.httpVersionMajor === 2) return
-  const { socket } = request
-  socket.setTimeout(0)
-  response.once('close', () => socket.setTimeout(idleMs))
+  const connection = isHttp2(request) ? request.stream.session : request.socket
+  if (connection === undefined) return
+  const open = (openOn.get(connection) ?? 0) + 1
+  openOn.set(connection, open)
+  if (open === 1) connection.setTimeout(0)
+  response.once('close', () => {
+    const left = openOn.get(connection)! - 1
+    openOn.set(connection, left)
+    if (left === 0) connection.setTimeout(idleMs)
+  })
 }
+
+/** How many answers of applications are under way on a connection. */
+const openOn = new WeakMap<object, number>()

@@ -27,9 +27,11 @@ export class ClientBody extends Readable {
       if (!this.push(chunk)) request.pause()
     })
     request.once('end', () => this.push(null))
+    // Over HTTP/2 `end` follows, and `complete` is true, although something is missing.
+    request.once('aborted', () => this.destroy(brokenOff()))
     request.once('error', (error: Error) => this.destroy(error))
     request.once('close', () => {
-      if (!request.complete) this.destroy(new Error('the client went away before its request was whole'))
+      if (!request.complete) this.destroy(brokenOff())
     })
     request.pause()
   }
@@ -44,4 +46,8 @@ export class ClientBody extends Readable {
     await recorder.drained().catch(() => undefined)
     if (!this.destroyed) this.#request.resume()
   }
+}
+
+function brokenOff(): Error {
+  return new Error('the client went away before its request was whole')
 }

@@ -105,7 +105,8 @@ export class Exchange implements AnswerSink, LiveExchange {
 
   informational(status: number, headers: RawHeaders): void {
     if (this.#isOver || this.#response.headersSent || status !== 103) return
-    this.#response.writeEarlyHints(asRecord(headers))
+    const { link } = asRecord(headers)
+    if (link !== undefined) this.#response.writeEarlyHints({ link })
   }
 
   head(status: number, raw: RawHeaders): void {

@@ -14,6 +14,7 @@ import { networkOf, plainAddress } from '../../identity/address.ts'
 import type { Listening } from '../../kernel/listening.ts'
 import type { Log } from '../../kernel/log.ts'
 import { createCertificates } from './certificates.ts'
+import { mayUpgrade, readRequestHead } from './request-head.ts'
 
 /** HTTP/2 comes in the shape that HTTP/1.1 has. */
 export type HttpRequest = IncomingMessage | Http2ServerRequest
@@ -84,6 +85,8 @@ export async function listenFront(listener: WebListener, deps: FrontDeps): Promi
   server.on('secureConnection', (socket: TLSSocket) => socket.disableRenegotiation())
   server.on('tlsClientError', (error) => deps.log.debug({ err: error }, 'web: TLS handshake failed'))
   server.on('sessionError', (error) => deps.log.debug({ err: error }, 'web: an HTTP/2 connection failed'))
+  // As an option of this kind of server it is not heard.
+  Object.assign(server, { shouldUpgradeCallback: mayUpgrade })
   dispatch(server, deps)
   server.listen(listener.port, listener.address)
   await once(server, 'listening')
@@ -119,6 +122,11 @@ const serverOptions = {
 
 function dispatch(server: Http2SecureServer, { pages, applications }: FrontDeps): void {
   const toPages = (request: HttpRequest, response: HttpResponse) => {
+    try {
+      readRequestHead(request)
+    } catch {
+      return refuseHead(request, response)
+    }
     nameHost(request)
     limitTime(request)
     pages.handle(request, response)
@@ -134,6 +142,8 @@ function dispatch(server: Http2SecureServer, { pages, applications }: FrontDeps)
     response.writeContinue()
     toPages(request, response)
   })
+  // What else than 100-continue a client may expect is refused with the head.
+  server.on('checkExpectation', onRequest)
   server.on('upgrade', (request: IncomingMessage, socket: Socket, first: Buffer) => {
     if (applications?.has(hostOf(request)) === true) applications.upgrade(request, socket, first)
     else socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
@@ -151,9 +161,21 @@ function authorityOf({ headers }: HttpRequest): string {
   return (headers[':authority'] as string | undefined) ?? headers.host ?? ''
 }
 
+/** A head that can be read in two ways says nothing certain about where the next one begins. */
+function refuseHead(request: HttpRequest, response: HttpResponse): void {
+  response.statusCode = 400
+  if (!isHttp2(request)) response.setHeader('Connection', 'close')
+  ;(response as ServerResponse).end()
+}
+
+/** Not by the version, which a client of HTTP/1.1 may write as it likes. */
+export function isHttp2(request: HttpRequest): request is Http2ServerRequest {
+  return 'stream' in request
+}
+
 /** HTTP/2 names the host elsewhere; the pages look for it where HTTP/1.1 has it. */
 function nameHost(request: HttpRequest): void {
-  if (request.httpVersionMajor === 2 && request.headers.host === undefined) {
+  if (isHttp2(request) && request.headers.host === undefined) {
     request.rawHeaders.push('host', authorityOf(request))
   }
 }
