@@ -6,15 +6,19 @@ export type Command =
   | { readonly kind: 'grant'; readonly resource: string; readonly role: string; readonly lengthMs: number }
   /** An SSH certificate for a key: one line as in `id_ed25519.pub`. */
   | { readonly kind: 'certificate'; readonly publicKey: string }
+  /** Signed in at an application as a role that there is a grant for. */
+  | { readonly kind: 'cookie'; readonly resource: string; readonly role: string; readonly host: string }
   | { readonly kind: 'revoke'; readonly grant: GrantId }
   | { readonly kind: 'usage' }
   | { readonly kind: 'ends'; readonly grant: GrantId; readonly count: number }
 
 export type Reply =
   /** 0 where there is no such listener. */
-  | { readonly kind: 'ready'; readonly postgresPort: number; readonly sshPort: number }
+  | { readonly kind: 'ready'; readonly webPort: number; readonly postgresPort: number; readonly sshPort: number }
   | { readonly kind: 'certificate'; readonly certificate: string }
   | { readonly kind: 'token'; readonly text: string }
+  /** As the `Cookie` header has it. */
+  | { readonly kind: 'cookie'; readonly text: string }
   | { readonly kind: 'grant'; readonly grant: GrantId; readonly expiresAt: number }
   /** `startedAt`: wall clock when the call began. */
   | { readonly kind: 'revoked'; readonly startedAt: number; readonly callMs: number }

@@ -2,11 +2,13 @@
  * A gateway in a process of its own, steered by messages from the benchmark that started it.
  * Sign-in and approval are not what is measured, so the person, grants and tokens are made through the rooms directly.
  */
+import { randomBytes } from 'node:crypto'
 import { loadConfig } from '../src/config/load.ts'
 import { startGateway, type Gateway } from '../src/gateway.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { GrantId } from '../src/kernel/ids.ts'
 import type { Person } from '../src/identity/person.ts'
+import type { BrowserSession } from '../src/identity/store.ts'
 import type { Command, Reply } from './gateway-messages.ts'
 
 const person: Person = {
@@ -24,7 +26,12 @@ const gateway = await startGateway(await loadConfig(configFile, process.env))
 await gateway.state.identity.transact((tx) => tx.savePerson(person))
 process.on('message', (command: Command) => void answer(gateway, command))
 process.on('disconnect', () => void stop())
-send({ kind: 'ready', postgresPort: gateway.postgres[0]?.port ?? 0, sshPort: gateway.ssh[0]?.port ?? 0 })
+send({
+  kind: 'ready',
+  webPort: gateway.web.port,
+  postgresPort: gateway.postgres[0]?.port ?? 0,
+  sshPort: gateway.ssh[0]?.port ?? 0,
+})
 
 async function answer(running: Gateway, command: Command): Promise<void> {
   switch (command.kind) {
@@ -44,6 +51,8 @@ async function answer(running: Gateway, command: Command): Promise<void> {
     }
     case 'grant':
       return send(await grant(running, command))
+    case 'cookie':
+      return send({ kind: 'cookie', text: await cookie(running, command) })
     case 'revoke': {
       const startedAt = Date.now()
       const monotonicMs = performance.now()
@@ -70,6 +79,26 @@ async function grant(running: Gateway, wanted: Extract<Command, { kind: 'grant' 
   const request = await running.access.ask(person, wish)
   const given = await running.state.access.grantOf(request.id)
   return { kind: 'grant', grant: given!.id, expiresAt: given!.expiresAt }
+}
+
+/** A browser's session, and from there the way into the application that a browser takes, without the browser. */
+async function cookie(running: Gateway, wanted: Extract<Command, { kind: 'cookie' }>): Promise<string> {
+  const now = Date.now() as BrowserSession['createdAt']
+  const browserSession: BrowserSession = {
+    id: `browser-bench-${now}`,
+    person: person.id,
+    secretHash: randomBytes(32).toString('base64url'),
+    ...{ providerSession: null, idToken: null, sealedRefreshToken: null, endedAt: null },
+    ...{ address: '127.0.0.1', userAgent: 'bench', createdAt: now },
+    expiresAt: (now + 8 * 3_600_000) as BrowserSession['expiresAt'],
+  }
+  await running.state.identity.transact((tx) => tx.insertBrowserSession(browserSession))
+  const { apps } = running.identity
+  const place = { resource: wanted.resource, host: wanted.host }
+  const begun = apps.begin(place, '/')
+  const ticket = apps.ticket({ person, browserSession }, place, wanted.role, begun.state)
+  const entered = apps.enter(place, ticket, (name) => (name === begun.cookie.name ? begun.cookie.value : undefined))
+  return `${entered.cookie.name}=${entered.cookie.value}`
 }
 
 /** Waits until all ends are written. */

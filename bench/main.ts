@@ -1,6 +1,7 @@
-/** `npm run bench -- cutoff|pgbench|ssh [options]`: see docs/performance.md. */
+/** `npm run bench -- cutoff|pgbench|ssh|http [options]`: see docs/performance.md. */
 import { Command } from 'commander'
 import { benchCutoff } from './cutoff.ts'
+import { benchHttp, type HttpOptions } from './http.ts'
 import { benchPgbench } from './pgbench.ts'
 import { benchSsh, type SshOptions } from './ssh.ts'
 
@@ -41,6 +42,17 @@ program
   .option('--only <text>', 'cases whose name holds this')
   .option('--json', 'one object per case')
   .action(({ json, ...options }: SshOptions & { json?: true }) => print(benchSsh(options), json === true))
+
+program
+  .command('http')
+  .description('straight, nginx, haproxy, and the gateway with recording and sign-in, in interleaved pairs')
+  .option('--seconds <n>', 'length of one run', Number, 5)
+  .option('--megabytes <n>', 'size of what is transferred', Number, 1000)
+  .option('--pairs <n>', 'how often each runs', Number, 5)
+  .option('--idle <n>', 'idle WebSockets for the memory of one', Number, 500)
+  .option('--only <text>', 'cases whose name holds this')
+  .option('--json', 'one object per case')
+  .action(({ json, ...options }: HttpOptions & { json?: true }) => print(benchHttp(options), json === true))
 
 await program.parseAsync()
 

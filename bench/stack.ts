@@ -18,12 +18,14 @@ export interface Stack extends AsyncDisposable {
 
 export class GatewayProcess implements AsyncDisposable {
   readonly #child: ChildProcess
+  readonly webPort: number
   readonly postgresPort: number
   readonly sshPort: number
   readonly processId: number
 
-  constructor(child: ChildProcess, ports: { readonly postgresPort: number; readonly sshPort: number }) {
+  constructor(child: ChildProcess, ports: Extract<Reply, { kind: 'ready' }>) {
     this.#child = child
+    this.webPort = ports.webPort
     this.postgresPort = ports.postgresPort
     this.sshPort = ports.sshPort
     this.processId = child.pid!
