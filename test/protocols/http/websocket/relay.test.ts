@@ -7,7 +7,10 @@ import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { WebSocket, type ClientOptions } from 'ws'
 import { Fault } from '../../../../src/kernel/fault.ts'
+import type { HttpEvents } from '../../../../src/recording/http-events.ts'
+import { openRecording } from '../../../../src/recording/reading.ts'
 import { HandClock } from '../../../clock.ts'
+import { startRecordings, temporaryFolder } from '../../../recording/support.ts'
 import { accepted, closed, message, startRelayed } from './relayed.ts'
 
 const revoked = new Fault('GRANT_REVOKED', 'Your access to grafana as editor was revoked by ben@example.com.')
@@ -320,6 +323,39 @@ test.each([
   const toTarget = Buffer.concat(farGot).subarray(who === 'client' ? ping.length : 0)
   expect(toTarget[0]).toBe(0x88)
   expect(unmask(toTarget)).toEqual(Buffer.concat([Buffer.from([1002 >> 8, 1002 & 255]), Buffer.from(why)]))
+})
+
+test('what passed stands in a real recording, also what a cut left unfinished', async () => {
+  await using folder = await temporaryFolder()
+  await using room = await startRecordings(folder.path)
+  const started = await room.recordings.start({ session: 'session-1' }, 'strict', () => {})
+  await using relayed = await startRelayed({ recorder: started.recorder })
+  const { near, server, relay } = await open(relayed)
+  const count = 1000
+  let got = 0
+  server.on('message', () => got++)
+  for (let at = 0; at < count; at++) near.send(Buffer.alloc(at))
+  near.send(Buffer.alloc(10), { fin: false })
+  near.ping('on')
+  await once(server, 'ping')
+  relay.cut(revoked)
+  await relay.over
+  await started.recorder.seal({ by: 'gate' })
+  expect(got).toBe(count)
+  await using recording = await openRecording(room.fileOf(started.path))
+  const messages: HttpEvents['w']['messages'][number][] = []
+  for await (const { code, data } of recording.events()) {
+    if (code === 'w') messages.push(...(data as HttpEvents['w']).messages)
+  }
+  expect(messages.slice(0, count).map(([, ...rest]) => rest)).toEqual(
+    Array.from({ length: count }, (_, at) => ['up', 2, at]),
+  )
+  expect(
+    messages
+      .slice(count, count + 2)
+      .map(([, ...rest]) => rest.join(' '))
+      .toSorted(),
+  ).toEqual(['up 2 10', 'up 9 2'])
 })
 
 test('a connection that breaks ends the other, and says why', async () => {

@@ -110,6 +110,7 @@ export async function startRelayed(options: RelayedOptions = {}) {
     url: `${front.ca === '' ? 'ws' : 'wss'}://localhost:${portOf(front.server)}/`,
     port: portOf(front.server),
     ca: front.ca,
+    certificate: front.certificate,
     server,
     recorder: recorder as HandRecorder,
     /** The next relay that was started. */
@@ -123,13 +124,13 @@ export async function startRelayed(options: RelayedOptions = {}) {
   }
 }
 
-async function makeFront(tls: boolean): Promise<{ server: Server; ca: string }> {
-  if (!tls) return { server: createServer(), ca: '' }
+async function makeFront(tls: boolean): Promise<{ server: Server; ca: string; certificate: string }> {
+  if (!tls) return { server: createServer(), ca: '', certificate: '' }
   const authority = await makeAuthority('test')
   const { certificate, key } = await issue(authority, { names: ['localhost'] })
   // As the gateway listens: one port for HTTP/1.1 and HTTP/2.
   const server = createSecureServer({ allowHTTP1: true, cert: certificate, key })
-  return { server: server as unknown as Server, ca: authority.certificate }
+  return { server: server as unknown as Server, ca: authority.certificate, certificate }
 }
 
 async function listening(server: Server): Promise<void> {
