@@ -62,7 +62,7 @@ export interface HttpBody {
 }
 
 export type HttpItem =
-  /** A request came. It is told again, with all that came of it, as `exchange`. */
+  /** A request came. `exchange` fills as more of it is read, until it is told as over: the same object. */
   | { readonly kind: 'begin'; readonly at: number; readonly exchange: HttpExchange }
   /** It is over. With `result` null: the recording ended first. `at` is that of its request. */
   | { readonly kind: 'exchange'; readonly at: number; readonly exchange: HttpExchange }
@@ -103,21 +103,28 @@ export async function* httpTimeline(
   yield* builder.rest()
 }
 
-type Told = { -readonly [Key in keyof HttpExchange]: HttpExchange[Key] }
-type DraftBody = { -readonly [Key in keyof Omit<HttpBody, 'content'>]: HttpBody[Key] } & { parts: Buffer[] | null }
-interface DraftMessages {
+type Mutable<Shape> = { -readonly [Key in keyof Shape]: Shape[Key] }
+type MutableBody = Mutable<HttpBody>
+interface MutableMessages extends HttpMessages {
   readonly up: { count: number; bytes: number }
   readonly down: { count: number; bytes: number }
   readonly list: HttpMessage[]
 }
-type Draft = Omit<Told, 'messages' | 'bodyUp' | 'bodyDown'> & {
-  messages: DraftMessages | null
-  up: DraftBody | null
-  down: DraftBody | null
+type Told = Mutable<Omit<HttpExchange, 'messages' | 'bodyUp' | 'bodyDown'>> & {
+  messages: MutableMessages | null
+  bodyUp: MutableBody | null
+  bodyDown: MutableBody | null
+}
+
+/** An exchange that is open, and what only its reading needs. */
+interface Draft {
+  readonly told: Told
   /** When its last line of messages was written, or the upgrade. */
   messagesAt: number
-  headChars: number
+  readonly headChars: number
   keptBytes: number
+  /** What bodies hold, where that is asked for. */
+  readonly parts: { up: Buffer[] | null; down: Buffer[] | null }
 }
 
 class TimelineBuilder {
@@ -150,14 +157,14 @@ class TimelineBuilder {
   }
 
   *#begin(at: number, { n, ...request }: HttpEvents['q']): Generator<HttpItem> {
-    const draft = { ...emptyDraft(n, at), request, headChars: charsOf(request) }
+    const draft = newDraft(n, at, request)
     yield* this.#remember(draft)
-    yield { kind: 'begin', at, exchange: told(draft) }
+    yield { kind: 'begin', at, exchange: draft.told }
   }
 
   *#goOn(at: number, event: OfExchange): Generator<HttpItem> {
     const known = this.#open.get(event.data.n)
-    const draft = known ?? emptyDraft(event.data.n, at)
+    const draft = known ?? newDraft(event.data.n, at, null)
     if (known === undefined) yield* this.#remember(draft)
     this.#note(draft, at, event)
     if (event.code !== 'a') return
@@ -166,12 +173,12 @@ class TimelineBuilder {
   }
 
   *#remember(draft: Draft): Generator<HttpItem> {
-    const before = this.#open.get(draft.n)
+    const before = this.#open.get(draft.told.n)
     if (before !== undefined) {
       this.#forget(before)
       yield ended(before)
     }
-    this.#open.set(draft.n, draft)
+    this.#open.set(draft.told.n, draft)
     this.#openChars += draft.headChars
     while (this.#open.size > openMax || (this.#openChars > openCharsMax && this.#open.size > 1)) {
       const [oldest] = this.#open.values()
@@ -181,30 +188,31 @@ class TimelineBuilder {
   }
 
   #forget(draft: Draft): void {
-    this.#open.delete(draft.n)
+    this.#open.delete(draft.told.n)
     this.#openChars -= draft.headChars
     this.#keptBytes -= draft.keptBytes
   }
 
   #note(draft: Draft, at: number, event: OfExchange): void {
+    const { told } = draft
     switch (event.code) {
       case 's':
-        draft.status = event.data.status
-        draft.headers = event.data.headers
-        draft.waitMs = draft.request === null ? null : Math.max(0, Math.round((at - draft.at) * 1e6) / 1000)
+        told.status = event.data.status
+        told.headers = event.data.headers
+        told.waitMs = told.request === null ? null : Math.max(0, Math.round((at - told.at) * 1e6) / 1000)
         return
       case 'a':
-        return noteAnswer(draft, event.data)
+        return noteAnswer(told, event.data)
       case 'u':
-        draft.protocol = event.data.protocol
-        draft.headers = event.data.headers
+        told.protocol = event.data.protocol
+        told.headers = event.data.headers
+        told.messages ??= noMessages()
         draft.messagesAt = at
-        draft.messages ??= noMessages()
         return
       case 'w':
         return this.#noteMessages(draft, at, event.data.messages)
       case 'bx':
-        bodyOf(draft, event.data.direction).leftOut = event.data.why
+        bodyOf(told, event.data.direction).leftOut = event.data.why
         return
       case '=b':
         return this.#noteBody(draft, event.data, event.bytes)
@@ -212,7 +220,7 @@ class TimelineBuilder {
   }
 
   #noteMessages(draft: Draft, at: number, messages: HttpEvents['w']['messages']): void {
-    const noted = (draft.messages ??= noMessages())
+    const noted = (draft.told.messages ??= noMessages())
     for (const [ms, direction, opcode, bytes] of messages) {
       noted[direction].count++
       noted[direction].bytes += bytes
@@ -223,16 +231,16 @@ class TimelineBuilder {
   }
 
   #noteBody(draft: Draft, { direction, type, encoding }: HttpBytes['=b'], bytes: Buffer): void {
-    const body = bodyOf(draft, direction)
+    const body = bodyOf(draft.told, direction)
+    const held = heldBytes(draft.parts[direction] ?? [])
+    const isWhole = held === body.bytes
     body.bytes += bytes.length
     body.type ??= type ?? null
     body.encoding ??= encoding ?? null
     if (!this.#bodies) return
-    body.parts ??= []
+    const parts = (draft.parts[direction] ??= [])
     // a copy: the event's bytes are a view of a whole segment
-    if (heldBytes(body.parts) === body.bytes - bytes.length && this.#keep(draft, bytes.length)) {
-      body.parts.push(Buffer.from(bytes))
-    }
+    if (isWhole && this.#keep(draft, bytes.length)) parts.push(Buffer.from(bytes))
   }
 
   #keep(draft: Draft, bytes: number): boolean {
@@ -245,59 +253,53 @@ class TimelineBuilder {
 
 type OfExchange = Exclude<HttpEvent, { code: 'q' | 'm' }>
 
-function noteAnswer(draft: Draft, answer: HttpEvents['a']): void {
-  draft.status = answer.status === 0 ? null : answer.status
-  if (draft.headers.length === 0) draft.headers = answer.headers ?? []
-  draft.trailers = answer.trailers ?? []
-  draft.address = answer.address ?? null
-  draft.bytesUp = answer.bytesUp
-  draft.bytesDown = answer.bytesDown
-  draft.waitMs = answer.waitMs ?? draft.waitMs
-  draft.totalMs = answer.totalMs
-  draft.result = answer.result
-  draft.code = answer.code ?? null
-  draft.why = answer.why ?? null
+function noteAnswer(told: Told, answer: HttpEvents['a']): void {
+  told.status = answer.status === 0 ? null : answer.status
+  if (told.headers.length === 0) told.headers = answer.headers ?? []
+  told.trailers = answer.trailers ?? []
+  told.address = answer.address ?? null
+  told.bytesUp = answer.bytesUp
+  told.bytesDown = answer.bytesDown
+  told.waitMs = answer.waitMs ?? told.waitMs
+  told.totalMs = answer.totalMs
+  told.result = answer.result
+  told.code = answer.code ?? null
+  told.why = answer.why ?? null
 }
 
-function bodyOf(draft: Draft, direction: 'up' | 'down'): DraftBody {
-  return (draft[direction] ??= { bytes: 0, type: null, encoding: null, leftOut: null, parts: null })
+function bodyOf(told: Told, direction: 'up' | 'down'): MutableBody {
+  const name = direction === 'up' ? 'bodyUp' : 'bodyDown'
+  return (told[name] ??= { bytes: 0, type: null, encoding: null, leftOut: null, content: null })
 }
 
 function heldBytes(parts: readonly Buffer[]): number {
   return parts.reduce((sum, { length }) => sum + length, 0)
 }
 
+function ended({ told, parts }: Draft): HttpItem {
+  if (parts.up !== null) bodyOf(told, 'up').content = Buffer.concat(parts.up)
+  if (parts.down !== null) bodyOf(told, 'down').content = Buffer.concat(parts.down)
+  return { kind: 'exchange', at: told.at, exchange: told }
+}
+
+function noMessages(): MutableMessages {
+  return { up: { count: 0, bytes: 0 }, down: { count: 0, bytes: 0 }, list: [] }
+}
+
+function newDraft(n: number, at: number, request: HttpExchange['request']): Draft {
+  const headChars = request === null ? 0 : charsOf(request)
+  return { told: newExchange(n, at, request), messagesAt: at, headChars, keptBytes: 0, parts: { up: null, down: null } }
+}
+
 function charsOf({ url, headers }: Omit<HttpEvents['q'], 'n'>): number {
   return headers.reduce((sum, [name, value]) => sum + name.length + value.length, url.length)
 }
 
-function ended(draft: Draft): HttpItem {
-  return { kind: 'exchange', at: draft.at, exchange: told(draft) }
-}
-
-/** What was told does not change any more. */
-function told({ messages, up, down, messagesAt: _at, headChars: _chars, keptBytes: _bytes, ...facts }: Draft) {
-  return {
-    ...facts,
-    messages: messages && { up: { ...messages.up }, down: { ...messages.down }, list: [...messages.list] },
-    bodyUp: up && toldBody(up),
-    bodyDown: down && toldBody(down),
-  }
-}
-
-function toldBody({ parts, ...body }: DraftBody): HttpBody {
-  return { ...body, content: parts && Buffer.concat(parts) }
-}
-
-function noMessages(): DraftMessages {
-  return { up: { count: 0, bytes: 0 }, down: { count: 0, bytes: 0 }, list: [] }
-}
-
-function emptyDraft(n: number, at: number): Draft {
+function newExchange(n: number, at: number, request: HttpExchange['request']): Told {
   return {
     n,
     at,
-    request: null,
+    request,
     status: null,
     headers: [],
     trailers: [],
@@ -311,10 +313,7 @@ function emptyDraft(n: number, at: number): Draft {
     why: null,
     protocol: null,
     messages: null,
-    up: null,
-    down: null,
-    messagesAt: at,
-    headChars: 0,
-    keptBytes: 0,
+    bodyUp: null,
+    bodyDown: null,
   }
 }

@@ -53,7 +53,7 @@ export async function collectHttpItems(
 abstract class Collector {
   readonly said: (HttpItem & { kind: 'gate' })[] = []
   protected readonly place: HttpPlace
-  /** Began, and did not end yet. */
+  /** Began, and did not end yet: with what is known of them so far. */
   protected readonly open = new Map<number, HttpExchange>()
   protected lookedAt = 0
   protected last: HttpPlace | undefined
@@ -131,6 +131,8 @@ class Slowest extends Collector {
   readonly #found: HttpExchange[] = []
 
   protected keep(exchange: HttpExchange): void {
+    const least = this.#found[slowestMax - 1]
+    if (least !== undefined && (exchange.totalMs ?? -1) <= (least.totalMs ?? -1)) return
     this.#found.push(exchange)
     this.#found.sort((left, right) => (right.totalMs ?? -1) - (left.totalMs ?? -1))
     if (this.#found.length > slowestMax) this.#found.pop()

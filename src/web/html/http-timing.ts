@@ -4,7 +4,8 @@ import type { Html } from '../context.ts'
 
 /** How long the longest bar stands for: of those that belong to one answer, not of streams that are open for hours. */
 export function scaleOf(exchanges: readonly HttpExchange[]): number {
-  const times = exchanges.filter(endsByItself).map(({ totalMs }) => totalMs ?? 0)
+  const usual = exchanges.filter(endsByItself)
+  const times = (usual.length > 0 ? usual : exchanges).map(({ totalMs }) => totalMs ?? 0)
   times.sort((left, right) => left - right)
   // one that took far longer than all others must not make them vanish
   const ninth = times[Math.floor((times.length - 1) * 0.9)] ?? 0
