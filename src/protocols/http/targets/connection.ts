@@ -1,6 +1,12 @@
 import { once } from 'node:events'
 import { connect, isIP, type Socket } from 'node:net'
-import { checkServerIdentity, connect as connectTls, type TLSSocket } from 'node:tls'
+import {
+  checkServerIdentity,
+  connect as connectTls,
+  createSecureContext,
+  type SecureContext,
+  type TLSSocket,
+} from 'node:tls'
 import { Fault } from '../../../kernel/fault.ts'
 import type { Clock } from '../../../kernel/time.ts'
 import type { HttpAddress, HttpCredentials, HttpResource } from '../../../resources/catalogue.ts'
@@ -23,11 +29,11 @@ export const connectMs = 10_000
 export const bare = (socket: Socket): Promise<Socket> => Promise.resolve(socket)
 const keepAliveMs = 60_000
 
-/** Opens connections one way and remembers what makes the next TLS handshake shorter. */
+/** Opens connections one way. */
 export class Connector {
   readonly way: Way
   readonly #clock: Clock
-  #tlsSession: Buffer | undefined
+  #context: SecureContext | undefined
 
   constructor(way: Way, clock: Clock) {
     this.way = way
@@ -74,33 +80,36 @@ export class Connector {
   }
 
   async #secure(socket: Socket, alpn: Alpn, signal: AbortSignal): Promise<TLSSocket> {
-    const { name, address, tls, certificate } = this.way
+    const { name, address, tls } = this.way
     const expected = tls.serverName ?? address.host
-    const secured = connectTls({
-      socket,
-      ...(isIP(expected) === 0 && { servername: expected }),
-      ...(tls.ca !== null && { ca: tls.ca }),
-      ...(certificate !== null && { cert: certificate.certificate, key: certificate.key.reveal() }),
-      ...(this.#tlsSession !== undefined && { session: this.#tlsSession }),
-      minVersion: 'TLSv1.2',
-      rejectUnauthorized: true, // whatever NODE_TLS_REJECT_UNAUTHORIZED says
-      ALPNProtocols: [alpn],
-      checkServerIdentity: (_host, shown) => checkServerIdentity(expected, shown),
-    })
-    secured.on('session', (session: Buffer) => (this.#tlsSession = session))
     try {
+      const secured = connectTls({
+        socket,
+        ...(isIP(expected) === 0 && { servername: expected }),
+        // No session is resumed: Node would not look at the certificate's names again, nor OpenSSL at its dates.
+        secureContext: (this.#context ??= contextOf(this.way)),
+        rejectUnauthorized: true, // whatever NODE_TLS_REJECT_UNAUTHORIZED says
+        ALPNProtocols: [alpn],
+        checkServerIdentity: (_host, shown) => checkServerIdentity(expected, shown),
+      })
       await whenReady(secured, 'secureConnect', signal)
       if (alpn === 'h2' && secured.alpnProtocol !== 'h2')
         throw new Fault('UPSTREAM_TLS', `${name} does not speak HTTP/2.`)
+      secured.disableRenegotiation()
+      return secured
     } catch (error) {
-      secured.destroy()
-      this.#tlsSession = undefined
       signal.throwIfAborted()
       throw error instanceof Fault ? error : tlsFault(name, error)
     }
-    secured.disableRenegotiation()
-    return secured
   }
+}
+
+function contextOf({ tls, certificate }: Way): SecureContext {
+  return createSecureContext({
+    ...(tls.ca !== null && { ca: tls.ca }),
+    ...(certificate !== null && { cert: certificate.certificate, key: certificate.key.reveal() }),
+    minVersion: 'TLSv1.2',
+  })
 }
 
 /** Like `once`, but a peer that hangs up without an error counts, too. */

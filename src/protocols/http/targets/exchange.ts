@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { asFault } from '../../../kernel/fault.ts'
 import type { Log } from '../../../kernel/log.ts'
 import { BrokenBody } from './borrowed-body.ts'
 import type { Address, Addresses } from './addresses.ts'
@@ -12,6 +13,8 @@ export interface Route {
   readonly addresses: Addresses
   readonly hopTo: (address: Address) => Hop
   readonly log: Log
+  /** Whether the gateway shows a certificate of the role's there. */
+  readonly showsCertificate: boolean
 }
 
 /** Methods that may be sent again when nobody knows whether they arrived (RFC 9110, section 9.2.2). */
@@ -97,7 +100,9 @@ export class Exchange implements InFlight, Taker {
     const { addresses, session } = this.#route
     if (reached === 'nowhere') {
       this.#tried.add(this.#at!)
-      addresses.failed(this.#at!, whyOf(error))
+      // What is wrong with one role's certificate is no reason to keep the others out.
+      const ownFault = this.#route.showsCertificate && asFault(error)?.code === 'UPSTREAM_TLS'
+      if (!ownFault) addresses.failed(this.#at!, whyOf(error))
       return addresses.pick(session, this.#tried)
     }
     const { method, body } = this.#request

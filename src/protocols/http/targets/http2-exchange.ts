@@ -31,9 +31,14 @@ export class Http2Exchange implements Try {
     this.#gone = gone
   }
 
-  /** @param session with a place taken for this request. */
+  get isOver(): boolean {
+    return this.#over
+  }
+
+  /** @param session with room for one more. */
   start(session: Http2Session): void {
-    if (this.#over) return session.giveBack()
+    if (this.#over) return
+    session.take()
     this.#session = session
     const { body, trailers } = this.#request
     try {

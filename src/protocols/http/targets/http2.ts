@@ -43,27 +43,19 @@ export class Http2Hop implements Hop {
   }
 
   async #start(exchange: Http2Exchange, fresh: boolean): Promise<void> {
+    await Promise.resolve() // the taker must not hear anything before `send` has returned
+    if (this.#exchanges.size > connectionsMax) return exchange.fail(this.#tooMany(), 'target')
     try {
-      const session = await this.#place(fresh)
-      exchange.start(session)
+      let session = fresh ? undefined : this.#withRoom()
+      // Those who wait for the same connection may be more than it takes.
+      while (session === undefined && !exchange.isOver) {
+        await (this.#opening ??= this.#open())
+        session = this.#withRoom()
+      }
+      if (session !== undefined) exchange.start(session)
     } catch (error) {
       exchange.fail(error as Error, 'nowhere')
     }
-  }
-
-  /** A session with one of its places taken. */
-  async #place(fresh: boolean): Promise<Http2Session> {
-    await Promise.resolve() // the taker must not hear anything before `send` has returned
-    let session = fresh ? undefined : this.#withRoom()
-    // Those who wait for the same connection may be more than it takes.
-    for (let opened = 0; session === undefined; opened++) {
-      this.#closing.signal.throwIfAborted()
-      if (this.#exchanges.size > connectionsMax || opened > connectionsMax) throw this.#tooMany()
-      await (this.#opening ??= this.#open())
-      session = this.#withRoom()
-    }
-    session.take()
-    return session
   }
 
   #withRoom(): Http2Session | undefined {

@@ -2,7 +2,7 @@ import type { Log } from '../../../kernel/log.ts'
 import type { Metrics } from '../../../kernel/metrics.ts'
 import type { Clock } from '../../../kernel/time.ts'
 import type { Catalogue, HttpAddress, HttpResource, HttpRole } from '../../../resources/catalogue.ts'
-import { Addresses } from './addresses.ts'
+import { type Address, Addresses } from './addresses.ts'
 import { Connector, type Way } from './connection.ts'
 import { Exchange } from './exchange.ts'
 import { watchHealth } from './health-check.ts'
@@ -53,10 +53,12 @@ class Ways implements AsyncDisposable {
     const { addresses } = this
     const { name } = this.#resource
     const { log } = this.#deps
+    const hopTo = ({ at }: Address): Hop => this.#hopTo(at, role)
+    const showsCertificate = role.credentials?.kind === 'certificate'
     return {
       send: (admission, request, sink) => {
         const session = admission.session.id
-        return new Exchange({ name, session, addresses, log, hopTo: ({ at }) => this.#hopTo(at, role) }, request, sink)
+        return new Exchange({ name, session, addresses, log, hopTo, showsCertificate }, request, sink)
       },
     }
   }

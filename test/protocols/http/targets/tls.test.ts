@@ -141,11 +141,19 @@ test('HTTP/2 over TLS is agreed on by ALPN; a target that has only HTTP/1.1 is t
   })
 })
 
-test('a second connection resumes the first one’s TLS session', async () => {
+test('each connection looks at the certificate anew', async () => {
   await using app = await serve({})
   await app.way.ask({ upgrade: 'nothing' })
   await app.way.ask({ upgrade: 'nothing' })
-  expect(app.seen.map(({ reused }) => reused)).toEqual([false, true])
+  expect(app.seen.map(({ reused }) => reused)).toEqual([false, false])
+})
+
+test('a client certificate that cannot be read is a fault, not the end', async () => {
+  await using app = await serve({})
+  const credentials = { kind: 'certificate', certificate: 'nonsense', key: new Secret('secret') } as const
+  const answer = await app.way.ask({}, { role: { ...role, name: 'broken', credentials } })
+  expect(answer.code).toBe('UPSTREAM_TLS')
+  expect(JSON.stringify([answer.error?.message, app.way.lines])).not.toContain('secret')
 })
 
 test('nobody there: unreachable, without a word on where', async () => {
