@@ -166,9 +166,13 @@ async function interleaved(
   pairs: number,
 ): Promise<Map<Way['name'], Sample[]>> {
   const runs = new Map<Way['name'], Sample[]>(ways.map(({ name }) => [name, []]))
-  for (let round = 0; round < pairs; round++) {
+  // The first round warms up and does not count.
+  for (let round = 0; round <= pairs; round++) {
     // Every other round runs backwards, so that drift of the machine falls on all alike.
-    for (const way of round % 2 === 0 ? ways : ways.toReversed()) runs.get(way.name)!.push(await measure(way))
+    for (const way of round % 2 === 0 ? ways : ways.toReversed()) {
+      const sample = await measure(way)
+      if (round > 0) runs.get(way.name)!.push(sample)
+    }
   }
   return runs
 }

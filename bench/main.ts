@@ -1,7 +1,8 @@
-/** `npm run bench -- cutoff|pgbench|ssh|http [options]`: see docs/performance.md. */
+/** `npm run bench -- cutoff|pgbench|ssh|http|http-parts [options]`: see docs/performance.md. */
 import { Command } from 'commander'
 import { benchCutoff } from './cutoff.ts'
 import { benchHttp, type HttpOptions } from './http.ts'
+import { benchHttpParts, type HttpPartsOptions } from './http-parts.ts'
 import { benchPgbench } from './pgbench.ts'
 import { benchSsh, type SshOptions } from './ssh.ts'
 
@@ -53,6 +54,14 @@ program
   .option('--only <text>', 'cases whose name holds this')
   .option('--json', 'one object per case')
   .action(({ json, ...options }: HttpOptions & { json?: true }) => print(benchHttp(options), json === true))
+
+program
+  .command('http-parts')
+  .description('the same small proxy over undici, node:http and three proxy packages (which are fetched for it)')
+  .option('--requests <n>', 'GETs per run', Number, 40_000)
+  .option('--pairs <n>', 'how often each runs', Number, 5)
+  .option('--json', 'one object per case')
+  .action(({ json, ...options }: HttpPartsOptions & { json?: true }) => print(benchHttpParts(options), json === true))
 
 await program.parseAsync()
 
