@@ -1,7 +1,6 @@
 import { join, resolve, sep } from 'node:path'
 import { Fault } from '../kernel/fault.ts'
-import type { RecordedEvent } from '../recording/format.ts'
-import { openRecording } from '../recording/reading.ts'
+import { openRecording, type Recording } from '../recording/reading.ts'
 import type { SessionRow } from '../sessions/session.ts'
 import type { Visit } from './context.ts'
 import type { Site } from './site.ts'
@@ -25,14 +24,14 @@ export async function recordedSession({ deps }: Site, { c, person }: Visit): Pro
 
 /**
  * While there is still a page to say it on.
- * @param needs an event without which there is nothing to take away.
- * @throws Fault RECORDING_UNREADABLE, or NOT_FOUND when the recording has no such event.
+ * @param isIn whether what is wanted of it is there.
+ * @throws Fault RECORDING_UNREADABLE, or NOT_FOUND when it is not.
  */
-export async function checkReadable(file: string, needs?: (event: RecordedEvent) => boolean): Promise<void> {
+export async function checkReadable(file: string, isIn?: (recording: Recording) => Promise<boolean>): Promise<void> {
   await using recording = await openRecording(file)
-  if (needs === undefined) return
-  for await (const event of recording.events()) if (needs(event)) return
-  throw new Fault('NOT_FOUND', 'The recording has nothing of that.')
+  if (isIn !== undefined && !(await isIn(recording))) {
+    throw new Fault('NOT_FOUND', 'The recording has nothing of that.')
+  }
 }
 
 /** What the audit log says of it. */

@@ -2,7 +2,6 @@ import { createReadStream } from 'node:fs'
 import { Fault } from '../kernel/fault.ts'
 import { version } from '../kernel/version.ts'
 import { terminalCast } from '../recording/asciicast.ts'
-import type { RecordedEvent } from '../recording/format.ts'
 import { harText } from '../recording/har.ts'
 import { jsonLines } from '../recording/json-lines.ts'
 import { openRecording, type Recording } from '../recording/reading.ts'
@@ -43,8 +42,8 @@ export interface Export {
   readonly channel?: number
   /** One body of one request: `?request=&at=&direction=`. */
   readonly body?: WantedBody
-  /** Without one such event there is nothing to take away. */
-  readonly needs?: (event: RecordedEvent) => boolean
+  /** Whether there is anything to take away. */
+  readonly isIn?: (recording: Recording) => Promise<boolean>
 }
 
 interface WantedBody {
@@ -63,11 +62,11 @@ export function readExport(protocol: Client['protocol'], text: string, params: U
   if (!ofChannels.has(format)) return { format, type, nameEnd: `.${format}` }
   const channel = Number(params.get('ch') ?? NaN)
   if (!Number.isSafeInteger(channel)) throw new Fault('NOT_FOUND', 'The address must name a channel: ?ch=1')
-  const needs = ({ data }: RecordedEvent) => fieldOf(data, 'ch') === channel
-  return { format, type, nameEnd: `-${channel}.${format === 'cast-v2' ? 'v2.cast' : format}`, channel, needs }
+  const isIn = (recording: Recording) => some(recording.events(), ({ data }) => fieldOf(data, 'ch') === channel)
+  return { format, type, nameEnd: `-${channel}.${format === 'cast-v2' ? 'v2.cast' : format}`, channel, isIn }
 }
 
-function readBody(params: URLSearchParams): Pick<Export, 'nameEnd' | 'body' | 'needs'> {
+function readBody(params: URLSearchParams): Pick<Export, 'nameEnd' | 'body' | 'isIn'> {
   const n = Number(params.get('request') ?? NaN)
   const direction = params.get('direction') ?? ''
   const at = Number(params.get('at') ?? 0)
@@ -75,11 +74,12 @@ function readBody(params: URLSearchParams): Pick<Export, 'nameEnd' | 'body' | 'n
     throw new Fault('NOT_FOUND', 'The address must name a body: ?request=1&direction=down')
   }
   const body = { n, direction, fromSeconds: Number.isFinite(at) && at > 0 ? at : 0 }
-  return { nameEnd: `-${n}-${direction}.bin`, body, needs: (event) => isOfBody(event, body) }
+  return { nameEnd: `-${n}-${direction}.bin`, body, isIn: (recording) => some(bodyParts(recording, body), () => true) }
 }
 
-function isOfBody({ code, data }: RecordedEvent, { n, direction }: WantedBody): boolean {
-  return code === '=b' && fieldOf(data, 'n') === n && fieldOf(data, 'direction') === direction
+async function some<Value>(values: AsyncIterable<Value>, test: (value: Value) => boolean): Promise<boolean> {
+  for await (const value of values) if (test(value)) return true
+  return false
 }
 
 /** The recording as a download, at the pace of the reader. Nothing is open before it reads or after it has gone. */
@@ -97,7 +97,7 @@ async function* bytes(wanted: Wanted, file: string): AsyncGenerator<Uint8Array> 
     return
   }
   await using open = await openRecording(file)
-  if (wanted.body !== undefined) return yield* bodyBytes(open, wanted.body)
+  if (wanted.body !== undefined) return yield* bodyParts(open, wanted.body)
   let piece = ''
   for await (const line of linesOf(open, wanted)) {
     piece += line
@@ -109,9 +109,9 @@ async function* bytes(wanted: Wanted, file: string): AsyncGenerator<Uint8Array> 
 }
 
 /** As it passed: what was encoded stays so. */
-async function* bodyBytes(recording: Recording, body: WantedBody): AsyncGenerator<Uint8Array> {
-  for await (const event of eventsOf(recording.events({ fromSeconds: body.fromSeconds }), body.n)) {
-    if (isOfBody(event, body) && event.bytes !== undefined) yield event.bytes
+async function* bodyParts(recording: Recording, { n, direction, fromSeconds }: WantedBody): AsyncGenerator<Uint8Array> {
+  for await (const { code, data, bytes } of eventsOf(recording.events({ fromSeconds }), n)) {
+    if (code === '=b' && fieldOf(data, 'direction') === direction && bytes !== undefined) yield bytes
   }
 }
 

@@ -42,7 +42,7 @@ export function recordingRoutes(site: Site): void {
     const wanted = readExport(row.session.client.protocol, visit.c.req.param('format') ?? '', paramsOf(visit))
     const onlyAsks = visit.c.req.method === 'HEAD'
     if (!onlyAsks) {
-      await checkReadable(file, wanted.needs)
+      await checkReadable(file, wanted.isIn)
       await auditor.note(visit, 'recording.exported', { ...noteOf(row), format: wanted.format })
     }
     visit.c.header('Content-Type', wanted.type)
