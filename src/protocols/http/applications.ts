@@ -187,6 +187,11 @@ export class ApplicationGateway implements Applications, Disposable {
   #exchange(arrival: Arrival, known: Known, session: HttpSession, extra: readonly string[], assertion: string): void {
     const { request, response, head, requestId, origin, address, resource, first } = arrival
     if (session.isOver) return this.#sayEnded(arrival, known, asFault(session.admission.cutOff.reason)!)
+    if (session.isFull) {
+      throw new Fault('TOO_MANY_CONNECTIONS', 'Too many requests of this session are under way.', {
+        hint: 'Wait until some of them are answered.',
+      })
+    }
     const judged = session.rules.all ? { path: head.path } : session.rules.judge(head.method, head.path)
     const record = session.transcript.request({
       ...{ method: head.method, origin, version: head.version },
@@ -211,7 +216,7 @@ export class ApplicationGateway implements Applications, Disposable {
         ownAuthorization: known.ownAuthorization,
       },
       client: session.clientFacts(head.version, origin),
-      extraHeaders: extra,
+      extraHeaders: [...extra, ...session.warningHeaders],
       ...(first !== undefined && { first }),
       clock: this.#deps.clock,
       log: this.#deps.log,

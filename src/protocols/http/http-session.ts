@@ -1,7 +1,7 @@
 import type { AppPlace } from '../../identity/apps.ts'
 import type { Assertions } from '../../identity/assertion.ts'
 import { Fault, asFault } from '../../kernel/fault.ts'
-import type { Clock } from '../../kernel/time.ts'
+import { isoTime, type Clock } from '../../kernel/time.ts'
 import { displayName, type Person } from '../../identity/person.ts'
 import type { HttpClaim, HttpResource, HttpRole } from '../../resources/catalogue.ts'
 import type { Admission } from '../../sessions/admission.ts'
@@ -9,7 +9,7 @@ import { warningText } from '../../sessions/words.ts'
 import { ownHeaders, targetPlaces, type ClientFacts, type OwnHeaders } from './forward-headers.ts'
 import type { RequestHead } from './request-head.ts'
 import { compileRules, type Rules } from './rules.ts'
-import type { HttpTarget } from './targets/target.ts'
+import type { HttpTarget, RawHeaders } from './targets/target.ts'
 import { HttpTranscript } from './transcript.ts'
 
 /** A request that is under way. Both are called by its session, `teardown` some moments after `cut`. */
@@ -36,6 +36,7 @@ export interface HttpSessionParts {
 /** How long the ends of requests are waited for when the session was cut; then it is given back all the same. */
 const lastEndsMs = 2000
 const entriesMax = 1000
+const exchangesMax = 2000
 
 /** One person in one role at one application: many requests, over as many connections as they like, under one admission. */
 export class HttpSession {
@@ -61,6 +62,7 @@ export class HttpSession {
   #idleTimer: { cancel(): void } | undefined
   #lastEnd: (() => void) | undefined
   #isOver = false
+  #isWarned = false
   #bytesFromClient = 0
   #bytesFromTarget = 0
 
@@ -77,9 +79,10 @@ export class HttpSession {
     this.maskedNames = new Set(resource.maskQuery)
     this.#places = targetPlaces(resource.addresses, `https://${parts.place.host}`)
     this.#lastUsedMs = clock.monotonicMs()
-    this.#warnings = admission.onWarning((leftMs, cause) =>
-      this.transcript.message('warning', warningText(`${resource.name} as ${role.name}`, leftMs, cause)),
-    )
+    this.#warnings = admission.onWarning((leftMs, cause) => {
+      this.#isWarned = true
+      this.transcript.message('warning', warningText(`${resource.name} as ${role.name}`, leftMs, cause))
+    })
     admission.cutOff.addEventListener('abort', this.#onCut, { once: true })
     if (admission.cutOff.aborted) this.#cut()
     else this.#watchIdle(parts.idleMsMax)
@@ -87,6 +90,16 @@ export class HttpSession {
 
   get isOver(): boolean {
     return this.#isOver
+  }
+
+  /** As many requests as one person may have under way. */
+  get isFull(): boolean {
+    return this.#exchanges.size >= exchangesMax
+  }
+
+  /** Near its end, each answer says when that is; there is nothing else to say it with. */
+  get warningHeaders(): RawHeaders {
+    return this.#isWarned ? ['Curfew-Access-Ends', isoTime(this.admission.deadline.value)] : []
   }
 
   get assertions(): Assertions {
