@@ -1,13 +1,9 @@
-import { createRequire } from 'node:module'
 import fc from 'fast-check'
+import { har as validate } from 'har-validator'
 import { expect, test } from 'vitest'
 import type { RecordedEvent } from '../../src/recording/format.ts'
 import { harText } from '../../src/recording/har.ts'
 import { answer, at, bodyAt, httpHeader, httpSession, request } from './http-example.ts'
-
-const { har: validate } = createRequire(import.meta.url)('har-validator') as {
-  har: (data: unknown) => Promise<unknown>
-}
 
 // oxlint-disable-next-line typescript/no-explicit-any -- tests state what they expect of it
 type Entry = any

@@ -1,13 +1,10 @@
+import { har as validate } from 'har-validator'
 import { gzipSync } from 'node:zlib'
-import { createRequire } from 'node:module'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startPages, type Pages, type SignedIn } from './harness.ts'
 import { type HttpRecorder, origin, recordUsualWork, startHttpRecording, withGrafana } from './http-recording.ts'
 
 // Goal: what was asked for and answered is on the page, found and taken away again. Method: the real pages, without a script.
-const { har: validate } = createRequire(import.meta.url)('har-validator') as {
-  har: (data: unknown) => Promise<unknown>
-}
 let pages: Pages
 let erin: SignedIn
 let sam: SignedIn
