@@ -71,7 +71,7 @@ export function answer(
 }
 
 /** HTTP/1.1 only reads the answer's end when the request has been sent; a flood is not waited for. */
-function discardBody(request: HttpRequest, response: HttpResponse): void {
+export function discardBody(request: HttpRequest, response: HttpResponse): void {
   if (request.complete || request.destroyed) return
   request.resume()
   const timer = setTimeout(() => {

@@ -239,15 +239,22 @@ export class ApplicationGateway implements Applications, Disposable {
     refuse(request, response, { fault, requestId, link })
   }
 
-  #sendThroughPages({ request, response, place, head }: Arrival, role: string | null): void {
-    const returnTo = head.path.startsWith(ownPaths) ? '/' : head.path
+  #sendThroughPages(arrival: Arrival, role: string | null): void {
+    const { to, headers } = this.#throughPages(arrival, role)
+    redirect(arrival.request, arrival.response, to.href, headers)
+  }
+
+  /** The way through the gateway's own pages and back to what was asked for, and the cookie that it takes. */
+  #throughPages({ request, place, head }: Arrival, role: string | null) {
+    const returnTo = head.path.startsWith(ownPaths) || head.method !== 'GET' ? '/' : head.path
     const { state, cookie } = this.#deps.identity.apps.begin(place, returnTo)
     const to = new URL(`/open/${place.resource}`, this.#deps.publicUrl)
     to.search = String(new URLSearchParams({ state, host: place.host, ...(role !== null && { role }) }))
-    redirect(request, response, to.href, [
-      ['Set-Cookie', writeCookie(cookie.name, cookie.value, cookie.maxAgeS)],
+    const headers = [
+      ['Set-Cookie', writeCookie(cookie.name, cookie.value, cookie.maxAgeS)] as const,
       ...staleWays(request.headers.cookie).map((name) => ['Set-Cookie', writeCookie(name, '', 0)] as const),
-    ])
+    ]
+    return { to, headers }
   }
 
   /** The gate said no. */
@@ -267,8 +274,12 @@ export class ApplicationGateway implements Applications, Disposable {
   }
 
   /** The session that this request belonged to was ended; it says why, and offers to ask again. */
-  #sayEnded({ request, response, requestId, resource }: Arrival, known: Known, fault: Fault): void {
-    refuse(request, response, { fault, requestId, link: this.#openLink(resource.name, known.role) })
+  #sayEnded(arrival: Arrival, known: Known, fault: Fault): void {
+    const { request, response, requestId, resource } = arrival
+    const link = this.#openLink(resource.name, known.role)
+    if (!isForPeople(request)) return void refuse(request, response, { fault, requestId, link })
+    const { to, headers } = this.#throughPages(arrival, known.role)
+    refuse(request, response, { fault, requestId, headers, link: { ...link, url: to } })
   }
 
   #openLink(resource: string, role: string): NonNullable<Refusal['link']> {

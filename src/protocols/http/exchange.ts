@@ -5,7 +5,7 @@ import { asFault, Fault } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
 import type { Clock } from '../../kernel/time.ts'
-import { refuse } from './answers.ts'
+import { discardBody, refuse } from './answers.ts'
 import { ClientBody } from './client-body.ts'
 import {
   forwardTrailers,
@@ -109,7 +109,7 @@ export class Exchange implements AnswerSink, LiveExchange {
     if (link !== undefined) this.#response.writeEarlyHints({ link })
   }
 
-  head(status: number, raw: RawHeaders): void {
+  head(status: number, raw: RawHeaders, whole: boolean): void {
     if (this.#isOver) return
     const { session, record, client, extraHeaders, head } = this.#parts
     const headers = towardsClient(raw, client)
@@ -123,6 +123,8 @@ export class Exchange implements AnswerSink, LiveExchange {
     })
     try {
       writeHead(this.#response, status, headers, head.version)
+      // gRPC tells an answer that is only a head from one whose body is empty.
+      if (whole) this.#response.end()
       // Together with what follows in this turn; but nobody waits for a body to read a head.
       process.nextTick(() => {
         if (!this.#isOver && this.#bytesDown === 0) flushHead(this.#response)
@@ -163,8 +165,9 @@ export class Exchange implements AnswerSink, LiveExchange {
   failed(error: Error): void {
     if (this.#isOver) return
     const fault = asFault(error) ?? new Fault('UPSTREAM_UNREACHABLE', 'The application broke its answer off.')
-    const { requestId, log, session, head } = this.#parts
+    const { requestId, log, metrics, session, head } = this.#parts
     log.info({ session: session.admission.session.id, requestId, error }, 'an application failed a request')
+    metrics.add('curfew_upstream_failures_total', { resource: session.resource.name, code: fault.code })
     let status = 0
     if (this.#response.headersSent) abort(this.#response, head.version)
     else status = refuse(this.#request, this.#response, { fault, requestId })
@@ -215,7 +218,7 @@ export class Exchange implements AnswerSink, LiveExchange {
   /** Written down; what is left at the target follows. */
   #end(how: Ending): void {
     this.#isOver = true
-    this.#bodyDown?.end()
+    this.#bodyDown?.end(how.result === 'ok')
     const several = this.#parts.session.resource.addresses.length > 1
     const address = several ? (this.#inFlight?.address ?? null) : null
     this.#parts.metrics.add('curfew_http_exchanges_total', {
@@ -231,7 +234,15 @@ export class Exchange implements AnswerSink, LiveExchange {
     this.#leave(how.bytesUp, how.bytesDown)
   }
 
+  /** What the target did not want of the request would stand before the next one. */
+  #leaveBody(): void {
+    if (this.#body === null || this.#body.readableEnded) return
+    this.#body.destroy()
+    discardBody(this.#request, this.#response)
+  }
+
   #leave(bytesUp = this.#body?.bytes ?? 0, bytesDown = this.#bytesDown): void {
+    this.#leaveBody()
     this.#parts.session.ended(this, bytesUp, bytesDown)
   }
 }
