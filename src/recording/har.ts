@@ -93,7 +93,7 @@ function commentOf({ result, code, why, messages }: HttpExchange): string {
     refused: 'The gateway refused it.',
   }
   const reason = [code, why].filter((part) => part !== null).join(': ')
-  const left = messages === null ? 0 : messages.up.count + messages.down.count - messages.list.length
+  const left = messages?.leftOut ?? 0
   return [
     result === null ? 'It was still going on when the recording ended.' : ends[result],
     reason,
@@ -121,7 +121,7 @@ function requestOf(exchange: HttpExchange) {
     queryString: queryOf(url),
     headersSize: -1,
     bodySize: protocol === null ? (bytesUp ?? -1) : -1,
-    ...(bodyUp !== null && { postData: postDataOf(bodyUp) }),
+    ...(bodyUp !== null && { postData: postDataOf(bodyUp, request?.headers ?? []) }),
   }
 }
 
@@ -188,13 +188,13 @@ function contentOf({ headers, bytesDown, bodyDown, protocol }: HttpExchange) {
 }
 
 /** HAR has no `encoding` here; the member with the underscore means the same. */
-function postDataOf(body: HttpBody) {
+function postDataOf(body: HttpBody, headers: HttpHeaders) {
   const { text, encoding } = textOf(body)
   const comment = bodyWords(body)
   return {
-    mimeType: body.type ?? 'x-unknown',
+    mimeType: body.type ?? headerOf(headers, 'content-type') ?? 'x-unknown',
     params: [],
-    text,
+    ...(text !== undefined && { text }),
     ...(encoding !== undefined && { _encoding: encoding }),
     ...(body.encoding !== null && { _contentEncoding: body.encoding }),
     ...(comment !== undefined && { comment }),
@@ -204,8 +204,9 @@ function postDataOf(body: HttpBody) {
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Text where it is, so that it can be read; else base64: nothing is changed either way. */
-function textOf({ content }: HttpBody): { readonly text: string; readonly encoding?: 'base64' } {
+function textOf({ content }: HttpBody): { readonly text?: string; readonly encoding?: 'base64' } {
   const bytes = content ?? Buffer.alloc(0)
+  if (bytes.length === 0) return {}
   try {
     return { text: utf8.decode(bytes) }
   } catch {
@@ -224,7 +225,8 @@ function bodyWords({ bytes, content, leftOut, encoding }: HttpBody): string | un
   const why = leftOut !== null ? leftOutWords[leftOut] : held < bytes ? 'it was too much to hold at once' : undefined
   const encoded = encoding === null ? '' : ` Encoded: ${encoding}.`
   if (why === undefined && encoded === '') return undefined
-  return `${why === undefined ? '' : `Only the first ${held} bytes: ${why}.`}${encoded}`.trim()
+  const left = held === 0 ? `Not recorded: ${why}.` : `Only the first ${held} bytes: ${why}.`
+  return `${why === undefined ? '' : left}${encoded}`.trim()
 }
 
 /** In the form that Chromium exports and reads; contents are not recorded, their sizes are in `_bytes`. */

@@ -19,6 +19,7 @@ export interface HttpExchange {
   /** Bytes of the bodies; of a WebSocket, all after the upgrade. null until its end. */
   readonly bytesUp: number | null
   readonly bytesDown: number | null
+  /** null also while it goes on: the head of an answer may be written a moment after it passed. */
   readonly waitMs: number | null
   readonly totalMs: number | null
   /** null: it goes on, or the recording ends before it does. */
@@ -32,11 +33,14 @@ export interface HttpExchange {
   readonly bodyDown: HttpBody | null
 }
 
+/** A long message is recorded in parts: the first counts, and the others have the opcode of a continuation. */
 export interface HttpMessages {
   readonly up: { readonly count: number; readonly bytes: number }
   readonly down: { readonly count: number; readonly bytes: number }
   /** The first of them; how many is the reader's choice. */
   readonly list: readonly HttpMessage[]
+  /** Messages and parts of them beyond the list. */
+  readonly leftOut: number
 }
 
 export interface HttpMessage {
@@ -89,6 +93,8 @@ const openCharsMax = 32 * 1024 * 1024
 /** Contents and messages of open exchanges, together. */
 const keptBytesMax = 64 * 1024 * 1024
 const messageBytes = 64
+/** The opcode. */
+const continuation = 0
 
 /**
  * What happened, in the order in which it began and ended: http-order.ts has the order of the requests alone. Streams:
@@ -109,6 +115,7 @@ interface MutableMessages extends HttpMessages {
   readonly up: { count: number; bytes: number }
   readonly down: { count: number; bytes: number }
   readonly list: HttpMessage[]
+  leftOut: number
 }
 type Told = Mutable<Omit<HttpExchange, 'messages' | 'bodyUp' | 'bodyDown'>> & {
   messages: MutableMessages | null
@@ -199,7 +206,6 @@ class TimelineBuilder {
       case 's':
         told.status = event.data.status
         told.headers = event.data.headers
-        told.waitMs = told.request === null ? null : Math.max(0, Math.round((at - told.at) * 1e6) / 1000)
         return
       case 'a':
         return noteAnswer(told, event.data)
@@ -222,10 +228,11 @@ class TimelineBuilder {
   #noteMessages(draft: Draft, at: number, messages: HttpEvents['w']['messages']): void {
     const noted = (draft.told.messages ??= noMessages())
     for (const [ms, direction, opcode, bytes] of messages) {
-      noted[direction].count++
+      if (opcode !== continuation) noted[direction].count++
       noted[direction].bytes += bytes
-      if (noted.list.length >= this.#messagesMax || !this.#keep(draft, messageBytes)) continue
-      noted.list.push({ at: draft.messagesAt + ms / 1000, direction, opcode, bytes })
+      const kept = noted.list.length < this.#messagesMax && this.#keep(draft, messageBytes)
+      if (kept) noted.list.push({ at: draft.messagesAt + ms / 1000, direction, opcode, bytes })
+      else noted.leftOut++
     }
     draft.messagesAt = at
   }
@@ -260,7 +267,7 @@ function noteAnswer(told: Told, answer: HttpEvents['a']): void {
   told.address = answer.address ?? null
   told.bytesUp = answer.bytesUp
   told.bytesDown = answer.bytesDown
-  told.waitMs = answer.waitMs ?? told.waitMs
+  told.waitMs = answer.waitMs ?? null
   told.totalMs = answer.totalMs
   told.result = answer.result
   told.code = answer.code ?? null
@@ -283,7 +290,7 @@ function ended({ told, parts }: Draft): HttpItem {
 }
 
 function noMessages(): MutableMessages {
-  return { up: { count: 0, bytes: 0 }, down: { count: 0, bytes: 0 }, list: [] }
+  return { up: { count: 0, bytes: 0 }, down: { count: 0, bytes: 0 }, list: [], leftOut: 0 }
 }
 
 function newDraft(n: number, at: number, request: HttpExchange['request']): Draft {

@@ -69,6 +69,19 @@ test('bodies are as they passed, and what is missing is said', async () => {
   })
 })
 
+test('a body of a type that is not recorded is none, and says so', async () => {
+  const events = [
+    at(0, 'q', request(1, { method: 'PUT', headers: [['content-type', 'image/png']] })),
+    at(0, 'bx', { n: 1, direction: 'up', why: 'type' }),
+    at(0, 'bx', { n: 1, direction: 'down', why: 'type' }),
+    at(1, 'a', answer(1, { headers: [['content-type', 'video/mp4']], bytesUp: 9, bytesDown: 7 })),
+  ]
+  const [entry] = (await exported(events)).entries
+  const comment = 'Not recorded: bodies of its type are not recorded.'
+  expect(entry.request.postData).toEqual({ mimeType: 'image/png', params: [], comment })
+  expect(entry.response.content).toEqual({ size: 7, compression: 0, mimeType: 'video/mp4', comment })
+})
+
 test('a WebSocket is in the form that Chromium reads', async () => {
   const socket = (await exported(httpSession)).entries[3]
   expect(socket).toMatchObject({

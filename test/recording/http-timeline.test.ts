@@ -68,9 +68,21 @@ test('a WebSocket has its messages, with the time of each', async () => {
       { at: expect.closeTo(2.5205, 6), direction: 'up', opcode: 2, bytes: 70_000 },
       { at: expect.closeTo(3.12, 6), direction: 'up', opcode: 9, bytes: 0 },
     ],
+    leftOut: 0,
   })
+  const long = at(1.5, 'w', {
+    n: 1,
+    messages: [
+      [0, 'up', 2, 10],
+      [90, 'up', 0, 5],
+    ],
+  })
+  const parts = (await exchanges([at(1, 'q', request(1)), at(1, 'u', { n: 1, protocol: 'x', headers: [] }), long])).get(
+    1,
+  )
+  expect(parts?.messages).toMatchObject({ up: { count: 1, bytes: 15 }, list: [{ opcode: 2 }, { opcode: 0 }] })
   const { messages } = (await exchanges(httpSession, { messagesMax: 1 })).get(4)!
-  expect(messages).toMatchObject({ up: { count: 2 }, down: { count: 1 }, list: [{ opcode: 1 }] })
+  expect(messages).toMatchObject({ up: { count: 2 }, down: { count: 1 }, list: [{ opcode: 1 }], leftOut: 2 })
 })
 
 test('contents are only kept where they are asked for', async () => {
@@ -79,7 +91,7 @@ test('contents are only kept where they are asked for', async () => {
 
 test('a recording that stops leaves its requests open, with what is known so far', async () => {
   const stopped = await exchanges(httpSession.slice(0, 4))
-  expect(stopped.get(1)).toMatchObject({ status: 200, waitMs: 15, totalMs: null, result: null, bytesDown: null })
+  expect(stopped.get(1)).toMatchObject({ status: 200, waitMs: null, totalMs: null, result: null, bytesDown: null })
   expect(stopped.get(2)).toMatchObject({ status: null, waitMs: null, result: null })
   expect((await exchanges(httpSession.slice(0, 16))).get(4)).toMatchObject({ protocol: 'websocket', result: null })
 })

@@ -101,15 +101,18 @@ const leftOutWords = {
 } as const
 
 function bodySection(title: string, { body, text, href }: ShownBody): Html {
+  if (body.bytes === 0)
+    return html`<h2>${title}</h2>
+      <p class="small">Not recorded. ${body.leftOut === 'type' ? leftOutWords.type : ''}</p>`
   const kind = [body.type ?? 'no type', ...(body.encoding === null ? [] : [body.encoding])].join(', ')
   const left = body.leftOut === null ? '' : leftOutWords[body.leftOut]
   return html`<h2>${title}</h2>
     <section class="card">
       <p class="small still">
         ${clipped(kind)}, ${formatBytes(body.bytes)} recorded. ${left}
-        ${body.bytes > 0 && html`<a href="${href}" download>Download as it passed</a>`}
+        <a href="${href}" download>Download as it passed</a>
       </p>
-      ${body.bytes > 0 && bodyWords(text)}
+      ${bodyWords(text)}
     </section>`
 }
 
@@ -138,10 +141,8 @@ const opcodes: Readonly<Record<number, string>> = {
 }
 const directions = { up: '↑ to the target', down: '↓ from the target' } as const
 
-function messageSection({ at: began }: HttpExchange, { list, up, down }: HttpMessages, clock: Clock): Html {
-  const count = up.count + down.count
-  const left = count - list.length
-  if (count === 0)
+function messageSection({ at: began }: HttpExchange, { list, leftOut }: HttpMessages, clock: Clock): Html {
+  if (list.length === 0)
     return html`<h2>Messages</h2>
       <p class="small">None passed, as far as it is on disk.</p>`
   return html`<h2>Messages</h2>
@@ -171,6 +172,6 @@ function messageSection({ at: began }: HttpExchange, { list, up, down }: HttpMes
       </table>
     </section>
     <p class="small">
-      Contents of messages are not recorded.${left > 0 && ` ${left} more passed; the export has them.`}
+      Contents of messages are not recorded.${leftOut > 0 && ` ${leftOut} more passed; the export has them.`}
     </p>`
 }
