@@ -3,6 +3,8 @@ import { execFile } from 'node:child_process'
 import { readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { TLSSocket } from 'node:tls'
 import { promisify } from 'node:util'
 import { cpuMsOf, residentKibOf, startHttpStack, type Door, type HttpStack, type Way } from './http-stack.ts'
 import { median, quantile, rounded } from './statistics.ts'
@@ -37,6 +39,7 @@ export async function* benchHttp(options: HttpOptions): AsyncGenerator<object> {
   if (isWanted(idleName)) yield* idleMemory(stack, options.idle)
 }
 
+const warmUpSockets = 50
 const idleName = 'memory of an idle WebSocket'
 
 function cases(options: HttpOptions, stack: HttpStack): readonly Case[] {
@@ -198,15 +201,26 @@ function* summaries(name: string, runs: Map<Way['name'], Sample[]>): Generator<o
 
 const digitsOf = (key: string): number => (key.endsWith('Ms') ? 3 : 0)
 
+/** One by one, so that handshakes at once do not decide how much memory there is. */
+async function openMany(door: Door, count: number): Promise<readonly TLSSocket[]> {
+  const open: TLSSocket[] = []
+  while (open.length < count) open.push(await openSocket(door))
+  return open
+}
+
+async function closeAll(sockets: readonly TLSSocket[]): Promise<void> {
+  await Promise.all(sockets.map((socket) => closed(socket)))
+}
+
 async function* idleMemory({ ways }: HttpStack, count: number): AsyncGenerator<object> {
   for (const { name, socket, processId } of ways) {
     if (processId === null) continue
+    await closeAll(await openMany(socket, warmUpSockets))
     const before = await residentKibOf(processId)
-    const open = []
-    // One by one, so that handshakes at once do not decide how much memory there is.
-    for (let index = 0; index < count; index++) open.push(await openSocket(socket))
+    const open = await openMany(socket, count)
+    await sleep(2000) // until what the handshakes left behind is collected
     const kib = (await residentKibOf(processId)) - before
-    await Promise.all(open.map((one) => closed(one)))
+    await closeAll(open)
     yield { bench: 'http', case: idleName, way: name, sockets: count, kibPerSocket: rounded(kib / count, 1) }
   }
 }
