@@ -260,7 +260,7 @@ export class ApplicationGateway implements Applications, Disposable {
   /** The gate said no. */
   #refuseEntry(arrival: Arrival, known: Known, error: unknown): void {
     const fault = asFault(error)
-    if (fault?.code !== 'NO_GRANT') throw error
+    if (fault?.code !== 'NO_GRANT' && fault?.code !== 'REQUEST_WAIT_OVER') throw error
     const { request, place } = arrival
     const ended = this.#sessions.whyEnded(known, place)
     if (ended !== undefined) return this.#sayEnded(arrival, known, ended)

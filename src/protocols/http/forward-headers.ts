@@ -180,13 +180,14 @@ export interface ClientFacts {
   readonly targetPlaces: ReadonlySet<string>
 }
 
-/** The names under which a target knows itself: its addresses, and the public host as plain HTTP. */
+/** The names under which a target knows itself: its addresses, and the public host, which it may believe to be plain HTTP. */
 export function targetPlaces(
   addresses: readonly { readonly host: string; readonly port: number }[],
   publicOrigin: string,
 ): ReadonlySet<string> {
   const own = addresses.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`.toLowerCase())
-  return new Set([...own, `${new URL(publicOrigin).hostname}:80`])
+  const { hostname, port } = new URL(publicOrigin)
+  return new Set([...own, `${hostname}:80`, `${hostname}:${port || 443}`])
 }
 
 /**
