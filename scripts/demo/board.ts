@@ -68,7 +68,7 @@ export async function startBoard(options: BoardOptions): Promise<RunningBoard> {
   return { host: '127.0.0.1', port: (server.address() as AddressInfo).port, [Symbol.asyncDispose]: stop }
 }
 
-/** @see docs/applications.md: an assertion is believed when key, issuer, audience and time are right. */
+/** An assertion is believed when key, issuer, audience and time are right (RFC 8725). */
 function verifier({ gateway, name }: BoardOptions, dispatcher: Agent): Verify {
   const keys = createRemoteJWKSet(new URL('/.well-known/curfew/identity-keys.json', gateway), {
     [customFetch]: (url: string, init: object) => fetch(url, { ...init, dispatcher }),
