@@ -14,13 +14,16 @@ export interface BodyWatch {
  */
 export class ClientBody extends Readable {
   readonly #request: HttpRequest
+  #stopped = false
   bytes = 0
 
   constructor(request: HttpRequest, { onChunk, recorder }: BodyWatch) {
     super({ autoDestroy: true, emitClose: true })
     this.#request = request
+    // Who reads it hears of it, too; when nobody does any more, it is no reason for the process to end.
+    this.on('error', () => undefined)
     request.on('data', (chunk: Buffer) => {
-      if (this.destroyed) return
+      if (this.destroyed || this.#stopped) return
       this.bytes += chunk.length
       onChunk(chunk)
       if (recorder.full) void this.#waitFor(recorder)
@@ -34,6 +37,11 @@ export class ClientBody extends Readable {
       if (!request.complete) this.destroy(brokenOff())
     })
     request.pause()
+  }
+
+  /** What still comes of it is thrown away. */
+  stop(): void {
+    this.#stopped = true
   }
 
   override _read(): void {

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { asFault, Fault } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
@@ -54,9 +55,11 @@ export class Exchange implements AnswerSink, LiveExchange {
   readonly #request: HttpRequest
   readonly #response: HttpResponse
   readonly #body: ClientBody | null
+  #recordedUp: RecordedBody | null = null
   #bodyDown: RecordedBody | null = null
   #inFlight: InFlight | undefined
   #relay: WebSocketRelay | undefined
+  #cutBy: Fault | null = null
   #bytesDown = 0
   #isOver = false
 
@@ -96,6 +99,7 @@ export class Exchange implements AnswerSink, LiveExchange {
       ...{ recorder, n: record.n, direction: 'up', settings: session.role.recordBodies },
       ...kindOfBody(head.headers),
     })
+    this.#recordedUp = recorded
     const body = new ClientBody(this.#request, { recorder, onChunk: (chunk) => recorded?.take(chunk) })
     body.once('close', () => recorded?.end(this.#request.complete))
     return body
@@ -122,9 +126,7 @@ export class Exchange implements AnswerSink, LiveExchange {
       ...kind,
     })
     try {
-      writeHead(this.#response, status, headers, head.version)
-      // gRPC tells an answer that is only a head from one whose body is empty.
-      if (whole) this.#response.end()
+      writeHead(this.#response, status, headers, { version: head.version, whole })
       // Together with what follows in this turn; but nobody waits for a body to read a head.
       process.nextTick(() => {
         if (!this.#isOver && this.#bytesDown === 0) flushHead(this.#response)
@@ -168,10 +170,10 @@ export class Exchange implements AnswerSink, LiveExchange {
     const { requestId, log, metrics, session, head } = this.#parts
     log.info({ session: session.admission.session.id, requestId, error }, 'an application failed a request')
     metrics.add('curfew_upstream_failures_total', { resource: session.resource.name, code: fault.code })
-    let status = 0
-    if (this.#response.headersSent) abort(this.#response, head.version)
-    else status = refuse(this.#request, this.#response, { fault, requestId })
+    const begun = this.#response.headersSent
+    const status = begun ? 0 : refuse(this.#request, this.#response, { fault, requestId })
     this.#over({ result: 'target', code: fault.code, why: fault.message, ...(status > 0 && { status }) })
+    if (begun) abort(this.#response, head.version)
   }
 
   upgraded(raw: RawHeaders, target: Duplex, targetFirst: Buffer): void {
@@ -187,8 +189,10 @@ export class Exchange implements AnswerSink, LiveExchange {
     const clientFirst = this.#parts.first ?? Buffer.alloc(0)
     this.#relay = relayWebSocket({ client, clientFirst, target, targetFirst, n: record.n, recorder, clock, log })
     void this.#relay.over.then(({ by, bytesFromClient, bytesFromTarget, why }) => {
+      const bytes = { bytesUp: bytesFromClient, bytesDown: bytesFromTarget }
+      if (this.#cutBy !== null && by === 'gate') return this.#over({ ...gateEnded(this.#cutBy), ...bytes })
       const result = by === 'gate' ? 'gate' : why === null ? 'ok' : by
-      this.#over({ result, bytesUp: bytesFromClient, bytesDown: bytesFromTarget, ...(why !== null && { why }) })
+      this.#over({ result, ...bytes, ...(why !== null && { why }) })
     })
   }
 
@@ -202,15 +206,20 @@ export class Exchange implements AnswerSink, LiveExchange {
 
   cut(fault: Fault): void {
     if (this.#isOver) return
+    this.#cutBy = fault
     if (this.#relay !== undefined) return this.#relay.cut(fault)
+    this.#body?.stop()
+    this.#recordedUp?.end(this.#request.complete)
     const { requestId, askLink, head } = this.#parts
-    let status = 0
-    if (this.#response.headersSent) abort(this.#response, head.version)
-    else status = refuse(this.#request, this.#response, { fault, requestId, link: askLink })
-    this.#end({ result: 'gate', code: fault.code, why: fault.message, ...(status > 0 && { status }) })
+    const begun = this.#response.headersSent
+    const status = begun ? 0 : refuse(this.#request, this.#response, { fault, requestId, link: askLink })
+    this.#end({ ...gateEnded(fault), ...(status > 0 && { status }) })
+    if (begun) abort(this.#response, head.version)
   }
 
   teardown(): void {
+    // It hangs up by itself, as soon as its client has taken the last words, and only then its bytes are counted.
+    if (this.#relay !== undefined) return
     this.#inFlight?.abort()
     this.#leave()
   }
@@ -249,6 +258,10 @@ export class Exchange implements AnswerSink, LiveExchange {
 
 type Ending = Pick<ExchangeEnd, 'result'> & Partial<ExchangeEnd>
 
+function gateEnded({ code, message }: Fault): Ending {
+  return { result: 'gate', code, why: message }
+}
+
 function kindOfBody(headers: RawHeaders): { type: string | null; encoding: string | null; length: string | undefined } {
   const kind: ReturnType<typeof kindOfBody> = { type: null, encoding: null, length: undefined }
   for (let index = 0; index < headers.length; index += 2) {
@@ -267,12 +280,21 @@ function kindOfBody(headers: RawHeaders): { type: string | null; encoding: strin
 }
 
 /** Both kinds take names and values in turn; HTTP/2's overwrites repeated names, so it gets them together. */
-function writeHead(response: HttpResponse, status: number, headers: RawHeaders, version: RequestHead['version']): void {
+function writeHead(
+  response: HttpResponse,
+  status: number,
+  headers: RawHeaders,
+  { version, whole }: { readonly version: RequestHead['version']; readonly whole: boolean },
+): void {
   if (version !== '2') {
     ;(response as ServerResponse).writeHead(status, headers as string[])
     return
   }
-  ;(response as Http2ServerResponse).writeHead(status, asRecord(headers))
+  const { stream } = response as Http2ServerResponse
+  // In one frame, as it came: gRPC tells an answer that is only a head from one whose body is empty. Ended behind
+  // `writeHead` it would be two.
+  if (whole) stream.respond({ ...asRecord(headers), ':status': status }, { endStream: true })
+  else (response as Http2ServerResponse).writeHead(status, asRecord(headers))
 }
 
 /** HTTP/2's has it, too; its types do not say so. */
@@ -294,8 +316,19 @@ function asRecord(headers: RawHeaders): Record<string, string | string[]> {
 
 /** An answer that began and will not be whole: nobody may take it for one that is. */
 function abort(response: HttpResponse, version: RequestHead['version']): void {
-  if (version === '2') (response as Http2ServerResponse).stream.close(cancelCode)
-  else (response as ServerResponse).socket?.destroy()
+  if (version === '2') return (response as Http2ServerResponse).stream.close(cancelCode)
+  const { socket } = response as ServerResponse
+  if (version === '1.0') reset(socket)
+  socket?.destroy()
+}
+
+/**
+ * Over HTTP/1.0 a connection that is closed is the end of an answer of unknown length; one that breaks is not. Only the
+ * socket below TLS can be reset, and Node does not show it otherwise.
+ */
+function reset(socket: Socket | null): void {
+  const { _parent: below } = (socket ?? {}) as { readonly _parent?: Socket }
+  below?.resetAndDestroy()
 }
 
 /** CANCEL: "no longer needed". RFC 9113 section 7 */
