@@ -18,7 +18,7 @@ import type { Gate } from '../../sessions/admission.ts'
 import { answer, isForPeople, redirect, refuse, type Refusal } from './answers.ts'
 import { answerPreflight, corsHeaders, isPreflight, judgeOrigin } from './cross-origin.ts'
 import { Exchange } from './exchange.ts'
-import { hostOf, idleMs, isHttp2, type Applications, type HttpRequest, type HttpResponse } from './front.ts'
+import { authorityOf, hostOf, idleMs, isHttp2, type Applications, type HttpRequest, type HttpResponse } from './front.ts'
 import { HttpSessions } from './http-sessions.ts'
 import type { HttpSession } from './http-session.ts'
 import { Identifier, type Known } from './identify.ts'
@@ -324,7 +324,7 @@ export class ApplicationGateway implements Applications, Disposable {
       fault: fault ?? new Fault('STORE_FAILED', 'Something went wrong inside the gateway.'),
       requestId,
       ...(fault?.code === 'SIGN_IN_FAILED' && {
-        link: { url: new URL(`https://${request.headers.host ?? hostOf(request)}/`), text: 'Try again' },
+        link: { url: new URL(`https://${authorityOf(request)}/`), text: 'Try again' },
       }),
       // A head that can be read in two ways says nothing certain about where the next one begins.
       close: !isHttp2(request) && (fault?.code === 'PROTOCOL_VIOLATION' || fault?.code === 'TOO_LARGE'),

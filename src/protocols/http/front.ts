@@ -157,7 +157,8 @@ export function hostOf(request: HttpRequest): string {
   return (end > 0 ? named.slice(0, end) : named).toLowerCase()
 }
 
-function authorityOf({ headers }: HttpRequest): string {
+/** As the request names it, with its port; not checked. */
+export function authorityOf({ headers }: HttpRequest): string {
   return (headers[':authority'] as string | undefined) ?? headers.host ?? ''
 }
 

@@ -19,8 +19,8 @@ export interface RequestHead {
   readonly bodyBytes: number | null
   /** Something follows the head: false also for a Content-Length of 0. */
   readonly hasBody: boolean
-  /** The protocol to switch to, lower-case (`websocket`); null without a wish that can be granted: `h2c` never is. */
-  readonly upgrade: string | null
+  /** The protocol to switch to; null without a wish that can be granted: of other protocols the gateway knows no frames. */
+  readonly upgrade: 'websocket' | null
   /** The client waits for 100 before it sends the body. */
   readonly expectsContinue: boolean
 }
@@ -42,11 +42,11 @@ export function readRequestHead(request: IncomingMessage | Http2ServerRequest): 
 }
 
 /**
- * For a server's property `shouldUpgradeCallback` (as an option, `createSecureServer` of node:http2 drops it): whether the connection shall be handed over. A wish for `h2c` alone is not granted, so
- * the request stays a common one (RFC 9110 section 7.8: "A server MAY ignore a received Upgrade header field").
+ * For a server's property `shouldUpgradeCallback` (as an option, `createSecureServer` of node:http2 drops it): whether the connection shall be handed over. A wish for
+ * anything but a WebSocket is not granted, so the request stays a common one (RFC 9110 section 7.8: "A server MAY ignore a received Upgrade header field").
  */
 export function mayUpgrade({ headers, httpVersion }: IncomingMessage): boolean {
-  return httpVersion !== '1.0' && protocolsIn(headers.upgrade ?? '').length > 0
+  return httpVersion !== '1.0' && namesWebSocket(headers.upgrade ?? '')
 }
 
 /** On connections whose last request was refused. Node's parser may hand over what came behind it before they are closed. */
@@ -216,21 +216,15 @@ function expects({ expectations }: Fields): boolean {
   return true
 }
 
-function upgradeOf(method: string, version: string, fields: Fields, hasBody: boolean): string | null {
-  if (fields.upgrades.length === 0 || version === '1.0' || !namesUpgrade(fields.connection)) return null
-  const protocol = fields.upgrades.flatMap(protocolsIn)[0]
-  if (protocol === undefined) return null
-  if (!/^[!#$%&'*+.^_`|~0-9a-z-]+(?:\/[!#$%&'*+.^_`|~0-9a-z-]+)?$/.test(protocol)) {
-    throw violation('the header Upgrade names no protocol')
-  }
+function upgradeOf(method: string, version: string, fields: Fields, hasBody: boolean): 'websocket' | null {
+  if (version === '1.0' || !namesUpgrade(fields.connection) || !fields.upgrades.some(namesWebSocket)) return null
   // Where the body ends and the other protocol begins, programs do not agree.
   if (method !== 'GET' || hasBody) throw violation('an upgrade with a body or another method than GET')
-  return protocol
+  return 'websocket'
 }
 
-function protocolsIn(upgrade: string): readonly string[] {
-  const protocols = upgrade.split(',').map((protocol) => protocol.trim().toLowerCase())
-  return protocols.filter((protocol) => protocol !== 'h2c' && protocol !== '')
+function namesWebSocket(upgrade: string): boolean {
+  return upgrade.split(',').some((protocol) => protocol.trim().toLowerCase() === 'websocket')
 }
 
 function namesUpgrade(connection: readonly string[]): boolean {

@@ -210,7 +210,9 @@ describe('upgrades and expectations', () => {
   test.each([
     ['Upgrade', 'websocket', 'websocket'],
     ['keep-alive, upgrade', 'WebSocket', 'websocket'],
-    ['upgrade', 'h2c, SPDY/3.1', 'spdy/3.1'],
+    ['upgrade', 'h2c, websocket', 'websocket'],
+    ['upgrade', 'SPDY/3.1', null],
+    ['upgrade', 'a b', null],
     ['upgrade', 'h2c', null],
     ['upgrade', '', null],
     ['close', 'websocket', null],
@@ -225,7 +227,6 @@ describe('upgrades and expectations', () => {
     const upgrade = ['Connection', 'upgrade', 'Upgrade', 'websocket']
     expect(wrong([...upgrade, 'Content-Length', '1'])).toBe(violation)
     expect(wrong(upgrade, { method: 'POST' })).toBe(violation)
-    expect(wrong(['Connection', 'upgrade', 'Upgrade', 'a b'])).toBe(violation)
   })
 
   test('the server is told whether to hand a connection over', () => {
