@@ -18,7 +18,15 @@ import type { Gate } from '../../sessions/admission.ts'
 import { answer, isForPeople, redirect, refuse, type Refusal } from './answers.ts'
 import { answerPreflight, corsHeaders, isPreflight, judgeOrigin } from './cross-origin.ts'
 import { Exchange } from './exchange.ts'
-import { authorityOf, hostOf, idleMs, isHttp2, type Applications, type HttpRequest, type HttpResponse } from './front.ts'
+import {
+  authorityOf,
+  hostOf,
+  idleMs,
+  isHttp2,
+  type Applications,
+  type HttpRequest,
+  type HttpResponse,
+} from './front.ts'
 import { HttpSessions } from './http-sessions.ts'
 import type { HttpSession } from './http-session.ts'
 import { Identifier, type Known } from './identify.ts'
