@@ -14,6 +14,7 @@ export interface SshOptions {
   readonly megabytes: number
   readonly pairs: number
   readonly execs: number
+  readonly atOnce: number
   readonly idle: number
   /** Part of a case's name; all without it. */
   readonly only?: string
@@ -52,13 +53,13 @@ async function makeFile(megabytes: number): Promise<string> {
   return file
 }
 
-function cases({ megabytes, execs }: SshOptions, file: string): readonly Case[] {
+function cases({ megabytes, execs, atOnce }: SshOptions, file: string): readonly Case[] {
   const rate = async (work: () => Promise<unknown>) => megabytes / ((await elapsedMs(work)) / 1000)
   const sh = (text: string) => run('bash', ['-c', text], { maxBuffer: 1 << 20 })
   const ssh = ({ configFile }: Way) => `ssh -F ${configFile} bench`
   const sftp = ({ configFile }: Way, command: string) => `echo '${command}' | sftp -q -F ${configFile} -b - bench`
-  const each = (way: Way, count: number) =>
-    `seq ${count} | xargs -P ${count} -I{} sh -c '${ssh(way)} true || echo failed {}' | wc -l | grep -qx 0`
+  const each = (way: Way) =>
+    `seq ${execs} | xargs -P ${atOnce} -I{} sh -c '${ssh(way)} true || echo failed {}' | wc -l | grep -qx 0`
   return [
     {
       name: 'download, every byte recorded',
@@ -70,9 +71,9 @@ function cases({ megabytes, execs }: SshOptions, file: string): readonly Case[] 
     { name: 'sftp put', unit: 'MB/s', measure: (way) => rate(() => sh(sftp(way, `put ${file} /dev/null`))) },
     { name: 'connect, run true', unit: 'ms', measure: (way) => setUpMs(() => sh(`${ssh(way)} true`)) },
     {
-      name: `${execs} execs at once`,
+      name: `${execs} execs, ${atOnce} at a time`,
       unit: 's',
-      measure: async (way) => (await elapsedMs(() => sh(each(way, execs)))) / 1000,
+      measure: async (way) => (await elapsedMs(() => sh(each(way)))) / 1000,
     },
   ]
 }
