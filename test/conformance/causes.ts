@@ -19,6 +19,8 @@ export interface Cause {
   readonly grantMs?: number
   /** What the session came in by: a token, or a remembered sign-in in the browser. Absent: a token. */
   readonly cameBy?: 'browser'
+  /** How much of a person's it ends. Absent: all that they have under the grant. */
+  readonly ends?: 'one session'
   /** Makes it happen. Returns what puts the world right again for the next case. */
   readonly happen: (at: {
     readonly gateway: TestGateway
@@ -53,6 +55,7 @@ export const causes: readonly Cause[] = [
   {
     name: 'an operator',
     code: 'KILLED',
+    ends: 'one session',
     happen: async ({ gateway, session }) =>
       gateway.gateway.gate.kill(await gateway.person('olga'), session, 'too slow'),
   },
@@ -78,6 +81,7 @@ export const causes: readonly Cause[] = [
   {
     name: 'revoking the token',
     code: 'SIGNED_OUT',
+    ends: 'one session',
     happen: async ({ gateway, session }) => {
       const row = await gateway.gateway.state.sessions.session(session)
       await gateway.gateway.identity.own.revoke(await gateway.person('alice'), row!.session.credential)
