@@ -2,11 +2,16 @@
 export function readCookie(header: string | undefined, name: string, charsMax = 4096): string | undefined {
   for (const pair of (header ?? '').split(';')) {
     const at = pair.indexOf('=')
-    if (at < 0 || pair.slice(0, at).trim() !== name) continue
-    const value = pair.slice(at + 1).trim()
+    if (at < 0 || trimmed(pair.slice(0, at)) !== name) continue
+    const value = trimmed(pair.slice(at + 1))
     return value.length > charsMax ? undefined : value
   }
   return undefined
+}
+
+/** As browsers do (RFC 6265 section 5.2). `trim` takes more away, so a cookie of another name would pass for this one. */
+function trimmed(text: string): string {
+  return text.replace(/^[ \t]+/, '').replace(/[ \t]+$/, '')
 }
 
 /** A Set-Cookie header: Secure, HttpOnly, SameSite=Lax (the provider's redirect back must carry it). `maxAgeS` 0 deletes. */

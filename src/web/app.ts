@@ -9,7 +9,7 @@ import type { WebApp, WebEnv } from './context.ts'
 import type { WebDeps } from './deps.ts'
 import { eventRoutes } from './events.ts'
 import { failureHandler } from './failure.ts'
-import { observed, ownHostOnly, ownOriginOnly, securityHeaders } from './guards.ts'
+import { byLinkOnly, observed, ownHostOnly, ownOriginOnly, securityHeaders } from './guards.ts'
 import { approvalRoutes } from './pages/approvals.ts'
 import { askRoutes } from './pages/ask.ts'
 import { auditRoutes } from './pages/audit.ts'
@@ -33,7 +33,8 @@ export function createWebApp(deps: WebDeps, closing: AbortSignal): WebApp {
   const app: WebApp = new Hono<WebEnv>()
   const assets = loadAssets()
   const site = createSite(app, deps, assets, createAuditor(deps.audit, deps.clock))
-  app.use(observed(deps), securityHeaders(deps), ownHostOnly(deps), ownOriginOnly(deps, comesWithoutCookies))
+  app.use(observed(deps), securityHeaders(deps), ownHostOnly(deps))
+  app.use(ownOriginOnly(deps, comesWithoutCookies), byLinkOnly(isPublic))
   app.onError(failureHandler(site))
   app.notFound(() => {
     throw new Fault('NOT_FOUND', 'There is no such page.')
@@ -61,6 +62,11 @@ export function createWebApp(deps: WebDeps, closing: AbortSignal): WebApp {
 /** The API carries a bearer, the provider's logout call a signed token: neither can be forged by a foreign page. */
 function comesWithoutCookies(path: string): boolean {
   return path.startsWith(`${apiPath}/`) || path === '/sign-in/back-channel-logout'
+}
+
+/** The same for everybody, whoever asks. */
+function isPublic(path: string): boolean {
+  return path.startsWith('/.well-known/curfew/') || path === '/healthz' || path === '/robots.txt'
 }
 
 function publicRoutes(site: Site): void {

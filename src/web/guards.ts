@@ -81,7 +81,7 @@ export function ownHostOnly({ publicUrl }: WebDeps): Guard {
  */
 export function ownOriginOnly({ publicUrl }: WebDeps, withoutCookies: (path: string) => boolean): Guard {
   return async (c, next) => {
-    if (c.req.method === 'GET' || c.req.method === 'HEAD') return next()
+    if (isSafe(c.req.method)) return next()
     const origin = c.req.header('origin')
     const site = c.req.header('sec-fetch-site')
     const foreign =
@@ -92,4 +92,29 @@ export function ownOriginOnly({ publicUrl }: WebDeps, withoutCookies: (path: str
     }
     return next()
   }
+}
+
+/**
+ * A page elsewhere may lead here by a link, and no other way: not load us into a frame or as a picture, nor fetch ahead or
+ * behind the person's back (W3C Fetch Metadata). Applications are neighbours, so our cookie comes along with what they load;
+ * and a redirect is not held back by `frame-ancestors`, so that a hidden frame could go the whole way into an application.
+ */
+export function byLinkOnly(isPublic: (path: string) => boolean): Guard {
+  return async (c, next) => {
+    const site = c.req.header('sec-fetch-site')
+    const isOurs = site === undefined || site === 'same-origin' || site === 'none'
+    if (!isOurs && isSafe(c.req.method) && !isLink(c.req.raw.headers) && !isPublic(c.req.path)) {
+      throw new Fault('ORIGIN_REFUSED', 'A page elsewhere may lead here by a link only.')
+    }
+    return next()
+  }
+}
+
+function isSafe(method: string): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+function isLink(headers: Headers): boolean {
+  const isFetchedAhead = (headers.get('sec-purpose') ?? '').startsWith('prefetch')
+  return headers.get('sec-fetch-mode') === 'navigate' && headers.get('sec-fetch-dest') === 'document' && !isFetchedAhead
 }

@@ -108,9 +108,15 @@ export class Exchange implements AnswerSink, LiveExchange {
   // ---- what the target answers
 
   informational(status: number, headers: RawHeaders): void {
-    if (this.#isOver || this.#response.headersSent || status !== 103) return
+    if (this.#isOver || this.#response.headersSent || status !== 103 || this.#parts.head.version === '1.0') return
     const { link } = asRecord(headers)
-    if (link !== undefined) this.#response.writeEarlyHints({ link })
+    if (link === undefined) return
+    try {
+      this.#response.writeEarlyHints({ link })
+    } catch (error) {
+      // Node reads the hint, and throws at one that it does not understand. It is only a hint.
+      this.#parts.log.debug({ error }, 'a hint of an application could not be passed on')
+    }
   }
 
   head(status: number, raw: RawHeaders, whole: boolean): void {
@@ -157,7 +163,13 @@ export class Exchange implements AnswerSink, LiveExchange {
   end(trailers: RawHeaders): void {
     if (this.#isOver) return
     const kept = trailers.length > 0 ? forwardTrailers(trailers) : trailers
-    if (kept.length > 0) this.#response.addTrailers(asRecord(kept) as Record<string, string>)
+    try {
+      if (kept.length > 0) this.#response.addTrailers(asRecord(kept) as Record<string, string>)
+    } catch (error) {
+      return this.failed(
+        new Fault('UPSTREAM_REFUSED', 'The application sent trailers that HTTP does not allow.', { cause: error }),
+      )
+    }
     this.#response.end()
     this.#bodyDown?.end(true)
     const recorded = () => recordedHeaders(kept, this.#parts.session.recordedNames)

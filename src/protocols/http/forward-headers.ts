@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net'
 import { plainAddress } from '../../identity/address.ts'
 import type { HttpClaim, HttpRole } from '../../resources/catalogue.ts'
 import { cleanCookies, isOwnCookie, withoutDomain } from './gateway-cookies.ts'
-import { canonicalName, dropsTowardsTarget, forbiddenTrailer, hopByHop, methodOverrides } from './header-names.ts'
+import { canonicalName, dropsTowardsTarget, forbiddenTrailer, hopByHop, overrides } from './header-names.ts'
 import type { RequestHead } from './request-head.ts'
 import type { RawHeaders } from './targets/target.ts'
 
@@ -12,7 +12,7 @@ export interface OwnHeaders {
   readonly headers: RawHeaders
   /** Names by which a client may send nothing, canonical. */
   readonly names: ReadonlySet<string>
-  /** The role limits methods, so headers that name another one are dropped. */
+  /** The role limits methods and paths, so headers that name another one, or another path, are dropped. */
   readonly isLimited: boolean
 }
 
@@ -94,7 +94,7 @@ export function towardsTarget(head: RequestHead, facts: ForwardFacts): string[] 
     const lower = headers[index]!.toLowerCase()
     const value = headers[index + 1]!
     const name = canonicalName(lower)
-    if (names.has(name) || dropsTowardsTarget(name) || (isLimited && methodOverrides.has(name))) continue
+    if (names.has(name) || dropsTowardsTarget(name) || (isLimited && overrides.has(name))) continue
     if (listed !== null && listed.has(lower)) continue
     switch (name) {
       case 'cookie':
@@ -134,7 +134,7 @@ function portOf(host: string): string {
 }
 
 function isNotForTarget(authorization: string): boolean {
-  return /^\s*(?:bearer\s+curfew_|ntlm\b|negotiate\b)/i.test(authorization)
+  return /curfew_[\w-]{20}|^\s*(?:bearer\s+curfew_|ntlm\b|negotiate\b)/i.test(authorization)
 }
 
 function namesTrailers(te: string): boolean {

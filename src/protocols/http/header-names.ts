@@ -54,6 +54,11 @@ const dropped: ReadonlySet<string> = new Set([
   ],
   ...['remote-groups', 'x-authenticated-user', 'x-ssl', 'x-tls', 'ssl', 'x-envoy-original-path'],
   ...['x-envoy-external-address', 'x-appengine-user-ip', 'x-azure-clientip', 'x-azure-socketip'],
+  ...['fly-client-ip', 'do-connecting-ip', 'x-nf-client-connection-ip'],
+  // gunicorn and others take a part of the path from these, so that rules would judge another one than the application sees.
+  ...['script-name', 'path-info', 'x-script-name', 'x-path-info', 'path-translated', 'request-uri', 'x-request-uri'],
+  // Rack and nginx map files by them.
+  ...['x-sendfile-type', 'x-accel-mapping', 'x-accel-redirect'],
 ])
 
 /** By first letter, so that most names are compared with none. */
@@ -82,11 +87,10 @@ function beginsLikeDropped(name: string): boolean {
   return false
 }
 
-/** Ask some targets for another method than the one that rules judged. */
-export const methodOverrides: ReadonlySet<string> = new Set([
-  'x-http-method-override',
-  'x-http-method',
-  'x-method-override',
+/** Ask some targets for another method or path than the ones that rules judged; `Destination` is of COPY and MOVE (RFC 4918). */
+export const overrides: ReadonlySet<string> = new Set([
+  ...['x-http-method-override', 'x-http-method', 'x-method-override'],
+  ...['x-http-path-override', 'x-override-url', 'destination'],
 ])
 
 const neverTrailers: ReadonlySet<string> = new Set([
