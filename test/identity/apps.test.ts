@@ -240,9 +240,12 @@ test('the longest way fits into a cookie', () => {
   expect(cookie.name.length + cookie.value.length).toBeLessThan(4000)
 })
 
-test('of ways that were left all but the last three go', () => {
-  const header = ['a=1', ...['1', '2', '3', '4', '5'].map((one) => `__Host-curfew-way-${one}=x`), 'b=2'].join('; ')
-  expect(staleWays(header)).toEqual(['__Host-curfew-way-1', '__Host-curfew-way-2'])
+test('of ways that were left the newest stay, as many as a browser has tabs, and no more than headers may hold', () => {
+  const header = (count: number, value: string) =>
+    ['a=1', ...Array.from({ length: count }, (_, index) => `__Host-curfew-way-${index}=${value}`), 'b=2'].join('; ')
+  expect(staleWays(header(20, 'x'.repeat(300)))).toEqual([])
+  expect(staleWays(header(22, 'x'))).toEqual(['__Host-curfew-way-0', '__Host-curfew-way-1'])
+  expect(staleWays(header(4, 'x'.repeat(4000)))).toEqual(['__Host-curfew-way-0', '__Host-curfew-way-1'])
   expect(staleWays('__Host-curfew-way-1=x')).toEqual([])
   expect(staleWays(undefined)).toEqual([])
 })
