@@ -201,7 +201,10 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   )
   const cancelKeys = createCancelKeys({ clock })
   const lobby = createLobby(config.limits, metrics)
-  stack.defer(() => drain([...postgres, ...ssh], gate, config.gateway.drainMs))
+  stack.defer(() => {
+    applications.endWaits()
+    return drain([...postgres, ...ssh], gate, config.gateway.drainMs)
+  })
   const entrance = { gate, identity, access, catalogue, settings: config, clock, random, log, metrics, lobby }
   for (const listener of config.listen.postgres) {
     postgres.push(await listenPostgres(listener, { ...entrance, cancelKeys }))

@@ -76,6 +76,7 @@ export class ApplicationGateway implements Applications, Disposable {
   readonly #deps: ApplicationsDeps
   readonly #identifier: Identifier
   readonly #sessions: HttpSessions
+  readonly #stopping = new AbortController()
   /** Request ids count up from here; each start of the gateway has its own. */
   readonly #run: string
   #requests = 0
@@ -169,7 +170,8 @@ export class ApplicationGateway implements Applications, Disposable {
         ...({ protocol: 'http', address, port: request.socket.remotePort ?? 0, tls: true } as const),
         application: (request.headers['user-agent'] ?? '').replaceAll(/[^ -~]/g, '').slice(0, applicationLengthMax),
       }
-      const wait = waitMs > 0 ? { waitMs, signal: gone.signal } : undefined
+      const signal = AbortSignal.any([gone.signal, this.#stopping.signal])
+      const wait = waitMs > 0 ? { waitMs, signal } : undefined
       const session = await this.#sessions.open(known, place, client, wait)
       if (gone.signal.aborted) return
       await this.#forward(arrival, known, session, extra)
@@ -337,6 +339,11 @@ export class ApplicationGateway implements Applications, Disposable {
       // A head that can be read in two ways says nothing certain about where the next one begins.
       close: !isHttp2(request) && (fault?.code === 'PROTOCOL_VIOLATION' || fault?.code === 'TOO_LARGE'),
     })
+  }
+
+  /** Who waits for an approval is told that the gateway stops. */
+  endWaits(): void {
+    this.#stopping.abort(new Fault('SHUTTING_DOWN', 'The gateway is shutting down.'))
   }
 
   [Symbol.dispose](): void {
