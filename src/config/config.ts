@@ -33,6 +33,8 @@ export interface OidcSettings {
   readonly ca: string | null
   readonly scopes: readonly string[]
   readonly groupsClaim: string
+  /** Names of the claims that policies ask about; kept with each person. */
+  readonly policyClaims?: readonly string[]
 }
 
 /** The one checked, frozen value that everything is built from. References are resolved, lengths are milliseconds. */

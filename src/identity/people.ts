@@ -3,7 +3,7 @@ import type { PersonId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 import { actorOf } from './endings.ts'
 import type { Person } from './person.ts'
-import { sameGroups } from './profile.ts'
+import { sameForPolicies, sameGroups } from './profile.ts'
 import type { Profile } from './profile.ts'
 import type { IdentityTx } from './store.ts'
 
@@ -17,13 +17,15 @@ export function newPerson(
   return { id, issuer: of.issuer, subject: of.subject, ...profile, seenAt: at }
 }
 
-/** Writes down what the provider says now; changed groups are told to every node. */
+/** Writes down what the provider says now; whatever policies look at is told to every node when it has changed. */
 export async function updatePerson(tx: IdentityTx, known: Person, profile: Profile, at: Instant): Promise<Person> {
   const person = { ...known, ...profile, seenAt: at }
   await tx.savePerson(person)
-  if (sameGroups(known.groups, person.groups)) return person
-  const change = { before: known.groups, after: person.groups }
-  await tx.record(auditEvent('person.groups-changed', at, actorOf(person), change))
+  if (sameForPolicies(known, person)) return person
+  if (!sameGroups(known.groups, person.groups)) {
+    const change = { before: known.groups, after: person.groups }
+    await tx.record(auditEvent('person.groups-changed', at, actorOf(person), change))
+  }
   await tx.announce({ kind: 'person-changed', person: person.id })
   return person
 }

@@ -10,6 +10,8 @@ export interface Person {
   readonly email: string | null
   readonly name: string | null
   readonly groups: readonly string[]
+  /** What policies ask about beyond groups, each as a list: empty when the provider does not say. Absent: nothing was asked. */
+  readonly claims?: Readonly<Record<string, readonly string[]>>
   readonly seenAt: Instant
 }
 

@@ -5,23 +5,47 @@ const groupsMax = 1000
 const textLengthMax = 256
 
 /** What the provider says about somebody. */
-export type Profile = Pick<Person, 'email' | 'name' | 'groups'>
+export type Profile = Pick<Person, 'email' | 'name' | 'groups' | 'claims'>
 type Claims = Readonly<Record<string, unknown>>
 
 /** Whether the ID token leaves out something that the userinfo endpoint may know. */
-export function needsUserInfo(claims: Claims, groupsClaim: string): boolean {
-  return claims['email'] === undefined || claims[groupsClaim] === undefined
+export function needsUserInfo(claims: Claims, groupsClaim: string, kept: readonly string[] = []): boolean {
+  return ['email', groupsClaim, ...kept].some((claim) => claims[claim] === undefined)
 }
 
-/** @throws Fault SIGN_IN_FAILED when the groups are not a list of names. */
-export function profileOf(claims: Claims, groupsClaim: string): Profile {
+/**
+ * @param kept names of the claims that policies ask about.
+ * @throws Fault SIGN_IN_FAILED when the groups, or one of those claims, are not a list of names: a policy that denies
+ *   must not miss somebody for it.
+ */
+export function profileOf(claims: Claims, groupsClaim: string, kept: readonly string[] = []): Profile {
   // An address that nobody verified would let people pose as others before an approver.
   const verified = claims['email_verified'] !== false && claims['email_verified'] !== 'false'
   return {
     email: verified ? shortText(claims['email']) : null,
     name: shortText(claims['name']) ?? shortText(claims['preferred_username']),
-    groups: groupsOf(claims[groupsClaim], groupsClaim),
+    groups: namesOf(claims[groupsClaim], groupsClaim),
+    ...(kept.length > 0 && {
+      claims: Object.fromEntries(kept.map((claim) => [claim, namesOf(inWords(claims[claim]), claim)])),
+    }),
   }
+}
+
+/** Whether policies must be asked again. */
+export function sameForPolicies(left: Profile, right: Profile): boolean {
+  return (
+    left.email === right.email &&
+    left.name === right.name &&
+    sameGroups(left.groups, right.groups) &&
+    sameClaims(left, right)
+  )
+}
+
+function sameClaims({ claims: left = {} }: Profile, { claims: right = {} }: Profile): boolean {
+  return (
+    sameGroups(Object.keys(left), Object.keys(right)) &&
+    Object.entries(left).every(([claim, values]) => sameGroups(values, right[claim] ?? []))
+  )
 }
 
 /** The same groups, in whatever order. */
@@ -35,14 +59,20 @@ function shortText(value: unknown): string | null {
   return text === '' ? null : text.slice(0, textLengthMax)
 }
 
-function groupsOf(value: unknown, claim: string): readonly string[] {
+function namesOf(value: unknown, claim: string): readonly string[] {
   const list: unknown = typeof value === 'string' ? [value] : (value ?? [])
-  if (!Array.isArray(list) || list.length > groupsMax || !list.every(isGroup)) {
+  if (!Array.isArray(list) || list.length > groupsMax || !list.every(isName)) {
     throw new Fault('SIGN_IN_FAILED', `The claim "${claim}" is not a list of at most ${groupsMax} names`)
   }
   return [...new Set<string>(list)].sort()
 }
 
-function isGroup(value: unknown): value is string {
+/** Numbers and truth values, alone or in lists, are written as in JSON. */
+function inWords(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inWords)
+  return typeof value === 'number' || typeof value === 'boolean' ? JSON.stringify(value) : value
+}
+
+function isName(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= textLengthMax
 }

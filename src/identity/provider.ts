@@ -181,11 +181,13 @@ export class OidcClient {
   }
 
   async #profile(configuration: oidc.Configuration, claims: Claims, accessToken: string): Promise<Profile> {
-    const { groupsClaim } = this.#settings
+    const { groupsClaim, policyClaims } = this.#settings
     const endpoint = configuration.serverMetadata().userinfo_endpoint
-    if (endpoint === undefined || !needsUserInfo(claims, groupsClaim)) return profileOf(claims, groupsClaim)
+    if (endpoint === undefined || !needsUserInfo(claims, groupsClaim, policyClaims)) {
+      return profileOf(claims, groupsClaim, policyClaims)
+    }
     const more = await translated(() => oidc.fetchUserInfo(configuration, accessToken, claims.sub))
-    return profileOf({ ...more, ...claims }, groupsClaim)
+    return profileOf({ ...more, ...claims }, groupsClaim, policyClaims)
   }
 
   /** openid-client checks `exp`, but not that `iat` has come. */

@@ -166,6 +166,17 @@ test('groups are a set of names; one name alone is one group', () => {
   }
 })
 
+test('claims that policies ask about are kept as lists, and nothing that they could miss passes', () => {
+  const claims = { department: 'engineering', level: 3, oncall: true, sites: ['berlin', 'oslo'], other: 'x' }
+  expect(profileOf(claims, 'groups', ['department', 'level', 'oncall', 'sites', 'absent']).claims).toEqual({
+    ...{ department: ['engineering'], level: ['3'], oncall: ['true'], sites: ['berlin', 'oslo'], absent: [] },
+  })
+  expect(profileOf(claims, 'groups')).not.toHaveProperty('claims')
+  for (const odd of [{ a: 1 }, [{}], '', 'x'.repeat(257)]) {
+    expect(() => profileOf({ odd }, 'groups', ['odd'])).toThrow('not a list')
+  }
+})
+
 test('an address has one spelling', () => {
   expect(plainAddress('::ffff:203.0.113.9')).toBe('203.0.113.9')
   expect(plainAddress('2001:DB8::1')).toBe('2001:db8::1')

@@ -6,8 +6,9 @@ import type { BindingRow, BrowserSessionRow, PersonRow, SignInRow, TokenRow } fr
 
 // Between the values of the identity room and their rows. The database's own checks vouch for what the casts say.
 
-export function fromPerson({ id, issuer, subject, email, name, groups, seenAt }: Person): PersonRow {
-  return { id, issuer, subject, email, name, groups: JSON.stringify(groups), seen_at: seenAt }
+export function fromPerson({ id, issuer, subject, email, name, groups, claims = {}, seenAt }: Person): PersonRow {
+  const lists = { groups: JSON.stringify(groups), claims: JSON.stringify(claims) }
+  return { id, issuer, subject, email, name, ...lists, seen_at: seenAt }
 }
 
 export function toPerson(row: PersonRow): Person {
@@ -18,6 +19,7 @@ export function toPerson(row: PersonRow): Person {
     email: row.email,
     name: row.name,
     groups: JSON.parse(row.groups) as string[],
+    ...(row.claims !== '{}' && { claims: JSON.parse(row.claims) as Record<string, string[]> }),
     seenAt: row.seen_at as Instant,
   }
 }

@@ -9,6 +9,7 @@ export interface PersonRow {
   email: string | null
   name: string | null
   groups: string
+  claims: string
   seen_at: number
 }
 export interface BrowserSessionRow {

@@ -1,5 +1,6 @@
 import { first } from './0001-first.ts'
 import { ssh } from './0002-ssh.ts'
+import { claims } from './0007-claims.ts'
 
 /** By number: the first has number 1. What is published here never changes; a new need is a new number. */
-export const migrations: readonly string[] = [first, ssh]
+export const migrations: readonly string[] = [first, ssh, claims]
