@@ -98,7 +98,7 @@ async function second(
   const missing = missingPeople(request.approval, [...others, person])
   if (missing > 0) {
     await tx.record(accessEvents.seconded(request, person, decision, missing))
-    await tx.announce({ kind: 'request-opened', request: request.id })
+    await tx.announce({ kind: 'request-opened', request: request.id, seconded: decision.id })
     return request
   }
   const approved = approve(request, decision.at)

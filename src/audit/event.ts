@@ -40,6 +40,10 @@ export const auditTypes = [
   'recording.replayed',
   'recording.exported',
   'audit.read',
+  'notification.given-up',
+  'notification.receiver-switched-off',
+  'notification.receiver-switched-on',
+  'notification.tested',
 ] as const
 export type AuditType = (typeof auditTypes)[number]
 

@@ -1,6 +1,7 @@
 import type {
   BrowserSessionId,
   CredentialId,
+  DecisionId,
   GrantId,
   LockId,
   PersonId,
@@ -22,7 +23,8 @@ export interface LockScope {
  * The change feed delivers each at least once, in order, to every node.
  */
 export type Change =
-  | { readonly kind: 'request-opened'; readonly request: RequestId }
+  /** `seconded`: the approval that was given since, and does not suffice alone. */
+  | { readonly kind: 'request-opened'; readonly request: RequestId; readonly seconded?: DecisionId }
   | {
       readonly kind: 'request-closed'
       readonly request: RequestId

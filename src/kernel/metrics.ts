@@ -41,6 +41,17 @@ export const metricTable = {
     labels: ['code'],
   },
   curfew_requests_total: { type: 'counter', help: 'Requests closed, by state', labels: ['state'] },
+  curfew_notifications_total: {
+    type: 'counter',
+    help: 'Attempts to send a message, by what came of them',
+    labels: ['channel', 'outcome'],
+  },
+  curfew_notifications_waiting: { type: 'gauge', help: 'Messages that are not sent yet', labels: ['channel'] },
+  curfew_notifications_oldest_seconds: {
+    type: 'gauge',
+    help: 'How long the oldest message that is not sent yet waits; 0 when none does',
+    labels: ['channel'],
+  },
   curfew_recording_bytes_total: { type: 'counter', help: 'Bytes of recordings on disk', labels: [] },
   curfew_recording_unsaved_bytes: { type: 'gauge', help: 'Recorded bytes that are not on disk yet', labels: [] },
   curfew_recording_failures_total: { type: 'counter', help: 'Recordings that broke', labels: [] },

@@ -1,3 +1,4 @@
+import type { Outbox } from '../access/outbox.ts'
 import type { AccessStore } from '../access/store.ts'
 import type { AuditStore } from '../audit/store.ts'
 import type { IdentityStore } from '../identity/store.ts'
@@ -13,6 +14,7 @@ export interface State extends AsyncDisposable {
   readonly identity: IdentityStore
   readonly sessions: SessionStore
   readonly audit: AuditStore
+  readonly outbox: Outbox
   /**
    * Listeners run before the `transact` that made the change resolves. A change that another process committed
    * shortly before `subscribe` may still be delivered after it: rather twice than never.

@@ -147,6 +147,38 @@ export interface ChangeTableRow {
   json: string
 }
 
+export interface NotifyPositionRow {
+  one: number
+  change: number
+  telling: number
+}
+export interface NoticeRow {
+  id: string
+  type: string
+  at: number
+  subject: string
+  data: string
+}
+export interface MessageRow {
+  id: string
+  notice_id: string
+  channel: string
+  recipient: string
+  audience: string
+  state: string
+  ready_at: number
+  due_at: number
+  attempts: number
+  problem: string | null
+  settled_at: number | null
+  reference: string | null
+}
+export interface SwitchedOffReceiverRow {
+  recipient: string
+  place: string
+  at: number
+}
+
 export interface Tables {
   persons: PersonRow
   browser_sessions: BrowserSessionRow
@@ -161,4 +193,8 @@ export interface Tables {
   audit: AuditRow
   checkpoints: CheckpointRow
   changes: ChangeTableRow
+  notify_position: NotifyPositionRow
+  notices: NoticeRow
+  messages: MessageRow
+  switched_off_receivers: SwitchedOffReceiverRow
 }

@@ -8,6 +8,7 @@ import { accessStore } from '../sql/access.ts'
 import { auditStore } from '../sql/audit.ts'
 import { readChangesAfter } from '../sql/changes.ts'
 import { identityStore } from '../sql/identity.ts'
+import { outboxStore } from '../sql/notify.ts'
 import { sessionStore } from '../sql/sessions.ts'
 import type { SqlState } from '../sql/sql-state.ts'
 import type { State } from '../state.ts'
@@ -45,6 +46,7 @@ export async function openSqliteState({ folder, clock, log }: SqliteStateOptions
     identity: identityStore(transactions),
     sessions: sessionStore(transactions),
     audit: auditStore(transactions),
+    outbox: outboxStore(transactions),
     changes,
     healthy: () => answersInTime(transactions, clock),
     [Symbol.asyncDispose]: () => open.disposeAsync(),
