@@ -3,7 +3,9 @@ import type { Field } from './smuggling-shapes.ts'
 
 /** What a client library would never send: frames of HTTP/2 (RFC 9113 section 4), headers as literals (RFC 7541 section 6.2.2). */
 
-const type = { data: 0, headers: 1, reset: 3, settings: 4, goAway: 7, continuation: 9 } as const
+export const frameTypes = {
+  ...{ data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goAway: 7, windowUpdate: 8, continuation: 9 },
+} as const
 const endStream = 0x1
 const endHeaders = 0x4
 const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
@@ -18,16 +20,16 @@ export interface RawAnswer {
 
 /** Sends one request on stream 1 of a new connection (ALPN `h2`) and reads until that is over. */
 export async function requestRaw(socket: TLSSocket, fields: readonly Field[], body: string): Promise<RawAnswer> {
-  socket.write(Buffer.concat([Buffer.from(preface, 'latin1'), frame(type.settings, 0, 0, Buffer.alloc(0))]))
+  socket.write(Buffer.concat([Buffer.from(preface, 'latin1'), frame(frameTypes.settings, 0, 0, Buffer.alloc(0))]))
   const block = Buffer.concat(fields.map(literal))
   const parts = Array.from({ length: Math.ceil(block.length / frameBytesMax) }, (_, index) =>
     block.subarray(index * frameBytesMax, (index + 1) * frameBytesMax),
   )
   for (const [index, part] of parts.entries()) {
     const flags = (index === parts.length - 1 ? endHeaders : 0) | (index === 0 && body === '' ? endStream : 0)
-    socket.write(frame(index === 0 ? type.headers : type.continuation, flags, 1, part))
+    socket.write(frame(index === 0 ? frameTypes.headers : frameTypes.continuation, flags, 1, part))
   }
-  if (body !== '') socket.write(frame(type.data, endStream, 1, Buffer.from(body, 'latin1')))
+  if (body !== '') socket.write(frame(frameTypes.data, endStream, 1, Buffer.from(body, 'latin1')))
   return readAnswer(socket)
 }
 
@@ -41,11 +43,11 @@ async function readAnswer(socket: TLSSocket): Promise<RawAnswer> {
         const [kind, flags, stream] = [bytes[3]!, bytes[4]!, bytes.readUInt32BE(5)]
         const payload = bytes.subarray(9, size)
         bytes = bytes.subarray(size)
-        if (kind === type.goAway || (kind === type.reset && stream === 1))
-          return { status, end: kind === type.reset ? 'reset' : 'closed' }
+        if (kind === frameTypes.goAway || (kind === frameTypes.reset && stream === 1))
+          return { status, end: kind === frameTypes.reset ? 'reset' : 'closed' }
         if (stream !== 1) continue
-        if (kind === type.headers) status ??= statusOf(payload)
-        if ((flags & endStream) !== 0 && (kind === type.headers || kind === type.data))
+        if (kind === frameTypes.headers) status ??= statusOf(payload)
+        if ((flags & endStream) !== 0 && (kind === frameTypes.headers || kind === frameTypes.data))
           return { status, end: 'answered' }
       }
     }
@@ -65,7 +67,7 @@ function statusOf(block: Buffer): number {
   return first >= 0x88 && first <= 0x8e ? [200, 204, 206, 304, 400, 404, 500][first - 0x88]! : -1
 }
 
-function frame(kind: number, flags: number, stream: number, payload: Buffer): Buffer {
+export function frame(kind: number, flags: number, stream: number, payload: Buffer): Buffer {
   const head = Buffer.alloc(9)
   head.writeUIntBE(payload.length, 0, 3)
   head[3] = kind
