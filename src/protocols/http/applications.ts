@@ -211,7 +211,7 @@ export class ApplicationGateway implements Applications, Disposable {
     })
     const askLink = this.#openLink(resource.name, known.role)
     if (judged instanceof Fault) {
-      const status = refuse(request, response, { fault: judged, requestId, link: askLink })
+      const status = this.#refuse(request, response, { fault: judged, requestId, link: askLink })
       record.refused(status, judged)
       return
     }
@@ -246,7 +246,7 @@ export class ApplicationGateway implements Applications, Disposable {
       hint: 'Open it in a browser, or send an access token: Authorization: Bearer curfew_…',
     })
     const link = { url: new URL(`/open/${resource.name}`, this.#deps.publicUrl), text: 'Sign in' }
-    refuse(request, response, { fault, requestId, link })
+    this.#refuse(request, response, { fault, requestId, link })
   }
 
   #sendThroughPages(arrival: Arrival, role: string | null): void {
@@ -277,7 +277,7 @@ export class ApplicationGateway implements Applications, Disposable {
     if (known.entry !== null && isForPeople(request) && (request.method === 'GET' || request.method === 'HEAD')) {
       return this.#sendThroughPages(arrival, known.role)
     }
-    refuse(request, arrival.response, {
+    this.#refuse(request, arrival.response, {
       ...{ fault, requestId: arrival.requestId },
       link: this.#askLink(place.resource, known.role),
     })
@@ -287,9 +287,9 @@ export class ApplicationGateway implements Applications, Disposable {
   #sayEnded(arrival: Arrival, known: Known, fault: Fault): void {
     const { request, response, requestId, resource } = arrival
     const link = this.#openLink(resource.name, known.role)
-    if (!isForPeople(request)) return void refuse(request, response, { fault, requestId, link })
+    if (!isForPeople(request)) return void this.#refuse(request, response, { fault, requestId, link })
     const { to, headers } = this.#throughPages(arrival, known.role)
-    refuse(request, response, { fault, requestId, headers, link: { ...link, url: to } })
+    this.#refuse(request, response, { fault, requestId, headers, link: { ...link, url: to } })
   }
 
   #openLink(resource: string, role: string): NonNullable<Refusal['link']> {
@@ -326,11 +326,9 @@ export class ApplicationGateway implements Applications, Disposable {
   }
 
   #fail(request: HttpRequest, response: HttpResponse, requestId: string, error: unknown): void {
-    const { log, metrics } = this.#deps
     const fault = asFault(error)
-    if (fault === undefined) log.error({ error, requestId }, 'a request to an application failed')
-    metrics.add('curfew_http_refused_total', { code: fault?.code ?? 'INTERNAL' })
-    refuse(request, response, {
+    if (fault === undefined) this.#deps.log.error({ error, requestId }, 'a request to an application failed')
+    this.#refuse(request, response, {
       fault: fault ?? new Fault('STORE_FAILED', 'Something went wrong inside the gateway.'),
       requestId,
       ...(fault?.code === 'SIGN_IN_FAILED' && {
@@ -344,6 +342,11 @@ export class ApplicationGateway implements Applications, Disposable {
   /** Who waits for an approval is told that the gateway stops. */
   endWaits(): void {
     this.#stopping.abort(new Fault('SHUTTING_DOWN', 'The gateway is shutting down.'))
+  }
+
+  #refuse(request: HttpRequest, response: HttpResponse, refusal: Refusal): number {
+    this.#deps.metrics.add('curfew_http_refused_total', { code: refusal.fault.code })
+    return refuse(request, response, refusal)
   }
 
   [Symbol.dispose](): void {
