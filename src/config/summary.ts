@@ -46,7 +46,7 @@ export interface StandingOffer {
 
 /** Who can reach what, by the rule that decides at run time; what needs nobody comes first. */
 export function standingOffers({ policies, resources }: Config): readonly StandingOffer[] {
-  const groups = [...new Set(policies.flatMap(({ who }) => who.groups))]
+  const groups = [...new Set(policies.flatMap(({ who }) => who.groups ?? []))]
   const all = groups.flatMap((group) =>
     resources.flatMap((resource) =>
       Object.keys(resource.roles).flatMap((role) => {

@@ -3,42 +3,23 @@ import { Fault } from '../kernel/fault.ts'
 import type { PersonId } from '../kernel/ids.ts'
 import type { Resource } from '../resources/catalogue.ts'
 import type { Approval, Policy } from './rules.ts'
+import { inAny, weighPolicy, type PersonFacts } from './weigh.ts'
 
-/** What a policy looks at in a person. */
-export interface Subject {
+export { covers, inAny } from './weigh.ts'
+
+/** What decisions look at in a person. */
+export interface Subject extends PersonFacts {
   readonly id: PersonId
-  readonly email: string | null
-  readonly groups: readonly string[]
 }
 
-/** The first policy in the file's order that lets this person ask for that role; undefined means no. */
+/** The first policy in the file's order that could let this person ask for that role, at some time from somewhere. */
 export function policyFor(
   policies: readonly Policy[],
   person: Subject,
-  resource: Resource,
+  resource: Pick<Resource, 'name' | 'kind' | 'labels'>,
   role: string,
 ): Policy | undefined {
-  return policies.find((policy) => inAny(person.groups, policy.who.groups) && covers(policy, resource, role))
-}
-
-/** Whether the policy speaks of this role on this resource, whoever asks. */
-export function covers(
-  policy: Pick<Policy, 'what'>,
-  resource: Pick<Resource, 'name' | 'labels'>,
-  role: string,
-): boolean {
-  const { resources, labels, roles } = policy.what
-  return (
-    (resources === null || resources.includes(resource.name)) &&
-    (roles === null || roles.includes(role)) &&
-    Object.entries(labels).every(
-      ([key, value]) => Object.hasOwn(resource.labels, key) && resource.labels[key] === value,
-    )
-  )
-}
-
-export function inAny(groups: readonly string[], wanted: readonly string[]): boolean {
-  return wanted.some((group) => groups.includes(group))
+  return policies.find((policy) => weighPolicy(policy, { person, resource, role }).misses === null)
 }
 
 /** Whether both are the same human being: the same account, or two accounts with one e-mail address. */

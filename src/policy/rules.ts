@@ -1,21 +1,90 @@
+import type { BlockList } from 'node:net'
+import type { Instant } from '../kernel/time.ts'
+import type { Condition } from './condition.ts'
+import type { Zoned } from './wall-clock.ts'
+
 /** What a request takes: nobody, or this many distinct people out of any of these groups. */
 export type Approval =
   | { readonly kind: 'none' }
   | { readonly kind: 'people'; readonly people: number; readonly from: readonly string[] }
 
-/** One policy of the configuration file, checked. */
-export interface Policy {
+/** Whom a rule is for. All that are present must match; of each list any one. */
+export interface Who {
+  readonly groups?: readonly string[]
+  /** E-mail addresses in lower case. */
+  readonly people?: readonly string[]
+  /** Name of a claim -> values of which the person has one. */
+  readonly claims?: Readonly<Record<string, readonly string[]>>
+}
+
+/** Absent fields match everything; all that are present must match. */
+export interface What {
+  /** Names; `*` stands for any characters. */
+  readonly resources: readonly string[] | null
+  readonly labels: Readonly<Record<string, string>>
+  readonly roles: readonly string[] | null
+}
+
+/** Part of a week, by the clock on the wall in `zone`. */
+export interface Weekly extends Zoned {
+  /** 1 is Monday, 7 Sunday: the day on which it begins. */
+  readonly days: readonly number[]
+  /** Minutes since midnight; the first inside, 0 to 1439. */
+  readonly fromMinute: number
+  /** The first outside, 1 to 1440. Not above `fromMinute`: on the day after. */
+  readonly toMinute: number
+}
+
+/** A stretch of time. Null is open. `to` is the first instant outside. */
+export interface Dates {
+  readonly from: Instant | null
+  readonly to: Instant | null
+}
+
+/** From where; the address must be in one of them. */
+export interface Networks {
+  /** As written, for people. */
+  readonly texts: readonly string[]
+  readonly list: BlockList
+}
+
+/** When, from where and on what condition something matches. Absent: always, anywhere, unconditionally. */
+export interface Circumstances {
+  readonly when?: readonly Weekly[]
+  readonly dates?: Dates
+  readonly networks?: Networks
+  readonly condition?: Condition
+}
+
+/** One policy of the configuration file that allows, checked. */
+export interface Policy extends Circumstances {
   readonly name: string
-  readonly who: { readonly groups: readonly string[] }
-  /** Absent fields match everything; all that are present must match. */
-  readonly what: {
-    readonly resources: readonly string[] | null
-    readonly labels: Readonly<Record<string, string>>
-    readonly roles: readonly string[] | null
-  }
+  readonly who: Who
+  readonly what: What
   readonly length: { readonly defaultMs: number; readonly mostMs: number }
   readonly reason: 'required' | 'optional'
   /** `pattern` is anchored at both ends. */
   readonly ticket: { readonly pattern: RegExp; readonly link: string | null; readonly required: boolean } | null
   readonly approval: Approval
+}
+
+/** One policy that denies, or a freeze. */
+export interface Denial extends Circumstances {
+  readonly kind: 'policy' | 'freeze'
+  readonly name: string
+  /** Null: everybody. */
+  readonly who: Who | null
+  readonly what: What
+  /** Groups that it is not for. */
+  readonly except: readonly string[]
+  /** What people read. Null: they are not even told that it is there. */
+  readonly message: string | null
+}
+
+/** Everything that decides. Deny wins, whatever the order; of `policies` the first that matches decides. */
+export interface Rules {
+  readonly policies: readonly Policy[]
+  readonly denials?: readonly Denial[]
+  /** A condition could not be worked out: it counted as no for a policy that allows, as yes for one that denies. */
+  readonly onConditionFailed?: (rule: string, reason: string) => void
 }

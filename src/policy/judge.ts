@@ -1,0 +1,117 @@
+import { Fault } from '../kernel/fault.ts'
+import { timeForPeople, type Instant } from '../kernel/time.ts'
+import { opening } from './opening.ts'
+import type { Denial, Policy, Rules } from './rules.ts'
+import { weighDenial, weighPolicy, type Situation, type Weighed } from './weigh.ts'
+
+/**
+ * What the rules say. `deny` with a denial: that one says no; with a policy: it would allow, but not like this;
+ * with neither: no policy is about it. `opensAt` null: not within the time that is looked ahead.
+ */
+export type Verdict =
+  | { readonly kind: 'allow'; readonly policy: Policy }
+  | { readonly kind: 'not-now'; readonly policy: Policy; readonly opensAt: Instant | null }
+  | {
+      readonly kind: 'deny'
+      readonly by: Denial | null
+      readonly policy: Policy | null
+      readonly misses: Exclude<Weighed['misses'], 'when' | null> | 'denied'
+      /** When a denial with an end is over and a policy allows it; null when that is not in sight. */
+      readonly opensAt: Instant | null
+    }
+
+/** The one place that decides whether somebody may ask for something now. Pure, and total. */
+export function judge(rules: Rules, situation: Situation): Verdict {
+  const denial = denying(rules, situation)
+  if (denial !== undefined) return denied(rules, situation, denial)
+  const weighed = rules.policies.map((policy) => ({
+    policy,
+    ...reported(rules, policy, weighPolicy(policy, situation)),
+  }))
+  const first = (misses: Weighed['misses']) => weighed.find((one) => one.misses === misses)?.policy
+  const allowing = first(null)
+  if (allowing !== undefined) return { kind: 'allow', policy: allowing }
+  const later = weighed.filter(({ misses }) => misses === 'when').map(({ policy }) => notNow(rules, policy, situation))
+  if (later.length > 0) return earliest(later)
+  const elsewhere = first('from')
+  return { ...no, policy: elsewhere ?? null, misses: elsewhere === undefined ? nearest(weighed) : 'from' }
+}
+
+/** Whether what a policy once gave may be used now. The policy itself decides as long as the file has it. */
+export function judgeGiven(rules: Rules, name: string, situation: Situation): Verdict {
+  const policy = rules.policies.find((one) => one.name === name)
+  if (policy === undefined) return judge(rules, situation)
+  const denial = denying(rules, situation)
+  if (denial !== undefined) return denied(rules, situation, denial)
+  const { misses } = reported(rules, policy, weighPolicy(policy, situation))
+  if (misses === null) return { kind: 'allow', policy }
+  return misses === 'when' ? notNow(rules, policy, situation) : { ...no, policy, misses }
+}
+
+/** Whether somebody may know that it is there: a policy is for them, and nothing denies it without a word. */
+export function isVisible(rules: Rules, { person, resource, role }: Situation): boolean {
+  const ever = { person, resource, role }
+  const denial = denying(rules, ever)
+  if (denial?.message === null) return false
+  return rules.policies.some((policy) => weighPolicy(policy, ever).misses === null)
+}
+
+const no = { kind: 'deny', by: null, opensAt: null } as const
+const nearness = ['if', 'who', 'what'] as const
+
+/** For explanations: how close the closest policy came. */
+function nearest(weighed: readonly Weighed[]): 'if' | 'who' | 'what' {
+  return nearness.find((miss) => weighed.some(({ misses }) => misses === miss)) ?? 'what'
+}
+
+/** One without a message hides what it is about, and so comes first. */
+function denying(rules: Rules, situation: Situation): Denial | undefined {
+  const speaking = (rules.denials ?? []).filter(
+    (denial) => reported(rules, denial, weighDenial(denial, situation)).misses === null,
+  )
+  return speaking.find(({ message }) => message === null) ?? speaking[0]
+}
+
+function denied(rules: Rules, situation: Situation, by: Denial): Verdict {
+  const isTimed = by.dates !== undefined || by.when !== undefined
+  const opensAt = isTimed && situation.at !== undefined ? opening(rules, situation, situation.at) : null
+  return { kind: 'deny', by, policy: null, misses: 'denied', opensAt }
+}
+
+function notNow(rules: Rules, policy: Policy, situation: Situation): Verdict & { kind: 'not-now' } {
+  const { at } = situation
+  const only = { ...rules, policies: [policy] }
+  return { kind: 'not-now', policy, opensAt: at === undefined ? null : opening(only, situation, at) }
+}
+
+function earliest(verdicts: readonly (Verdict & { kind: 'not-now' })[]): Verdict {
+  const opensAt = (verdict: (typeof verdicts)[number]) => verdict.opensAt ?? Infinity
+  return verdicts.toSorted((left, right) => opensAt(left) - opensAt(right))[0]!
+}
+
+function reported(rules: Rules, { name }: { readonly name: string }, weighed: Weighed): Weighed {
+  if (weighed.failed !== undefined) rules.onConditionFailed?.(name, weighed.failed)
+  return weighed
+}
+
+/** What a verdict other than `allow` says to the person it stops. */
+export function verdictFault(verdict: Exclude<Verdict, { kind: 'allow' }>, { resource, role }: Situation): Fault {
+  const what = `${resource.name} as ${role}`
+  if (verdict.kind === 'not-now') {
+    return new Fault('OUTSIDE_WINDOW', `${what} is not open now.${opensText(verdict.opensAt)}`)
+  }
+  const { by, policy, misses, opensAt } = verdict
+  if (by !== null) {
+    const message = by.message ?? `The policy "${by.name}" does not allow ${what}.`
+    return new Fault('POLICY_DENIES', `${message}${opensText(opensAt)}`)
+  }
+  if (misses === 'from') return new Fault('FROM_ELSEWHERE', `${what} may not be used from your network.`)
+  if (misses === 'if' && policy !== null) {
+    return new Fault('NOT_ALLOWED', `The condition of the policy "${policy.name}" does not hold for ${what} now.`)
+  }
+  return new Fault('NOT_ALLOWED', `No policy lets you have ${what}.`)
+}
+
+function opensText(opensAt: Instant | null): string {
+  return opensAt === null ? '' : ` It opens at ${timeForPeople(opensAt)}.`
+}
