@@ -10,12 +10,17 @@ import type { TestGateway } from '../servers/gateway.ts'
 export interface RecordedHttp {
   readonly session: SessionRow
   readonly file: string
+  /** All that is in it, as one text: what is not to be found here was not recorded. */
+  readonly everything: string
   /** What one code carries, each time it comes. */
-  all<Code extends HttpCode>(code: Code): readonly HttpEvents[Code][]
+  readonly all: <Code extends HttpCode>(code: Code) => readonly HttpEvents[Code][]
   /** One exchange, by the beginning of its URL: the last of them. @throws Error when there is none. */
-  exchange(url: string): { readonly request: HttpEvents['q']; readonly answer: HttpEvents['a'] | undefined }
+  readonly exchange: (url: string) => {
+    readonly request: HttpEvents['q']
+    readonly answer: HttpEvents['a'] | undefined
+  }
   /** Of a body. */
-  bytes(n: number, direction: HttpBytes[HttpBytesCode]['direction']): Buffer
+  readonly bytes: (n: number, direction: HttpBytes[HttpBytesCode]['direction']) => Buffer
 }
 
 /** Of the newest session in this role, once it is over and sealed. */
@@ -35,8 +40,10 @@ async function read(session: SessionRow, file: string): Promise<RecordedHttp> {
   const events: readonly RecordedEvent[] = await Array.fromAsync(recording.events())
   const all = <Code extends HttpCode>(code: Code) =>
     events.filter((event) => event.code === code).map(({ data }) => data as HttpEvents[Code])
+  const texts = events.map(({ code, data, bytes }) => `${code} ${JSON.stringify(data)} ${bytes?.toString('latin1')}`)
   return {
     ...{ session, file, all },
+    everything: [JSON.stringify(recording.header), ...texts].join('\n'),
     exchange: (url) => {
       const request = all('q').findLast((one) => one.url.startsWith(url))
       if (request === undefined)

@@ -14,7 +14,9 @@ import { Program } from '../clients/program.ts'
 import { startHttpTestGateway, type HttpTestGateway } from '../servers/http-gateway.ts'
 import { pattern } from '../servers/http-target-answers.ts'
 
-const { har: validate } = createRequire(import.meta.url)('har-validator') as { har(data: unknown): Promise<unknown> }
+const { har: validate } = createRequire(import.meta.url)('har-validator') as {
+  har: (data: unknown) => Promise<unknown>
+}
 
 const stack = new AsyncDisposableStack()
 let gateway: HttpTestGateway
