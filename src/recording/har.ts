@@ -59,7 +59,7 @@ export function harEntry(exchange: HttpExchange, startedMs: number): Readonly<Re
     timings,
     comment: commentOf(exchange),
     _n: n,
-    ...(request !== null && { _from: request.from }),
+    ...(request !== null && { _from: request.from, _requestId: request.id }),
     _result: result ?? 'open',
     ...(code !== null && { _code: code }),
     ...(why !== null && { _why: why }),

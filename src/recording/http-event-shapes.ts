@@ -12,7 +12,16 @@ const maybe = <Shape extends z.ZodType>(shape: Shape) => z.exactOptional(shape)
 
 /** A file can hold anything: what is read is checked before it is used. */
 const shapes: { readonly [Code in HttpCode]: z.ZodType<HttpEvents[Code]> } = {
-  q: z.object({ n, method: text, url: text, origin: text, version: z.enum(['1.0', '1.1', '2']), from: text, headers }),
+  q: z.object({
+    n,
+    method: text,
+    url: text,
+    origin: text,
+    version: z.enum(['1.0', '1.1', '2']),
+    id: text,
+    from: text,
+    headers,
+  }),
   s: z.object({ n, status: count, headers }),
   a: z.object({
     n,

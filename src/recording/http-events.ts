@@ -13,6 +13,8 @@ export interface HttpEvents {
     /** `https://` and the host that the person typed, with its port. */
     readonly origin: string
     readonly version: '1.0' | '1.1' | '2'
+    /** The request's id, as the target, the client's problem and the gateway's log have it: `http-…-1f`. */
+    readonly id: string
     /** Where it came from: `203.0.113.9:51234`. */
     readonly from: string
     /** Chosen headers, as they came; never cookies or authorization. */

@@ -206,6 +206,7 @@ export class ApplicationGateway implements Applications, Disposable {
     const record = session.transcript.request({
       ...{ method: head.method, origin, version: head.version },
       url: maskedUrl(judged instanceof Fault ? head.path : judged.path, session.maskedNames),
+      id: requestId,
       from: `${address}:${request.socket.remotePort}`,
       headers: recordedHeaders(head.headers, session.recordedNames),
     })

@@ -21,7 +21,7 @@ function isPlain(lower: string): boolean {
 
 /** Of the hop, of the body's length, or a gateway's word about the client; `te`, `via`, `cookie`, `authorization` are looked at. */
 const dropped: ReadonlySet<string> = new Set([
-  ...['connection', 'keep-alive', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings', 'expect'],
+  ...['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'http2-settings', 'expect'],
   ...[
     'content-length',
     'host',

@@ -45,6 +45,7 @@ function factList(exchange: HttpExchange, clock: Clock): Html {
   const facts: readonly (readonly [string, Html | string | false])[] = [
     ['Answer', html`${statusChip(exchange)} ${end !== undefined && clipped(end)}`],
     ['Code', code !== null && clipped(code)],
+    ['Id', html`<code>${clipped(request?.id ?? '')}</code>`],
     ['Came', html`${clock(at)} from ${clipped(request?.from ?? '')}, HTTP/${request?.version ?? ''}`],
     ['Took', timesText(exchange)],
     [

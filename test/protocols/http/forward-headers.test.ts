@@ -152,7 +152,6 @@ describe('towards the target', () => {
       'Proxy-Connection',
       'Proxy-Authorization',
       'Proxy',
-      'Trailer',
       'Transfer-Encoding',
       'Upgrade',
     ],

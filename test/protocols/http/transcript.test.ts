@@ -9,6 +9,7 @@ const facts = {
   url: '/a?b=c',
   origin: 'https://app.example.com',
   version: '2',
+  id: 'http-run-1',
   from: '203.0.113.9:51234',
   headers: [['accept', '*/*']],
 } as const
