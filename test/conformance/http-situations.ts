@@ -50,7 +50,9 @@ export interface HttpSituation {
   readonly enter: (entry: HttpEntry) => Promise<HttpEntered>
 }
 
-const drip = '/drip?n=1000000000&piece=20000&everyMs=10'
+// Each at a pace that leaves room for the others: gateway, target and some clients share a process.
+const drip = '/drip?n=1000000000&piece=5000&everyMs=20'
+const pace = ['--limit-rate', '1M']
 const known = '/bytes?n=100000000000'
 
 export const httpSituations: readonly HttpSituation[] = [
@@ -92,7 +94,7 @@ function marked(path: string, mark: string): string {
 const brokenExits = [18, 56, 92]
 
 async function download(entry: HttpEntry, path: string, ...args: readonly string[]): Promise<HttpEntered> {
-  const program = curl(entry, path, '--limit-rate', '4M', ...args)
+  const program = curl(entry, path, ...pace, ...args)
   await program.until(/\S/)
   return {
     open: 1,
@@ -106,7 +108,7 @@ async function download(entry: HttpEntry, path: string, ...args: readonly string
 }
 
 async function upload(entry: HttpEntry, file: string): Promise<HttpEntered> {
-  const program = curl(entry, '/upload', '--http1.1', '-T', file, '--limit-rate', '4M')
+  const program = curl(entry, '/upload', '--http1.1', '-T', file, ...pace)
   await atTarget(entry, ({ bodyBytes }) => bodyBytes > 0)
   return answered(program)
 }
@@ -117,7 +119,7 @@ async function uploadOfKnownLength(entry: HttpEntry): Promise<HttpEntered> {
 
 /** All that lies between has filled up. */
 async function uploadSlow(entry: HttpEntry): Promise<HttpEntered> {
-  const program = curl(entry, '/upload?everyMs=10', '--http1.1', '-T', await sparseFile(entry))
+  const program = curl(entry, '/upload?everyMs=20', '--http1.1', '-T', await sparseFile(entry), '--limit-rate', '4M')
   await atTarget(entry, ({ bodyBytes }) => bodyBytes > 0)
   return answered(program)
 }
@@ -198,7 +200,7 @@ async function idleWebSocket(entry: HttpEntry): Promise<HttpEntered> {
 
 async function busyWebSocket(entry: HttpEntry): Promise<HttpEntered> {
   const client = await webSocket(entry, '/ws/tick?everyMs=1')
-  const message = Buffer.alloc(10_000)
+  const message = Buffer.alloc(1000)
   const timer = setInterval(() => client.send(message), 1)
   entry.stack.defer(() => clearInterval(timer))
   await client.untilReceived(10)
@@ -233,7 +235,7 @@ async function streams(entry: HttpEntry): Promise<HttpEntered> {
   connection.on('error', () => undefined) // shows in the streams
   const of = (count: number, path: string, method = 'GET') =>
     Array.from({ length: count }, () => ask(connection, entry, method, path))
-  const downloads = of(8, '/drip?n=1000000000&piece=1000&everyMs=10')
+  const downloads = of(8, '/drip?n=1000000000&piece=500&everyMs=20')
   const uploads = of(6, '/upload', 'POST')
   const waiting = of(6, '/hang')
   for (const { stream } of uploads) writeWithoutEnd(stream)
@@ -264,10 +266,10 @@ function ask(connection: ClientHttp2Session, { headers, mark }: HttpEntry, metho
 }
 
 function writeWithoutEnd(stream: ClientHttp2Stream): void {
-  const piece = Buffer.alloc(10_000)
+  const piece = Buffer.alloc(1000)
   const timer = setInterval(() => {
     if (stream.writable && !stream.writableNeedDrain) stream.write(piece)
-  }, 10)
+  }, 20)
   stream.once('close', () => clearInterval(timer))
 }
 
