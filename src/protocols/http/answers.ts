@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto'
-import { html, raw } from 'hono/html'
 import type { Fault } from '../../kernel/fault.ts'
 import { faultStatus } from '../../kernel/fault-status.ts'
 import { problemOf, problemType } from '../../kernel/problem.ts'
 import type { HttpRequest, HttpResponse } from './front.ts'
+import { refusalPage, refusalPolicy } from './refusal-page.ts'
 
 /** What the gate itself answers at an application's host. */
 export interface Refusal {
@@ -32,7 +31,7 @@ export function isForPeople({ headers, method }: HttpRequest): boolean {
 export function refuse(request: HttpRequest, response: HttpResponse, refusal: Refusal): number {
   const status = faultStatus[refusal.fault.code]
   if (refusal.close === true) response.setHeader('Connection', 'close')
-  if (isForPeople(request)) return answer(request, response, status, page(refusal), pageHeaders(refusal))
+  if (isForPeople(request)) return answer(request, response, status, refusalPage(refusal), pageHeaders(refusal))
   const problem = problemOf(refusal.fault, refusal.requestId, refusal.link?.url)
   return answer(request, response, status, JSON.stringify(problem), problemHeaders(refusal, status))
 }
@@ -92,44 +91,11 @@ function problemHeaders({ headers = [], link }: Refusal, status: number): readon
   ]
 }
 
-const style = `:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;margin:0;display:grid;min-height:100vh;place-items:center}
-main{max-width:34rem;padding:2rem 1.25rem}h1{font-size:1.4rem;line-height:1.25;margin:0 0 .5rem}p{margin:.5rem 0}
-a.go{display:inline-block;margin-top:1rem;padding:.6rem 1.1rem;border-radius:.5rem;background:#1f6f54;color:#fff;text-decoration:none;font-weight:600}
-.small{font-size:.85rem;opacity:.75}`
-/** In one piece: the policy names the hash of exactly this text. */
-const styleElement = raw(`<style>${style}</style>`)
-const styleHash = createHash('sha256').update(style).digest('base64')
-
 function pageHeaders({ headers = [] }: Refusal): readonly (readonly [string, string])[] {
   return [
     ...headers,
     ['Content-Type', 'text/html; charset=utf-8'],
-    [
-      'Content-Security-Policy',
-      `default-src 'none'; style-src 'sha256-${styleHash}'; frame-ancestors 'none'; base-uri 'none'`,
-    ],
+    ['Content-Security-Policy', refusalPolicy],
     ['Referrer-Policy', 'no-referrer'],
   ]
-}
-
-function page({ fault, requestId, link }: Refusal): string {
-  return String(
-    html`<!doctype html>
-      <html lang="en">
-        <head>
-          <meta charset="utf-8" />
-          <meta name="viewport" content="width=device-width, initial-scale=1" />
-          <title>${fault.message}</title>
-          ${styleElement}
-        </head>
-        <body>
-          <main>
-            <h1>${fault.message}</h1>
-            <p>${fault.hint}</p>
-            ${link !== undefined && html`<p><a class="go" href="${link.url.href}">${link.text}</a></p>`}
-            <p class="small">${fault.code} · ${requestId} · Curfew</p>
-          </main>
-        </body>
-      </html>`,
-  )
 }
