@@ -122,5 +122,9 @@ test('bars stand for times, and one that took ages leaves the others to be seen'
   expect(scaleOf(exchanges)).toBe(600)
   const bar = `${timingBar(exchanges[2]!, 200) as unknown as string}`
   expect([...bar.matchAll(/width="(\d+)"/g)].map(([, width]) => width)).toEqual(['498', '502'])
+  // It waited longer than the whole scale, and still is seen to have been received for most of its time.
+  const stream = { ...exchanges[2]!, waitMs: 300, totalMs: 3000 }
+  const broad = `${timingBar(stream, 200) as unknown as string}`
+  expect([...broad.matchAll(/width="(\d+)"/g)].map(([, width]) => width)).toEqual(['100', '900'])
   expect(scaleOf([])).toBe(1)
 })

@@ -12,6 +12,7 @@ import type { Random } from '../../kernel/ids.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
 import type { Clock } from '../../kernel/time.ts'
+import { programName } from '../../kernel/user-agent.ts'
 import type { Catalogue, HttpResource } from '../../resources/catalogue.ts'
 import type { Hosts } from '../../resources/hosts.ts'
 import type { Gate } from '../../sessions/admission.ts'
@@ -168,7 +169,7 @@ export class ApplicationGateway implements Applications, Disposable {
       const waitMs = Math.min(waitWishMs(request), this.#deps.waitMs)
       const client = {
         ...({ protocol: 'http', address, port: request.socket.remotePort ?? 0, tls: true } as const),
-        application: (request.headers['user-agent'] ?? '').replaceAll(/[^ -~]/g, '').slice(0, applicationLengthMax),
+        application: programName(request.headers['user-agent'] ?? '').slice(0, applicationLengthMax),
       }
       const signal = AbortSignal.any([gone.signal, this.#stopping.signal])
       const wait = waitMs > 0 ? { waitMs, signal } : undefined

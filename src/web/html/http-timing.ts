@@ -21,10 +21,14 @@ function endsByItself({ protocol, headers, result }: HttpExchange): boolean {
 const widthUnits = 1000
 const leastUnits = 6
 
-/** Waiting for the answer, then receiving it. Longer than the scale: it goes to the edge. None for an upgrade. */
+/**
+ * Waiting for the answer, then receiving it. Longer than the scale: it goes to the edge, and its parts are as they are
+ * to each other. None for an upgrade.
+ */
 export function timingBar({ waitMs, totalMs, protocol }: HttpExchange, scaleMs: number): Html {
   if (protocol !== null) return html``
-  const units = (ms: number) => Math.min(widthUnits, Math.round((ms / scaleMs) * widthUnits))
+  const wholeMs = Math.max(scaleMs, totalMs ?? 0)
+  const units = (ms: number) => Math.min(widthUnits, Math.round((ms / wholeMs) * widthUnits))
   const end = Math.max(leastUnits, units(totalMs ?? waitMs ?? 0))
   const waited = Math.min(end, waitMs === null ? end : units(waitMs))
   return html`<svg class="timing" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">

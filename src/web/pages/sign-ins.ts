@@ -5,6 +5,7 @@ import { formatDuration, parseDurationMs, writeDuration } from '../../kernel/dur
 import { Fault } from '../../kernel/fault.ts'
 import type { CredentialId } from '../../kernel/ids.ts'
 import type { Instant } from '../../kernel/time.ts'
+import { browserName } from '../../kernel/user-agent.ts'
 import type { Html, Visit } from '../context.ts'
 import type { Page } from '../html/layout.ts'
 import { action, chip, copyable, path } from '../html/parts.ts'
@@ -77,7 +78,10 @@ function madeCard(show: Show, { text, token }: Made): Html {
     <h2 class="inside">Your token “${token.label}”</h2>
     <p>Copy it now: it is shown only this once. It works until ${show.moment(token.expiresAt)}.</p>
     ${copyable(text, 'the token')}
-    <p class="small">Write the role as <code>user=ROLE.token</code> and give it as the password.</p>
+    <p class="small">
+      psql: write the role as <code>user=ROLE.token</code> and give it as the password. Web applications: send it as
+      <code>Authorization: Bearer</code>.
+    </p>
   </section>`
 }
 
@@ -232,15 +236,4 @@ function tokenForm({ deps }: Site): Html {
       <button class="btn go">Make</button>
     </form>
   </section>`
-}
-
-/** The word that people know their browser by; the whole text is too long to compare. */
-function browserName(userAgent: string): string {
-  const known = [/Edg\//, /OPR\//, /Firefox\//, /Chrome\//, /Safari\//]
-  const names = ['Edge', 'Opera', 'Firefox', 'Chrome', 'Safari']
-  const systems = [/Android/, /iPhone|iPad/, /Mac OS X/, /Windows/, /Linux/]
-  const systemNames = ['Android', 'iOS', 'macOS', 'Windows', 'Linux']
-  const name = names[known.findIndex((pattern) => pattern.test(userAgent))] ?? 'A browser'
-  const system = systemNames[systems.findIndex((pattern) => pattern.test(userAgent))]
-  return system === undefined ? name : `${name} on ${system}`
 }
