@@ -116,7 +116,7 @@ describe.each(versions)('HTTP/%s', (version, flag) => {
   })
 
   test('a reader that stops holds up the target, and gets the rest when it goes on', { timeout: 60_000 }, async () => {
-    const bytes = version === '1.1' ? 300_000_000 : 100_000_000
+    const bytes = version === '1.1' ? 300_000_000 : 60_000_000
     const heldBefore = process.memoryUsage().arrayBuffers
     const sentBefore = gateway.target.facts().bytesSent
     const args = [flag, ...asOwnPage(alice), '-o', '/dev/null']
@@ -132,7 +132,7 @@ describe.each(versions)('HTTP/%s', (version, flag) => {
   })
 
   test('a sender is held up by a target that does not read', { timeout: 60_000 }, async () => {
-    const { path } = await upload(100_000_000)
+    const { path } = await upload(60_000_000)
     const heldBefore = process.memoryUsage().arrayBuffers
     await using sender = gateway.startCurl('/upload/unread', [flag, ...asOwnPage(alice), '-T', path, '-H', 'expect:'])
     await gateway.target.until((_, target) => target.seen.at(-1)?.url === '/upload/unread')
@@ -238,7 +238,7 @@ describe.each(versions)('HTTP/%s', (version, flag) => {
     expect(broken.status).toBe(200)
   })
 
-  test('httpbin does what it always does', async () => {
+  test.runIf(version === '2')('httpbin does what it always does', async () => {
     const anything = JSON.parse((await bin('/anything/x?q=1', '-d', 'a=1&a=2&b=%C3%BC')).body)
     expect(anything).toMatchObject({ args: { q: '1' }, form: { a: ['1', '2'], b: 'ü' }, method: 'POST' })
     expect(anything.url).toBe(gateway.appUrl('/anything/x?q=1', 'bin').href)
