@@ -1,18 +1,26 @@
 import { closest } from '../kernel/closest.ts'
 import { covers } from '../policy/decide.ts'
+import { globPattern } from '../policy/glob.ts'
+import { circumstanceFindings } from './check-circumstances.ts'
 import type { ConfigPath, Finding } from './problems.ts'
-import type { PlacedPolicy, Salvaged } from './salvage.ts'
+import { ticketPattern } from './resolve-policies.ts'
+import type { PolicyEntry } from './schema-policies.ts'
+import type { Placed, PlacedPolicy, Salvaged } from './salvage.ts'
 
 type Resources = Salvaged['resources']
 
 /** Policies that name what is not there, contradict themselves, or can never decide anything. */
 export function policyFindings(parts: Salvaged): readonly Finding[] {
-  const findings = parts.policies.flatMap((placed, index) => [
-    ...sameName(placed, parts.policies.slice(0, index)),
-    ...dangling(placed, parts),
-    ...lengths(placed),
-    ...ticket(placed),
-  ])
+  const { entries, freezes } = parts
+  const findings = [
+    ...entries.flatMap((placed, index) => [
+      ...sameName(placed, entries.slice(0, index)),
+      ...dangling(['policies', placed.index, 'what'], placed.policy.what, parts),
+    ]),
+    ...parts.policies.flatMap((placed) => [...lengths(placed), ...ticket(placed)]),
+    ...freezes.flatMap(({ index, policy }) => dangling(['freezes', index, 'what'], policy.what, parts)),
+    ...circumstanceFindings(parts),
+  ]
   // What a policy reaches is only known when every resource and policy could be read.
   if (!parts.complete || findings.some((finding) => finding.path.includes('what'))) return findings
   return [...findings, ...parts.policies.flatMap((placed, index) => neverMatches(placed, index, parts))]
@@ -34,6 +42,10 @@ export function policyNotices(parts: Salvaged): readonly Finding[] {
 }
 
 type Policy = PlacedPolicy['policy']
+type What = Policy['what']
+interface Named {
+  readonly name: string
+}
 
 /** A resource and a role of it; names cannot contain a space. */
 function pair(resource: string, role: string): string {
@@ -41,7 +53,7 @@ function pair(resource: string, role: string): string {
 }
 
 /** What a policy is about, by the rule that decides at run time. */
-function pairsOf({ what }: Policy, resources: Resources): readonly string[] {
+function pairsOf({ what }: Pick<Policy, 'what'>, resources: Resources): readonly string[] {
   const rule = { what: { resources: what.resources ?? null, labels: what.labels, roles: what.roles ?? null } }
   return Object.entries(resources).flatMap(([name, { labels, roles }]) =>
     Object.keys(roles)
@@ -50,30 +62,29 @@ function pairsOf({ what }: Policy, resources: Resources): readonly string[] {
   )
 }
 
-function at({ index }: PlacedPolicy, ...rest: ConfigPath): ConfigPath {
+function at({ index }: { readonly index: number }, ...rest: ConfigPath): ConfigPath {
   return ['policies', index, ...rest]
 }
 
-function sameName(placed: PlacedPolicy, before: readonly PlacedPolicy[]): readonly Finding[] {
+function sameName(placed: Placed<Named>, before: readonly Placed<Named>[]): readonly Finding[] {
   const twin = before.find(({ policy }) => policy.name === placed.policy.name)
   if (twin === undefined) return []
   const message = `policies[${twin.index}] is called "${placed.policy.name}", too`
   return [{ path: at(placed, 'name'), message, hint: 'People and the audit log tell policies apart by their names.' }]
 }
 
-function dangling(placed: PlacedPolicy, parts: Salvaged): readonly Finding[] {
-  const { resources, labels, roles } = placed.policy.what
+function dangling(path: ConfigPath, { resources, labels, roles }: What, parts: Salvaged): readonly Finding[] {
   const unknown = (resources ?? []).flatMap((name, index) =>
-    parts.resourceNames.includes(name)
+    parts.resourceNames.some((one) => globPattern(name).test(one))
       ? []
-      : [missing(at(placed, 'what', 'resources', index), 'resource', name, parts.resourceNames)],
+      : [missing([...path, 'resources', index], 'resource', name, parts.resourceNames)],
   )
   const unknownRoles = (roles ?? []).flatMap((name, index) =>
-    parts.roleNames.includes(name) ? [] : [missing(at(placed, 'what', 'roles', index), 'role', name, parts.roleNames)],
+    parts.roleNames.includes(name) ? [] : [missing([...path, 'roles', index], 'role', name, parts.roleNames)],
   )
   const unknownLabels = Object.entries(labels)
     .filter(([key, value]) => !parts.labels.some((carried) => carried[key] === value))
-    .map(([key, value]) => unknownLabel(at(placed, 'what', 'labels', key), key, value, parts.labels))
+    .map(([key, value]) => unknownLabel([...path, 'labels', key], key, value, parts.labels))
   return [...unknown, ...unknownRoles, ...unknownLabels]
 }
 
@@ -135,17 +146,12 @@ function regexFailure(pattern: string): readonly string[] {
   }
 }
 
-/** The whole ticket must match. @throws SyntaxError */
-export function ticketPattern(pattern: string): RegExp {
-  return new RegExp(`^(?:${pattern})$`, 'u')
-}
-
 /** Parts of a policy, or all of it, that can never decide about anything. Everything that it names exists. */
 function neverMatches(placed: PlacedPolicy, position: number, parts: Salvaged): readonly Finding[] {
   const pairs = pairsOf(placed.policy, parts.resources)
   if (pairs.length === 0) return [matchesNothing(placed)]
   const dead = deadNames(placed, parts.resources)
-  return dead.length > 0 ? dead : shadowed(placed, pairs, parts.policies.slice(0, position), parts.resources)
+  return dead.length > 0 ? dead : shadowed(placed, pairs, parts.policies.slice(0, position), parts)
 }
 
 function matchesNothing(placed: PlacedPolicy): Finding {
@@ -157,7 +163,7 @@ function deadNames(placed: PlacedPolicy, resources: Resources): readonly Finding
   const { what } = placed.policy
   const pairs = pairsOf(placed.policy, resources)
   const deadResources = (what.resources ?? []).flatMap((name, index) =>
-    pairs.some((one) => one.startsWith(`${name} `))
+    pairs.some((one) => globPattern(name).test(one.split(' ')[0]!))
       ? []
       : [deadName(at(placed, 'what', 'resources', index), 'resource', name)],
   )
@@ -175,22 +181,53 @@ function deadName(path: ConfigPath, kind: 'resource' | 'role', name: string): Fi
   return { path, message: `the ${kind} "${name}" can never match here`, hint }
 }
 
-/** The first policy that matches decides, so each group and pair must get past all that stand before. */
+/**
+ * The first policy that matches decides, and one that denies wherever it stands, so each group and pair must get past
+ * all of them. One that only sometimes matches hides nothing.
+ */
 function shadowed(
   placed: PlacedPolicy,
   pairs: readonly string[],
   before: readonly PlacedPolicy[],
-  resources: Resources,
+  parts: Salvaged,
 ): readonly Finding[] {
-  const earlier = before.map(({ index, policy }) => ({ index, policy, pairs: new Set(pairsOf(policy, resources)) }))
+  const denying = parts.entries.filter(({ policy }) => policy.effect === 'deny')
+  const hiding = [...denying, ...before]
+    .filter(({ policy }) => isUnconditional(policy))
+    .map((one) => ({ ...one, who: one.policy.who, pairs: new Set(pairsOf(one.policy, parts.resources)) }))
   const covering = new Set<string>()
-  for (const group of placed.policy.who.groups) {
-    for (const one of pairs) {
-      const first = earlier.find(({ policy, pairs: covered }) => policy.who.groups.includes(group) && covered.has(one))
+  for (const one of whomOf(placed.policy.who)) {
+    for (const reached of pairs) {
+      const first = hiding.find((other) => other.pairs.has(reached) && includes(other, one))
       if (first === undefined) return []
       covering.add(`policies[${first.index}] "${first.policy.name}"`)
     }
   }
+  if (covering.size === 0) return []
   const message = `this policy can never match: ${[...covering].join(', ')} always decides before it`
   return [{ path: at(placed), message, hint: 'The first policy that matches decides. Put the narrower one first.' }]
+}
+
+function isUnconditional(policy: PolicyEntry): boolean {
+  return [policy.when, policy.dates, policy.from, policy.if].every((one) => one === undefined)
+}
+
+interface Whom {
+  readonly kind: 'groups' | 'people'
+  readonly name: string
+}
+
+/** Sets of people that together are all whom a policy is for; empty when only claims tell. */
+function whomOf({ groups, people }: Policy['who']): readonly Whom[] {
+  if (groups !== undefined) return groups.map((name) => ({ kind: 'groups', name }))
+  return (people ?? []).map((name) => ({ kind: 'people', name: name.toLowerCase() }))
+}
+
+/** Whether everybody of that set is also meant by the other policy. */
+function includes({ who }: Pick<PolicyEntry, 'who'>, { kind, name }: Whom): boolean {
+  if (who === undefined) return true
+  const { groups, people, claims } = who
+  const others = kind === 'groups' ? people : groups
+  const same = kind === 'groups' ? groups : people?.map((one) => one.toLowerCase())
+  return claims === undefined && others === undefined && same?.includes(name) === true
 }

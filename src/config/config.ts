@@ -1,5 +1,5 @@
 import type { Secret } from '../kernel/secret.ts'
-import type { Policy } from '../policy/rules.ts'
+import type { Denial, Policy } from '../policy/rules.ts'
 import type { Resource } from '../resources/catalogue.ts'
 import type { ConfigFile } from './schema.ts'
 
@@ -87,3 +87,6 @@ export interface Config {
   readonly resources: readonly Resource[]
   readonly policies: readonly Policy[]
 }
+  /** Those that allow, in the file's order. */
+  /** Policies that deny, and freezes. */
+  readonly denials?: readonly Denial[]

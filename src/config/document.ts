@@ -20,7 +20,7 @@ const aliasesMax = 100
 export function parseConfigDocument(file: string, text: string): ConfigDocument {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true })
-  const place = (finding: Finding) => placeFinding(file, document, lines, finding)
+  const place = (finding: Finding) => placeFinding(file, text, document, lines, finding)
   const problems = [...document.errors, ...document.warnings].map((error) =>
     yamlProblem(file, lines.linePos(error.pos[0]), error.code, error.message),
   )
@@ -49,8 +49,16 @@ function yamlProblem(file: string, at: { line: number; col: number }, code: stri
   }
 }
 
-function placeFinding(file: string, document: Document, lines: LineCounter, finding: Finding): ConfigProblem {
-  const offset = locate(document, finding.path, finding.at ?? 'value')
+function placeFinding(
+  file: string,
+  text: string,
+  document: Document,
+  lines: LineCounter,
+  finding: Finding,
+): ConfigProblem {
+  const start = locate(document, finding.path, finding.at ?? 'value')
+  const offset =
+    finding.offset === undefined ? start : within(text, start, document.getIn(finding.path), finding.offset)
   const { line, col } = lines.linePos(offset)
   return {
     file,
@@ -95,4 +103,15 @@ function stepInto(
 function startOf(node: unknown): number | undefined {
   if (!isNode(node) || (isScalar(node) && node.value === null && node.source === '')) return undefined
   return node.range?.[0]
+}
+
+/** YAML folds white space and indents; everything else of a text stands in the file as it is read. */
+function within(text: string, start: number, value: unknown, offset: number): number {
+  if (typeof value !== 'string') return start
+  const header = /^[|>][^\n]*\n/.exec(text.slice(start, start + 100))?.[0].length
+  let at = start + (header ?? (/["']/.test(text[start] ?? '') ? 1 : 0))
+  const isBlank = () => /\s/.test(text[at] ?? 'x')
+  for (let left = value.slice(0, offset).replaceAll(/\s/g, '').length; left > 0; at++) if (!isBlank()) left--
+  while (isBlank()) at++
+  return at
 }

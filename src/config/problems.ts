@@ -24,6 +24,8 @@ export interface Finding {
   readonly expected?: string
   readonly hint?: string
   readonly at?: 'key' | 'value'
+  /** Points into the text that stands there: so many characters from its beginning. */
+  readonly offset?: number
 }
 
 /** Everything that is wrong with a configuration file, at once. */

@@ -1,7 +1,5 @@
 import { resolve } from 'node:path'
-import type { Policy } from '../policy/rules.ts'
 import type { Resource } from '../resources/catalogue.ts'
-import { ticketPattern } from './check-policies.ts'
 import type { Config, OidcSettings, PostgresListener, TlsIdentity, WebListener } from './config.ts'
 import { inTurn, optionalCa, type ReferenceReader } from './files.ts'
 import { readResource } from './resolve-resources.ts'
@@ -45,6 +43,7 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
       name: gateway.name,
       publicUrl,
       clientHost: gateway.clientHost ?? publicUrl.hostname,
+  const rules = resolvePolicies(file)
       domain: gateway.domain ?? publicUrl.hostname,
       clientRootCertificate: gateway.clientRootCertificate ?? null,
       dataFolder: resolve(folder, gateway.data),
@@ -65,7 +64,10 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
       webConnectionsMax: limits.webConnections,
     },
     identity: {
-      oidc: oidcSettings(identity, references),
+      oidc: {
+        ...oidcSettings(identity, references),
+        policyClaims: claimsAskedFor([...rules.policies, ...rules.denials]),
+      },
       sessionMs: identity.sessionFor,
       rememberMs: identity.rememberFor,
       signInMs: identity.signInFor,
@@ -87,7 +89,7 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
     },
     log: file.log,
     resources: references.resources.map((resource) => resource!),
-    policies: file.policies.map(resolvePolicy),
+    ...rules,
   }
 }
 
@@ -113,21 +115,5 @@ function oidcSettings(identity: ConfigFile['identity'], references: References):
     ca: references.providerCa ?? null,
     scopes: identity.scopes,
     groupsClaim: identity.groupsClaim,
-  }
-}
-
-function resolvePolicy(policy: ConfigFile['policies'][number]): Policy {
-  const { approval, ticket, what } = policy
-  return {
-    name: policy.name,
-    who: policy.who,
-    what: { resources: what.resources ?? null, labels: what.labels, roles: what.roles ?? null },
-    length: { defaultMs: policy.for.default, mostMs: policy.for.most },
-    reason: policy.reason,
-    ticket:
-      ticket === undefined
-        ? null
-        : { pattern: ticketPattern(ticket.pattern), link: ticket.link ?? null, required: ticket.required },
-    approval: approval === 'none' ? { kind: 'none' } : { kind: 'people', ...approval },
   }
 }

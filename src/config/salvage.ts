@@ -1,14 +1,17 @@
 import { mapOf } from './leftovers.ts'
 import { configSchema } from './schema.ts'
 import type { ConfigFile } from './schema.ts'
-import { policySchema } from './schema-policies.ts'
+import { freezeSchema } from './schema-freezes.ts'
+import { allows, policySchema, type AllowingEntry, type PolicyEntry } from './schema-policies.ts'
 import { resourceSchema } from './schema-resources.ts'
 
 /** A policy and its place in the file. */
-export interface PlacedPolicy {
+export interface Placed<Entry> {
   readonly index: number
-  readonly policy: ConfigFile['policies'][number]
+  readonly policy: Entry
 }
+/** One that allows. */
+export type PlacedPolicy = Placed<AllowingEntry>
 
 /** The parts of a file that fit the schema, so that the checks beyond the schema run although others do not. */
 export interface Salvaged {
@@ -24,7 +27,11 @@ export interface Salvaged {
   readonly roleNames: readonly string[]
   readonly labels: readonly Readonly<Record<string, unknown>>[]
   readonly policies: readonly PlacedPolicy[]
+  /** Those that allow. */
   /** Whether `resources` and `policies` hold everything that the file holds. */
+  /** Those that allow, those that deny, and those of which something is missing. */
+  readonly entries: readonly Placed<PolicyEntry>[]
+  readonly freezes: readonly Placed<ConfigFile['freezes'][number]>[]
   readonly complete: boolean
 }
 
@@ -37,11 +44,18 @@ export function salvage(value: unknown): Salvaged {
     const parsed = resourceSchema.safeParse(one)
     return parsed.success ? [[name, parsed.data] as const] : []
   })
-  const policies = rawPolicies.flatMap((one, index) => {
+  const entries = rawPolicies.flatMap((one, index) => {
     const parsed = policySchema.safeParse(one)
     return parsed.success ? [{ index, policy: parsed.data }] : []
   })
   return {
+  const rawFreezes: readonly unknown[] = Array.isArray(raw['freezes']) ? raw['freezes'] : []
+  const freezes = rawFreezes.flatMap((one, index) => {
+    const parsed = freezeSchema.safeParse(one)
+    return parsed.success ? [{ index, policy: parsed.data }] : []
+  })
+  const policies = entries.flatMap(({ index, policy }) => (allows(policy) ? [{ index, policy }] : []))
+  const incomplete = entries.some(({ policy }) => policy.effect === 'allow' && !allows(policy))
     gateway: shape.gateway.safeParse(raw['gateway']).data,
     listen: shape.listen.safeParse(raw['listen']).data,
     limits: shape.limits.safeParse(raw['limits']).data,
@@ -51,7 +65,8 @@ export function salvage(value: unknown): Salvaged {
     resourceNames: Object.keys(rawResources),
     roleNames: [...new Set(Object.values(rawResources).flatMap((one) => Object.keys(mapOf(mapOf(one)['roles']))))],
     labels: Object.values(rawResources).map((one) => mapOf(mapOf(one)['labels'])),
-    policies,
-    complete: resources.length === Object.keys(rawResources).length && policies.length === rawPolicies.length,
+    ...{ policies, entries, freezes },
+    complete:
+      resources.length === Object.keys(rawResources).length && entries.length === rawPolicies.length && !incomplete,
   }
 }

@@ -1,20 +1,25 @@
 import * as z from 'zod'
+import { circumstanceFields, whatSchema, whoSchema } from './schema-circumstances.ts'
 import { duration, groups } from './schema-fields.ts'
 
 /** One entry of `policies`. */
 export const policySchema = z.strictObject({
   name: z.string().min(1).max(80).meta({ description: 'Shown to people and written in the audit log.' }),
-  who: z.strictObject({ groups: groups('Any of these groups.') }).meta({ description: 'Whom it is for.' }),
-  what: z
-    .strictObject({
-      resources: z.array(z.string()).min(1).optional().meta({ description: 'Names of resources. Absent: any.' }),
-      labels: z
-        .record(z.string(), z.string())
-        .default({})
-        .meta({ description: 'Labels that the resource must carry, all of them.' }),
-      roles: z.array(z.string()).min(1).optional().meta({ description: 'Names of roles. Absent: any.' }),
-    })
-    .meta({ description: 'What may be asked for. All fields that are present must match.' }),
+  effect: z
+    .enum(['allow', 'deny'])
+    .default('allow')
+    .meta({ description: '`deny` wins over every policy that allows, wherever it stands.' }),
+  message: z
+    .string()
+    .min(1)
+    .max(300)
+    .optional()
+    .meta({ description: 'Of one that denies: what people read. Without it they do not see what it is about.' }),
+  who: whoSchema.optional().meta({
+    description: 'Whom it is for; all that is given must match. Required, but for one that denies everybody.',
+  }),
+  what: whatSchema.meta({ description: 'What may be asked for. All fields that are present must match.' }),
+  ...circumstanceFields,
   for: z
     .strictObject({
       default: duration('Offered length.').prefault('1h'),
@@ -49,5 +54,18 @@ export const policySchema = z.strictObject({
         from: groups('Any of these groups. Never the requester.'),
       }),
     ])
-    .meta({ description: '`none`: granted at once. Otherwise who must approve.' }),
+    .optional()
+    .meta({ description: '`none`: granted at once. Otherwise who must approve. Required, but for one that denies.' }),
 })
+
+export type PolicyEntry = z.output<typeof policySchema>
+
+/** One that allows, with all that it needs. */
+export type AllowingEntry = PolicyEntry & {
+  readonly who: NonNullable<PolicyEntry['who']>
+  readonly approval: NonNullable<PolicyEntry['approval']>
+}
+
+export function allows(entry: PolicyEntry): entry is AllowingEntry {
+  return entry.effect === 'allow' && entry.who !== undefined && entry.approval !== undefined
+}

@@ -9,6 +9,7 @@ import {
   secretReference,
   size,
 } from './schema-fields.ts'
+import { freezeSchema } from './schema-freezes.ts'
 import { policySchema } from './schema-policies.ts'
 import { resourceSchema } from './schema-resources.ts'
 
@@ -187,9 +188,13 @@ export const configSchema = z
         description:
           'What stands behind the gateway. People write a resource’s name as the PostgreSQL database, as RESOURCE in `ssh ROLE@RESOURCE@GATEWAY`, or first in the address of an application; a role’s name as the PostgreSQL user, or as ROLE.',
       }),
-    policies: z
-      .array(policySchema)
-      .meta({ description: 'Who may ask for what. The first that matches decides; without a match the answer is no.' }),
+    policies: z.array(policySchema).meta({
+      description:
+        'Who may ask for what. One that denies wins; of those that allow, the first that matches decides; without a match the answer is no. See policies.md.',
+    }),
+    freezes: z.array(freezeSchema).default([]).meta({
+      description: 'Times in which nothing is allowed, whatever the policies say; living sessions end when one begins.',
+    }),
   })
   .meta({ title: 'Curfew configuration' })
 
