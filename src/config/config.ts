@@ -85,8 +85,8 @@ export interface Config {
   readonly recording: { readonly unsavedBytesMax: number; readonly unsavedMsMax: number; readonly freeBytesMin: number }
   readonly log: { readonly level: ConfigFile['log']['level'] }
   readonly resources: readonly Resource[]
-  readonly policies: readonly Policy[]
-}
   /** Those that allow, in the file's order. */
+  readonly policies: readonly Policy[]
   /** Policies that deny, and freezes. */
   readonly denials?: readonly Denial[]
+}

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import type { Resource } from '../resources/catalogue.ts'
 import type { Config, OidcSettings, PostgresListener, TlsIdentity, WebListener } from './config.ts'
 import { inTurn, optionalCa, type ReferenceReader } from './files.ts'
+import { claimsAskedFor, resolvePolicies } from './resolve-policies.ts'
 import { readResource } from './resolve-resources.ts'
 import type { Salvaged } from './salvage.ts'
 import type { ConfigFile } from './schema.ts'
@@ -38,12 +39,12 @@ export async function readReferences(parts: Salvaged, reader: ReferenceReader): 
 export function resolveConfig(file: ConfigFile, folder: string, references: References): Config {
   const { gateway, limits, identity, access, recording } = file
   const publicUrl = new URL(gateway.publicUrl)
+  const rules = resolvePolicies(file)
   return {
     gateway: {
       name: gateway.name,
       publicUrl,
       clientHost: gateway.clientHost ?? publicUrl.hostname,
-  const rules = resolvePolicies(file)
       domain: gateway.domain ?? publicUrl.hostname,
       clientRootCertificate: gateway.clientRootCertificate ?? null,
       dataFolder: resolve(folder, gateway.data),

@@ -26,12 +26,12 @@ export interface Salvaged {
   /** The same for roles and labels. */
   readonly roleNames: readonly string[]
   readonly labels: readonly Readonly<Record<string, unknown>>[]
-  readonly policies: readonly PlacedPolicy[]
   /** Those that allow. */
-  /** Whether `resources` and `policies` hold everything that the file holds. */
+  readonly policies: readonly PlacedPolicy[]
   /** Those that allow, those that deny, and those of which something is missing. */
   readonly entries: readonly Placed<PolicyEntry>[]
   readonly freezes: readonly Placed<ConfigFile['freezes'][number]>[]
+  /** Whether `resources` and `policies` hold everything that the file holds. */
   readonly complete: boolean
 }
 
@@ -48,7 +48,6 @@ export function salvage(value: unknown): Salvaged {
     const parsed = policySchema.safeParse(one)
     return parsed.success ? [{ index, policy: parsed.data }] : []
   })
-  return {
   const rawFreezes: readonly unknown[] = Array.isArray(raw['freezes']) ? raw['freezes'] : []
   const freezes = rawFreezes.flatMap((one, index) => {
     const parsed = freezeSchema.safeParse(one)
@@ -56,6 +55,7 @@ export function salvage(value: unknown): Salvaged {
   })
   const policies = entries.flatMap(({ index, policy }) => (allows(policy) ? [{ index, policy }] : []))
   const incomplete = entries.some(({ policy }) => policy.effect === 'allow' && !allows(policy))
+  return {
     gateway: shape.gateway.safeParse(raw['gateway']).data,
     listen: shape.listen.safeParse(raw['listen']).data,
     limits: shape.limits.safeParse(raw['limits']).data,
