@@ -1,6 +1,4 @@
 import type { ServerResponse } from 'node:http'
-import type { Http2ServerResponse } from 'node:http2'
-import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { asFault, Fault } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
@@ -22,6 +20,7 @@ import { recordBody, type RecordedBody } from './recorded-body.ts'
 import { recordedHeaders } from './recorded-parts.ts'
 import type { RequestHead } from './request-head.ts'
 import type { AnswerSink, InFlight, RawHeaders } from './targets/target.ts'
+import { abort, asRecord, flushHead, upgradeHead, writeHead } from './write-answer.ts'
 import { bodyGoesOn, type ExchangeEnd, type ExchangeRecord } from './transcript.ts'
 import { relayWebSocket } from './websocket/relay.ts'
 import type { WebSocketRelay } from './websocket/websocket.ts'
@@ -41,7 +40,7 @@ export interface ExchangeParts {
   readonly extraHeaders: RawHeaders
   readonly record: ExchangeRecord
   /** Where to ask again, for whoever reads why the session ended. */
-  readonly askLink: { readonly url: URL; readonly text: string }
+  readonly askLink: () => { readonly url: URL; readonly text: string }
   /** Of an upgrade: bytes behind the head. */
   readonly first?: Buffer
   readonly clock: Clock
@@ -224,7 +223,7 @@ export class Exchange implements AnswerSink, LiveExchange {
     this.#recordedUp?.end(this.#request.complete)
     const { requestId, askLink, head } = this.#parts
     const begun = this.#response.headersSent
-    const status = begun ? 0 : refuse(this.#request, this.#response, { fault, requestId, link: askLink })
+    const status = begun ? 0 : refuse(this.#request, this.#response, { fault, requestId, link: askLink() })
     this.#end({ ...gateEnded(fault), ...(status > 0 && { status }) })
     if (begun) abort(this.#response, head.version)
   }
@@ -289,65 +288,4 @@ function kindOfBody(headers: RawHeaders): { type: string | null; encoding: strin
     }
   }
   return kind
-}
-
-/** Both kinds take names and values in turn; HTTP/2's overwrites repeated names, so it gets them together. */
-function writeHead(
-  response: HttpResponse,
-  status: number,
-  headers: RawHeaders,
-  { version, whole }: { readonly version: RequestHead['version']; readonly whole: boolean },
-): void {
-  if (version !== '2') {
-    ;(response as ServerResponse).writeHead(status, headers as string[])
-    return
-  }
-  const { stream } = response as Http2ServerResponse
-  // In one frame, as it came: gRPC tells an answer that is only a head from one whose body is empty. Ended behind
-  // `writeHead` it would be two.
-  if (whole) stream.respond({ ...asRecord(headers), ':status': status }, { endStream: true })
-  else (response as Http2ServerResponse).writeHead(status, asRecord(headers))
-}
-
-/** HTTP/2's has it, too; its types do not say so. */
-function flushHead(response: HttpResponse): void {
-  const { flushHeaders } = response as ServerResponse
-  flushHeaders.call(response)
-}
-
-function asRecord(headers: RawHeaders): Record<string, string | string[]> {
-  const record: Record<string, string | string[]> = Object.create(null) as Record<string, string | string[]>
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = headers[index]!.toLowerCase()
-    const before = record[name]
-    if (before === undefined) record[name] = headers[index + 1]!
-    else record[name] = [...(Array.isArray(before) ? before : [before]), headers[index + 1]!]
-  }
-  return record
-}
-
-/** An answer that began and will not be whole: nobody may take it for one that is. */
-function abort(response: HttpResponse, version: RequestHead['version']): void {
-  if (version === '2') return (response as Http2ServerResponse).stream.close(cancelCode)
-  const { socket } = response as ServerResponse
-  if (version === '1.0') reset(socket)
-  socket?.destroy()
-}
-
-/**
- * Over HTTP/1.0 a connection that is closed is the end of an answer of unknown length; one that breaks is not. Only the
- * socket below TLS can be reset, and Node does not show it otherwise.
- */
-function reset(socket: Socket | null): void {
-  const { _parent: below } = (socket ?? {}) as { readonly _parent?: Socket }
-  below?.resetAndDestroy()
-}
-
-/** CANCEL: "no longer needed". RFC 9113 section 7 */
-const cancelCode = 0x8
-
-function upgradeHead(protocol: string, headers: RawHeaders): string {
-  let head = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n`
-  for (let index = 0; index < headers.length; index += 2) head += `${headers[index]}: ${headers[index + 1]}\r\n`
-  return `${head}\r\n`
 }

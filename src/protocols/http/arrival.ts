@@ -1,0 +1,73 @@
+import { plainAddress } from '../../identity/address.ts'
+import type { AppPlace } from '../../identity/apps.ts'
+import type { HttpResource } from '../../resources/catalogue.ts'
+import { idleMs, isHttp2, type HttpRequest, type HttpResponse } from './front.ts'
+import { readRequestHead, type RequestHead } from './request-head.ts'
+
+/** A request on its way in: what is known of it before anybody looked at who sends it. */
+export interface Arrival {
+  readonly request: HttpRequest
+  readonly response: HttpResponse
+  readonly head: RequestHead
+  readonly place: AppPlace
+  readonly resource: HttpResource
+  /** Of the application, as the client names it: `https://app.example.com`. */
+  readonly origin: string
+  readonly address: string
+  /** `203.0.113.9:51234` */
+  readonly from: string
+  readonly requestId: string
+  /** Of an upgrade: what came behind the head. */
+  readonly first?: Buffer
+}
+
+/** @throws Fault PROTOCOL_VIOLATION, TOO_LARGE: see `readRequestHead`. */
+export function arrive(
+  request: HttpRequest,
+  response: HttpResponse,
+  resource: HttpResource,
+  requestId: string,
+  first: Buffer | undefined,
+): Arrival {
+  const head = readRequestHead(request)
+  const host = head.host.endsWith(':443') ? head.host.slice(0, -':443'.length) : head.host
+  const { address, from } = peerOf(request)
+  const place = { resource: resource.name, host }
+  const arrival = { request, response, head, place, resource, origin: `https://${host}`, address, from, requestId }
+  return first === undefined ? arrival : { ...arrival, first }
+}
+
+interface Peer {
+  readonly address: string
+  readonly from: string
+  /** Answers of applications that are under way. */
+  open: number
+}
+
+/** By connection: asked once, as many requests come by it. */
+const peers = new WeakMap<object, Peer>()
+
+function peerOf(request: HttpRequest): Peer {
+  const connection = connectionOf(request)
+  const known = peers.get(connection)
+  if (known !== undefined) return known
+  const { remoteAddress = '', remotePort = 0 } = request.socket
+  const address = plainAddress(remoteAddress)
+  const peer = { address, from: `${address.includes(':') ? `[${address}]` : address}:${remotePort}`, open: 0 }
+  peers.set(connection, peer)
+  return peer
+}
+
+function connectionOf(request: HttpRequest) {
+  return (isHttp2(request) ? request.stream.session : undefined) ?? request.socket
+}
+
+/** Streams of applications may be silent for as long as they like; between requests the usual limit holds. */
+export function waitAsLongAsItTakes({ request, response }: Arrival): void {
+  const peer = peerOf(request)
+  const connection = connectionOf(request)
+  if (++peer.open === 1) connection.setTimeout(0)
+  response.once('close', () => {
+    if (--peer.open === 0) connection.setTimeout(idleMs)
+  })
+}
