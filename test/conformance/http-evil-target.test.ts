@@ -50,18 +50,13 @@ const answers: Readonly<Record<string, string>> = {
         ' __Host-curfew = e',
         '__Host-curfew-app',
       ],
-      ...[
-        '\x0b__Host-curfew-app=e',
-        '\xa0__Host-curfew=e',
-        'a=1; Domain=localhost',
-        'a=1; DOMAIN=.localhost',
-        'a=1; domain =x;domain=y',
-      ],
+      ...['\xa0__Host-curfew=e', 'a=1; Domain=localhost', 'a=1; DOMAIN=.localhost', 'a=1; domain =x;domain=y'],
       ...['a=1;\tDomain\t=\tlocalhost', 'a=1; Path=/; Domain'],
     ]
       .map((line) => `Set-Cookie: ${line}\r\n`)
       .join(''),
   ),
+  'a cookie behind a control character': ok('Set-Cookie: \x0b__Host-curfew-app=e\r\n'),
   'what reaches beyond its host': ok(
     [
       ...[
@@ -101,6 +96,12 @@ beforeAll(async () => {
 })
 afterAll(() => stack.disposeAsync())
 
+/** Of these only a part is left out. */
+const whole: ReadonlySet<string> = new Set([
+  'cookies of the gateway',
+  'what reaches beyond its host',
+  'headers of the hop',
+])
 const beyond = [
   ...[
     'alt-svc',
@@ -130,6 +131,7 @@ test.concurrent.each(Object.keys(answers).map((name, index) => [name, index] as 
     expect(status === 0 ? exit : 'answered', `${name}, ${way}`).not.toBe(28) // curl waited in vain
     const cookies = headers['set-cookie'] ?? []
     expect(cookies.join('\n')).not.toMatch(/split|curfew|domain/i)
+    if (whole.has(name)) expect({ way, status }).toEqual({ way, status: 200 })
     for (const gone of beyond) expect(Object.keys(headers)).not.toContain(gone)
     expect(String(headers['strict-transport-security'] ?? '')).not.toMatch(/subdomains|preload/i)
     expect(String(headers['clear-site-data'] ?? '')).not.toMatch(/\*|cookies/)

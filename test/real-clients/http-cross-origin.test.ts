@@ -43,95 +43,112 @@ const places = {
   'a foreign site': () => new URL('/page', foreign.url).href,
 }
 
-/** Runs in the page. What the page itself is told; never rejects. */
-const attempts: Readonly<Record<string, (url: string) => Promise<string>>> = {
-  'a fetch': (url) =>
-    fetch(url, { credentials: 'include' }).then(
-      (got) => got.type,
-      () => 'failed',
-    ),
-  'a fetch whose answer it does not want': (url) =>
-    fetch(url, { mode: 'no-cors', credentials: 'include' }).then(
-      (got) => got.type,
-      () => 'failed',
-    ),
-  'a POST': (url) =>
-    fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include', body: 'a=b' }).then(
-      (got) => got.type,
-      () => 'failed',
-    ),
-  'a PUT of JSON': (url) =>
-    fetch(url, {
-      method: 'PUT',
-      credentials: 'include',
-      headers: { 'content-type': 'application/json' },
-      body: '{}',
-    }).then(
-      (got) => got.type,
-      () => 'failed',
-    ),
-  'a beacon': async (url) => (navigator.sendBeacon(url, 'a=b') ? 'opaque' : 'failed'),
-  'an image': (url) =>
-    new Promise((resolve) => {
-      const image = new Image()
-      image.onload = () => resolve('loaded')
-      image.onerror = () => resolve('failed')
-      image.src = url
-    }),
-  'a script': (url) =>
-    new Promise((resolve) => {
-      const script = document.createElement('script')
-      script.onload = () => resolve('loaded')
-      script.onerror = () => resolve('failed')
-      script.src = url
-      document.body.append(script)
-    }),
-  'a frame': (url) =>
-    new Promise((resolve) => {
-      const frame = document.createElement('iframe')
-      frame.onload = () => {
-        try {
-          resolve(frame.contentDocument === null ? 'opaque' : 'read')
-        } catch {
-          resolve('opaque')
-        }
+/** Functions of a URL for the page to run. What it is told then; they never reject. */
+const attempts = {
+  'a fetch': `(url) => fetch(url, { credentials: 'include' }).then((got) => got.type, () => 'failed')`,
+  'a fetch whose answer it does not want': `(url) =>
+    fetch(url, { mode: 'no-cors', credentials: 'include' }).then((got) => got.type, () => 'failed')`,
+  'a POST': `(url) =>
+    fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include', body: 'a=b' })
+      .then((got) => got.type, () => 'failed')`,
+  'a PUT of JSON': `(url) =>
+    fetch(url, { method: 'PUT', credentials: 'include', headers: { 'content-type': 'application/json' }, body: '{}' })
+      .then((got) => got.type, () => 'failed')`,
+  'a beacon': `(url) => (navigator.sendBeacon(url, 'a=b') ? 'opaque' : 'failed')`,
+  'an image': `(url) => new Promise((resolve) => {
+    const image = new Image()
+    image.onload = () => resolve('loaded')
+    image.onerror = () => resolve('failed')
+    image.src = url
+  })`,
+  'a script': `(url) => new Promise((resolve) => {
+    const script = document.createElement('script')
+    script.onload = () => resolve('loaded')
+    script.onerror = () => resolve('failed')
+    script.src = url
+    document.body.append(script)
+  })`,
+  'a frame': `(url) => new Promise((resolve) => {
+    const frame = document.createElement('iframe')
+    frame.onload = () => {
+      try {
+        resolve(frame.contentDocument === null ? 'opaque' : 'read')
+      } catch {
+        resolve('opaque')
       }
-      frame.src = url
-      document.body.append(frame)
-    }),
-  'a form in a frame': (url) =>
-    new Promise((resolve) => {
-      const frame = document.createElement('iframe')
-      frame.name = `frame${Math.random()}`
-      const form = document.createElement('form')
-      Object.assign(form, { method: 'post', action: url, target: frame.name })
-      document.body.append(frame, form)
-      frame.onload = () => resolve('opaque')
-      form.submit()
-    }),
-  'a WebSocket': (url) =>
-    new Promise((resolve) => {
-      const socket = new WebSocket(url.replace('https:', 'wss:'))
-      socket.onopen = () => resolve('open')
-      socket.onerror = () => resolve('failed')
-    }),
-  events: (url) =>
-    new Promise((resolve) => {
-      const events = new EventSource(url, { withCredentials: true })
-      events.onopen = () => resolve('open')
-      events.onerror = () => {
-        events.close()
-        resolve('failed')
-      }
-    }),
-  'a worker': async (url) => {
-    try {
-      await navigator.serviceWorker.register(url)
-      return 'registered'
-    } catch {
-      return 'failed'
     }
-  },
+    frame.src = url
+    document.body.append(frame)
+  })`,
+  'a form in a frame': `(url) => new Promise((resolve) => {
+    const frame = document.createElement('iframe')
+    frame.name = 'frame' + Math.random()
+    const form = document.createElement('form')
+    Object.assign(form, { method: 'post', action: url, target: frame.name })
+    document.body.append(frame, form)
+    frame.onload = () => resolve('opaque')
+    form.submit()
+  })`,
+  'a WebSocket': `(url) => new Promise((resolve) => {
+    const socket = new WebSocket(url.replace('https:', 'wss:'))
+    socket.onopen = () => resolve('open')
+    socket.onerror = () => resolve('failed')
+  })`,
+  events: `(url) => new Promise((resolve) => {
+    const events = new EventSource(url, { withCredentials: true })
+    events.onopen = () => resolve('open')
+    events.onerror = () => {
+      events.close()
+      resolve('failed')
+    }
+  })`,
+  'a worker': `(url) => navigator.serviceWorker.register(url).then(() => 'registered', () => 'failed')`,
+} as const
+
+const submit = `(url) => {
+  const form = document.createElement('form')
+  Object.assign(form, { method: 'post', action: url })
+  for (const [name, value] of [['verdict', 'approve'], ['comment', '']]) {
+    form.append(Object.assign(document.createElement('input'), { name, value }))
+  }
+  document.body.append(form)
+  form.submit()
+}`
+
+const follow = `(url) => {
+  const link = Object.assign(document.createElement('a'), { href: url })
+  document.body.append(link)
+  link.click()
+}`
+
+/** Its text, or why not. */
+const lookInto = `async (url) => {
+  const other = window.open(url)
+  other.postMessage('hello', '*')
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  try {
+    return other.document.body.textContent
+  } catch (error) {
+    return error.name
+  }
+}`
+
+const tossCookies = `() => {
+  const bare = ['__Host-curfew', '__Host-curfew-app', '__host-curfew-app', '__HOST-CURFEW', '__Secure-curfew']
+  for (const name of [...bare, '\\v__Host-curfew-app', '\\u2000__Host-curfew-app']) {
+    for (const text of [name + '=evil', '=' + name + '=evil', ' ' + name + ' = evil', name]) {
+      for (const domain of ['; Domain=gw.test', '; Domain=.gw.test', '; Domain=app.gw.test', '']) {
+        document.cookie = text + '; Path=/; Secure' + domain
+      }
+    }
+  }
+  document.cookie = 'tossed=1; Path=/; Secure; Domain=gw.test'
+}`
+
+const deleteThere = `(url) => fetch(url, { method: 'DELETE', credentials: 'include' }).then(() => 'done', () => 'failed')`
+
+function inPage(where: Page, code: string, url = ''): Promise<string> {
+  return where.evaluate(`(${code})(${JSON.stringify(url)})`)
 }
 
 describe.each(Object.entries(places))('a page of %s', (_place, at) => {
@@ -139,7 +156,7 @@ describe.each(Object.entries(places))('a page of %s', (_place, at) => {
     await page.goto(at())
     const before = gateway.target.facts()
     for (const [name, attempt] of Object.entries(attempts)) {
-      expect(await page.evaluate(attempt, gateway.appUrl('/echo/ws').href), name).toMatch(/^(?:failed|opaque)$/)
+      expect(await inPage(page, attempt, gateway.appUrl('/echo/ws').href), name).toMatch(/^(?:failed|opaque)$/)
     }
     const after = gateway.target.facts()
     expect([after.requestsSeen, after.webSockets]).toEqual([before.requestsSeen, before.webSockets])
@@ -161,7 +178,7 @@ describe.each(Object.entries(places))('a page of %s', (_place, at) => {
     ]
     for (const path of urls) {
       for (const [name, attempt] of Object.entries(attempts)) {
-        expect(await page.evaluate(attempt, new URL(path, gateway.url).href), `${name}: ${path}`).toMatch(
+        expect(await inPage(page, attempt, new URL(path, gateway.url).href), `${name}: ${path}`).toMatch(
           /^(?:failed|opaque)$/,
         )
       }
@@ -181,23 +198,7 @@ describe.each(Object.entries(places))('a page of %s', (_place, at) => {
     const { id } = await access.ask(alice, wish)
     const approver = await gateway.page('bob')
     await approver.goto(new URL('/page', foreign.url).href)
-    await approver.evaluate(
-      (url) => {
-        const form = document.createElement('form')
-        Object.assign(form, { method: 'post', action: url })
-        for (const [name, value] of [
-          ['verdict', 'approve'],
-          ['comment', ''],
-        ]) {
-          const input = document.createElement('input')
-          Object.assign(input, { name, value })
-          form.append(input)
-        }
-        document.body.append(form)
-        form.submit()
-      },
-      new URL(`/approvals/${id}`, gateway.url).href,
-    )
+    await inPage(approver, submit, new URL(`/approvals/${id}`, gateway.url).href)
     await approver.getByText('ORIGIN_REFUSED').waitFor()
     expect((await access.requestsOf(alice, 100)).find((one) => one.id === id)?.state).toBe('requested')
     await access.cancel(alice, id)
@@ -210,7 +211,7 @@ describe.each(Object.entries(places))('a page of %s', (_place, at) => {
     const watch = (request: { url(): string }) => request.url().includes('ticket=') && tickets.push(request.url())
     page.on('request', watch)
     const way = new URL(`/open/app?state=${'A'.repeat(43)}&role=open`, gateway.url).href
-    for (const attempt of Object.values(attempts)) await page.evaluate(attempt, way)
+    for (const attempt of Object.values(attempts)) await inPage(page, attempt, way)
     page.off('request', watch)
     expect(tickets).toEqual([])
   })
@@ -218,22 +219,12 @@ describe.each(Object.entries(places))('a page of %s', (_place, at) => {
   test('posts no form, but leads there by a link', async () => {
     await page.goto(at())
     const before = gateway.target.facts().requestsSeen
-    await page.evaluate((url) => {
-      const form = document.createElement('form')
-      Object.assign(form, { method: 'post', action: url })
-      document.body.append(form)
-      form.submit()
-    }, gateway.appUrl('/write/x').href)
+    await inPage(page, submit, gateway.appUrl('/write/x').href)
     await page.waitForURL(gateway.appUrl('/write/x').href)
     expect(await page.locator('body').innerText()).toMatch(/ORIGIN_REFUSED|SIGN_IN_REQUIRED/)
     expect(gateway.target.facts().requestsSeen).toBe(before)
     await page.goto(at())
-    await page.evaluate((url) => {
-      const link = document.createElement('a')
-      link.href = url
-      document.body.append(link)
-      link.click()
-    }, gateway.appUrl('/hello').href)
+    await inPage(page, follow, gateway.appUrl('/hello').href)
     await page.waitForURL(gateway.appUrl('/hello').href)
     expect(await page.locator('body').innerText()).toContain('hello')
   })
@@ -242,16 +233,7 @@ describe.each(Object.entries(places))('a page of %s', (_place, at) => {
     await page.goto(at())
     const [opened, sight] = await Promise.all([
       page.waitForEvent('popup'),
-      page.evaluate(async (url) => {
-        const other = window.open(url)!
-        other.postMessage('hello', '*')
-        await new Promise((resolve) => setTimeout(resolve, 1000))
-        try {
-          return other.document.body.textContent
-        } catch (error) {
-          return (error as Error).name
-        }
-      }, gateway.appUrl('/hello').href),
+      inPage(page, lookInto, gateway.appUrl('/hello').href),
     ])
     expect(sight).toBe('SecurityError')
     await opened.close()
@@ -266,25 +248,7 @@ const wish = {
 test('an application cannot put a cookie in the place of one of the gateway’s, here or beside', async () => {
   await page.goto(gateway.appUrl('/page', 'evil').href)
   const before = await page.context().cookies([gateway.url.href, gateway.appUrl('/').href])
-  await page.evaluate(() => {
-    const names = [
-      '__Host-curfew',
-      '__Host-curfew-app',
-      '__host-curfew-app',
-      '__HOST-CURFEW',
-      '__Secure-curfew',
-      '\v__Host-curfew-app',
-      '\u2000__Host-curfew-app',
-    ]
-    for (const name of names) {
-      for (const text of [`${name}=evil`, `=${name}=evil`, ` ${name} = evil`, `${name}`]) {
-        for (const domain of ['; Domain=gw.test', '; Domain=.gw.test', '; Domain=app.gw.test', '']) {
-          document.cookie = `${text}; Path=/; Secure${domain}`
-        }
-      }
-    }
-    document.cookie = 'tossed=1; Path=/; Secure; Domain=gw.test'
-  })
+  await inPage(page, tossCookies)
   const after = await page.context().cookies([gateway.url.href, gateway.appUrl('/').href])
   for (const cookie of before) expect(after).toContainEqual(cookie)
   await page.goto(gateway.url.href)
@@ -317,16 +281,14 @@ test('what an application answers sets no cookie for its neighbours, and clears 
 test('an origin that `cors` names may do what it says; a foreign one may not', async () => {
   await page.goto(places['another application']())
   const url = gateway.appUrl('/echo/x', 'friendly').href
-  for (const name of ['a fetch', 'a POST', 'a PUT of JSON']) {
+  for (const name of ['a fetch', 'a POST', 'a PUT of JSON'] as const) {
     const before = friendly.facts().requestsSeen
-    expect(await page.evaluate(attempts[name]!, url), name).toMatch(/^(?:cors|opaque)$/)
+    expect(await inPage(page, attempts[name], url), name).toMatch(/^(?:cors|opaque)$/)
     expect(friendly.facts().requestsSeen, name).toBe(before + 1)
   }
-  expect(
-    await page.evaluate((to) => fetch(to, { method: 'DELETE', credentials: 'include' }).catch(() => null), url),
-  ).toBeNull()
+  expect(await inPage(page, deleteThere, url)).toBe('failed')
   await page.goto(places['a foreign site']())
   const before = friendly.facts().requestsSeen
-  for (const attempt of Object.values(attempts)) await page.evaluate(attempt, url)
+  for (const attempt of Object.values(attempts)) await inPage(page, attempt, url)
   expect(friendly.facts().requestsSeen).toBe(before)
 })
