@@ -14,6 +14,7 @@ import type { Listening } from './kernel/listening.ts'
 import type { Log } from './kernel/log.ts'
 import type { Random } from './kernel/ids.ts'
 import type { Clock } from './kernel/time.ts'
+import { startNotifications } from './notify/notifications.ts'
 import { createLog } from './observability/log.ts'
 import { createMetrics } from './observability/metrics.ts'
 import { listenOps } from './observability/ops.ts'
@@ -125,6 +126,18 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     random,
     metrics,
   })
+  const notifications = await startNotifications({
+    settings: config.notify,
+    gateway: config.gateway.name,
+    publicUrl: config.gateway.publicUrl,
+    outbox: state.outbox,
+    reads: state.access,
+    changes: state.changes,
+    person: (id) => identity.person(id),
+    isOperator: (person) => access.isOperator(person),
+    ...{ catalogue, clock, random, log, metrics },
+  })
+  stack.use(notifications)
   const postgres: Listening[] = []
   const ssh: Listening[] = []
   const place: ConnectPlace = {
@@ -170,6 +183,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     },
     identity,
     access,
+    notifications,
     live: createLiveSessions(gate, state.sessions, state.access),
     sessions: state.sessions,
     audit: state.audit,

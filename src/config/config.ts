@@ -1,6 +1,7 @@
 import type { Secret } from '../kernel/secret.ts'
 import type { Denial, Policy } from '../policy/rules.ts'
 import type { Resource } from '../resources/catalogue.ts'
+import type { NotifySettings } from './notify-settings.ts'
 import type { ConfigFile } from './schema.ts'
 
 export interface TlsIdentity {
@@ -82,6 +83,8 @@ export interface Config {
     readonly requestMs: number
     readonly warnBeforeMs: readonly number[]
   }
+  /** Null: nobody is told anything. */
+  readonly notify: NotifySettings | null
   readonly recording: { readonly unsavedBytesMax: number; readonly unsavedMsMax: number; readonly freeBytesMin: number }
   readonly log: { readonly level: ConfigFile['log']['level'] }
   readonly resources: readonly Resource[]

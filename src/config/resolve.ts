@@ -2,6 +2,8 @@ import { resolve } from 'node:path'
 import type { Resource } from '../resources/catalogue.ts'
 import type { Config, OidcSettings, PostgresListener, TlsIdentity, WebListener } from './config.ts'
 import { inTurn, optionalCa, type ReferenceReader } from './files.ts'
+import type { NotifySettings } from './notify-settings.ts'
+import { readNotify } from './resolve-notify.ts'
 import { claimsAskedFor, resolvePolicies } from './resolve-policies.ts'
 import { readResource } from './resolve-resources.ts'
 import type { Salvaged } from './salvage.ts'
@@ -14,6 +16,7 @@ export interface References {
   readonly postgres: readonly (TlsIdentity | null | undefined)[]
   readonly clientSecret: OidcSettings['clientSecret'] | undefined
   readonly providerCa: string | null | undefined
+  readonly notify: NotifySettings | null
   readonly resources: readonly (Resource | undefined)[]
 }
 
@@ -29,6 +32,7 @@ export async function readReferences(parts: Salvaged, reader: ReferenceReader): 
     ),
     clientSecret: identity && (await reader.secret(['identity', 'clientSecret'], identity.clientSecret)),
     providerCa: identity && (await optionalCa(['identity', 'ca'], identity.ca, reader)),
+    notify: await readNotify(parts.notify, reader),
     resources: await inTurn(Object.entries(parts.resources), async ([name, resource]) =>
       readResource(name, resource, reader),
     ),
@@ -83,6 +87,7 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
       requestMs: access.requestFor,
       warnBeforeMs: access.warnBefore,
     },
+    notify: references.notify,
     recording: {
       unsavedBytesMax: recording.maxUnsaved,
       unsavedMsMax: recording.maxUnsavedFor,

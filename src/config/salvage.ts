@@ -20,6 +20,7 @@ export interface Salvaged {
   readonly limits: ConfigFile['limits'] | undefined
   readonly identity: ConfigFile['identity'] | undefined
   readonly access: ConfigFile['access'] | undefined
+  readonly notify: ConfigFile['notify'] | undefined
   readonly resources: ConfigFile['resources']
   /** Also of those that do not fit: a policy that names one of them does not dangle. */
   readonly resourceNames: readonly string[]
@@ -61,6 +62,7 @@ export function salvage(value: unknown): Salvaged {
     limits: shape.limits.safeParse(raw['limits']).data,
     identity: shape.identity.safeParse(raw['identity']).data,
     access: shape.access.safeParse(raw['access']).data,
+    notify: shape.notify.safeParse(raw['notify']).data,
     resources: Object.fromEntries(resources),
     resourceNames: Object.keys(rawResources),
     roleNames: [...new Set(Object.values(rawResources).flatMap((one) => Object.keys(mapOf(mapOf(one)['roles']))))],

@@ -10,6 +10,7 @@ import {
   size,
 } from './schema-fields.ts'
 import { freezeSchema } from './schema-freezes.ts'
+import { notifySchema } from './schema-notify.ts'
 import { policySchema } from './schema-policies.ts'
 import { resourceSchema } from './schema-resources.ts'
 
@@ -160,6 +161,7 @@ export const configSchema = z
       })
       .prefault({})
       .meta({ description: 'From request to grant.' }),
+    notify: notifySchema,
     recording: z
       .strictObject({
         maxUnsaved: size('A session pauses when more than this is not on disk yet.').prefault('1MiB'),

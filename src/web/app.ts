@@ -16,6 +16,7 @@ import { auditRoutes } from './pages/audit.ts'
 import { inBandRoutes } from './pages/in-band.ts'
 import { lockRoutes } from './pages/locks.ts'
 import { myAccessRoutes } from './pages/my-access.ts'
+import { notificationRoutes } from './pages/notifications.ts'
 import { openRoutes } from './pages/open.ts'
 import { recordingRoutes } from './pages/recording.ts'
 import { recordingListRoutes } from './pages/recordings.ts'
@@ -54,6 +55,7 @@ export function createWebApp(deps: WebDeps, closing: AbortSignal): WebApp {
   signInsRoutes(site)
   auditRoutes(site)
   lockRoutes(site)
+  notificationRoutes(site)
   eventRoutes(site, closing)
   apiRoutes(site)
   return app

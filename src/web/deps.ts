@@ -1,5 +1,6 @@
 import type { JSONWebKeySet } from 'jose'
 import type { Access } from '../access/access.ts'
+import type { Notifications } from '../access/notifications.ts'
 import type { AuditStore } from '../audit/store.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { ChangeFeed } from '../kernel/change.ts'
@@ -28,6 +29,8 @@ export interface WebDeps extends ConnectPlace {
   readonly sshKeys: { readonly hostKey: string; readonly targetAuthority: string }
   readonly identity: Identity
   readonly access: Access
+  /** Null when nobody is told anything. */
+  readonly notifications: Notifications | null
   readonly live: LiveSessions
   readonly sessions: SessionReads
   readonly audit: AuditStore

@@ -231,6 +231,7 @@ async function openRooms(
     caHint: '/etc/curfew/ca.pem',
     identity,
     access,
+    notifications: null,
     live: createLiveSessions(gate, state.sessions, state.access),
     sessions: state.sessions,
     audit: state.audit,

@@ -2,7 +2,15 @@ import { html } from 'hono/html'
 import type { AssetHrefs } from '../assets.ts'
 import type { Html } from '../context.ts'
 
-export type NavKey = 'access' | 'approvals' | 'sessions' | 'recordings' | 'audit' | 'locks' | 'sign-ins'
+export type NavKey =
+  | 'access'
+  | 'approvals'
+  | 'sessions'
+  | 'recordings'
+  | 'audit'
+  | 'locks'
+  | 'notifications'
+  | 'sign-ins'
 
 /** Who is signed in, and which pages are theirs. */
 export interface Chrome {
@@ -94,6 +102,7 @@ function top(chrome: Chrome, current: NavKey | undefined): Html {
         ${link('access', '/', 'My access')} ${link('approvals', '/approvals', 'Approvals', chrome.toDecide)}
         ${link('sessions', '/sessions', 'Sessions')} ${link('recordings', '/recordings', 'Recordings')}
         ${chrome.reviewer && link('audit', '/audit', 'Audit')} ${chrome.operator && link('locks', '/locks', 'Locks')}
+        ${chrome.operator && link('notifications', '/operations/notifications', 'Notifications')}
         ${link('sign-ins', '/sign-ins', 'Sign-ins')}
       </nav>
       <div class="me">

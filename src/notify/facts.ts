@@ -1,0 +1,189 @@
+import type { AccessReads } from '../access/store.ts'
+import type { Decision, Grant, Lock, Request } from '../access/states.ts'
+import type { NoticeType } from '../access/outbox.ts'
+import { displayName, type Person } from '../identity/person.ts'
+import type { GrantId, LockId, PersonId, RequestId } from '../kernel/ids.ts'
+import { isoTime, type Instant } from '../kernel/time.ts'
+
+// What notices say. Webhooks carry these shapes as they are, so a field is added but never taken away or given another
+// meaning: docs/notifications.md.
+
+export interface PersonFacts {
+  readonly id: PersonId
+  readonly name: string
+  readonly email: string | null
+}
+export interface DecisionFacts {
+  readonly by: PersonFacts
+  readonly verdict: Decision['verdict']
+  /** Null when the operator keeps people's words out of messages. */
+  readonly comment: string | null
+  readonly at: string
+}
+export interface RequestFacts {
+  readonly id: RequestId
+  readonly link: string
+  readonly state: Request['state']
+  readonly resource: string
+  readonly role: string
+  readonly requester: PersonFacts
+  readonly lengthSeconds: number
+  readonly reason: string | null
+  readonly ticket: string | null
+  readonly policy: string
+  readonly origin: string
+  readonly askedAt: string
+  readonly startsAt: string | null
+  readonly lapsesAt: string
+  readonly closedAt: string | null
+  readonly decisions: readonly DecisionFacts[]
+}
+export interface GrantFacts {
+  readonly id: GrantId
+  readonly request: RequestId
+  readonly link: string
+  readonly state: Grant['state']
+  readonly resource: string
+  readonly role: string
+  readonly person: PersonFacts
+  readonly startsAt: string
+  readonly expiresAt: string
+  readonly endedAt: string | null
+  readonly endedBy: PersonFacts | null
+  readonly comment: string | null
+}
+export interface LockFacts {
+  readonly id: LockId
+  readonly link: string
+  readonly person: PersonFacts | null
+  readonly resource: string | null
+  readonly role: string | null
+  readonly reason: string | null
+  readonly placedBy: PersonFacts
+  readonly placedAt: string
+  readonly liftedBy: PersonFacts | null
+  readonly liftedAt: string | null
+}
+/** Exactly one of them is there. */
+export interface NoticeFacts {
+  readonly request?: RequestFacts
+  readonly grant?: GrantFacts
+  readonly lock?: LockFacts
+  readonly test?: { readonly by: PersonFacts; readonly link: string }
+}
+
+export interface FactsDeps {
+  readonly reads: Pick<AccessReads, 'request' | 'decisionsOn' | 'grant' | 'lock'>
+  readonly person: (id: PersonId) => Promise<Person | undefined>
+  readonly publicUrl: URL
+  readonly includeReason: boolean
+}
+
+/** A notice before it has an id: what happened, and to whom it belongs. */
+export interface Happening {
+  readonly type: NoticeType
+  readonly at: Instant
+  readonly subject: RequestId | GrantId | LockId
+  readonly facts: NoticeFacts
+  readonly about: { readonly request: Request; readonly requester: Person } | null
+}
+
+/** Reads what is true now and puts it into the words of notices. Links carry ids only. */
+export class Facts {
+  readonly #deps: FactsDeps
+
+  constructor(deps: FactsDeps) {
+    this.#deps = deps
+  }
+
+  async request(type: NoticeType, id: RequestId): Promise<Happening | undefined> {
+    const { reads } = this.#deps
+    const request = await reads.request(id)
+    const requester = request && (await this.#deps.person(request.person))
+    if (request === undefined || requester === undefined) return undefined
+    const decisions = await Promise.all((await reads.decisionsOn(id)).map((decision) => this.#decision(decision)))
+    const closedAt = request.state === 'requested' ? null : request.closedAt
+    const facts: RequestFacts = {
+      ...{ id, link: this.#link('requests', id), state: request.state },
+      ...{ resource: request.resource, role: request.role, requester: factsOf(requester) },
+      lengthSeconds: Math.ceil(request.lengthMs / 1000),
+      reason: this.#words(request.reason),
+      ticket: this.#words(request.ticket),
+      ...{ policy: request.policy, origin: request.origin },
+      ...{ askedAt: isoTime(request.askedAt), lapsesAt: isoTime(request.lapsesAt) },
+      ...{ startsAt: timeOrNull(request.startsAt), closedAt: timeOrNull(closedAt), decisions },
+    }
+    const at = type === 'request.opened' ? request.askedAt : (closedAt ?? request.askedAt)
+    return { type, at, subject: id, facts: { request: facts }, about: { request, requester } }
+  }
+
+  async grant(type: NoticeType, id: GrantId): Promise<Happening | undefined> {
+    const grant = await this.#deps.reads.grant(id)
+    const request = grant && (await this.#deps.reads.request(grant.request))
+    const requester = grant && (await this.#deps.person(grant.person))
+    if (grant === undefined || request === undefined || requester === undefined) return undefined
+    const ended = 'endedAt' in grant ? grant : null
+    const facts: GrantFacts = {
+      ...{ id, request: grant.request, link: this.#link('requests', grant.request), state: grant.state },
+      ...{ resource: grant.resource, role: grant.role, person: factsOf(requester) },
+      ...{ startsAt: isoTime(grant.startsAt), expiresAt: isoTime(grant.expiresAt) },
+      endedAt: timeOrNull(ended?.endedAt ?? null),
+      endedBy: await this.#person(ended?.endedBy ?? null),
+      comment: this.#words(ended?.comment ?? null),
+    }
+    const at = ended?.endedAt ?? grant.startsAt
+    return { type, at, subject: id, facts: { grant: facts }, about: { request, requester } }
+  }
+
+  async lock(type: NoticeType, id: LockId): Promise<Happening | undefined> {
+    const lock = await this.#deps.reads.lock(id)
+    if (lock === undefined) return undefined
+    const facts = await this.#lock(lock)
+    const at = type === 'lock.lifted' ? (lock.liftedAt ?? lock.placedAt) : lock.placedAt
+    return { type, at, subject: id, facts: { lock: facts }, about: null }
+  }
+
+  test(by: Person): NoticeFacts {
+    return { test: { by: factsOf(by), link: this.#link('operations', 'notifications') } }
+  }
+
+  async #lock(lock: Lock): Promise<LockFacts> {
+    const { scope } = lock
+    return {
+      ...{ id: lock.id, link: this.#link('locks') },
+      person: await this.#person(scope.person),
+      ...{ resource: scope.resource, role: scope.role, reason: this.#words(lock.reason) },
+      ...{ placedBy: await this.#known(lock.placedBy), placedAt: isoTime(lock.placedAt) },
+      ...{ liftedBy: await this.#person(lock.liftedBy), liftedAt: timeOrNull(lock.liftedAt) },
+    }
+  }
+
+  async #decision({ person, verdict, comment, at }: Decision): Promise<DecisionFacts> {
+    return { by: await this.#known(person), verdict, comment: this.#words(comment), at: isoTime(at) }
+  }
+
+  async #person(id: PersonId | null): Promise<PersonFacts | null> {
+    return id === null ? null : this.#known(id)
+  }
+
+  async #known(id: PersonId): Promise<PersonFacts> {
+    const person = await this.#deps.person(id)
+    return person === undefined ? { id, name: id, email: null } : factsOf(person)
+  }
+
+  #words(text: string | null): string | null {
+    return this.#deps.includeReason && text !== '' ? text : null
+  }
+
+  #link(...path: readonly string[]): string {
+    return new URL(path.map(encodeURIComponent).join('/'), this.#deps.publicUrl).href
+  }
+}
+
+export function factsOf(person: Person): PersonFacts {
+  return { id: person.id, name: displayName(person), email: person.email }
+}
+
+function timeOrNull(at: Instant | null): string | null {
+  return at === null ? null : isoTime(at)
+}

@@ -1,0 +1,71 @@
+import { oneLine } from './outcome.ts'
+import type { Wording } from './words.ts'
+
+const textCharsMax = 300
+const quoteCharsMax = 2000
+
+interface TextElement {
+  readonly type: 'text'
+  readonly text: string
+  readonly style?: { readonly bold: true }
+}
+interface LinkElement {
+  readonly type: 'link'
+  readonly url: string
+  readonly text: string
+}
+type Element = TextElement | LinkElement
+interface Section {
+  readonly type: 'rich_text_section' | 'rich_text_quote'
+  readonly elements: readonly Element[]
+}
+
+export interface SlackText {
+  /** For notifications on phones, where blocks are not shown. */
+  readonly text: string
+  readonly blocks: readonly { readonly type: 'rich_text'; readonly elements: readonly Section[] }[]
+}
+
+/**
+ * A message in rich text. Its text elements are literal: what people wrote cannot become a mention, a link or markup there.
+ * @see Slack, "Rich text block"
+ */
+export function slackText({ headline, lines, quotes, link }: Wording): SlackText {
+  const sections: readonly Section[] = [
+    section([bold(oneLine(headline, textCharsMax))]),
+    section(lines.flatMap(([label, value]) => [plain(`\n${label}: `), bold(oneLine(value, textCharsMax))])),
+    ...quotes.flatMap(([label, value]) => [
+      section([plain(`\n${oneLine(label, textCharsMax)}:\n`)]),
+      { type: 'rich_text_quote', elements: [plain(words(value))] } satisfies Section,
+    ]),
+    section([plain('\n'), { type: 'link', url: link.url, text: link.text }]),
+  ]
+  return {
+    text: escapeSlack(oneLine(headline, textCharsMax)),
+    blocks: [{ type: 'rich_text', elements: sections.filter(({ elements }) => elements.length > 0) }],
+  }
+}
+
+function section(elements: readonly Element[]): Section {
+  return { type: 'rich_text_section', elements }
+}
+
+function plain(text: string): TextElement {
+  return { type: 'text', text }
+}
+
+function bold(text: string): TextElement {
+  return { type: 'text', text, style: { bold: true } }
+}
+
+/** Slack refuses empty text. */
+function words(text: string): string {
+  return text.slice(0, quoteCharsMax).replaceAll(/[^\P{Cc}\n]|[\u202a-\u202e\u2066-\u2069]|\p{Cs}/gu, ' ') || ' '
+}
+
+const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' }
+
+/** @see Slack, "Formatting text for app surfaces", Escaping text: mentions and links need the angle brackets. */
+export function escapeSlack(text: string): string {
+  return text.replaceAll(/[&<>]/g, (character) => entities[character]!)
+}

@@ -1,0 +1,132 @@
+import type { Audience, NoticeType } from '../access/outbox.ts'
+import { formatDuration } from '../kernel/durations.ts'
+import { timeForPeople, type Instant } from '../kernel/time.ts'
+import type { GrantFacts, LockFacts, NoticeFacts, RequestFacts } from './facts.ts'
+
+/** A notice in words, before any channel's markup. People's own words are marked, as they are quoted. */
+export interface Wording {
+  /** One line; names in it are people's own words, too. */
+  readonly headline: string
+  readonly lines: readonly (readonly [label: string, text: string])[]
+  /** What a person wrote, whole. */
+  readonly quotes: readonly (readonly [label: string, text: string])[]
+  readonly link: { readonly text: string; readonly url: string }
+}
+
+/** The same facts read differently for those who decide and those who asked. */
+export function wordingOf(type: NoticeType, facts: NoticeFacts, audience: Audience): Wording {
+  if (facts.request !== undefined) return requestWording(facts.request, audience)
+  if (facts.grant !== undefined) return grantWording(type, facts.grant, audience)
+  if (facts.lock !== undefined) return lockWording(type, facts.lock)
+  return testWording(facts)
+}
+
+/** What all messages about one request share, so that mail programs keep them together. */
+export function requestTopic({ requester, role, resource }: RequestFacts): string {
+  return `${requester.name} asks for ${role} on ${resource}`
+}
+
+function requestWording(request: RequestFacts, audience: Audience): Wording {
+  const { role, resource, link } = request
+  const open = request.state === 'requested'
+  const topic = audience === 'requester' ? `Your request for ${role} on ${resource}` : requestTopic(request)
+  return {
+    headline: open ? topic : `${topic}: ${requestStates[request.state]}`,
+    lines: [
+      ['Who', personLine(request.requester)],
+      ['What', `${role} on ${resource}`],
+      ['How long', formatDuration(request.lengthSeconds * 1000)],
+      ...line('Ticket', request.ticket),
+      ...line('From', request.startsAt === null ? null : moment(request.startsAt)),
+      ...line('Open until', open ? moment(request.lapsesAt) : null),
+      ...request.decisions.map(
+        ({ by, verdict, at }) =>
+          [verdict === 'approve' ? 'Approved by' : 'Refused by', `${personLine(by)}, ${moment(at)}`] as const,
+      ),
+      ['State', requestStates[request.state]],
+    ],
+    quotes: [
+      ...line('Reason', request.reason),
+      ...request.decisions.flatMap(({ by, comment }) => line(`Comment of ${by.name}`, comment)),
+    ],
+    link: { text: open && audience === 'deciders' ? 'Look at it and decide' : 'Look at it', url: link },
+  }
+}
+
+const requestStates: Readonly<Record<RequestFacts['state'], string>> = {
+  requested: 'waits for a decision',
+  approved: 'approved',
+  denied: 'refused',
+  cancelled: 'called off',
+  lapsed: 'lapsed, nobody decided in time',
+}
+
+function grantWording(type: NoticeType, grant: GrantFacts, audience: Audience): Wording {
+  const { role, resource, person, endedBy } = grant
+  const access = `${role} on ${resource}`
+  const whose = audience === 'requester' ? `Your access as ${access}` : `Access of ${person.name} as ${access}`
+  return {
+    headline: `${whose} ${grantWords(type)}`,
+    lines: [
+      ['Who', personLine(person)],
+      ['What', access],
+      ['From', moment(grant.startsAt)],
+      ['Until', moment(grant.endedAt ?? grant.expiresAt)],
+      ...line('Ended by', endedBy === null ? null : personLine(endedBy)),
+    ],
+    quotes: line('Comment', grant.comment),
+    link: { text: 'Look at it', url: grant.link },
+  }
+}
+
+function grantWords(type: NoticeType): string {
+  switch (type) {
+    case 'grant.started':
+      return 'has begun'
+    case 'grant.extended':
+      return 'was extended'
+    case 'grant.ending':
+      return 'ends soon'
+    case 'grant.revoked':
+      return 'was revoked'
+    case 'grant.handed-back':
+      return 'was handed back'
+    default:
+      return 'has ended'
+  }
+}
+
+function lockWording(type: NoticeType, lock: LockFacts): Wording {
+  const { person, resource, role } = lock
+  const scope = [person?.name, resource, role && `role ${role}`].filter(Boolean).join(', ')
+  return {
+    headline: `${type === 'lock.lifted' ? 'Unlocked' : 'Locked'}: ${scope}`,
+    lines: [
+      ['Placed by', `${personLine(lock.placedBy)}, ${moment(lock.placedAt)}`],
+      ...line('Lifted by', lock.liftedBy === null ? null : personLine(lock.liftedBy)),
+    ],
+    quotes: line('Reason', lock.reason),
+    link: { text: 'Look at the locks', url: lock.link },
+  }
+}
+
+function testWording({ test }: NoticeFacts): Wording {
+  return {
+    headline: 'A test message from Curfew',
+    lines: line('Sent by', test === undefined ? null : personLine(test.by)),
+    quotes: [],
+    link: { text: 'Look at the notifications', url: test?.link ?? '' },
+  }
+}
+
+function personLine({ name, email }: { readonly name: string; readonly email: string | null }): string {
+  return email === null || email === name ? name : `${name} (${email})`
+}
+
+function line(label: string, text: string | null): readonly (readonly [string, string])[] {
+  return text === null || text === '' ? [] : [[label, text]]
+}
+
+function moment(iso: string): string {
+  return timeForPeople(Date.parse(iso) as Instant)
+}
