@@ -43,7 +43,8 @@ export interface Demo extends AsyncDisposable {
   readonly gateway: Gateway
 }
 
-const usualPorts: DemoPorts = { web: 8443, postgres: 15432, ssh: 2222, ops: 9090, provider: 9000 }
+/** Where nobody else listens on them. */
+export const usualPorts: DemoPorts = { web: 8443, postgres: 15432, ssh: 2222, ops: 9090, provider: 9000 }
 
 /**
  * Starts everything that the demo needs. Disposing stops it in reverse order.

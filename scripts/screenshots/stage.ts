@@ -20,7 +20,7 @@ export interface Stage {
   readonly alice: Page
 }
 
-const phone = { viewport: { width: 375, height: 812 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true }
+export const phone = { viewport: { width: 375, height: 812 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true }
 
 /** A page of the gateway, signed in as somebody. */
 export async function pageOf(stage: Omit<Stage, 'alice'>, person: string, where: string, height = 820): Promise<Page> {
