@@ -8,6 +8,7 @@ import type { IdentityDeps } from './deps.ts'
 import { actorOf, isLive } from './endings.ts'
 import { FailureLimit } from './failure-limit.ts'
 import { secretHash } from './hash.ts'
+import { SeenOnce } from './seen-once.ts'
 import type { Tokens } from './identity.ts'
 import type { Person } from './person.ts'
 import type { IdentityStore, Token } from './store.ts'
@@ -23,6 +24,8 @@ type Kind = Token['kind']
 export function createTokens(deps: IdentityDeps): Tokens {
   const { settings, store, clock, random, metrics } = deps
   const failures = new FailureLimit(clock, failuresPerMinuteMax, 60_000)
+  // A program that goes on with a dead token guesses nothing: it must not lock its neighbours out.
+  const refused = new SeenOnce(clock, 60_000)
 
   return {
     lengthMsMax: settings.tokenMsMax,
@@ -58,7 +61,7 @@ export function createTokens(deps: IdentityDeps): Tokens {
       const at = clock.now()
       const { token, person, problem } = await judge(text, kind, at)
       if (token === undefined || person === undefined || problem !== null) {
-        return refuse(address, token, person, problem ?? 'unknown', at)
+        return refuse(text, address, token, person, problem ?? 'unknown', at)
       }
       await noteUse(store, token, at)
       metrics.add('curfew_sign_ins_total', { way: 'token', outcome: 'ok' })
@@ -75,6 +78,7 @@ export function createTokens(deps: IdentityDeps): Tokens {
 
   /** The client reads the same sentence for every reason; the audit log knows which it was. */
   async function refuse(
+    text: string,
     address: string,
     token: Token | undefined,
     person: Person | undefined,
@@ -82,7 +86,7 @@ export function createTokens(deps: IdentityDeps): Tokens {
     at: Instant,
   ): Promise<never> {
     metrics.add('curfew_sign_ins_total', { way: 'token', outcome: 'TOKEN_REFUSED' })
-    if (failures.count(address)) {
+    if (refused.first(`${address} ${secretHash(text.slice(0, textLengthMax))}`) && failures.count(address)) {
       const actor = person === undefined ? theGateway : actorOf(person)
       const event = auditEvent('token.refused', at, actor, { address, reason, token: token?.id, label: token?.label })
       await store.transact((tx) => tx.record(event))

@@ -33,7 +33,8 @@ export const faultStatus: Readonly<Record<FaultCode, FaultStatus>> = {
   REQUEST_DENIED: 403,
   REQUEST_CLOSED: 409,
   REQUEST_LAPSED: 409,
-  REQUEST_WAIT_OVER: 408,
+  // not 408, which curl and others take as a reason to repeat by themselves
+  REQUEST_WAIT_OVER: 403,
   REQUEST_UNKNOWN: 404,
   REASON_REQUIRED: 422,
   TICKET_REQUIRED: 422,

@@ -39,7 +39,7 @@ const hints = {
   REQUEST_DENIED: 'Read the comment on the request page, or ask again with another reason.',
   REQUEST_CLOSED: 'The request is no longer open; look at its page for what happened.',
   REQUEST_LAPSED: 'Nobody decided in time. Ask again.',
-  REQUEST_WAIT_OVER: 'Your request stays open. Connect again once it is approved.',
+  REQUEST_WAIT_OVER: 'What you asked for stays open. Connect again once it is approved.',
   REQUEST_UNKNOWN: 'Check the link.',
   REASON_REQUIRED: 'Say in a sentence why you need it.',
   TICKET_REQUIRED: 'Give a ticket in the form that the policy asks for.',

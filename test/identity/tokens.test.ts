@@ -64,7 +64,7 @@ test('guessing is slowed down, and does not fill the audit log', async () => {
   const before = (await room.audited('token.refused')).length
   const verify = (what: string, address: string) => room.identity.tokens.verify(what, 'access', { address })
   for (let count = 0; count < 10; count++) {
-    await expect(verify('curfew_no', '198.51.100.3')).rejects.toMatchObject({ code: 'TOKEN_REFUSED' })
+    await expect(verify(`curfew_no${count}`, '198.51.100.3')).rejects.toMatchObject({ code: 'TOKEN_REFUSED' })
   }
   for (let count = 0; count < 10; count++) {
     await expect(verify(text, '198.51.100.3')).rejects.toMatchObject({ code: 'RATE_LIMITED' })
@@ -73,6 +73,17 @@ test('guessing is slowed down, and does not fill the audit log', async () => {
   await verify(text, '198.51.100.4')
   room.clock.pass(60_000)
   await verify(text, '198.51.100.3')
+})
+
+test('a program that goes on with a dead token locks nobody else out, and leaves one line', async () => {
+  const { text } = await room.identity.tokens.make(erin, wish)
+  const before = (await room.audited('token.refused')).length
+  const verify = (what: string) => room.identity.tokens.verify(what, 'access', { address: '198.51.100.7' })
+  for (let count = 0; count < 30; count++) {
+    await expect(verify('curfew_dead')).rejects.toMatchObject({ code: 'TOKEN_REFUSED' })
+  }
+  await verify(text)
+  expect(await room.audited('token.refused')).toHaveLength(before + 1)
 })
 
 test.for([

@@ -163,7 +163,7 @@ export class Exchange implements AnswerSink, LiveExchange {
     if (this.#isOver) return
     const kept = trailers.length > 0 ? forwardTrailers(trailers) : trailers
     try {
-      if (kept.length > 0) this.#response.addTrailers(asRecord(kept) as Record<string, string>)
+      if (kept.length > 0) this.#response.addTrailers(asRecord(kept))
     } catch (error) {
       return this.failed(
         new Fault('UPSTREAM_REFUSED', 'The application sent trailers that HTTP does not allow.', { cause: error }),

@@ -27,8 +27,7 @@ export function writeHead(
 
 /** HTTP/2's has it, too; its types do not say so. */
 export function flushHead(response: HttpResponse): void {
-  const { flushHeaders } = response as ServerResponse
-  flushHeaders.call(response)
+  ;(response as ServerResponse).flushHeaders()
 }
 
 export function asRecord(headers: RawHeaders): Record<string, string | string[]> {
