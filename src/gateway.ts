@@ -22,6 +22,7 @@ import { createCancelKeys } from './protocols/postgres/cancel-keys.ts'
 import { listenFront } from './protocols/http/front.ts'
 import { createHttpTargets } from './protocols/http/targets/targets.ts'
 import { ApplicationGateway } from './protocols/http/applications.ts'
+import type { Rules } from './policy/rules.ts'
 import { createLobby } from './protocols/lobby.ts'
 import { listenPostgres } from './protocols/postgres/listener.ts'
 import { listenSsh } from './protocols/ssh/listener.ts'
@@ -92,6 +93,12 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   await noteStartAndStop(state, config, clock, stack)
 
   const catalogue = createCatalogue(config.resources)
+  const rules: Rules = {
+    policies: config.policies,
+    denials: config.denials ?? [],
+    onConditionFailed: (rule, reason) =>
+      log.error({ rule, reason }, 'the condition of a policy could not be worked out'),
+  }
   const hosts = createHosts(catalogue, config.gateway.domain)
   const assertions = createAssertions({
     keys: await openAssertionKeys(dataFolder),
@@ -117,7 +124,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     store: state.access,
     changes: state.changes,
     catalogue,
-    policies: config.policies,
+    ...rules,
     staff: config.staff,
     settings: config.access,
     publicUrl: config.gateway.publicUrl,
@@ -151,7 +158,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     new SessionGate({
       node: config.gateway.name,
       catalogue,
-      policies: config.policies,
+      ...rules,
       connectCommand: (resource, role) => connectCommands(place, resource, role)[0],
       operators: config.staff.operators,
       access: state.access,

@@ -1,5 +1,6 @@
 import type { Person } from '../identity/person.ts'
 import type { LockScope } from '../kernel/change.ts'
+import type { Fault } from '../kernel/fault.ts'
 import type { GrantId, LockId, PersonId, RequestId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 import type { Approval, Policy } from '../policy/rules.ts'
@@ -12,6 +13,13 @@ export interface Offer {
   readonly resource: Resource
   readonly role: Role
   readonly policy: Policy
+  /** Why it cannot be used now, and when it can; absent: nothing is known that speaks against it. */
+  readonly stopped?: { readonly fault: Fault; readonly opensAt: Instant | null } | undefined
+}
+
+/** Where somebody asks from, as far as it is known. */
+export interface Asker {
+  readonly address: string
 }
 
 export interface Wish {
@@ -23,6 +31,8 @@ export interface Wish {
   readonly startsAt: Instant | null
   /** For the approver: `browser at 203.0.113.9`. */
   readonly origin: string
+  /** Absent: where it is used from is looked at when it is used. */
+  readonly asker?: Asker
 }
 
 /** A request with everything a page shows of it. */
@@ -42,13 +52,13 @@ export interface RequestView {
 
 /** The use cases from request to grant. Each is one transaction, with its audit event and its change. */
 export interface Access {
-  /** What the person may ask for, in the file's order. */
-  offers(person: Person): readonly Offer[]
+  /** What the person may ask for now or later, in the file's order. */
+  offers(person: Person, asker?: Asker): readonly Offer[]
   /** @throws Fault RESOURCE_UNKNOWN, ROLE_UNKNOWN (with what they could have meant), NOT_ALLOWED */
-  offer(person: Person, resource: string, role: string): Offer
+  offer(person: Person, resource: string, role: string, asker?: Asker): Offer
   /**
    * Files a request; where the policy needs nobody, it is approved at once and the grant exists when this resolves.
-   * @throws Fault NOT_ALLOWED, REASON_REQUIRED, TICKET_REQUIRED, LENGTH_REFUSED, LOCKED, INPUT_INVALID
+   * @throws Fault NOT_ALLOWED, OUTSIDE_WINDOW, POLICY_DENIES, FROM_ELSEWHERE (at the wished start), REASON_REQUIRED, TICKET_REQUIRED, LENGTH_REFUSED, LOCKED, INPUT_INVALID
    */
   ask(person: Person, wish: Wish): Promise<Request>
   /** Called off by its own requester. @throws Fault REQUEST_UNKNOWN, REQUEST_CLOSED */

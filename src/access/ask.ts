@@ -3,9 +3,12 @@ import type { Person } from '../identity/person.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { PersonId, RequestId } from '../kernel/ids.ts'
 import { later, type Instant } from '../kernel/time.ts'
-import { checkWish, policyFor } from '../policy/decide.ts'
+import { checkWish } from '../policy/decide.ts'
+import { isVisible, judge, verdictFault } from '../policy/judge.ts'
+import type { Policy } from '../policy/rules.ts'
+import type { Situation } from '../policy/weigh.ts'
 import { unknownName } from '../resources/catalogue.ts'
-import type { Offer, Wish } from './access.ts'
+import type { Asker, Offer, Wish } from './access.ts'
 import type { AccessDeps } from './deps.ts'
 import { accessEvents, actor, recordRefusal } from './events.ts'
 import { lockedFault, lockStops } from './locks.ts'
@@ -16,18 +19,38 @@ import { approve, cancel, expectOpen, grantFrom } from './transitions.ts'
 export const openRequestsMax = 20
 const startAheadMaxMs = 90 * 86_400_000
 
-export function offersFor({ catalogue, policies }: AccessDeps, person: Person): Offer[] {
-  return catalogue.resources.flatMap((resource) =>
+export function offersFor(deps: AccessDeps, person: Person, asker?: Asker): Offer[] {
+  return deps.catalogue.resources.flatMap((resource) =>
     Object.values(resource.roles).flatMap((role) => {
-      const policy = policyFor(policies, person, resource, role.name)
-      return policy === undefined ? [] : [{ resource, role, policy }]
+      const situation = { person, resource, role: role.name, client: asker }
+      return isVisible(deps, situation) ? [offerIn(deps, { ...situation, role, at: deps.clock.now() })] : []
     }),
   )
 }
 
+/** One that is stopped is offered all the same: people see why, and when it opens. */
+function offerIn(
+  deps: AccessDeps,
+  { role, resource, ...rest }: Omit<Situation, 'role' | 'resource'> & Pick<Offer, 'role' | 'resource'>,
+): Offer {
+  const situation = { ...rest, resource, role: role.name }
+  const verdict = judge(deps, situation)
+  if (verdict.kind === 'allow') return { resource, role, policy: verdict.policy }
+  const { person } = situation
+  const policy = verdict.policy ?? judgedFor(deps, { person, resource, role: role.name })
+  return { resource, role, policy, stopped: { fault: verdictFault(verdict, situation), opensAt: verdict.opensAt } }
+}
+
+/** The policy that would decide if nothing denied it; there is one for whatever is visible. */
+function judgedFor({ policies }: AccessDeps, situation: Situation): Policy {
+  const verdict = judge({ policies }, situation)
+  if (verdict.kind === 'allow') return verdict.policy
+  throw new Fault('NOT_ALLOWED', 'No policy lets you have this.')
+}
+
 /** @throws Fault RESOURCE_UNKNOWN, ROLE_UNKNOWN: never says whether a name exists that the person may not see. */
-export function offerFor(deps: AccessDeps, person: Person, resource: string, role: string): Offer {
-  const offers = offersFor(deps, person)
+export function offerFor(deps: AccessDeps, person: Person, resource: string, role: string, asker?: Asker): Offer {
+  const offers = offersFor(deps, person, asker)
   const there = offers.filter((offer) => offer.resource.name === resource)
   if (there.length === 0) {
     throw unknownName('resource', resource, [...new Set(offers.map((offer) => offer.resource.name))])
@@ -41,14 +64,14 @@ export function offerFor(deps: AccessDeps, person: Person, resource: string, rol
   )
 }
 
-/** Whether some policy lets them ask for it, as their groups are now. */
+/** Whether some policy lets them ask for it now or later, as their groups are now. */
 export async function isAllowed(
   deps: AccessDeps,
   { person: id, resource: name, role }: { readonly person: PersonId; readonly resource: string; readonly role: string },
 ): Promise<boolean> {
   const [person, resource] = [await deps.person(id), deps.catalogue.resource(name)]
   if (person === undefined || resource === undefined) return false
-  return policyFor(deps.policies, person, resource, role) !== undefined
+  return isVisible(deps, { person, resource, role })
 }
 
 export async function ask(deps: AccessDeps, person: Person, wish: Wish): Promise<Request> {
@@ -64,11 +87,12 @@ export async function ask(deps: AccessDeps, person: Person, wish: Wish): Promise
 }
 
 async function askFor(deps: AccessDeps, person: Person, wish: Wish): Promise<Request> {
-  const offer = offerFor(deps, person, wish.resource, wish.role)
+  const seen = offerFor(deps, person, wish.resource, wish.role)
   const wished = { ...wish, ticket: wish.ticket?.trim() || null, reason: wish.reason.trim() }
-  checkWish(offer.policy, wished)
   const now = deps.clock.now()
   checkStart(wished.startsAt, now)
+  const offer = { ...seen, policy: deciding(deps, person, seen, wished, now) }
+  checkWish(offer.policy, wished)
   return deps.store.transact(async (tx) => {
     await refuseLocked(tx, { person: person.id, resource: wish.resource, role: wish.role })
     const open = (await tx.openRequests()).filter((request) => request.person === person.id)
@@ -81,6 +105,19 @@ async function askFor(deps: AccessDeps, person: Person, wish: Wish): Promise<Req
     }
     return file(deps, tx, person, offer, wished, now)
   })
+}
+
+/**
+ * The policy that decides, by all that is known when something is asked for, at the time for which it is asked.
+ * @throws Fault OUTSIDE_WINDOW, POLICY_DENIES, FROM_ELSEWHERE, NOT_ALLOWED
+ */
+function deciding(deps: AccessDeps, person: Person, { resource, role }: Offer, wish: Wish, now: Instant): Policy {
+  const { lengthMs, reason, ticket, startsAt, asker } = wish
+  const at = startsAt !== null && startsAt > now ? startsAt : now
+  const situation = { person, resource, role: role.name, at, client: asker, request: { lengthMs, reason, ticket } }
+  const verdict = judge(deps, situation)
+  if (verdict.kind === 'allow') return verdict.policy
+  throw verdictFault(verdict, situation)
 }
 
 function checkStart(startsAt: Instant | null, now: Instant): void {

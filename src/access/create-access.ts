@@ -12,8 +12,8 @@ export function createAccess(deps: AccessDeps): Access {
   const { store, clock, changes, publicUrl } = deps
   const waiting = new WaitingPeople()
   return {
-    offers: (person) => offersFor(deps, person),
-    offer: (person, resource, role) => offerFor(deps, person, resource, role),
+    offers: (person, asker) => offersFor(deps, person, asker),
+    offer: (person, resource, role, asker) => offerFor(deps, person, resource, role, asker),
     ask: (person, wish) => ask(deps, person, wish),
     cancel: (person, request) => cancelRequest(deps, person, request),
     decide: (person, request, verdict, comment) => decide(deps, person, request, verdict, comment),

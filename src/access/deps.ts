@@ -4,16 +4,15 @@ import { Fault } from '../kernel/fault.ts'
 import type { PersonId, Random } from '../kernel/ids.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { Clock } from '../kernel/time.ts'
-import type { Policy } from '../policy/rules.ts'
+import type { Rules } from '../policy/rules.ts'
 import type { Catalogue } from '../resources/catalogue.ts'
 import type { AccessStore } from './store.ts'
 
 /** What the use cases stand on. */
-export interface AccessDeps {
+export interface AccessDeps extends Rules {
   readonly store: AccessStore
   readonly changes: ChangeFeed
   readonly catalogue: Catalogue
-  readonly policies: readonly Policy[]
   readonly staff: { readonly reviewers: readonly string[]; readonly operators: readonly string[] }
   readonly settings: { readonly requestMs: number }
   readonly publicUrl: URL

@@ -1,3 +1,4 @@
+import type { Fault } from '../kernel/fault.ts'
 import type { Observable } from '../kernel/observable.ts'
 import type { Instant } from '../kernel/time.ts'
 import type { Recorder } from '../recording/recorder.ts'
@@ -28,6 +29,8 @@ export interface Admission {
   /** `listener` runs some minutes before the deadline (`access.warnBefore`), or when the gateway will stop, with the time left. */
   onWarning(listener: (leftMs: number, cause: WarningCause) => void): Disposable
   readonly recorder: Recorder
+  /** Why a client at another address than the session's own may not use it; undefined: it may. For sessions that outlive connections. */
+  refusalFrom(address: string): Fault | undefined
   /** The goodbye has been handed to the system: stops the clock of the cut latency. Harmless when there was no cut. */
   told(): void
   /** The connection is over: seals the recording and writes session end and audit event. */

@@ -1,13 +1,12 @@
 import type { Person } from '../identity/person.ts'
 import { Fault } from '../kernel/fault.ts'
-import { policyFor } from '../policy/decide.ts'
-import type { Policy } from '../policy/rules.ts'
+import { isVisible } from '../policy/judge.ts'
+import type { Rules } from '../policy/rules.ts'
 import { unknownName, type Catalogue, type PostgresRole, type Resource, type Role } from '../resources/catalogue.ts'
 import type { Ask } from './admission.ts'
 
-export interface Names {
+export interface Names extends Rules {
   readonly catalogue: Catalogue
-  readonly policies: readonly Policy[]
   /** What to type to reach it; undefined when its protocol has no listener. */
   readonly connectCommand: (resource: string, role: Role) => string | undefined
 }
@@ -37,10 +36,8 @@ function visibleRole(ask: Ask, person: Person, names: Names): Role {
   return role
 }
 
-function rolesOf(resource: Resource, person: Person, { policies }: Names): readonly Role[] {
-  return Object.values<Role>(resource.roles).filter(
-    ({ name }) => policyFor(policies, person, resource, name) !== undefined,
-  )
+function rolesOf(resource: Resource, person: Person, names: Names): readonly Role[] {
+  return Object.values<Role>(resource.roles).filter(({ name }) => isVisible(names, { person, resource, role: name }))
 }
 
 function namesOf(named: readonly { readonly name: string }[]): readonly string[] {

@@ -11,8 +11,10 @@ import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { isoTime, type Clock, type Instant } from '../kernel/time.ts'
 import { inAny } from '../policy/decide.ts'
+import { judge, verdictFault } from '../policy/judge.ts'
 import type { Recordings } from '../recording/recorder.ts'
 import type { Admission, Ask, Gate } from './admission.ts'
+import { refusal, type Basis } from './basis.ts'
 import { checkNames, type Names } from './check-names.ts'
 import { sessionEvents } from './events.ts'
 import { LiveRegistry } from './live-registry.ts'
@@ -69,6 +71,8 @@ export class SessionGate implements Gate, AsyncDisposable {
       ...{ clock, log, metrics, warnBeforeMs },
       toldQueue: new ToldQueue(deps.soon, (error) => log.error({ error }, 'teardown of a session failed')),
       grantOver: (first, dueMs) => this.#live.grantOver(first, dueMs),
+      windowOver: (first, dueMs) => this.#live.windowOver(first, dueMs),
+      refusalFrom: (live, address) => this.#live.refusalFrom(live, address),
       finished: (live, end) => this.#finished(live, end),
     }
     this.#subscription = deps.changes.subscribe((change) => {
@@ -81,8 +85,8 @@ export class SessionGate implements Gate, AsyncDisposable {
     const candidate: Candidate = { person: ask.identified.person, changes: [] }
     this.#candidates.add(candidate)
     try {
-      const grant = await this.#check(ask)
-      return await this.#open(ask, grant, candidate)
+      const { grant, basis } = await this.#check(ask)
+      return await this.#open(ask, grant, basis, candidate)
     } catch (error) {
       await this.#recordRefusal(ask, error)
       throw error
@@ -91,7 +95,7 @@ export class SessionGate implements Gate, AsyncDisposable {
     }
   }
 
-  async #check(ask: Ask): Promise<Active> {
+  async #check(ask: Ask): Promise<{ readonly grant: Active; readonly basis: Basis }> {
     const { access } = this.#deps
     if (this.#draining) throw shuttingDown()
     this.#checkCount(ask.identified.person)
@@ -101,8 +105,28 @@ export class SessionGate implements Gate, AsyncDisposable {
     const lock = (await access.standingLocks()).find(({ scope }) => lockStops(scope, what))
     if (lock !== undefined) throw lockedFault(lock.reason)
     const grant = await access.activeGrant(person.id, ask.resource, ask.role)
-    if (grant?.state !== 'active' || this.#isOver(grant.id, grant.expiresAt)) throw this.#noGrant(ask)
-    return grant
+    if (grant?.state !== 'active' || this.#isOver(grant.id, grant.expiresAt)) throw this.#notGranted(ask, person)
+    const basis = await this.#basisOf(grant, person)
+    const fault = basis && refusal(this.#deps, basis, ask.client.address, this.#deps.clock.now())
+    if (basis === undefined || fault !== undefined) throw fault ?? this.#noGrant(ask)
+    return { grant, basis }
+  }
+
+  /** Undefined when the resource is no more. */
+  async #basisOf({ request: id, policy, resource: name, role }: Active, person: Person): Promise<Basis | undefined> {
+    const { access, catalogue } = this.#deps
+    const [request, resource] = [await access.request(id), catalogue.resource(name)]
+    return resource && { person, policy, request, resource, role }
+  }
+
+  /** Nobody is told to ask for what could not be used now. */
+  #notGranted(ask: Ask, person: Person): Fault {
+    const { catalogue, clock } = this.#deps
+    const resource = catalogue.resource(ask.resource)
+    if (resource === undefined) return this.#noGrant(ask)
+    const situation = { person, resource, role: ask.role, at: clock.now(), client: { address: ask.client.address } }
+    const verdict = judge(this.#deps, situation)
+    return verdict.kind === 'allow' ? this.#noGrant(ask) : verdictFault(verdict, situation)
   }
 
   #isOver(grant: GrantId, expiresAt: Instant): boolean {
@@ -124,7 +148,7 @@ export class SessionGate implements Gate, AsyncDisposable {
     })
   }
 
-  async #open(ask: Ask, grant: Active, candidate: Candidate): Promise<Admission> {
+  async #open(ask: Ask, grant: Active, basis: Basis, candidate: Candidate): Promise<Admission> {
     const { metrics } = this.#deps
     const session = this.#describe(ask, grant)
     const { recorder, path, failed } = await this.#record(session)
@@ -135,8 +159,9 @@ export class SessionGate implements Gate, AsyncDisposable {
       // The grant ended between the look at it and now; the database does not let a session in under it.
       throw asFault(error)?.code === 'GRANT_IN_WRONG_STATE' ? this.#noGrant(ask) : error
     }
-    const live = new LiveSession(session, recorder, grant.expiresAt, this.#host)
+    const live = new LiveSession(session, recorder, grant.expiresAt, basis, this.#host)
     this.#live.add(live)
+    this.#live.foresee(live)
     metrics.add('curfew_sessions_started_total', { protocol: session.client.protocol })
     void failed.then((error) =>
       live.cut(new Fault('RECORDING_FAILED', 'The recording cannot be written.', { cause: error })),

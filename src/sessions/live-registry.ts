@@ -4,16 +4,15 @@ import { Fault } from '../kernel/fault.ts'
 import type { GrantId, PersonId, SessionId } from '../kernel/ids.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
-import type { Clock } from '../kernel/time.ts'
-import { policyFor } from '../policy/decide.ts'
-import type { Policy } from '../policy/rules.ts'
+import type { Clock, Instant } from '../kernel/time.ts'
+import type { Rules } from '../policy/rules.ts'
 import type { Catalogue } from '../resources/catalogue.ts'
+import { foresee, refusal } from './basis.ts'
 import type { LiveSession } from './live-session.ts'
 import { endingReason, ends, expiredFault } from './reasons.ts'
 
-export interface RegistryDeps {
+export interface RegistryDeps extends Rules {
   readonly catalogue: Catalogue
-  readonly policies: readonly Policy[]
   readonly person: (id: PersonId) => Promise<Person | undefined>
   readonly clock: Clock
   readonly log: Log
@@ -22,6 +21,8 @@ export interface RegistryDeps {
 
 /** How long past its end a session may live before the sweeper calls it missed. */
 const missedGraceMs = 1000
+/** How long before the end of what is foreseen it is looked further. */
+const lookAheadMs = 3_600_000
 /** The two clocks drifting apart by more than this between two sweeps is a jump, not a slew. */
 const jumpMsMin = 250
 
@@ -84,7 +85,7 @@ export class LiveRegistry {
     const learnedMs = this.#deps.clock.monotonicMs()
     let reason: Fault | undefined
     for (const live of this.#touchedBy(change)) {
-      if (change.kind === 'grant-moved') live.move(change.expiresAt)
+      if (change.kind === 'grant-moved') this.#move(live, change.expiresAt)
       else if (ends(change, live.session)) live.cut((reason ??= endingReason(change, live.session)), learnedMs)
     }
   }
@@ -93,7 +94,7 @@ export class LiveRegistry {
   catchUp(live: LiveSession, changes: readonly Change[]): void {
     for (const change of changes) {
       if (change.kind === 'person-changed' && change.person === live.session.person) void this.#recheck(change.person)
-      if (change.kind === 'grant-moved' && change.grant === live.session.grant) live.move(change.expiresAt)
+      if (change.kind === 'grant-moved' && change.grant === live.session.grant) this.#move(live, change.expiresAt)
       if (ends(change, live.session)) live.cut(endingReason(change, live.session))
     }
   }
@@ -117,9 +118,28 @@ export class LiveRegistry {
     }
   }
 
-  /** Groups changed: sessions that no policy would allow any more end. When in doubt, they end. */
+  #move(live: LiveSession, expiresAt: Instant): void {
+    live.move(expiresAt)
+    this.foresee(live)
+  }
+
+  /** Looks when the rules will end a session, so that its own timer does it; cuts it when they do not allow it now. */
+  foresee(live: LiveSession): void {
+    if (live.cutOff.aborted) return
+    const now = this.#deps.clock.now()
+    const { closing, lookAgainAt } = foresee(this.#deps, live.basis, live.session.client.address, now, live.grantEndsAt)
+    live.lookAgainAt = lookAgainAt
+    if (closing !== null && closing.at <= now) live.cut(closing.fault)
+    else live.closing = closing
+  }
+
+  refusalFrom({ basis }: LiveSession, address: string): Fault | undefined {
+    return refusal(this.#deps, basis, address, this.#deps.clock.now())
+  }
+
+  /** The person changed: sessions that the rules would not allow any more end. When in doubt, they end. */
   async #recheck(id: PersonId): Promise<void> {
-    const { catalogue, policies, log } = this.#deps
+    const { catalogue, log } = this.#deps
     const person = await this.#deps.person(id).catch((error: unknown) => {
       log.error({ person: id, error }, 'groups could not be read again; ending the sessions')
       return undefined
@@ -127,9 +147,12 @@ export class LiveRegistry {
     for (const live of this.#byId.values()) {
       if (live.session.person !== id) continue
       const { resource: name, role } = live.session
-      const resource = catalogue.resource(name)
-      const policy = person && resource && policyFor(policies, person, resource, role)
-      if (policy === undefined) live.cut(new Fault('POLICY_CHANGED', `Your groups no longer allow ${name} as ${role}.`))
+      if (person === undefined || catalogue.resource(name) === undefined) {
+        live.cut(new Fault('POLICY_CHANGED', `Your groups no longer allow ${name} as ${role}.`))
+        continue
+      }
+      live.basis = { ...live.basis, person }
+      this.foresee(live)
     }
   }
 
@@ -145,12 +168,22 @@ export class LiveRegistry {
     }
   }
 
+  /** Windows close and freezes begin for many at the same instant. */
+  windowOver(first: LiveSession, dueMonotonicMs: number): void {
+    const closedAt = first.closing?.at ?? this.#deps.clock.now()
+    for (const live of this.#byId.values()) {
+      if (live.closing !== null && live.closing.at <= closedAt) live.cut(live.closing.fault, dueMonotonicMs)
+    }
+  }
+
   /**
    * Runs every second or so. After a jump of the wall clock every deadline looks again at once; then the second
    * line: it ends what should have ended already, and counts it, for that is a bug.
    */
   sweep(): number {
     this.#noticeJump()
+    const soon = this.#deps.clock.now() + lookAheadMs
+    for (const live of this.all()) if (live.lookAgainAt < Math.min(soon, live.grantEndsAt)) this.foresee(live)
     const missed = this.all().filter((live) => live.missedDeadline(missedGraceMs))
     for (const live of missed) live.expire()
     if (missed.length > 0) this.#deps.metrics.add('curfew_sweeper_found_total', {}, missed.length)
@@ -164,7 +197,10 @@ export class LiveRegistry {
     this.#clockOffsetMs = offsetMs
     if (Math.abs(jumpMs) < jumpMsMin) return
     log.warn({ jumpMs: Math.round(jumpMs), live: this.size }, 'the wall clock jumped; looking at every deadline')
-    for (const live of this.all()) live.clockJumped()
+    for (const live of this.all()) {
+      live.clockJumped()
+      this.foresee(live)
+    }
   }
 
   #count(): void {

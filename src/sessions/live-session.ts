@@ -2,9 +2,10 @@ import { Fault, asFault } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { Observable } from '../kernel/observable.ts'
-import { type Clock, type Instant } from '../kernel/time.ts'
+import type { Clock, Instant } from '../kernel/time.ts'
 import type { Recorder } from '../recording/recorder.ts'
 import type { Admission, WarningCause } from './admission.ts'
+import type { Basis, Closing } from './basis.ts'
 import { Deadline } from './deadline.ts'
 import { expiredFault } from './reasons.ts'
 import type { Session, SessionEnd } from './session.ts'
@@ -19,6 +20,9 @@ export interface LiveSessionHost {
   readonly warnBeforeMs: readonly number[]
   /** A session's deadline came: its grant is over, for all sessions under it. */
   grantOver(first: LiveSession, dueMonotonicMs: number): void
+  /** The rules end it, and others with it. */
+  windowOver(first: LiveSession, dueMonotonicMs: number): void
+  refusalFrom(live: LiveSession, address: string): Fault | undefined
   /** Writes the end: session row, audit event, change. */
   finished(live: LiveSession, end: SessionEnd): Promise<void>
 }
@@ -33,18 +37,29 @@ export class LiveSession implements Admission {
   readonly #host: LiveSessionHost
   readonly #deadline: Deadline
   readonly #warningListeners = new Set<(leftMs: number, cause: WarningCause) => void>()
+  #grantEndsAt: Instant
+  #closing: Closing | null = null
+  /** Whom and what the rules judge, as it is known now. */
+  basis: Basis
+  /** Nothing is known of what the rules will say after this instant. */
+  lookAgainAt: Instant
   #causeMonotonicMs: number | undefined
   #cutLatencyMs: number | null = null
   #ended: Promise<void> | undefined
 
-  constructor(session: Session, recorder: Recorder, expiresAt: Instant, host: LiveSessionHost) {
+  constructor(session: Session, recorder: Recorder, expiresAt: Instant, basis: Basis, host: LiveSessionHost) {
     this.session = session
+    this.basis = basis
+    this.#grantEndsAt = expiresAt
+    this.lookAgainAt = session.startedAt
     this.recorder = recorder
     this.#host = host
     this.cutOff = this.#controller.signal
     this.#deadline = new Deadline(host.clock, expiresAt, host.warnBeforeMs, {
       end: (dueMs) => {
-        if (!this.cutOff.aborted) host.grantOver(this, dueMs)
+        if (this.cutOff.aborted) return
+        if (this.#closesFirst === null) host.grantOver(this, dueMs)
+        else host.windowOver(this, dueMs)
       },
       warning: (leftMs) => this.warn(leftMs, 'deadline'),
     })
@@ -64,12 +79,42 @@ export class LiveSession implements Admission {
     this.#controller.abort(reason)
   }
 
+  /** Its time is over: the grant's, or what the rules leave of it. */
   expire(): void {
-    this.cut(expiredFault(this.session, this.deadline.value))
+    this.cut(this.#closesFirst?.fault ?? expiredFault(this.session, this.deadline.value))
   }
 
+  /** The grant's end was moved. */
   move(expiresAt: Instant): void {
-    this.#deadline.move(expiresAt)
+    this.#grantEndsAt = expiresAt
+    this.#arm()
+  }
+
+  get grantEndsAt(): Instant {
+    return this.#grantEndsAt
+  }
+
+  /** When the rules will end it; null: not before the grant ends, as far as is known. */
+  get closing(): Closing | null {
+    return this.#closing
+  }
+
+  set closing(closing: Closing | null) {
+    this.#closing = closing
+    this.#arm()
+  }
+
+  get #closesFirst(): Closing | null {
+    return this.#closing !== null && this.#closing.at < this.#grantEndsAt ? this.#closing : null
+  }
+
+  #arm(): void {
+    const endsAt = this.#closesFirst?.at ?? this.#grantEndsAt
+    if (endsAt !== this.deadline.value) this.#deadline.move(endsAt)
+  }
+
+  refusalFrom(address: string): Fault | undefined {
+    return address === this.session.client.address ? undefined : this.#host.refusalFrom(this, address)
   }
 
   /** Says something to the person without ending anything; the protocol chooses the words for the time left. */

@@ -123,6 +123,10 @@ export class HandAdmission implements Admission {
     this.controller.abort(new Fault(code, `Your access to ${this.session.resource} has ended.`))
   }
 
+  refusalFrom(): undefined {
+    return undefined
+  }
+
   told(): void {
     this.toldAfterMs ??= performance.now() - this.cutAtMs
   }

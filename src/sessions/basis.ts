@@ -1,0 +1,60 @@
+import { Fault } from '../kernel/fault.ts'
+import type { Instant } from '../kernel/time.ts'
+import { judgeGiven, verdictFault, type Verdict } from '../policy/judge.ts'
+import { closing } from '../policy/opening.ts'
+import type { Rules } from '../policy/rules.ts'
+import type { PersonFacts, Situation } from '../policy/weigh.ts'
+import type { Resource } from '../resources/catalogue.ts'
+
+/** What a session hangs on besides the time of its grant. */
+export interface Basis {
+  readonly person: PersonFacts
+  /** The policy that gave the grant. */
+  readonly policy: string
+  /** What was asked for then. */
+  readonly request: Situation['request']
+  readonly resource: Resource
+  readonly role: string
+}
+
+/** When the rules will end a session, and what its person reads then. */
+export interface Closing {
+  readonly at: Instant
+  readonly fault: Fault
+}
+
+/** Whether what was given may be used now from this address. @returns why not; undefined: it may. */
+export function refusal(rules: Rules, basis: Basis, address: string, at: Instant): Fault | undefined {
+  const situation = situationOf(basis, address, at)
+  const verdict = judgeGiven(rules, basis.policy, situation)
+  return verdict.kind === 'allow' ? undefined : givenFault(verdict, situation)
+}
+
+/** When the rules will end it. `lookAgainAt`: nothing is known of what comes after. */
+export function foresee(
+  rules: Rules,
+  basis: Basis,
+  address: string,
+  at: Instant,
+  until: Instant,
+): { readonly closing: Closing | null; readonly lookAgainAt: Instant } {
+  const situation = situationOf(basis, address, at)
+  const verdict = judgeGiven(rules, basis.policy, situation)
+  if (verdict.kind !== 'allow') return { closing: { at, fault: givenFault(verdict, situation) }, lookAgainAt: until }
+  const { closesAt, lookedUntil } = closing({ ...rules, policies: [verdict.policy] }, situation, at, until)
+  const fault = closesAt === null ? undefined : refusal(rules, basis, address, closesAt)
+  const known = closesAt === null || fault === undefined ? null : { at: closesAt, fault }
+  return { closing: known, lookAgainAt: lookedUntil }
+}
+
+function situationOf({ person, request, resource, role }: Basis, address: string, at: Instant): Situation {
+  return { person, request, resource, role, at, client: { address } }
+}
+
+function givenFault(verdict: Exclude<Verdict, { kind: 'allow' }>, situation: Situation): Fault {
+  const isOther =
+    verdict.kind === 'deny' && verdict.by === null && (verdict.misses === 'who' || verdict.misses === 'what')
+  if (!isOther) return verdictFault(verdict, situation)
+  const { resource, role } = situation
+  return new Fault('POLICY_CHANGED', `Your groups no longer allow ${resource.name} as ${role}.`)
+}
