@@ -1,6 +1,6 @@
 import type { Person } from '../identity/person.ts'
 import type { LockScope } from '../kernel/change.ts'
-import type { Fault } from '../kernel/fault.ts'
+import type { FaultCode } from '../kernel/fault.ts'
 import type { GrantId, LockId, PersonId, RequestId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 import type { Approval, Policy } from '../policy/rules.ts'
@@ -14,7 +14,7 @@ export interface Offer {
   readonly role: Role
   readonly policy: Policy
   /** Why it cannot be used now, and when it can; absent: nothing is known that speaks against it. */
-  readonly stopped?: { readonly fault: Fault; readonly opensAt: Instant | null } | undefined
+  readonly stopped?: { readonly code: FaultCode; readonly why: string; readonly opensAt: Instant | null } | undefined
 }
 
 /** Where somebody asks from, as far as it is known. */

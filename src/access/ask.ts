@@ -4,7 +4,7 @@ import { Fault } from '../kernel/fault.ts'
 import type { PersonId, RequestId } from '../kernel/ids.ts'
 import { later, type Instant } from '../kernel/time.ts'
 import { checkWish } from '../policy/decide.ts'
-import { isVisible, judge, verdictFault } from '../policy/judge.ts'
+import { isVisible, judge, verdictFault, verdictWords } from '../policy/judge.ts'
 import type { Policy } from '../policy/rules.ts'
 import type { Situation } from '../policy/weigh.ts'
 import { unknownName } from '../resources/catalogue.ts'
@@ -38,7 +38,7 @@ function offerIn(
   if (verdict.kind === 'allow') return { resource, role, policy: verdict.policy }
   const { person } = situation
   const policy = verdict.policy ?? judgedFor(deps, { person, resource, role: role.name })
-  return { resource, role, policy, stopped: { fault: verdictFault(verdict, situation), opensAt: verdict.opensAt } }
+  return { resource, role, policy, stopped: { ...verdictWords(verdict, situation), opensAt: verdict.opensAt } }
 }
 
 /** The policy that would decide if nothing denied it; there is one for whatever is visible. */

@@ -1,4 +1,4 @@
-import { Fault } from '../kernel/fault.ts'
+import { Fault, type FaultCode } from '../kernel/fault.ts'
 import { timeForPeople, type Instant } from '../kernel/time.ts'
 import { opening } from './opening.ts'
 import type { Denial, Policy, Rules } from './rules.ts'
@@ -94,24 +94,29 @@ function reported(rules: Rules, { name }: { readonly name: string }, weighed: We
   return weighed
 }
 
+type Refusal = Exclude<Verdict, { kind: 'allow' }>
+
 /** What a verdict other than `allow` says to the person it stops. */
-export function verdictFault(verdict: Exclude<Verdict, { kind: 'allow' }>, { resource, role }: Situation): Fault {
-  const what = `${resource.name} as ${role}`
-  if (verdict.kind === 'not-now') {
-    return new Fault('OUTSIDE_WINDOW', `${what} is not open now.${opensText(verdict.opensAt)}`)
-  }
-  const { by, policy, misses, opensAt } = verdict
-  if (by !== null) {
-    const message = by.message ?? `The policy "${by.name}" does not allow ${what}.`
-    return new Fault('POLICY_DENIES', `${message}${opensText(opensAt)}`)
-  }
-  if (misses === 'from') return new Fault('FROM_ELSEWHERE', `${what} may not be used from your network.`)
-  if (misses === 'if' && policy !== null) {
-    return new Fault('NOT_ALLOWED', `The condition of the policy "${policy.name}" does not hold for ${what} now.`)
-  }
-  return new Fault('NOT_ALLOWED', `No policy lets you have ${what}.`)
+export function verdictFault(verdict: Refusal, situation: Situation): Fault {
+  const { code, why } = verdictWords(verdict, situation)
+  const opens = verdict.opensAt === null ? '' : ` It opens at ${timeForPeople(verdict.opensAt)}.`
+  return new Fault(code, `${why}${opens}`)
 }
 
-function opensText(opensAt: Instant | null): string {
-  return opensAt === null ? '' : ` It opens at ${timeForPeople(opensAt)}.`
+/** Why, in one sentence, without when it opens. */
+export function verdictWords(
+  verdict: Refusal,
+  { resource, role }: Situation,
+): { readonly code: FaultCode; readonly why: string } {
+  const what = `${resource.name} as ${role}`
+  if (verdict.kind === 'not-now') return { code: 'OUTSIDE_WINDOW', why: `${what} is not open now.` }
+  const { by, policy, misses } = verdict
+  if (by !== null) {
+    return { code: 'POLICY_DENIES', why: by.message ?? `The policy "${by.name}" does not allow ${what}.` }
+  }
+  if (misses === 'from') return { code: 'FROM_ELSEWHERE', why: `${what} may not be used from your network.` }
+  if (misses === 'if' && policy !== null) {
+    return { code: 'NOT_ALLOWED', why: `The condition of the policy "${policy.name}" does not hold for ${what} now.` }
+  }
+  return { code: 'NOT_ALLOWED', why: `No policy lets you have ${what}.` }
 }

@@ -171,6 +171,9 @@ export class ApplicationGateway implements Applications, Disposable {
         hint: 'Wait until some of them are answered.',
       })
     }
+    // A session outlives connections, and the rules may ask where each request comes from.
+    const elsewhere = session.admission.refusalFrom(address)
+    if (elsewhere !== undefined) throw elsewhere
     const judged = session.rules.all ? { path: head.path } : session.rules.judge(head.method, head.path)
     const record = session.transcript.request({
       ...{ method: head.method, origin, version: head.version },

@@ -6,11 +6,11 @@ import type { Instant } from '../../kernel/time.ts'
 import type { Html, Visit } from '../context.ts'
 import { faultStatus } from '../../kernel/fault-status.ts'
 import { fieldsOf, type Fields } from '../forms.ts'
-import { needs, path, query } from '../html/parts.ts'
+import { needs, notice, path, query } from '../html/parts.ts'
 import { roleFacts } from '../html/role-facts.ts'
 import { onwardFields, readOnward, type Onward } from '../onward.ts'
 import type { Site } from '../site.ts'
-import { offersTable } from './my-access.ts'
+import { offersTable, stoppedLine } from './my-access.ts'
 
 const limits = { name: 64, length: 16, reason: 1000, ticket: 100, zone: 64 } as const
 const usualLengths = ['15m', '30m', '1h', '2h', '4h', '8h', '12h', '1d', '2d', '7d']
@@ -40,13 +40,13 @@ export function askRoutes(site: Site): void {
   site.page('/ask', (visit) => {
     const typed = read(fieldsOf(new URL(visit.c.req.url).searchParams))
     if (typed.resource === '' || typed.role === '') return chooseFirst(site, visit)
-    const offer = access.offer(visit.person, typed.resource, typed.role)
+    const offer = access.offer(visit.person, typed.resource, typed.role, visit)
     return site.render(visit.c, askPage(visit, offer, typed, undefined), visit)
   })
 
   site.form('/ask', async (visit, fields) => {
     const typed = read(fields)
-    const offer = access.offer(visit.person, typed.resource, typed.role)
+    const offer = access.offer(visit.person, typed.resource, typed.role, visit)
     try {
       const request = await access.ask(visit.person, wishOf(visit, typed))
       return visit.c.redirect(query(path('requests', request.id), onwardFields(typed.onward, 'then')), 303)
@@ -87,6 +87,7 @@ function wishOf({ address }: Visit, typed: Typed) {
     ticket: typed.ticket === '' ? null : typed.ticket,
     startsAt: typed.startsAt === '' ? null : instantIn(typed.startsAt, typed.zone),
     origin: `browser at ${address}`,
+    asker: { address },
   }
 }
 
@@ -102,24 +103,27 @@ function instantIn(local: string, zone: string): Instant {
   }
 }
 
+const ofTheForm: readonly FaultCode[] = ['LOCKED', 'RATE_LIMITED', 'POLICY_DENIES', 'FROM_ELSEWHERE', 'NOT_ALLOWED']
+
 /** Which field a fault belongs to; undefined: the whole form; null: not the form's fault at all. */
 function fieldOf(code: FaultCode, error: unknown): FieldName | undefined | null {
   if (code === 'REASON_REQUIRED') return 'reason'
   if (code === 'TICKET_REQUIRED') return 'ticket'
   if (code === 'LENGTH_REFUSED') return 'for'
+  if (code === 'OUTSIDE_WINDOW') return 'startsAt'
   if (code === 'INPUT_INVALID') return error instanceof StartRefused ? 'startsAt' : undefined
-  return code === 'LOCKED' || code === 'RATE_LIMITED' ? undefined : null
+  return ofTheForm.includes(code) ? undefined : null
 }
 
 function chooseFirst(site: Site, visit: Visit): Promise<Response> {
   const body = html`<h1>Ask for access</h1>
     <p class="lead">Pick what you need. Access begins when it is approved and ends by itself.</p>
-    ${offersTable(site.deps.access.offers(visit.person))}`
+    ${offersTable(visit.show, site.deps.access.offers(visit.person, visit))}`
   return site.render(visit.c, { title: 'Ask for access', current: 'access', body }, visit)
 }
 
 function askPage(visit: Visit, offer: Offer, typed: Typed, wrong: Wrong | undefined) {
-  const { resource, role, policy } = offer
+  const { resource, role, policy, stopped } = offer
   const may = [role.description, ...(role.kind === 'postgres' ? [] : [roleFacts(role)])].filter(Boolean).join(' · ')
   const body = html`<h1>Ask for ${resource.name} as ${role.name}</h1>
     <p class="lead">
@@ -145,6 +149,7 @@ function askPage(visit: Visit, offer: Offer, typed: Typed, wrong: Wrong | undefi
         </dl>
       </section>`
     }
+    ${stopped !== undefined && notice('stop', html`${stoppedLine(visit.show, stopped)} ${stopped.opensAt !== null && 'Ask for a start after that.'}`)}
     <form method="post" action="/ask" class="stack">
       ${wrong !== undefined && html`<p class="notice stop" role="alert">${wrong.fault.message} ${wrong.fault.hint}</p>`}
       ${hiddenFields({ resource: resource.name, role: role.name, ...onwardFields(typed.onward, 'then') })}

@@ -46,13 +46,13 @@ export function myAccessRoutes(site: Site): void {
       <p class="lead">What you may use now, and what you can ask for.</p>
       ${lockNotices(locks, living, visit.person.id)}
       <h2>Open now</h2>
-      ${living.length === 0 ? nothingOpen(access.offers(visit.person).length) : living.map((grant) => openGrant(site, visit.show, grant, connections(grant)))}
+      ${living.length === 0 ? nothingOpen(access.offers(visit.person, visit).length) : living.map((grant) => openGrant(site, visit.show, grant, connections(grant)))}
       ${pending(
         visit.show,
         past.filter((request) => request.state === 'requested'),
       )}
       <h2>You can ask for</h2>
-      ${offersTable(access.offers(visit.person))} ${recent(visit.show, views)}`
+      ${offersTable(visit.show, access.offers(visit.person, visit))} ${recent(visit.show, views)}`
     return site.render(visit.c, { title: 'My access', current: 'access', topic: 'access', body }, visit)
   })
 
@@ -182,7 +182,7 @@ function pending(show: Show, requests: readonly Request[]): Html | false {
     )}`
 }
 
-export function offersTable(offers: readonly Offer[]): Html {
+export function offersTable(show: Show, offers: readonly Offer[]): Html {
   if (offers.length === 0)
     return empty('There is nothing here for your groups. Your operations people can change that in the policies.')
   return html`<section class="card flat">
@@ -198,14 +198,17 @@ export function offersTable(offers: readonly Offer[]): Html {
       </thead>
       <tbody>
         ${offers.map(
-          ({ resource, role, policy }) =>
+          ({ resource, role, policy, stopped }) =>
             html`<tr>
               <td>
                 <span class="name">${resource.name}</span>
                 <span class="small">${resource.kind}</span
                 >${resource.description !== '' && html`<div class="small">${resource.description}</div>`}
               </td>
-              <td>${role.name}${role.description !== '' && html`<div class="small">${role.description}</div>`}</td>
+              <td>
+                ${role.name}${role.description !== '' && html`<div class="small">${role.description}</div>`}
+                ${stopped !== undefined && stoppedLine(show, stopped)}
+              </td>
               <td class="wide">${needs(policy.approval)}</td>
               <td class="wide">${formatDuration(policy.length.mostMs)}</td>
               <td class="num">
@@ -221,6 +224,12 @@ export function offersTable(offers: readonly Offer[]): Html {
       </tbody>
     </table>
   </section>`
+}
+
+/** Why it cannot be used now, and from when on. */
+export function stoppedLine(show: Show, { code, why, opensAt }: NonNullable<Offer['stopped']>): Html {
+  const opens = opensAt === null ? 'Not now.' : html`Not now: opens ${show.clock(opensAt)}.`
+  return html`<div class="small"><strong>${opens}</strong>${code !== 'OUTSIDE_WINDOW' && html` ${why}`}</div>`
 }
 
 function recent(show: Show, views: readonly RequestView[]): Html | false {

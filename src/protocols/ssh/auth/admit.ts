@@ -113,7 +113,7 @@ class AccessWish {
     if (filled === 'unasked' && !this.#asked.isInteractive) throw refusal
     if (typeof filled === 'string') return this.#open(person)
     const origin = `ssh at ${this.#asked.client.address}`
-    return access.ask(person, { ...filled, resource, role, startsAt: null, origin })
+    return access.ask(person, { ...filled, resource, role, startsAt: null, origin, asker: this.#asked.client })
   }
 
   /** Asks until the answers will do, a few times. @throws Fault for what is still wrong then */
