@@ -98,7 +98,8 @@ export class Lane implements AsyncDisposable {
     const due = await outbox.due(this.key, now, this.#width + this.#underWay.size)
     for (const queued of due) {
       const { id } = queued.message
-      if (this.#underWay.size >= this.#width) return lookMsMax // the end of one is a reason to look
+      // The end of one is a reason to look.
+      if (this.#stop.signal.aborted || this.#underWay.size >= this.#width) return lookMsMax
       if (!this.#underWay.has(id)) this.#underWay.set(id, this.#attempt(queued))
     }
     if (this.#underWay.size > 0) return lookMsMax

@@ -50,17 +50,17 @@ function section(elements: readonly Element[]): Section {
   return { type: 'rich_text_section', elements }
 }
 
+/** Slack refuses empty text. */
 function plain(text: string): TextElement {
-  return { type: 'text', text }
+  return { type: 'text', text: text || ' ' }
 }
 
 function bold(text: string): TextElement {
-  return { type: 'text', text, style: { bold: true } }
+  return { ...plain(text), style: { bold: true } }
 }
 
-/** Slack refuses empty text. */
 function words(text: string): string {
-  return text.slice(0, quoteCharsMax).replaceAll(/[^\P{Cc}\n]|[\u202a-\u202e\u2066-\u2069]|\p{Cs}/gu, ' ') || ' '
+  return text.slice(0, quoteCharsMax).replaceAll(/[^\P{Cc}\n]|[\u202a-\u202e\u2066-\u2069]|\p{Cs}/gu, ' ')
 }
 
 const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' }
