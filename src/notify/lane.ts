@@ -167,8 +167,9 @@ export class Lane implements AsyncDisposable {
         return { state: 'sent', dueAt, attempts, problem: null, settledAt: now, reference: outcome.reference }
       case 'void':
         return { state: 'dropped', dueAt, attempts: message.attempts, problem: outcome.why, settledAt: now, reference }
-      case 'refused':
       case 'gone':
+        return { state: 'dropped', dueAt, attempts, problem: outcome.problem, settledAt: now, reference }
+      case 'refused':
         return { state: 'given-up', dueAt, attempts, problem: outcome.problem, settledAt: now, reference }
       case 'later': {
         const at = Math.max(later(now, afterOtherMs), outcome.notBefore) as Instant

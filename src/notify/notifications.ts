@@ -26,7 +26,6 @@ import { Timeliness } from './timeliness.ts'
 import { Facts } from './facts.ts'
 import { Lane, type Deliver } from './lane.ts'
 import { MailSender } from './mail.ts'
-import type { Outcome } from './outcome.ts'
 import { Planner } from './planner.ts'
 import { readAddress } from './recipients.ts'
 import { SlackSender } from './slack.ts'
@@ -199,7 +198,7 @@ class Telling implements RunningNotifications {
       const instead = await this.#timeliness.check(queued)
       if (instead !== null && 'kind' in instead) return instead
       const outcome = await sender.send(queued.notice, signal)
-      if (outcome.kind === 'gone') await this.#switchOff(webhook, queued, outcome)
+      if (outcome.kind === 'gone') await this.#switchOff(webhook, queued, outcome.problem)
       return outcome
     })
   }
@@ -209,13 +208,20 @@ class Telling implements RunningNotifications {
     this.#lanes.push(this.#stack.use(new Lane(deps, key, widths[key.channel], deliver)))
   }
 
-  async #switchOff(webhook: WebhookSettings, { message }: QueuedMessage, outcome: Outcome): Promise<void> {
+  /** Several messages may be under way when the receiver says it; one says so for all. */
+  async #switchOff(webhook: WebhookSettings, { message }: QueuedMessage, problem: string): Promise<void> {
+    const { name, url } = webhook
+    if (this.#switchedOff.has(name)) return
+    this.#switchedOff.add(name)
     const at = this.#deps.clock.now()
-    const off = { recipient: webhook.name, place: placeOf(webhook), at }
-    const problem = 'problem' in outcome ? outcome.problem : undefined
-    const about = { recipient: webhook.name, place: webhook.url.host, message: message.id, problem }
-    await this.#deps.outbox.switchOff(off, auditEvent('notification.receiver-switched-off', at, theGateway, about))
-    this.#switchedOff.add(webhook.name)
+    const about = { recipient: name, place: url.host, message: message.id, problem }
+    const event = auditEvent('notification.receiver-switched-off', at, theGateway, about)
+    try {
+      await this.#deps.outbox.switchOff({ recipient: name, place: placeOf(webhook), at }, event)
+    } catch (error) {
+      this.#switchedOff.delete(name)
+      throw error
+    }
   }
 
   #wake(): void {

@@ -48,12 +48,19 @@ async function notificationsBody(notifications: Notifications | null, visit: Vis
     return html`${lead} ${empty('Nobody is told anything: the configuration has no section notify.')}`
   }
   const { receivers, recent } = await notifications.overview(visit.person)
+  const isFailed = ({ message }: QueuedMessage) => message.state === 'waiting' || message.state === 'given-up'
+  const [failed, others] = [recent.filter(isFailed), recent.filter((one) => !isFailed(one))]
   const tested = visit.c.req.query('tested') === 'yes'
   return html`${lead} ${tested && notice('plain', 'A test message was queued. What becomes of it shows below.')}
     <h2>Ways out</h2>
     ${receivers.length === 0 ? empty('No mail, Slack or webhook is configured.') : receivers.map((one) => card(one, visit))}
+    ${
+      failed.length > 0 &&
+      html`<h2>Not got through</h2>
+        ${table(failed, visit)}`
+    }
     <h2>Last messages</h2>
-    ${recent.length === 0 ? empty('Nothing was sent yet.') : table(recent, visit)}`
+    ${others.length === 0 ? empty('Nothing was sent yet.') : table(others, visit)}`
 }
 
 function card({ channel, name, place: where, ...receiver }: Receiver, { show }: Visit): Html {
@@ -68,7 +75,7 @@ function card({ channel, name, place: where, ...receiver }: Receiver, { show }: 
   return html`<section class="card">
     <div class="row">
       <div class="grow">
-        <h3>${title}</h3>
+        <span class="name">${title}</span>
         <div class="small">
           ${where}${oldestReadyAt !== null && ` · the oldest waits for ${formatDuration(Math.max(1000, show.now - oldestReadyAt))}`}
           ${switchedOffAt !== null && html` · it answered 410 Gone, ${show.moment(switchedOffAt)}`}
@@ -92,22 +99,25 @@ function table(messages: readonly QueuedMessage[], { show }: Visit): Html {
   return html`<table>
     <thead>
       <tr>
-        <th scope="col">When</th>
-        <th scope="col">What</th>
-        <th scope="col">To</th>
+        <th scope="col">Message</th>
         <th scope="col">State</th>
-        <th scope="col">Problem</th>
       </tr>
     </thead>
     <tbody>
       ${messages.map(
         ({ message, notice: about }) =>
           html`<tr>
-            <td>${show.moment(message.settledAt ?? message.dueAt)}</td>
-            <td>${about.type}</td>
-            <td>${message.channel} ${message.recipient}</td>
-            <td>${chip(...stateWords(message))}</td>
-            <td>${message.problem ?? ''}</td>
+            <td>
+              ${about.type}
+              <div class="small">${message.channel} ${message.recipient}</div>
+            </td>
+            <td>
+              ${chip(...stateWords(message))}
+              <div class="small">
+                ${message.state === 'waiting' && 'next '}${show.moment(message.settledAt ?? message.dueAt)}
+                ${message.problem !== null && `· ${message.problem}`}
+              </div>
+            </td>
           </tr>`,
       )}
     </tbody>
