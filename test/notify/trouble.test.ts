@@ -89,12 +89,14 @@ test('a decision that is no longer needed is not asked for', async () => {
     const mails = (await messages()).filter(
       ({ message, notice }) => message.channel === 'mail' && notice.subject === request.id,
     )
-    return mails.map(({ message, notice }) => [notice.type, message.state, message.problem]).toSorted()
+    return mails.map(({ message, notice }) => `${notice.type} ${message.state}: ${message.problem}`).toSorted()
   }
-  await expect.poll(state, { timeout: 20_000 }).toEqual([
-    ['request.cancelled', 'dropped', 'they were never asked'],
-    ['request.opened', 'dropped', 'the request is no longer open'],
-  ])
+  await expect
+    .poll(state, { timeout: 20_000 })
+    .toEqual([
+      'request.cancelled dropped: they were never asked',
+      'request.opened dropped: the request is no longer open',
+    ])
 })
 
 test('the end is announced before it comes, and not for what ended before', async () => {
@@ -148,9 +150,9 @@ test('the page fits a telephone, also with long problems', async () => {
   await signInAtProvider(page, place.url.origin, 'olga')
   await page.getByRole('button', { name: 'Send a test message: Mail' }).click()
   await page.getByText('A test message was queued').waitFor()
-  const { wide, shown } = (await page.evaluate(
+  const { wide, shown } = await page.evaluate<Sizes>(
     '({ wide: document.documentElement.scrollWidth, shown: innerWidth })',
-  )) as Sizes
+  )
   expect(wide).toBeLessThanOrEqual(shown)
 })
 

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { noticeTypes } from '../../src/access/outbox.ts'
 import { auditTypes } from '../../src/audit/event.ts'
 import { checkConfig } from '../../src/config/load.ts'
 import type { ConfigProblems } from '../../src/config/problems.ts'
@@ -67,3 +68,7 @@ test.each(['curfew.yaml', 'production.yaml'])(
     ).toEqual([])
   },
 )
+
+test('docs/notifications.md lists every event, and no other', async () => {
+  expect(firstCells(await read('docs/notifications.md'), 'Who is told').toSorted()).toEqual([...noticeTypes].toSorted())
+})
