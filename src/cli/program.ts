@@ -4,6 +4,7 @@ import { addAudit } from './audit.ts'
 import { addCompletion } from './completion.ts'
 import { addConfig } from './config.ts'
 import { addLogin, addLogout, addWhoami } from './login.ts'
+import { addPolicy } from './policy.ts'
 import { explain } from './problem.ts'
 import { addReplay } from './replay.ts'
 import { addServe } from './serve.ts'
@@ -49,6 +50,7 @@ function createProgram(): Command {
 const commands: readonly ((program: Command) => void)[] = [
   addServe,
   addConfig,
+  addPolicy,
   addLogin,
   addLogout,
   addWhoami,

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -22,6 +22,7 @@ beforeAll(async () => {
     goodConfig.replace('port: 8443', 'prt: 8443').replace('[shop], labels', '[shpo], labels'),
   )
   writeFileSync(join(folder.folder, 'not-a-recording'), 'x')
+  writePolicies(folder.folder)
   const http = await recordInMemory(await openSigningKey(folder.folder), httpSession, { header: httpHeader })
   writeFileSync(join(folder.folder, 'grafana.curfew'), http)
 })
@@ -29,6 +30,20 @@ afterAll(async () => {
   await folder[Symbol.asyncDispose]()
   rmSync(home, { recursive: true })
 })
+
+function writePolicies(at: string): void {
+  const config = (name: string) => readFileSync(join(import.meta.dirname, '../../config', name), 'utf8')
+  const policies = config('policies-team.yaml')
+  const cases = config('policies-team.cases.yaml').split('  - name: and a contractor')[0]!
+  writeFileSync(join(at, 'policies-team.yaml'), policies)
+  writeFileSync(
+    join(at, 'bad-condition.yaml'),
+    policies.replace('request.minutes <= 60', 'request.reason.matches("(a+)+")'),
+  )
+  writeFileSync(join(at, 'team.cases.yaml'), cases)
+  writeFileSync(join(at, 'wrong.cases.yaml'), cases.replace('for: 2h', 'for: 1h'))
+  writeFileSync(join(at, 'bad-condition.cases.yaml'), cases.replace('policies: policies-team', 'policies: bad-condition'))
+}
 
 /** What a person would see: command, both outputs, exit code where it is not 0. */
 function transcript(...commands: readonly string[]): string {
@@ -108,6 +123,25 @@ test.each([
       'curfew replay grafana.curfew --key keys/public.jwks --from 2 --to 5 --json',
       'curfew replay grafana.curfew --key keys/public.jwks --format cast',
       'curfew replay grafana.curfew --key keys/public.jwks -o session.har',
+    ],
+  ],
+  [
+    'policy',
+    [
+      'curfew policy --help',
+      'curfew policy test --help',
+      'curfew policy explain --help',
+      'curfew policy test team.cases.yaml',
+      'curfew policy test wrong.cases.yaml',
+      'curfew policy test wrong.cases.yaml --json',
+      'curfew policy test gone.yaml',
+      'curfew policy test bad-condition.cases.yaml',
+      'curfew policy explain policies-team.yaml shop-db readonly --group shop-team --at 2026-11-23T20:30[Europe/Berlin] --from 203.0.113.9',
+      'curfew policy explain policies-team.yaml shop-db readonly --email kim@example.com --group support --claim employment=employee --for 30m --json',
+      'curfew policy explain policies-team.yaml shop readonly',
+      'curfew policy explain policies-team.yaml shop-db root',
+      'curfew policy explain policies-team.yaml shop-db readonly --at noon',
+      'curfew policy explain policies-team.yaml shop-db readonly --claim employee',
     ],
   ],
   ['config', ['curfew config check good.yaml', 'curfew config check bad.yaml', 'curfew config check bad.yaml --json']],

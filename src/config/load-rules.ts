@@ -1,0 +1,56 @@
+import { readFile } from 'node:fs/promises'
+import type { Rules } from '../policy/rules.ts'
+import type { Situation } from '../policy/weigh.ts'
+import { policyFindings } from './check-policies.ts'
+import { parseConfigDocument } from './document.ts'
+import { reasonOf } from './files.ts'
+import { mapOf } from './leftovers.ts'
+import { ConfigProblems } from './problems.ts'
+import { claimsAskedFor, resolvePolicies } from './resolve-policies.ts'
+import { salvage } from './salvage.ts'
+import { schemaFindings } from './schema-findings.ts'
+import { configSchema } from './schema.ts'
+
+/** What decides, without what it takes to run a gateway. */
+export interface LoadedRules {
+  readonly rules: Rules
+  readonly resources: readonly (Situation['resource'] & { readonly roles: readonly string[] })[]
+  readonly claims: readonly string[]
+}
+
+const part = configSchema.pick({ resources: true, policies: true, freezes: true })
+
+/**
+ * Reads `resources`, `policies` and `freezes` of a configuration file; the rest may be missing, and no secret or
+ * certificate is looked for. So CI can judge policies without having any.
+ * @param file path as it was typed; problems carry it.
+ * @throws ConfigProblems with all that is wrong in them
+ */
+export async function loadRules(file: string): Promise<LoadedRules> {
+  const document = parseConfigDocument(file, await textOf(file))
+  const { resources, policies, freezes } = mapOf(document.value)
+  const value = { resources, policies, ...(freezes !== undefined && { freezes }) }
+  const parsed = part.safeParse(value)
+  const parts = salvage(value)
+  const findings = [...(parsed.success ? [] : schemaFindings(parsed.error.issues, value)), ...policyFindings(parts)]
+  const problems = [...document.problems, ...findings.map(document.place)]
+  if (!parsed.success || problems.length > 0) throw new ConfigProblems(problems)
+  const rules = resolvePolicies(parsed.data)
+  return {
+    rules,
+    resources: Object.entries(parsed.data.resources).map(([name, { kind, labels, roles }]) => ({
+      ...{ name, kind, labels },
+      roles: Object.keys(roles),
+    })),
+    claims: claimsAskedFor([...rules.policies, ...rules.denials]),
+  }
+}
+
+async function textOf(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    const message = `cannot read the file: ${reasonOf(error)}`
+    throw new ConfigProblems([{ file, line: 1, column: 1, path: '', message, expected: null, hint: null }])
+  }
+}

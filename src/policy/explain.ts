@@ -1,0 +1,54 @@
+import { judge, type Verdict } from './judge.ts'
+import type { Rules } from './rules.ts'
+import { weighDenial, weighPolicy, type Miss, type Situation, type Weighed } from './weigh.ts'
+
+/** What one rule has to say to a situation. */
+export interface Opinion {
+  readonly name: string
+  readonly kind: 'allow' | 'deny' | 'freeze'
+  /** `decides`: the verdict is its own. `matches`: another decides before it. Else the first part that does not match. */
+  readonly says: 'decides' | 'matches' | Miss
+  readonly why: string
+}
+
+/** The verdict, and what each rule had to say: first those that deny, then those that allow, in the file's order. */
+export function explain(
+  rules: Rules,
+  situation: Situation,
+): { readonly verdict: Verdict; readonly opinions: readonly Opinion[] } {
+  const verdict = judge(rules, situation)
+  const by = verdict.kind === 'deny' ? (verdict.by ?? verdict.policy) : verdict.policy
+  const opinion = (rule: { readonly name: string }, kind: Opinion['kind'], weighed: Weighed): Opinion => ({
+    ...{ name: rule.name, kind },
+    says: rule === by ? 'decides' : (weighed.misses ?? 'matches'),
+    why: whyOf(weighed, kind, situation, rule === by),
+  })
+  return {
+    verdict,
+    opinions: [
+      ...(rules.denials ?? []).map((denial) =>
+        opinion(denial, denial.kind === 'freeze' ? 'freeze' : 'deny', weighDenial(denial, situation)),
+      ),
+      ...rules.policies.map((policy) => opinion(policy, 'allow', weighPolicy(policy, situation))),
+    ],
+  }
+}
+
+function whyOf({ misses, failed }: Weighed, kind: Opinion['kind'], situation: Situation, decides: boolean): string {
+  const { resource, role, client } = situation
+  if (failed !== undefined) return `its condition cannot be worked out: ${failed}`
+  switch (misses) {
+    case 'what':
+      return `is not about ${resource.name} as ${role}`
+    case 'who':
+      return 'is not for this person'
+    case 'if':
+      return kind === 'allow' ? 'its condition does not hold' : 'its condition does not hold, or is not known to'
+    case 'from':
+      return client === undefined ? 'where they come from is not known' : `${client.address} is in none of its networks`
+    case 'when':
+      return 'is not open then'
+    case null:
+      return decides ? 'matches' : 'matches, but another decides before it'
+  }
+}
