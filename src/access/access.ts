@@ -35,6 +35,11 @@ export interface Wish {
   readonly asker?: Asker
 }
 
+/** Somebody known who waits, and where. */
+export interface Waiting extends Identified {
+  readonly address?: string
+}
+
 /** A request with everything a page shows of it. */
 export interface RequestView {
   readonly request: Request
@@ -72,10 +77,13 @@ export interface Access {
   revoke(person: Person, grant: GrantId, comment: string): Promise<void>
   /** By its own person, early. */
   handBack(person: Person, grant: GrantId): Promise<void>
-  /** By operators. @throws Fault NOT_ALLOWED, INPUT_INVALID (empty scope, no reason) */
-  placeLock(person: Person, scope: LockScope, reason: string): Promise<Lock>
+  /** By operators. `until` absent: until it is lifted. @throws Fault NOT_ALLOWED, INPUT_INVALID (empty scope, no address, no reason, over already) */
+  placeLock(person: Person, scope: LockScope, reason: string, until?: Instant | null): Promise<Lock>
   liftLock(person: Person, lock: LockId): Promise<void>
+  /** Those that stand now, oldest first. */
   locks(): Promise<readonly Lock[]>
+  /** Lifted or over, the last that was first. */
+  pastLocks(limit: number): Promise<readonly Lock[]>
 
   mayDecide(person: Person, request: Request): boolean
   isOperator(person: Person): boolean
@@ -98,7 +106,7 @@ export interface Access {
    * are known by does.
    * @throws Fault REQUEST_DENIED, REQUEST_LAPSED, REQUEST_WAIT_OVER, LOCKED, SIGNED_OUT; rejects with `signal.reason` when it aborts.
    */
-  waitForGrant(who: Identified, resource: string, role: string, waitMs: number, signal: AbortSignal): Promise<void>
+  waitForGrant(who: Waiting, resource: string, role: string, waitMs: number, signal: AbortSignal): Promise<void>
   /** Settles what time alone decides: lapses requests, starts and expires grants. Returns how many it found. */
   sweep(): Promise<number>
 }

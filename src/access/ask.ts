@@ -11,7 +11,7 @@ import { unknownName } from '../resources/catalogue.ts'
 import type { Asker, Offer, Wish } from './access.ts'
 import type { AccessDeps } from './deps.ts'
 import { accessEvents, actor, recordRefusal } from './events.ts'
-import { lockedFault, lockStops } from './locks.ts'
+import { lockedFault, stoppingLock, type LockTarget } from './locks.ts'
 import type { Approved, Request, Requested } from './states.ts'
 import type { AccessTx } from './store.ts'
 import { approve, cancel, expectOpen, grantFrom } from './transitions.ts'
@@ -94,7 +94,8 @@ async function askFor(deps: AccessDeps, person: Person, wish: Wish): Promise<Req
   const offer = { ...seen, policy: deciding(deps, person, seen, wished, now) }
   checkWish(offer.policy, wished)
   return deps.store.transact(async (tx) => {
-    await refuseLocked(tx, { person: person.id, resource: wish.resource, role: wish.role })
+    const addresses = wish.asker === undefined ? [] : [wish.asker.address]
+    await refuseLocked(tx, { ...holder(person), resource: wish.resource, role: wish.role, addresses }, now)
     const open = (await tx.openRequests()).filter((request) => request.person === person.id)
     const same = open.find((request) => sameWish(request, wished) && now < request.lapsesAt)
     if (same !== undefined) return same
@@ -126,12 +127,13 @@ function checkStart(startsAt: Instant | null, now: Instant): void {
   }
 }
 
+export function holder({ id, groups }: Person): Pick<LockTarget, 'person' | 'groups'> {
+  return { person: id, groups }
+}
+
 /** @throws Fault LOCKED */
-export async function refuseLocked(
-  tx: AccessTx,
-  what: { readonly person: PersonId; readonly resource: string; readonly role: string },
-): Promise<void> {
-  const lock = (await tx.standingLocks()).find(({ scope }) => lockStops(scope, what))
+export async function refuseLocked(tx: AccessTx, target: LockTarget, now: Instant): Promise<void> {
+  const lock = stoppingLock(await tx.standingLocks(), target, now)
   if (lock !== undefined) throw lockedFault(lock.reason)
 }
 

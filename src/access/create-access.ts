@@ -2,8 +2,10 @@ import { inAny } from '../policy/decide.ts'
 import type { Access } from './access.ts'
 import { ask, cancelRequest, isAllowed, offerFor, offersFor } from './ask.ts'
 import { decide } from './decide.ts'
-import type { AccessDeps } from './deps.ts'
-import { handBackGrant, isOperator, liftLock, placeLock, revokeGrant, sweep } from './end.ts'
+import { isOperator, type AccessDeps } from './deps.ts'
+import { handBackGrant, revokeGrant, sweep } from './end.ts'
+import { lockStands } from './locks.ts'
+import { liftLock, placeLock } from './place-lock.ts'
 import { couldDecide, decided, toDecide, viewRequest } from './views.ts'
 import { waitForGrant, WaitingPeople } from './wait-for-grant.ts'
 
@@ -19,9 +21,10 @@ export function createAccess(deps: AccessDeps): Access {
     decide: (person, request, verdict, comment) => decide(deps, person, request, verdict, comment),
     revoke: (person, grant, comment) => revokeGrant(deps, person, grant, comment),
     handBack: (person, grant) => handBackGrant(deps, person, grant),
-    placeLock: (person, scope, reason) => placeLock(deps, person, scope, reason),
+    placeLock: (person, scope, reason, until = null) => placeLock(deps, person, scope, reason, until),
     liftLock: (person, lock) => liftLock(deps, person, lock),
-    locks: () => store.standingLocks(),
+    locks: async () => (await store.standingLocks()).filter((lock) => lockStands(lock, clock.now())),
+    pastLocks: (limit) => store.pastLocks(limit),
     mayDecide: (person, request) => request.state === 'requested' && couldDecide(person, request),
     isOperator: (person) => isOperator(deps, person),
     isReviewer: (person) => inAny(person.groups, deps.staff.reviewers),
@@ -36,7 +39,7 @@ export function createAccess(deps: AccessDeps): Access {
       waiting.of(identified.person, () =>
         waitForGrant(
           { ...identified, resource, role, waitMs, signal },
-          { store, changes, clock, isAllowed: (waiter) => isAllowed(deps, waiter) },
+          { store, changes, clock, person: deps.person, isAllowed: (waiter) => isAllowed(deps, waiter) },
         ),
       ),
     sweep: () => sweep(deps),

@@ -2,7 +2,7 @@ import type { Person } from '../identity/person.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { RequestId } from '../kernel/ids.ts'
 import { mayApprove, missingPeople, sameHuman } from '../policy/decide.ts'
-import { giveGrant, refuseLocked, unknownRequest } from './ask.ts'
+import { giveGrant, holder, refuseLocked, unknownRequest } from './ask.ts'
 import { knownPerson, type AccessDeps } from './deps.ts'
 import { accessEvents, actor, recordRefusal } from './events.ts'
 import type { Decision, Request, Requested } from './states.ts'
@@ -43,7 +43,7 @@ async function decideIn(
   const now = deps.clock.now()
   const requester = await knownPerson(deps, stored.person)
   checkRight(person, requester, stored)
-  await refuseLocked(tx, { person: person.id, resource: stored.resource, role: stored.role })
+  await refuseLocked(tx, { ...holder(person), resource: stored.resource, role: stored.role, addresses: [] }, now)
   const earlier = await tx.decisionsOn(id)
   if (earlier.some((decision) => decision.person === person.id)) {
     throw new Fault('ALREADY_DECIDED', 'You have decided on this request already.')

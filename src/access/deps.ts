@@ -4,6 +4,7 @@ import { Fault } from '../kernel/fault.ts'
 import type { PersonId, Random } from '../kernel/ids.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { Clock } from '../kernel/time.ts'
+import { inAny } from '../policy/decide.ts'
 import type { Rules } from '../policy/rules.ts'
 import type { Catalogue } from '../resources/catalogue.ts'
 import type { AccessStore } from './store.ts'
@@ -27,4 +28,8 @@ export async function knownPerson(deps: Pick<AccessDeps, 'person'>, id: PersonId
   const person = await deps.person(id)
   if (person === undefined) throw new Fault('STORE_FAILED', `The state names ${id}, whom it does not know.`)
   return person
+}
+
+export function isOperator({ staff }: Pick<AccessDeps, 'staff'>, person: Person): boolean {
+  return inAny(person.groups, staff.operators)
 }

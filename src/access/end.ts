@@ -1,19 +1,15 @@
 import { theGateway } from '../audit/event.ts'
 import { displayName, type Person } from '../identity/person.ts'
-import type { LockScope } from '../kernel/change.ts'
 import { Fault } from '../kernel/fault.ts'
-import type { GrantId, LockId } from '../kernel/ids.ts'
-import { inAny, mayApprove } from '../policy/decide.ts'
+import type { GrantId } from '../kernel/ids.ts'
+import { mayApprove } from '../policy/decide.ts'
 import { commentLengthMax } from './decide.ts'
-import { knownPerson, type AccessDeps } from './deps.ts'
+import { isOperator, knownPerson, type AccessDeps } from './deps.ts'
 import { accessEvents, actor } from './events.ts'
-import type { Expired, Grant, Lock, Revoked, Ended } from './states.ts'
+import { endLocks } from './place-lock.ts'
+import type { Expired, Grant, Revoked, Ended } from './states.ts'
 import type { AccessTx } from './store.ts'
 import { expectLiving, handBack, revoke, settleGrant, settleRequest } from './transitions.ts'
-
-export function isOperator({ staff }: AccessDeps, person: Person): boolean {
-  return inAny(person.groups, staff.operators)
-}
 
 /** Grant, live sessions and future connects, in one action. */
 export async function revokeGrant(deps: AccessDeps, person: Person, id: GrantId, comment: string): Promise<void> {
@@ -60,64 +56,16 @@ function unknownGrant(): Fault {
   return new Fault('GRANT_UNKNOWN', 'There is no such grant.')
 }
 
-export async function placeLock(deps: AccessDeps, person: Person, scope: LockScope, reason: string): Promise<Lock> {
-  expectOperator(deps, person)
-  checkLock(scope, reason)
-  const lock: Lock = {
-    id: deps.random.id('lock'),
-    scope,
-    reason: reason.trim(),
-    placedBy: person.id,
-    placedAt: deps.clock.now(),
-    liftedBy: null,
-    liftedAt: null,
-  }
-  await deps.store.transact(async (tx) => {
-    await tx.insertLock(lock)
-    await tx.record(accessEvents.locked(lock, person))
-    await tx.announce({ kind: 'lock-placed', lock: lock.id, scope, reason: lock.reason })
-  })
-  return lock
-}
-
-function checkLock(scope: LockScope, reason: string): void {
-  if (scope.person === null && scope.resource === null && scope.role === null) {
-    throw new Fault('INPUT_INVALID', 'A lock names a person, a resource or a role.', {
-      hint: 'Fill in at least one of them.',
-    })
-  }
-  if (reason.trim() === '' || reason.length > commentLengthMax) {
-    throw new Fault('INPUT_INVALID', 'A lock needs a reason; the people it stops read it.', {
-      hint: `Say it in 1 to ${commentLengthMax} characters.`,
-    })
-  }
-}
-
-export async function liftLock(deps: AccessDeps, person: Person, id: LockId): Promise<void> {
-  expectOperator(deps, person)
-  await deps.store.transact(async (tx) => {
-    const lock = await tx.lock(id)
-    const now = deps.clock.now()
-    if (lock === undefined || !(await tx.liftLock(id, person.id, now))) {
-      throw new Fault('NOT_FOUND', 'There is no such lock, or it was lifted already.')
-    }
-    await tx.record(accessEvents.lifted(lock, person, now))
-    await tx.announce({ kind: 'lock-lifted', lock: id })
-  })
-}
-
-function expectOperator(deps: AccessDeps, person: Person): void {
-  if (!isOperator(deps, person)) throw new Fault('NOT_ALLOWED', 'Only operators place and lift locks.')
-}
-
 /** What time alone decides, written down. */
 export async function sweep(deps: AccessDeps): Promise<number> {
   const now = deps.clock.now()
   const requests = await deps.store.requestsToLapse(now)
   const grants = await deps.store.grantsToSettle(now)
   if (requests.length > 0) await deps.store.transact((tx) => lapseAll(deps, tx))
+  const locks = await deps.store.locksToEnd(now)
   if (grants.length > 0) await deps.store.transact((tx) => settleAll(deps, tx))
-  return requests.length + grants.length
+  if (locks.length > 0) await deps.store.transact((tx) => endLocks(deps, tx))
+  return requests.length + grants.length + locks.length
 }
 
 async function lapseAll(deps: AccessDeps, tx: AccessTx): Promise<void> {

@@ -43,9 +43,14 @@ export const accessEvents = {
   ended: (grant: Extract<Grant, { endedAt: Instant }>, by: Actor): AuditEvent =>
     auditEvent(grantEnds[grant.state], grant.endedAt, by, { ...grantData(grant), comment: grant.comment }),
   locked: (lock: Lock, by: Person): AuditEvent =>
-    auditEvent('lock.placed', lock.placedAt, actor(by), { lock: lock.id, ...scopeData(lock), reason: lock.reason }),
-  lifted: (lock: Lock, by: Person, at: Instant): AuditEvent =>
-    auditEvent('lock.lifted', at, actor(by), { lock: lock.id, ...scopeData(lock) }),
+    auditEvent('lock.placed', lock.placedAt, actor(by), {
+      lock: lock.id,
+      ...scopeData(lock),
+      reason: lock.reason,
+      until: lock.until === null ? null : isoTime(lock.until),
+    }),
+  lifted: (lock: Lock, by: Actor, at: Instant): AuditEvent =>
+    auditEvent('lock.lifted', at, by, { lock: lock.id, ...scopeData(lock) }),
 }
 
 const grantEnds = { expired: 'grant.expired', revoked: 'grant.revoked', ended: 'grant.handed-back' } as const
@@ -63,7 +68,10 @@ function grantData({ id, request, person, resource, role }: Grant) {
 }
 
 function scopeData({ scope }: Lock) {
-  return { scopePerson: scope.person, scopeResource: scope.resource, scopeRole: scope.role }
+  return {
+    ...{ scopePerson: scope.person, scopeGroup: scope.group ?? null, scopeResource: scope.resource },
+    ...{ scopeRole: scope.role, scopeAddress: scope.address ?? null },
+  }
 }
 
 /** What was refused leaves a trace too. A failing store is the caller's bigger problem, and goes on to them. */

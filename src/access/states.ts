@@ -96,6 +96,9 @@ export interface Lock {
   readonly reason: string
   readonly placedBy: PersonId
   readonly placedAt: Instant
+  /** The first instant at which it stops nothing any more; null: until somebody lifts it. */
+  readonly until: Instant | null
+  /** Null while it stands, and where its time was over. */
   readonly liftedBy: PersonId | null
   readonly liftedAt: Instant | null
 }

@@ -20,13 +20,17 @@ export interface AccessReads {
   activeGrant(person: PersonId, resource: string, role: string): Promise<Grant | undefined>
   /** Newest first, any state. */
   grantsOf(person: PersonId, limit: number): Promise<readonly Grant[]>
-  /** Not lifted. */
+  /** Not lifted. Their time may be over all the same: `lockStands` knows. */
   standingLocks(): Promise<readonly Lock[]>
+  /** Lifted or over, the last that was first. */
+  pastLocks(limit: number): Promise<readonly Lock[]>
   lock(id: LockId): Promise<Lock | undefined>
   /** Requests whose `lapsesAt` has come. */
   requestsToLapse(at: Instant): Promise<readonly Requested[]>
   /** Scheduled grants whose start has come, and active ones whose end has come. */
   grantsToSettle(at: Instant): Promise<readonly Grant[]>
+  /** Not lifted, and their end has come. */
+  locksToEnd(at: Instant): Promise<readonly Lock[]>
 }
 
 /** The database refuses what the types forbid: illegal steps, deleting, self-approval, a second decision by one person. */
@@ -39,8 +43,8 @@ export interface AccessTx extends AccessReads, Facts {
   insertGrant(grant: Grant): Promise<void>
   updateGrant(grant: Grant): Promise<void>
   insertLock(lock: Lock): Promise<void>
-  /** False if it had been lifted already. */
-  liftLock(id: LockId, by: PersonId, at: Instant): Promise<boolean>
+  /** False if it had been lifted already. `by` null: its time is over. */
+  liftLock(id: LockId, by: PersonId | null, at: Instant): Promise<boolean>
 }
 
 export interface AccessStore extends AccessReads {

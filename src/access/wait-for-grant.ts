@@ -1,14 +1,15 @@
 import { endsStanding } from '../identity/standing.ts'
-import type { Change, ChangeFeed, LockScope } from '../kernel/change.ts'
+import type { Person } from '../identity/person.ts'
+import type { Change, ChangeFeed } from '../kernel/change.ts'
 import { formatDuration } from '../kernel/durations.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { PersonId, RequestId } from '../kernel/ids.ts'
 import type { Clock } from '../kernel/time.ts'
-import type { Identified } from '../sessions/session.ts'
-import { lockedFault, lockStops } from './locks.ts'
+import type { Waiting } from './access.ts'
+import { lockedFault, lockMatch, type LockTarget } from './locks.ts'
 import type { AccessReads } from './store.ts'
 
-interface Waiter extends Identified {
+interface Waiter extends Waiting {
   readonly resource: string
   readonly role: string
   readonly waitMs: number
@@ -18,6 +19,7 @@ interface Around {
   readonly store: AccessReads
   readonly changes: ChangeFeed
   readonly clock: Clock
+  readonly person: (id: PersonId) => Promise<Person | undefined>
   /** Whether their groups still allow what they wait for. */
   readonly isAllowed: (waiter: Pick<Waiter, 'person' | 'resource' | 'role'>) => Promise<boolean>
 }
@@ -71,12 +73,13 @@ export async function waitForGrant(waiter: Waiter, around: Around): Promise<void
 }
 
 /** What a change means to somebody who waits. @throws Fault when the wait is over without a grant. */
-async function verdictOf(change: Change, waiter: Waiter, { store, isAllowed }: Around): Promise<'granted' | 'unmoved'> {
+async function verdictOf(change: Change, waiter: Waiter, around: Around): Promise<'granted' | 'unmoved'> {
+  const { store, isAllowed } = around
   switch (change.kind) {
     case 'grant-started':
       return isFor(change, waiter) ? 'granted' : 'unmoved'
     case 'lock-placed':
-      if (stops(change.scope, waiter)) throw lockedFault(change.reason)
+      if (lockMatch(change.scope)(await targetOf(waiter, around))) throw lockedFault(change.reason)
       return 'unmoved'
     case 'request-closed':
       if (change.state === 'denied' || change.state === 'lapsed') await throwIfOwn(change.request, waiter, store)
@@ -99,8 +102,9 @@ function isFor(what: { person: PersonId; resource: string; role: string }, waite
   return what.person === waiter.person && what.resource === waiter.resource && what.role === waiter.role
 }
 
-function stops(scope: LockScope, { person, resource, role }: Waiter): boolean {
-  return lockStops(scope, { person, resource, role })
+async function targetOf({ person: id, resource, role, address }: Waiter, { person }: Around): Promise<LockTarget> {
+  const groups = (await person(id))?.groups ?? []
+  return { person: id, groups, resource, role, addresses: address === undefined ? [] : [address] }
 }
 
 async function throwIfOwn(id: RequestId, waiter: Waiter, store: AccessReads): Promise<void> {

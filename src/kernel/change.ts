@@ -16,6 +16,10 @@ export interface LockScope {
   readonly person: PersonId | null
   readonly resource: string | null
   readonly role: string | null
+  /** Who is in it now. Absent is as null: once there were no locks by group and address. */
+  readonly group?: string | null
+  /** Of the client: an IP address, or a network such as `203.0.113.0/24`. */
+  readonly address?: string | null
 }
 
 /**

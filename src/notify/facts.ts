@@ -56,11 +56,15 @@ export interface LockFacts {
   readonly id: LockId
   readonly link: string
   readonly person: PersonFacts | null
+  readonly group: string | null
   readonly resource: string | null
   readonly role: string | null
+  readonly address: string | null
   readonly reason: string | null
   readonly placedBy: PersonFacts
   readonly placedAt: string
+  /** Null: until somebody lifts it. */
+  readonly until: string | null
   readonly liftedBy: PersonFacts | null
   readonly liftedAt: string | null
 }
@@ -152,7 +156,8 @@ export class Facts {
     return {
       ...{ id: lock.id, link: this.#link('locks') },
       person: await this.#person(scope.person),
-      ...{ resource: scope.resource, role: scope.role, reason: this.#words(lock.reason) },
+      ...{ group: scope.group ?? null, resource: scope.resource, role: scope.role, address: scope.address ?? null },
+      ...{ reason: this.#words(lock.reason), until: timeOrNull(lock.until) },
       ...{ placedBy: await this.#known(lock.placedBy), placedAt: isoTime(lock.placedAt) },
       ...{ liftedBy: await this.#person(lock.liftedBy), liftedAt: timeOrNull(lock.liftedAt) },
     }

@@ -97,12 +97,20 @@ function grantWords(type: NoticeType): string {
 }
 
 function lockWording(type: NoticeType, lock: LockFacts): Wording {
-  const { person, resource, role } = lock
-  const scope = [person?.name, resource, role && `role ${role}`].filter(Boolean).join(', ')
+  const { person, group, resource, role, address } = lock
+  const parts = [
+    person?.name,
+    group && `group ${group}`,
+    resource,
+    role && `role ${role}`,
+    address && `from ${address}`,
+  ]
+  const scope = parts.filter(Boolean).join(', ')
   return {
     headline: `${type === 'lock.lifted' ? 'Unlocked' : 'Locked'}: ${scope}`,
     lines: [
       ['Placed by', `${personLine(lock.placedBy)}, ${moment(lock.placedAt)}`],
+      ...line('Until', lock.until === null ? null : moment(lock.until)),
       ...line('Lifted by', lock.liftedBy === null ? null : personLine(lock.liftedBy)),
     ],
     quotes: line('Reason', lock.reason),

@@ -30,7 +30,7 @@ export interface Admission {
   onWarning(listener: (leftMs: number, cause: WarningCause) => void): Disposable
   readonly recorder: Recorder
   /** Why a client at another address than the session's own may not use it; undefined: it may. For sessions that outlive connections. */
-  refusalFrom(address: string): Fault | undefined
+  refusalFrom(address: string): Promise<Fault | undefined> | undefined
   /** The goodbye has been handed to the system: stops the clock of the cut latency. Harmless when there was no cut. */
   told(): void
   /** The connection is over: seals the recording and writes session end and audit event. */

@@ -1,5 +1,5 @@
 import type { AccessReads } from '../access/store.ts'
-import { lockedFault, lockStops } from '../access/locks.ts'
+import { lockedFault, stoppingLock } from '../access/locks.ts'
 import type { Active } from '../access/states.ts'
 import { FailureLimit } from '../identity/failure-limit.ts'
 import { displayName, type Person } from '../identity/person.ts'
@@ -101,8 +101,9 @@ export class SessionGate implements Gate, AsyncDisposable {
     this.#checkCount(ask.identified.person)
     const person = await this.#knownPerson(ask.identified)
     checkNames(ask, person, this.#deps)
-    const what = { person: person.id, resource: ask.resource, role: ask.role }
-    const lock = (await access.standingLocks()).find(({ scope }) => lockStops(scope, what))
+    const { resource, role, client } = ask
+    const target = { person: person.id, groups: person.groups, resource, role, addresses: [client.address] }
+    const lock = stoppingLock(await access.standingLocks(), target, this.#deps.clock.now())
     if (lock !== undefined) throw lockedFault(lock.reason)
     const grant = await access.activeGrant(person.id, ask.resource, ask.role)
     if (grant?.state !== 'active' || this.#isOver(grant.id, grant.expiresAt)) throw this.#notGranted(ask, person)

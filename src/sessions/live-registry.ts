@@ -1,3 +1,5 @@
+import { lockedFault, stoppingLock, type LockTarget } from '../access/locks.ts'
+import type { AccessReads } from '../access/store.ts'
 import type { Person } from '../identity/person.ts'
 import type { Change } from '../kernel/change.ts'
 import { Fault } from '../kernel/fault.ts'
@@ -9,11 +11,12 @@ import type { Rules } from '../policy/rules.ts'
 import type { Catalogue } from '../resources/catalogue.ts'
 import { foresee, refusal } from './basis.ts'
 import type { LiveSession } from './live-session.ts'
-import { endingReason, ends, expiredFault } from './reasons.ts'
+import { endedBy, endingReason, expiredFault } from './reasons.ts'
 
 export interface RegistryDeps extends Rules {
   readonly catalogue: Catalogue
   readonly person: (id: PersonId) => Promise<Person | undefined>
+  readonly access: Pick<AccessReads, 'standingLocks'>
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
@@ -83,10 +86,11 @@ export class LiveRegistry {
     if (change.kind === 'grant-ended' || change.kind === 'grant-moved') this.#over.delete(change.grant)
     if (change.kind === 'person-changed') return void this.#recheck(change.person)
     const learnedMs = this.#deps.clock.monotonicMs()
+    const isEnded = endedBy(change)
     let reason: Fault | undefined
     for (const live of this.#touchedBy(change)) {
       if (change.kind === 'grant-moved') this.#move(live, change.expiresAt)
-      else if (ends(change, live.session)) live.cut((reason ??= endingReason(change, live.session)), learnedMs)
+      else if (isEnded(live)) live.cut((reason ??= endingReason(change, live.session)), learnedMs)
     }
   }
 
@@ -95,7 +99,7 @@ export class LiveRegistry {
     for (const change of changes) {
       if (change.kind === 'person-changed' && change.person === live.session.person) void this.#recheck(change.person)
       if (change.kind === 'grant-moved' && change.grant === live.session.grant) this.#move(live, change.expiresAt)
-      if (ends(change, live.session)) live.cut(endingReason(change, live.session))
+      if (endedBy(change)(live)) live.cut(endingReason(change, live.session))
     }
   }
 
@@ -133,8 +137,14 @@ export class LiveRegistry {
     else live.closing = closing
   }
 
-  refusalFrom({ basis }: LiveSession, address: string): Fault | undefined {
-    return refusal(this.#deps, basis, address, this.#deps.clock.now())
+  async refusalFrom({ basis, lockTarget }: LiveSession, address: string): Promise<Fault | undefined> {
+    const fault = refusal(this.#deps, basis, address, this.#deps.clock.now())
+    return fault ?? this.#lockOn({ ...lockTarget, addresses: [address] })
+  }
+
+  async #lockOn(target: LockTarget): Promise<Fault | undefined> {
+    const lock = stoppingLock(await this.#deps.access.standingLocks(), target, this.#deps.clock.now())
+    return lock && lockedFault(lock.reason)
   }
 
   /** The person changed: sessions that the rules would not allow any more end. When in doubt, they end. */
@@ -153,6 +163,19 @@ export class LiveRegistry {
       }
       live.basis = { ...live.basis, person }
       this.foresee(live)
+    }
+    await this.#lookAtLocks(id)
+  }
+
+  /** They may have come into a group that is locked. What is placed from now on finds them in it. */
+  async #lookAtLocks(id: PersonId): Promise<void> {
+    for (const live of this.all()) {
+      if (live.session.person !== id || live.cutOff.aborted) continue
+      const fault = await this.#lockOn(live.lockTarget).catch((error: unknown) => {
+        this.#deps.log.error({ person: id, error }, 'locks could not be read; ending the sessions')
+        return lockedFault('the locks cannot be read')
+      })
+      if (fault !== undefined) live.cut(fault)
     }
   }
 

@@ -1,3 +1,4 @@
+import type { LockTarget } from '../access/locks.ts'
 import { Fault, asFault } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
@@ -22,10 +23,12 @@ export interface LiveSessionHost {
   grantOver(first: LiveSession, dueMonotonicMs: number): void
   /** The rules end it, and others with it. */
   windowOver(first: LiveSession, dueMonotonicMs: number): void
-  refusalFrom(live: LiveSession, address: string): Fault | undefined
+  refusalFrom(live: LiveSession, address: string): Promise<Fault | undefined>
   /** Writes the end: session row, audit event, change. */
   finished(live: LiveSession, end: SessionEnd): Promise<void>
 }
+
+const addressesMax = 256
 
 /** The one owner of a session's deadline and AbortController, and so of its cut-off. */
 export class LiveSession implements Admission {
@@ -46,6 +49,8 @@ export class LiveSession implements Admission {
   #causeMonotonicMs: number | undefined
   #cutLatencyMs: number | null = null
   #ended: Promise<void> | undefined
+  /** Used from these; the first is the one that it was opened from. */
+  readonly #addresses: Set<string>
 
   constructor(session: Session, recorder: Recorder, expiresAt: Instant, basis: Basis, host: LiveSessionHost) {
     this.session = session
@@ -53,6 +58,7 @@ export class LiveSession implements Admission {
     this.#grantEndsAt = expiresAt
     this.lookAgainAt = session.startedAt
     this.recorder = recorder
+    this.#addresses = new Set([session.client.address])
     this.#host = host
     this.cutOff = this.#controller.signal
     this.#deadline = new Deadline(host.clock, expiresAt, host.warnBeforeMs, {
@@ -113,8 +119,28 @@ export class LiveSession implements Admission {
     if (endsAt !== this.deadline.value) this.#deadline.move(endsAt)
   }
 
-  refusalFrom(address: string): Fault | undefined {
-    return address === this.session.client.address ? undefined : this.#host.refusalFrom(this, address)
+  refusalFrom(address: string): Promise<Fault | undefined> | undefined {
+    return address === this.session.client.address ? undefined : this.#letIn(address)
+  }
+
+  async #letIn(address: string): Promise<Fault | undefined> {
+    // First, so that a lock that is placed meanwhile finds it.
+    const isNew = !this.#addresses.has(address)
+    this.#note(address)
+    const fault = await this.#host.refusalFrom(this, address)
+    if (fault !== undefined && isNew) this.#addresses.delete(address)
+    return fault
+  }
+
+  #note(address: string): void {
+    if (this.#addresses.size >= addressesMax) this.#addresses.delete([...this.#addresses][1] ?? address)
+    this.#addresses.add(address)
+  }
+
+  /** As locks see it. */
+  get lockTarget(): LockTarget {
+    const { person, resource, role } = this.session
+    return { person, groups: this.basis.person.groups, resource, role, addresses: this.#addresses }
   }
 
   /** Says something to the person without ending anything; the protocol chooses the words for the time left. */

@@ -1,4 +1,4 @@
-import { lockedFault, lockStops } from '../access/locks.ts'
+import { lockedFault, lockMatch, type LockTarget } from '../access/locks.ts'
 import { endsStanding } from '../identity/standing.ts'
 import type { Change } from '../kernel/change.ts'
 import { Fault } from '../kernel/fault.ts'
@@ -10,20 +10,28 @@ export function expiredFault({ resource, role }: Pick<Session, 'resource' | 'rol
   return new Fault('GRANT_EXPIRED', `Your access to ${resource} as ${role} ended at ${timeForPeople(endedAt)}.`)
 }
 
-/** Whether a change ends this session now. */
-export function ends(change: Change, session: Session): boolean {
+/** What is known of a session that lives. */
+interface Living {
+  readonly session: Session
+  readonly lockTarget: LockTarget
+}
+
+/** Which sessions a change ends now. Made once for all of them. */
+export function endedBy(change: Change): (live: Living) => boolean {
   switch (change.kind) {
     case 'grant-ended':
-      return change.grant === session.grant
-    case 'lock-placed':
-      return lockStops(change.scope, session)
+      return ({ session }) => change.grant === session.grant
+    case 'lock-placed': {
+      const isStopped = lockMatch(change.scope)
+      return ({ lockTarget }) => isStopped(lockTarget)
+    }
     case 'signed-out':
     case 'credential-revoked':
-      return endsStanding(change, session)
+      return ({ session }) => endsStanding(change, session)
     case 'session-killed':
-      return change.session === session.id
+      return ({ session }) => change.session === session.id
     default:
-      return false
+      return () => false
   }
 }
 

@@ -256,7 +256,7 @@ function locks(makePlace: MakePlace): void {
     const operator = await storePerson(state)
     const lock = someLock(operator.id)
     const other = someLock(operator.id, {
-      scope: { person: operator.id, resource: null, role: 'admin' },
+      scope: { person: operator.id, group: 'engineering', resource: null, role: 'admin', address: '203.0.113.0/24' },
       placedAt: at(6000),
     })
     await state.access.transact(async (tx) => {

@@ -73,10 +73,11 @@ export function someGrant(request: Request, over: Partial<Active> = {}): Active 
 export function someLock(placedBy: PersonId, over: Partial<Lock> = {}): Lock {
   return {
     id: random.id('lock'),
-    scope: { person: null, resource: 'prod-db', role: null },
+    scope: { person: null, group: null, resource: 'prod-db', role: null, address: null },
     reason: 'An incident',
     placedBy,
     placedAt: at(5000),
+    until: null,
     liftedBy: null,
     liftedAt: null,
     ...over,

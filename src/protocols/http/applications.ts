@@ -153,10 +153,21 @@ export class ApplicationGateway implements Applications, Disposable {
   }
 
   #forward(arrival: Arrival, known: Known, session: HttpSession, extra: readonly string[]): void | Promise<void> {
-    const { recorder, session: of, deadline, cutOff } = session.admission
+    const { recorder, cutOff } = session.admission
     if (cutOff.aborted) return this.#reception.sayEnded(arrival, known, asFault(cutOff.reason)!)
     // What cannot be recorded is not forwarded.
     if (recorder.full) return recorder.drained().then(() => this.#forward(arrival, known, session, extra))
+    // A session outlives connections, and rules and locks may ask where each request comes from.
+    const elsewhere = session.admission.refusalFrom(arrival.address)
+    if (elsewhere === undefined) return this.#assert(arrival, known, session, extra)
+    return elsewhere.then((fault) => {
+      if (fault !== undefined) throw fault
+      return this.#assert(arrival, known, session, extra)
+    })
+  }
+
+  #assert(arrival: Arrival, known: Known, session: HttpSession, extra: readonly string[]): void | Promise<void> {
+    const { session: of, deadline } = session.admission
     const assertion = session.assertions.of(of, known.person, deadline.value)
     return typeof assertion === 'string'
       ? this.#exchange(arrival, known, session, extra, assertion)
@@ -171,9 +182,6 @@ export class ApplicationGateway implements Applications, Disposable {
         hint: 'Wait until some of them are answered.',
       })
     }
-    // A session outlives connections, and the rules may ask where each request comes from.
-    const elsewhere = session.admission.refusalFrom(address)
-    if (elsewhere !== undefined) throw elsewhere
     const judged = session.rules.all ? { path: head.path } : session.rules.judge(head.method, head.path)
     const record = session.transcript.request({
       ...{ method: head.method, origin, version: head.version },

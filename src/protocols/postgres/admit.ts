@@ -34,7 +34,8 @@ async function waitForGrant(client: Client, ask: Ask, signal: AbortSignal, deps:
   const link = deps.access.askLink(ask.resource, ask.role)
   client.say(waitForGrantNotice({ link, what: nameOf(ask), waitMs: deps.waitMs }))
   try {
-    await deps.access.waitForGrant(ask.identified, ask.resource, ask.role, deps.waitMs, signal)
+    const who = { ...ask.identified, address: ask.client.address }
+    await deps.access.waitForGrant(who, ask.resource, ask.role, deps.waitMs, signal)
   } catch (error) {
     const fault = asFault(error)
     // When psql connects again by itself, all that it shows of a FATAL is "Failed."; a notice it shows.

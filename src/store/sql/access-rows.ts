@@ -113,11 +113,14 @@ export function fromLock(lock: Lock): LockRow {
   return {
     id: lock.id,
     person_id: lock.scope.person,
+    group_name: lock.scope.group ?? null,
     resource: lock.scope.resource,
     role: lock.scope.role,
+    address: lock.scope.address ?? null,
     reason: lock.reason,
     placed_by: lock.placedBy,
     placed_at: lock.placedAt,
+    until: lock.until,
     lifted_by: lock.liftedBy,
     lifted_at: lock.liftedAt,
   }
@@ -126,10 +129,17 @@ export function fromLock(lock: Lock): LockRow {
 export function toLock(row: LockRow): Lock {
   return {
     id: row.id as LockId,
-    scope: { person: row.person_id as PersonId | null, resource: row.resource, role: row.role },
+    scope: {
+      person: row.person_id as PersonId | null,
+      group: row.group_name,
+      resource: row.resource,
+      role: row.role,
+      address: row.address,
+    },
     reason: row.reason,
     placedBy: row.placed_by as PersonId,
     placedAt: row.placed_at as Instant,
+    until: row.until as Instant | null,
     liftedBy: row.lifted_by as PersonId | null,
     liftedAt: row.lifted_at as Instant | null,
   }

@@ -112,11 +112,19 @@ function grantsDue(db: Database, at: number) {
     .orderBy('id')
 }
 
-function lockReads(db: Database): Pick<AccessReads, 'standingLocks' | 'lock'> {
+function lockReads(db: Database): Pick<AccessReads, 'standingLocks' | 'pastLocks' | 'lock' | 'locksToEnd'> {
   const locks = () => db.selectFrom('locks').selectAll()
   return {
     standingLocks: async () =>
       (await locks().where('lifted_at', 'is', null).orderBy('placed_at').orderBy('id').execute()).map(toLock),
+    async pastLocks(limit) {
+      const past = locks().where('lifted_at', 'is not', null)
+      return (await past.orderBy('lifted_at', 'desc').orderBy('id').limit(limit).execute()).map(toLock)
+    },
+    locksToEnd: async (at) =>
+      (
+        await locks().where('lifted_at', 'is', null).where('until', '<=', at).orderBy('until').orderBy('id').execute()
+      ).map(toLock),
     async lock(id) {
       const row = await locks().where('id', '=', id).executeTakeFirst()
       return row && toLock(row)

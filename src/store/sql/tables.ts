@@ -105,11 +105,14 @@ export interface GrantRow {
 export interface LockRow {
   id: string
   person_id: string | null
+  group_name: string | null
   resource: string | null
   role: string | null
+  address: string | null
   reason: string
   placed_by: string
   placed_at: number
+  until: number | null
   lifted_by: string | null
   lifted_at: number | null
 }

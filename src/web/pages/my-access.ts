@@ -1,12 +1,12 @@
 import { html } from 'hono/html'
 import type { Offer, RequestView } from '../../access/access.ts'
-import { lockStops } from '../../access/locks.ts'
+import { lockMatch } from '../../access/locks.ts'
 import type { Grant, Lock, Request } from '../../access/states.ts'
 import { formatDuration } from '../../kernel/durations.ts'
-import type { GrantId, PersonId } from '../../kernel/ids.ts'
+import type { GrantId } from '../../kernel/ids.ts'
 import type { HttpRole, PostgresRole, SshRole } from '../../resources/catalogue.ts'
 import { connectCommands } from '../../resources/connect.ts'
-import type { Html } from '../context.ts'
+import type { Html, Visit } from '../context.ts'
 import {
   action,
   chip,
@@ -44,7 +44,7 @@ export function myAccessRoutes(site: Site): void {
     const connections = (grant: Grant) => sessions.filter(({ session }) => session.grant === grant.id).length
     const body = html`<h1>My access</h1>
       <p class="lead">What you may use now, and what you can ask for.</p>
-      ${lockNotices(locks, living, visit.person.id)}
+      ${lockNotices(locks, living, visit)}
       <h2>Open now</h2>
       ${living.length === 0 ? nothingOpen(access.offers(visit.person, visit).length) : living.map((grant) => openGrant(site, visit.show, grant, connections(grant)))}
       ${pending(
@@ -63,18 +63,25 @@ export function myAccessRoutes(site: Site): void {
 }
 
 /** Access stays open on paper while a lock stands; without this the page and psql would contradict each other. */
-function lockNotices(locks: readonly Lock[], living: readonly Grant[], person: PersonId): Html[] {
-  return locks
-    .filter(({ scope }) => scope.person === person || living.some((grant) => lockStops(scope, grant)))
-    .filter(({ scope }) => scope.person === null || scope.person === person)
-    .map(({ scope, reason }) => {
-      const what = [scope.resource, scope.role && `as ${scope.role}`].filter(Boolean).join(' ') || 'Everything'
-      return notice(
-        'stop',
-        html`Locked for ${scope.person === null ? 'everybody' : 'you'}: ${what}. “${reason}” Your security or operations
-        people can lift it.`,
-      )
-    })
+function lockNotices(locks: readonly Lock[], living: readonly Grant[], { person, address, show }: Visit): Html[] {
+  const holder = { person: person.id, groups: person.groups, addresses: [address] }
+  const isAbout = ({ scope }: Lock) =>
+    lockMatch({ ...scope, resource: null, role: null })({ ...holder, resource: '', role: '' }) ||
+    living.some(({ resource, role }) => lockMatch(scope)({ ...holder, resource, role }))
+  return locks.filter(isAbout).map(({ scope, reason, until }) => {
+    const what = [scope.resource, scope.role && `as ${scope.role}`].filter(Boolean).join(' ') || 'Everything'
+    return notice(
+      'stop',
+      html`Locked for ${lockedWhom(scope)}: ${what}${until !== null && html`, until ${show.moment(until)}`}. “${reason}”
+      Your security or operations people can lift it.`,
+    )
+  })
+}
+
+function lockedWhom({ person, group = null, address = null }: Lock['scope']): string {
+  if (person !== null) return 'you'
+  const parts = [group !== null && `the group ${group}`, address !== null && `connections from ${address}`]
+  return parts.filter((part) => part !== false).join(', ') || 'everybody'
 }
 
 function nothingOpen(offers: number): Html {

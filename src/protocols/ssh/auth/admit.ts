@@ -162,7 +162,8 @@ class AccessWish {
     const approval = request?.approval ?? policy.approval
     const facts: WaitFacts = { link, approval, isFiled: request !== undefined, waitMs }
     await this.#whileThere(this.#asked.show(waitTitle(whatText(resource, role)), waitText(facts)))
-    await access.waitForGrant(this.#asked.identified, resource, role, waitMs, this.#signal)
+    const who = { ...this.#asked.identified, address: this.#asked.client.address }
+    await access.waitForGrant(who, resource, role, waitMs, this.#signal)
   }
 
   /** A person may think for long; when the listener stops, nobody waits for them. */

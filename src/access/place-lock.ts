@@ -1,0 +1,99 @@
+import { theGateway } from '../audit/event.ts'
+import type { Person } from '../identity/person.ts'
+import type { LockScope } from '../kernel/change.ts'
+import { Fault } from '../kernel/fault.ts'
+import type { LockId } from '../kernel/ids.ts'
+import type { Instant } from '../kernel/time.ts'
+import { readNetwork } from '../policy/networks.ts'
+import { commentLengthMax } from './decide.ts'
+import { isOperator, type AccessDeps } from './deps.ts'
+import { accessEvents, actor } from './events.ts'
+import { isEmpty } from './locks.ts'
+import type { Lock } from './states.ts'
+import type { AccessTx } from './store.ts'
+
+const groupCharsMax = 200
+
+export async function placeLock(
+  deps: AccessDeps,
+  person: Person,
+  scope: LockScope,
+  reason: string,
+  until: Instant | null,
+): Promise<Lock> {
+  expectOperator(deps, person)
+  checkScope(scope)
+  checkReason(reason)
+  const { group = null, address = null, ...rest } = scope
+  const now = deps.clock.now()
+  if (until !== null && until <= now) {
+    throw new Fault('INPUT_INVALID', 'That lock would be over already.', { hint: 'Give an end that is still to come.' })
+  }
+  const lock: Lock = {
+    id: deps.random.id('lock'),
+    scope: { ...rest, group, address },
+    reason: reason.trim(),
+    placedBy: person.id,
+    placedAt: now,
+    until,
+    liftedBy: null,
+    liftedAt: null,
+  }
+  await deps.store.transact(async (tx) => {
+    await tx.insertLock(lock)
+    await tx.record(accessEvents.locked(lock, person))
+    await tx.announce({ kind: 'lock-placed', lock: lock.id, scope: lock.scope, reason: lock.reason })
+  })
+  return lock
+}
+
+function checkScope(scope: LockScope): void {
+  if (isEmpty(scope)) {
+    throw new Fault('INPUT_INVALID', 'A lock names a person, a group, a resource, a role or an address.', {
+      hint: 'Fill in at least one of them.',
+    })
+  }
+  const { group = null, address = null } = scope
+  if (address !== null && readNetwork(address) === undefined) {
+    throw new Fault('INPUT_INVALID', 'That is neither an IP address nor a network.', {
+      hint: 'Such as 203.0.113.9, 203.0.113.0/24 or 2001:db8::/32.',
+    })
+  }
+  if (group !== null && (group === '' || group.length > groupCharsMax)) {
+    throw new Fault('INPUT_INVALID', `A group has a name of 1 to ${groupCharsMax} characters.`)
+  }
+}
+
+function checkReason(reason: string): void {
+  if (reason.trim() !== '' && reason.length <= commentLengthMax) return
+  throw new Fault('INPUT_INVALID', 'A lock needs a reason; the people it stops read it.', {
+    hint: `Say it in 1 to ${commentLengthMax} characters.`,
+  })
+}
+
+export async function liftLock(deps: AccessDeps, person: Person, id: LockId): Promise<void> {
+  expectOperator(deps, person)
+  await deps.store.transact(async (tx) => {
+    const lock = await tx.lock(id)
+    const now = deps.clock.now()
+    if (lock === undefined || !(await tx.liftLock(id, person.id, now))) {
+      throw new Fault('NOT_FOUND', 'There is no such lock, or it was lifted already.')
+    }
+    await tx.record(accessEvents.lifted(lock, actor(person), now))
+    await tx.announce({ kind: 'lock-lifted', lock: id })
+  })
+}
+
+/** Writes down that their time is over. */
+export async function endLocks(deps: AccessDeps, tx: AccessTx): Promise<void> {
+  for (const lock of await tx.locksToEnd(deps.clock.now())) {
+    const { id, until } = lock
+    if (until === null || !(await tx.liftLock(id, null, until))) continue
+    await tx.record(accessEvents.lifted(lock, theGateway, until))
+    await tx.announce({ kind: 'lock-lifted', lock: id })
+  }
+}
+
+function expectOperator(deps: AccessDeps, person: Person): void {
+  if (!isOperator(deps, person)) throw new Fault('NOT_ALLOWED', 'Only operators place and lift locks.')
+}
