@@ -81,6 +81,7 @@ async function makeLab() {
     0,
     (answer) => answers.push(answer),
     (more) => changes.push(...more.map(({ json }) => json)),
+    () => 0, // groups here end when they are told to, not by time
   )
   const all = stack.move()
   return { database, groups, answers, changes, [Symbol.asyncDispose]: () => all.disposeAsync() }

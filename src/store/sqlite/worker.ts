@@ -38,6 +38,7 @@ function serve(port: MessagePort, database: Database, lastChange: number): void 
     lastChange,
     (answer) => answers.push(answer),
     (more) => (changes = [...changes, ...more]),
+    () => performance.now(),
   )
   const flush = () => {
     if (answers.length > 0 || changes.length > 0) port.postMessage({ answers, changes } satisfies Reply)

@@ -33,6 +33,7 @@ export class WriteGroups {
   readonly #database: Database
   readonly #answer: (answer: Answer) => void
   readonly #changed: (changes: readonly ChangeRow[]) => void
+  readonly #nowMs: () => number
   #group: Group | undefined
   #current: Current | undefined
   #head: Head | undefined
@@ -43,11 +44,13 @@ export class WriteGroups {
     lastChange: number,
     answer: (answer: Answer) => void,
     changed: (changes: readonly ChangeRow[]) => void,
+    nowMs: () => number,
   ) {
     this.#database = database
     this.#lastChange = lastChange
     this.#answer = answer
     this.#changed = changed
+    this.#nowMs = nowMs
   }
 
   run({ id, transaction, steps }: Command & { readonly kind: 'run' }): void {
@@ -72,7 +75,7 @@ export class WriteGroups {
 
   #enter(transaction: number): Current {
     if (this.#current?.transaction === transaction) return this.#current
-    if (this.#group !== undefined && groupIsFull(this.#group)) this.#commit()
+    if (this.#group !== undefined && groupIsFull(this.#group, this.#nowMs())) this.#commit()
     const failed = this.#begin()
     return (this.#current = { transaction, headBefore: this.#head, failed })
   }
@@ -82,7 +85,7 @@ export class WriteGroups {
     try {
       if (this.#group === undefined) {
         this.#database.exec('begin immediate')
-        this.#group = { begunMs: performance.now(), waiting: [] }
+        this.#group = { begunMs: this.#nowMs(), waiting: [] }
         this.#head = undefined // another process may have appended since
       }
       this.#database.exec('savepoint one')
@@ -185,8 +188,8 @@ function readChanges(database: Database, after: number): readonly ChangeRow[] {
   return rows.map((row) => ({ number: Number(row['number']), json: String(row['json']) }))
 }
 
-function groupIsFull({ begunMs, waiting }: Group): boolean {
-  return waiting.length >= groupTransactionsMax || performance.now() - begunMs >= groupMsMax
+function groupIsFull({ begunMs, waiting }: Group, nowMs: number): boolean {
+  return waiting.length >= groupTransactionsMax || nowMs - begunMs >= groupMsMax
 }
 
 function toAnswer(id: number, outcome: Result | Refusal): Answer {
