@@ -3,15 +3,14 @@ import { isLoopback } from './check-settings.ts'
 import { inTurn, optionalCa, type ReferenceReader } from './files.ts'
 import type { MailSettings, NotifySettings, SlackSettings, TellPlaces, WebhookSettings } from './notify-settings.ts'
 import type { ConfigPath, Finding } from './problems.ts'
+import type { Salvaged } from './salvage.ts'
 import type { NotifyInFile } from './schema-notify.ts'
 
 /** What `notify` in the file means; null without one. Findings go to the reader. */
-export async function readNotify(
-  notify: NotifyInFile | undefined,
-  reader: ReferenceReader,
-): Promise<NotifySettings | null> {
+export async function readNotify(parts: Salvaged, reader: ReferenceReader): Promise<NotifySettings | null> {
+  const { notify } = parts
   if (notify === undefined) return null
-  reader.findings.push(...notifyFindings(notify))
+  reader.findings.push(...notifyFindings(notify), ...dangling(notify, parts))
   const { giveUpAfter, endingBefore, knownFor, includeReason, requester, security, groups, routes } = notify
   const webhooks = await inTurn(notify.webhooks, (webhook, index) =>
     readWebhook(['notify', 'webhooks', index], webhook, reader),
@@ -158,4 +157,20 @@ function unreachable({ mail, slack, security, groups, routes }: NotifyInFile): r
       ? [{ path: [...path, 'slack'], message: 'there is no `notify.slack` to send it with' }]
       : []),
   ])
+}
+
+/** Names in routes that nothing has: they would match nothing, and nobody would notice. */
+function dangling({ routes }: NotifyInFile, { resourceNames, policies, complete }: Salvaged): readonly Finding[] {
+  const policyNames = policies.map(({ policy }) => policy.name)
+  const missing = (names: readonly string[] | undefined, known: readonly string[], path: ConfigPath, what: string) =>
+    (names ?? []).flatMap((name, index) =>
+      known.includes(name) ? [] : [{ path: [...path, index], message: `there is no ${what} called "${name}"` }],
+    )
+  return routes.flatMap((route, index) => {
+    const at = ['notify', 'routes', index]
+    return [
+      ...missing(route.resources, resourceNames, [...at, 'resources'], 'resource'),
+      ...(complete ? missing(route.policies, policyNames, [...at, 'policies'], 'policy') : []),
+    ]
+  })
 }

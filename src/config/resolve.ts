@@ -32,7 +32,7 @@ export async function readReferences(parts: Salvaged, reader: ReferenceReader): 
     ),
     clientSecret: identity && (await reader.secret(['identity', 'clientSecret'], identity.clientSecret)),
     providerCa: identity && (await optionalCa(['identity', 'ca'], identity.ca, reader)),
-    notify: await readNotify(parts.notify, reader),
+    notify: await readNotify(parts, reader),
     resources: await inTurn(Object.entries(parts.resources), async ([name, resource]) =>
       readResource(name, resource, reader),
     ),

@@ -66,6 +66,8 @@ test.each([
   ['from: curfew@example.com', "from: 'Curfew <curfew@example.com>'", 'a mail address such as'],
   ['mail: [soc@example.com]', "mail: ['soc@example.com, eve@evil.example']", 'a mail address such as'],
   ["slack: '#production'", "slack: '<!channel>'", 'a channel such as'],
+  ['labels: { env: production }, slack', 'resources: [nothing], slack', 'no resource called "nothing"'],
+  ['labels: { env: production }, slack', 'policies: [nothing], slack', 'no policy called "nothing"'],
   [
     'slack: { token: env:SLACK, ',
     'slack: { apiUrl: http://slack.example.com/, token: env:SLACK, ',

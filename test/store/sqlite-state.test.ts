@@ -5,6 +5,7 @@ import type { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
 import { openSqliteState } from '../../src/store/sqlite/open.ts'
 import { accessStoreContract } from '../contracts/access-store.ts'
+import { outboxContract } from '../contracts/outbox.ts'
 import { auditStoreContract } from '../contracts/audit-store.ts'
 import { changeFeedContract } from '../contracts/change-feed.ts'
 import { identityStoreContract } from '../contracts/identity-store.ts'
@@ -14,6 +15,7 @@ import { makeSqlitePlace, silence } from './place.ts'
 import { openRaw } from './raw.ts'
 
 describe('access', () => accessStoreContract(() => makeSqlitePlace()))
+describe('outbox', () => outboxContract(() => makeSqlitePlace()))
 describe('identity', () => identityStoreContract(() => makeSqlitePlace()))
 describe('sessions', () => sessionStoreContract(() => makeSqlitePlace()))
 describe('audit', () => auditStoreContract(() => makeSqlitePlace()))
