@@ -66,7 +66,7 @@ function show(file: string, { config, notices }: CheckedConfig): void {
     offer.policy,
   ])
   if (rows.length > 0) print(table(['WHO', 'RESOURCE', 'ROLE', 'TAKES', 'LENGTH', 'BY POLICY'], rows))
-  const free = offers.filter((offer) => offer.takes === 'nobody').length
+  const free = offers.filter((offer) => offer.takes.startsWith('nobody')).length
   if (free > 0) print(`\n${free} of these ${offers.length} need no approval.`)
   if (notices.length > 0) note('\nWorth knowing:')
   for (const notice of notices) note(formatProblem(notice))

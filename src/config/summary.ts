@@ -1,6 +1,7 @@
 import { formatDuration } from '../kernel/durations.ts'
 import { policyFor } from '../policy/decide.ts'
-import type { Approval } from '../policy/rules.ts'
+import { isVisible } from '../policy/judge.ts'
+import type { Policy } from '../policy/rules.ts'
 import type { Resource } from '../resources/catalogue.ts'
 import type { Config } from './config.ts'
 
@@ -33,34 +34,55 @@ function targetOf(resource: Resource): string {
   return `${resource.kind} ${resource.host}:${resource.port}`
 }
 
-/** What one group may ask for, and what that takes. */
+/** What somebody may ask for, and what that takes. */
 export interface StandingOffer {
+  /** A group, with claims or an address where the policy asks for those, too. */
   readonly group: string
   readonly resource: string
   readonly role: string
-  /** `nobody`, or `2 of approvers, operations`. */
+  /** `nobody`, or `2 of approvers, operations`; and whether only at times, from somewhere or on a condition. */
   readonly takes: string
   readonly most: string
   readonly policy: string
 }
 
 /** Who can reach what, by the rule that decides at run time; what needs nobody comes first. */
-export function standingOffers({ policies, resources }: Config): readonly StandingOffer[] {
-  const groups = [...new Set(policies.flatMap(({ who }) => who.groups ?? []))]
-  const all = groups.flatMap((group) =>
+export function standingOffers(config: Config): readonly StandingOffer[] {
+  const { policies, resources } = config
+  const all = whomOf(policies).flatMap(({ label, person }) =>
     resources.flatMap((resource) =>
       Object.keys(resource.roles).flatMap((role) => {
-        const person = { id: 'person-of-this-group-only' as const, email: null, groups: [group] }
         const policy = policyFor(policies, person, resource, role)
-        if (policy === undefined) return []
+        if (policy === undefined || !isVisible(config, { person, resource, role })) return []
         const most = formatDuration(policy.length.mostMs)
-        return [{ group, resource: resource.name, role, takes: takes(policy.approval), most, policy: policy.name }]
+        return [{ group: label, resource: resource.name, role, takes: takes(policy), most, policy: policy.name }]
       }),
     ),
   )
-  return all.toSorted((left, right) => Number(right.takes === 'nobody') - Number(left.takes === 'nobody'))
+  return all.toSorted((left, right) => Number(needsNobody(right)) - Number(needsNobody(left)))
 }
 
-function takes(approval: Approval): string {
-  return approval.kind === 'none' ? 'nobody' : `${approval.people} of ${approval.from.join(', ')}`
+/** One person for each set of people that a policy is for. */
+function whomOf(policies: readonly Policy[]) {
+  const all = policies.flatMap(({ who: { groups = [null], people = [null], claims = {} } }) =>
+    groups.flatMap((group) =>
+      people.map((email) => {
+        const words = Object.entries(claims).map(([claim, values]) => `${claim}=${values.join('|')}`)
+        const label = [group, email, ...words].filter((word) => word !== null).join(', ')
+        const person = { id: 'person-of-these-only' as const, email, groups: group === null ? [] : [group], claims }
+        return [label, { label, person }] as const
+      }),
+    ),
+  )
+  return [...new Map(all).values()]
+}
+
+function needsNobody({ takes: text }: StandingOffer): boolean {
+  return text.startsWith('nobody')
+}
+
+function takes({ approval, when, dates, networks, condition }: Policy): string {
+  const needs = approval.kind === 'none' ? 'nobody' : `${approval.people} of ${approval.from.join(', ')}`
+  const isConditional = [when, dates, networks, condition].some((one) => one !== undefined)
+  return isConditional ? `${needs}, sometimes` : needs
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Instant } from '../../src/kernel/time.ts'
 import { judge } from '../../src/policy/judge.ts'
+import { standingOffers } from '../../src/config/summary.ts'
 import { goodConfig, makeConfigFolder } from './example.ts'
 import type { ConfigFolder } from './example.ts'
 
@@ -193,4 +194,19 @@ ${first}
     expect(await both(erin, '{ people: [kim@example.com] }')).toEqual([])
     expect(await both(erin)).toEqual([])
   })
+})
+
+test('the summary says who has what, also where claims or addresses tell, and what is only sometimes', async () => {
+  const { config } = await folder.check(
+    withPolicies(`  - { name: a, who: { groups: [x], claims: { level: ['2', '3'] } }, what: { resources: [wiki] }, approval: none }
+  - { name: b, who: { people: [kim@example.com] }, what: { resources: [wiki] }, if: request.minutes < 5, approval: none }
+  - { name: c, who: { groups: [y, w] }, what: { resources: [wiki] }, approval: { from: [z] } }
+  - { name: d, effect: deny, who: { groups: [y] }, what: {} }
+`),
+  )
+  expect(standingOffers(config).map(({ group, takes }) => [group, takes])).toEqual([
+    ['x, level=2|3', 'nobody'],
+    ['kim@example.com', 'nobody, sometimes'],
+    ['w', '1 of z'],
+  ])
 })
