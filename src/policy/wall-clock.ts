@@ -6,7 +6,6 @@ export interface Zoned {
 }
 
 export const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
-export type Weekday = (typeof weekdays)[number]
 
 /** What a clock on the wall in that zone shows. `day`: 1 is Monday. */
 export function wallClock(at: Instant, zone: string): { readonly day: number; readonly minute: number } {
