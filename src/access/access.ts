@@ -33,6 +33,8 @@ export interface Wish {
   readonly origin: string
   /** Absent: where it is used from is looked at when it is used. */
   readonly asker?: Asker
+  /** What a program calls it: the same again within a day is the same request, not another one. */
+  readonly key?: string | undefined
 }
 
 /** Somebody known who waits, and where. */

@@ -13,10 +13,12 @@ import type { AccessDeps } from './deps.ts'
 import { accessEvents, actor, recordRefusal } from './events.ts'
 import { lockedFault, stoppingLock, type LockTarget } from './locks.ts'
 import type { Approved, Request, Requested } from './states.ts'
-import type { AccessTx } from './store.ts'
+import type { AccessReads, AccessTx } from './store.ts'
 import { approve, cancel, expectOpen, grantFrom } from './transitions.ts'
 
 export const openRequestsMax = 20
+/** How long a key is remembered. */
+const keyMs = 86_400_000
 const startAheadMaxMs = 90 * 86_400_000
 
 export function offersFor(deps: AccessDeps, person: Person, asker?: Asker): Offer[] {
@@ -87,25 +89,50 @@ export async function ask(deps: AccessDeps, person: Person, wish: Wish): Promise
 }
 
 async function askFor(deps: AccessDeps, person: Person, wish: Wish): Promise<Request> {
-  const seen = offerFor(deps, person, wish.resource, wish.role)
   const wished = { ...wish, ticket: wish.ticket?.trim() || null, reason: wish.reason.trim() }
   const now = deps.clock.now()
+  // Before all checks: what was filed stays what it is, also where it could not be filed any more.
+  const filed = await filedBefore(deps.store, person, wished, now)
+  if (filed !== undefined) return filed
+  const seen = offerFor(deps, person, wish.resource, wish.role)
   checkStart(wished.startsAt, now)
   const offer = { ...seen, policy: deciding(deps, person, seen, wished, now) }
   checkWish(offer.policy, wished)
   return deps.store.transact(async (tx) => {
+    const twin = await filedBefore(tx, person, wished, now)
+    if (twin !== undefined) return twin
     const addresses = wish.asker === undefined ? [] : [wish.asker.address]
     await refuseLocked(tx, { ...holder(person), resource: wish.resource, role: wish.role, addresses }, now)
     const open = (await tx.openRequests()).filter((request) => request.person === person.id)
     const same = open.find((request) => sameWish(request, wished) && now < request.lapsesAt)
-    if (same !== undefined) return same
+    if (same !== undefined) return keepKey(tx, wished, same, now)
     if (open.length >= openRequestsMax) {
       throw new Fault('RATE_LIMITED', `You have ${open.length} open requests already.`, {
         hint: 'Call some of them off, or wait until they are decided.',
       })
     }
-    return file(deps, tx, person, offer, wished, now)
+    return keepKey(tx, wished, await file(deps, tx, person, offer, wished, now), now)
   })
+}
+
+/** @throws Fault INPUT_INVALID when the key stands for something else */
+async function filedBefore(
+  reads: Pick<AccessReads, 'requestByKey'>,
+  person: Person,
+  wish: Wish,
+  now: Instant,
+): Promise<Request | undefined> {
+  if (wish.key === undefined) return undefined
+  const filed = await reads.requestByKey(person.id, wish.key, later(now, -keyMs))
+  if (filed === undefined || sameWish(filed, wish)) return filed
+  throw new Fault('INPUT_INVALID', 'Something else was asked for under this key.', {
+    hint: 'Take another Idempotency-Key for another request.',
+  })
+}
+
+async function keepKey(tx: AccessTx, { key }: Wish, request: Request, now: Instant): Promise<Request> {
+  if (key !== undefined) await tx.keepRequestKey(request.person, key, request.id, now, later(now, -keyMs))
+  return request
 }
 
 /**
@@ -138,7 +165,7 @@ export async function refuseLocked(tx: AccessTx, target: LockTarget, now: Instan
 }
 
 /** A second tap on the same button files nothing new. */
-function sameWish(request: Requested, wish: Wish): boolean {
+function sameWish(request: Request, wish: Wish): boolean {
   return (
     request.resource === wish.resource &&
     request.role === wish.role &&

@@ -5,6 +5,8 @@ import type { Decision, Grant, Lock, Request, Requested } from './states.ts'
 
 export interface AccessReads {
   request(id: RequestId): Promise<Request | undefined>
+  /** What they filed under this key after `since`. */
+  requestByKey(person: PersonId, key: string, since: Instant): Promise<Request | undefined>
   requestsOf(person: PersonId, limit: number): Promise<readonly Request[]>
   /** State `requested`, oldest first. */
   openRequests(): Promise<readonly Requested[]>
@@ -36,6 +38,8 @@ export interface AccessReads {
 /** The database refuses what the types forbid: illegal steps, deleting, self-approval, a second decision by one person. */
 export interface AccessTx extends AccessReads, Facts {
   insertRequest(request: Request): Promise<void>
+  /** Forgets all keys that were kept at `since` or before. */
+  keepRequestKey(person: PersonId, key: string, request: RequestId, at: Instant, since: Instant): Promise<void>
   /** Writes the state that follows. @throws Fault GRANT_IN_WRONG_STATE / REQUEST_CLOSED when the stored state does not lead there. */
   updateRequest(request: Request): Promise<void>
   /** @throws Fault ALREADY_DECIDED on a second decision by one person; SELF_APPROVAL for the requester. */

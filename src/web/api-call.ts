@@ -26,6 +26,11 @@ export async function body<Schema extends z.ZodType>(c: WebContext, shape: Schem
   return checked(shape, await readJson(c))
 }
 
+/** As `body`; nothing at all is an empty object. */
+export async function bodyIfAny<Schema extends z.ZodType>(c: WebContext, shape: Schema): Promise<z.output<Schema>> {
+  return c.req.raw.body === null || c.req.header('content-length') === '0' ? checked(shape, {}) : body(c, shape)
+}
+
 export function checked<Schema extends z.ZodType>(shape: Schema, value: unknown): z.output<Schema> {
   const result = shape.safeParse(value)
   if (result.success) return result.data

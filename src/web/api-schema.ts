@@ -18,8 +18,11 @@ import * as z from 'zod'
  * | GET /audit?after=0&limit=500 | | 200 auditPage (reviewers) |
  * | GET /audit/checkpoints | | 200 checkpointList (reviewers) |
  * | GET /keys | | 200 keySet |
+ *
+ * Workflows are in api-schema-access.ts. All calls with their shapes: `GET /openapi.json`, made in openapi.ts.
  */
 export const apiPath = '/api/v1'
+export * from './api-schema-access.ts'
 
 /** For everybody, without a token; plain text. */
 export const publicPaths = {

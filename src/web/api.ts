@@ -7,6 +7,8 @@ import type { SignInId, TokenId } from '../kernel/ids.ts'
 import { isoTime } from '../kernel/time.ts'
 import { body, caller, checked, type Caller } from './api-call.ts'
 import * as schema from './api-schema.ts'
+import { accessRoutes } from './api-access.ts'
+import { openApiRoute } from './openapi.ts'
 import { sshRoutes } from './api-ssh.ts'
 import { peerAddress, type WebContext } from './context.ts'
 import { createRateLimit } from './rate-limit.ts'
@@ -23,6 +25,8 @@ export function apiRoutes(site: Site): void {
   tokenRoutes(site)
   sshRoutes(site)
   auditRoutes(site)
+  accessRoutes(site)
+  openApiRoute(site)
   site.open('GET', `${apiPath}/keys`, async (c) => {
     await caller(site, c)
     return c.json(site.deps.publicKeys())

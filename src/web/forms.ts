@@ -35,7 +35,7 @@ export function fieldsOf(params: URLSearchParams): Fields {
  * Control characters other than tab and newline would garble terminals and logs later; overrides of direction would let
  * an approver read something else than what is there.
  */
-function hasControls(value: string): boolean {
+export function hasControls(value: string): boolean {
   return /[\p{Cc}\p{Cs}\u202a-\u202e\u2066-\u2069]/u.test(value.replaceAll(/[\t\n]/g, ''))
 }
 

@@ -48,7 +48,10 @@ export const causes: readonly Cause[] = [
     happen: async ({ gateway }) => {
       const { access } = gateway.gateway
       const [olga, alice] = [await gateway.person('olga'), await gateway.person('alice')]
-      const lock = await access.placeLock(olga, { person: alice.id, resource: null, role: null }, 'stolen laptop')
+      // All of it must match, so that each part of it is tried.
+      const address = '127.0.0.0/8'
+      const scope = { person: alice.id, group: 'engineering', resource: null, role: null, address }
+      const lock = await access.placeLock(olga, scope, 'stolen laptop')
       return () => access.liftLock(olga, lock.id)
     },
   },

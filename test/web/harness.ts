@@ -36,6 +36,7 @@ import { openDataKey } from '../../src/store/data-key.ts'
 import { openSqliteState } from '../../src/store/sqlite/open.ts'
 import type { State } from '../../src/store/state.ts'
 import { systemClock, systemRandom } from '../../src/system.ts'
+import { createWebApp } from '../../src/web/app.ts'
 import { createPages } from '../../src/web/create-pages.ts'
 import { listenFront } from '../../src/protocols/http/front.ts'
 import { Browser, client, startProviderFor } from '../servers/oidc.ts'
@@ -52,6 +53,8 @@ export interface Pages extends AsyncDisposable {
   readonly assertions: Assertions
   readonly folder: string
   readonly logLines: readonly string[]
+  /** Every route, by method and pattern. */
+  readonly routes: readonly { readonly method: string; readonly path: string }[]
   /** A client that holds no cookie. */
   stranger(): Client
   /** Signed in at the real provider. */
@@ -121,6 +124,7 @@ export async function startPages(more: More = {}): Promise<Pages> {
     assertions,
     folder,
     logLines,
+    routes: createWebApp(rooms.deps, AbortSignal.abort()).routes,
     stranger: () => clientWith(url, agent, ''),
     signIn: (login) => signInAs(url, agent, identity, login),
     openSession: async (person, resource, role) => {

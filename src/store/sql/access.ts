@@ -31,7 +31,7 @@ function accessReads(db: Database): AccessReads {
 
 type RequestReads = Pick<
   AccessReads,
-  'request' | 'requestsOf' | 'openRequests' | 'closedRequests' | 'decisionsOn' | 'requestsToLapse'
+  'request' | 'requestByKey' | 'requestsOf' | 'openRequests' | 'closedRequests' | 'decisionsOn' | 'requestsToLapse'
 >
 
 function requestReads(db: Database): RequestReads {
@@ -41,6 +41,12 @@ function requestReads(db: Database): RequestReads {
     async request(id) {
       const row = await requests().where('id', '=', id).executeTakeFirst()
       return row && toRequest(row)
+    },
+    async requestByKey(person, key, since) {
+      const kept = db.selectFrom('request_keys').select('request_id').where('person_id', '=', person)
+      const row = await kept.where('key', '=', key).where('at', '>', since).executeTakeFirst()
+      const request = row && (await requests().where('id', '=', row.request_id).executeTakeFirst())
+      return request && toRequest(request)
     },
     async requestsOf(person, limit) {
       const mine = requests().where('person_id', '=', person)
@@ -138,6 +144,11 @@ function accessTx(tx: SqlTx): AccessTx {
     record: (event) => tx.record(event),
     announce: (change) => tx.announce(change),
     insertRequest: async (request) => void (await tx.db.insertInto('requests').values(fromRequest(request)).execute()),
+    async keepRequestKey(person, key, request, at, since) {
+      await tx.db.deleteFrom('request_keys').where('at', '<=', since).execute()
+      const kept = tx.db.insertInto('request_keys').values({ person_id: person, key, request_id: request, at })
+      await kept.onConflict((conflict) => conflict.columns(['person_id', 'key']).doNothing()).execute()
+    },
     updateRequest: (request) => updateRequest(tx.db, request),
     insertDecision: async (decision) =>
       void (await tx.db.insertInto('decisions').values(fromDecision(decision)).execute()),

@@ -80,6 +80,12 @@ export interface RequestRow {
   state: string
   closed_at: number | null
 }
+export interface RequestKeyRow {
+  person_id: string
+  key: string
+  request_id: string
+  at: number
+}
 export interface DecisionRow {
   id: string
   request_id: string
@@ -189,6 +195,7 @@ export interface Tables {
   bindings: BindingRow
   tokens: TokenRow
   requests: RequestRow
+  request_keys: RequestKeyRow
   decisions: DecisionRow
   grants: GrantRow
   locks: LockRow

@@ -1,6 +1,7 @@
 import { html } from 'hono/html'
 import type { Lock } from '../../access/states.ts'
 import { displayName } from '../../identity/person.ts'
+import { formatDuration, parseDurationMs } from '../../kernel/durations.ts'
 import { asFault, Fault } from '../../kernel/fault.ts'
 import type { LockId, PersonId } from '../../kernel/ids.ts'
 import type { Html, Visit } from '../context.ts'
@@ -8,18 +9,24 @@ import { faultStatus } from '../../kernel/fault-status.ts'
 import type { Fields } from '../forms.ts'
 import type { Page } from '../html/layout.ts'
 import { action, chip, empty, path, words } from '../html/parts.ts'
+import { placeLock } from '../lock-wish.ts'
 import type { Site } from '../site.ts'
 
 interface Typed {
   readonly person: string
+  readonly group: string
   readonly resource: string
   readonly role: string
+  readonly address: string
+  readonly for: string
   readonly reason: string
 }
 
-const nothingTyped: Typed = { person: '', resource: '', role: '', reason: '' }
+const nothingTyped: Typed = { person: '', group: '', resource: '', role: '', address: '', for: '', reason: '' }
+const usualLengths = ['15m', '1h', '4h', '1d', '7d', '30d']
+const pastShownMax = 20
 
-/** Locks: this person, resource or role, nothing, now. For operators. */
+/** Locks: this person, group, resource, role or address, nothing, now. For operators. */
 export function lockRoutes(site: Site): void {
   const { access } = site.deps
 
@@ -32,9 +39,7 @@ export function lockRoutes(site: Site): void {
     operatorsOnly(site, visit)
     const typed = read(fields)
     try {
-      const person = typed.person === '' ? null : await personNamed(site, typed.person)
-      const scope = { person, resource: typed.resource || null, role: typed.role || null }
-      await access.placeLock(visit.person, scope, typed.reason)
+      await placeLock(site, visit.person, wishOf(typed))
     } catch (error) {
       const fault = asFault(error)
       if (fault?.code !== 'INPUT_INVALID') throw error
@@ -52,21 +57,42 @@ export function lockRoutes(site: Site): void {
 function read(fields: Fields): Typed {
   return {
     person: fields.text('person', 200),
+    group: fields.text('group', 200),
     resource: fields.text('resource', 64),
     role: fields.text('role', 64),
+    address: fields.text('address', 64),
+    for: fields.text('for', 16),
     reason: fields.text('reason', 300),
+  }
+}
+
+function wishOf({ person, group, resource, role, address, for: length, reason }: Typed) {
+  const lengthMs = length === '' ? null : parseDurationMs(length)
+  if (lengthMs === undefined) throw new Fault('INPUT_INVALID', 'Give a length of time.', { hint: 'Such as 30m or 2h.' })
+  return {
+    ...{ person: person || null, group: group || null, resource: resource || null },
+    ...{ role: role || null, address: address || null, reason, lengthMs },
   }
 }
 
 /** With what was typed, when something is wrong with it: whoever locks is in a hurry. */
 async function locksPage(site: Site, visit: Visit, typed: Typed, wrong: Fault | undefined): Promise<Page> {
-  const locks = await site.deps.access.locks()
-  const shown = await Promise.all(locks.map((lock) => lockCard(site, visit, lock)))
+  const { access } = site.deps
+  const [standing, past] = await Promise.all([access.locks(), access.pastLocks(pastShownMax)])
+  const cards = (locks: readonly Lock[]) => Promise.all(locks.map((lock) => lockCard(site, visit, lock)))
+  const [shown, over] = await Promise.all([cards(standing), cards(past)])
   const body = html`<h1>Locks</h1>
-    <p class="lead">A lock ends matching live sessions at once and refuses new ones until it is lifted.</p>
+    <p class="lead">
+      A lock ends matching live sessions at once and refuses new ones, until it is lifted or its time is over.
+    </p>
     ${wrong !== undefined && html`<p class="notice stop" role="alert">Nothing was locked. ${wrong.message} ${wrong.hint}</p>`}
     <h2>Standing</h2>
-    ${shown.length === 0 ? empty('Nothing is locked.') : shown} ${lockForm(site, typed)}`
+    ${shown.length === 0 ? empty('Nothing is locked.') : shown} ${lockForm(site, typed)}
+    ${
+      over.length > 0 &&
+      html`<h2>Over</h2>
+        ${over}`
+    }`
   // A page that renews itself would take away what was typed.
   const topic = wrong === undefined ? { topic: 'locks' } : { status: faultStatus[wrong.code] }
   return { title: 'Locks', current: 'locks', ...topic, body }
@@ -76,80 +102,99 @@ function operatorsOnly({ deps }: Site, { person }: Visit): void {
   if (!deps.access.isOperator(person)) throw new Fault('NOT_ALLOWED', 'Locks are for operators.')
 }
 
-/** By id, or by an e-mail address that belongs to exactly one person. */
-async function personNamed({ deps }: Site, text: string): Promise<PersonId> {
-  const byId = text.startsWith('person-') ? await deps.identity.person(text as PersonId) : undefined
-  if (byId !== undefined) return byId.id
-  const [found, another] = await deps.identity.peopleByEmail(text)
-  if (found === undefined) {
-    throw new Fault('INPUT_INVALID', 'Nobody with that e-mail address or id has signed in here.', {
-      hint: 'Check it; whoever has never signed in is stopped at the identity provider.',
-    })
-  }
-  if (another !== undefined) {
-    throw new Fault('INPUT_INVALID', 'More than one person has that e-mail address.', {
-      hint: 'Give the id (person-…).',
-    })
-  }
-  return found.id
-}
-
-async function lockCard(
-  { deps }: Site,
-  { show }: Visit,
-  { id, scope, reason, placedBy, placedAt }: Lock,
-): Promise<Html> {
-  const [locked, placer] = await Promise.all([
-    scope.person === null ? undefined : deps.identity.person(scope.person),
-    deps.identity.person(placedBy),
-  ])
+async function lockCard(site: Site, { show }: Visit, lock: Lock): Promise<Html> {
+  const { id, scope, reason, placedAt, until, liftedAt } = lock
+  const [person, placer, lifter] = await Promise.all(
+    [scope.person, lock.placedBy, lock.liftedBy].map((one) => nameOf(site, one)),
+  )
   const what = [
-    scope.person !== null && (locked === undefined ? scope.person : displayName(locked)),
-    scope.resource !== null && `resource ${scope.resource}`,
-    scope.role !== null && `role ${scope.role}`,
-  ].filter((part) => part !== false)
+    ...(person === null ? [] : [person]),
+    ...told('group', scope.group),
+    ...told('resource', scope.resource),
+    ...told('role', scope.role),
+    ...told('from', scope.address),
+  ].join(', ')
+  const ending = until === null ? '' : html`, until ${show.moment(until)}`
+  const lifting = lifter === null ? 'Its time was over' : html`Lifted by ${lifter}`
   return html`<section class="card">
     <div class="row">
       <div class="grow">
-        <span class="name">${what.join(', ')}</span>
+        <span class="name">${what}</span>
         ${words(reason)}
-        <div class="small">By ${placer === undefined ? placedBy : displayName(placer)}, ${show.moment(placedAt)}</div>
+        <div class="small">By ${placer}, ${show.moment(placedAt)}${ending}</div>
+        ${liftedAt !== null && html`<div class="small">${lifting}, ${show.moment(liftedAt)}</div>`}
       </div>
-      ${chip('stop', 'locked')}${action(path('locks', id, 'lift'), 'Lift', 'plain', what.join(', '))}
+      ${
+        liftedAt === null
+          ? html`${chip('stop', 'locked')}${action(path('locks', id, 'lift'), 'Lift', 'plain', what)}`
+          : chip('plain', lifter === null ? 'over' : 'lifted')
+      }
     </div>
   </section>`
 }
 
+function told(kind: string, value: string | null | undefined): readonly string[] {
+  return value === null || value === undefined ? [] : [`${kind} ${value}`]
+}
+
+async function nameOf({ deps }: Site, id: PersonId | null): Promise<string | null> {
+  if (id === null) return null
+  const person = await deps.identity.person(id)
+  return person === undefined ? id : displayName(person)
+}
+
 function lockForm({ deps }: Site, typed: Typed): Html {
-  const roles = [...new Set(deps.catalogue.resources.flatMap((resource) => Object.keys(resource.roles)))]
-  const options = (names: readonly string[], chosen: string) =>
-    html`<option value="">any</option>
-      ${names.map((name) => html`<option ${name === chosen ? ' selected' : ''}>${name}</option>`)}`
+  const { resources } = deps.catalogue
+  const roles = [...new Set(resources.flatMap((resource) => Object.keys(resource.roles)))]
+  const names = resources.map(({ name }) => name)
   return html`<h2>Place a lock</h2>
     <section class="card">
       <form method="post" action="/locks" class="stack">
+        <p class="small still">It stops what matches all that you fill in.</p>
         <label for="person">Person <span class="optional">e-mail address or id; empty for everybody</span></label
         ><input id="person" name="person" value="${typed.person}" maxlength="200" autocomplete="off" />
         <div class="pair">
-          <div>
-            <label for="resource">Resource</label
-            ><select id="resource" name="resource">
-              ${options(
-                deps.catalogue.resources.map(({ name }) => name),
-                typed.resource,
-              )}
-            </select>
-          </div>
-          <div>
-            <label for="role">Role</label
-            ><select id="role" name="role">
-              ${options(roles, typed.role)}
-            </select>
-          </div>
+          ${field('group', 'Group', 'as the provider calls it', typed.group, 200)}
+          ${field('address', 'Address', 'or network', typed.address, 64)}
         </div>
+        <div class="pair">
+          ${choice('resource', 'Resource', ['', ...names], typed.resource)}
+          ${choice('role', 'Role', ['', ...roles], typed.role)}
+        </div>
+        <label for="for">How long</label>
+        <select id="for" name="for">
+          <option value="">until it is lifted</option>
+          ${usualLengths.map(
+            (one) =>
+              html`<option value="${one}" ${one === typed.for ? ' selected' : ''}>
+                ${formatDuration(parseDurationMs(one) ?? 0)}
+              </option>`,
+          )}
+        </select>
         <label for="reason">Reason <span class="optional">those it stops read it</span></label
         ><input id="reason" name="reason" value="${typed.reason}" required maxlength="300" autocomplete="off" />
         <div class="actions"><button class="btn stop">Lock now</button></div>
       </form>
     </section>`
+}
+
+function field(name: string, label: string, about: string, value: string, charsMax: number): Html {
+  return html`<div>
+    <label for="${name}">${label} <span class="optional">${about}</span></label
+    ><input id="${name}" name="${name}" value="${value}" maxlength="${charsMax}" autocomplete="off" />
+  </div>`
+}
+
+function choice(name: string, label: string, values: readonly string[], chosen: string): Html {
+  return html`<div>
+    <label for="${name}">${label}</label
+    ><select id="${name}" name="${name}">
+      ${values.map(
+        (value) =>
+          html`<option value="${value}" ${value === chosen ? ' selected' : ''}>
+            ${value === '' ? 'any' : value}
+          </option>`,
+      )}
+    </select>
+  </div>`
 }

@@ -1,0 +1,243 @@
+import type * as z from 'zod'
+import type { RequestView } from '../access/access.ts'
+import type { Grant, Lock } from '../access/states.ts'
+import { displayName, type Person } from '../identity/person.ts'
+import { Fault } from '../kernel/fault.ts'
+import type { GrantId, LockId, PersonId, RequestId, SessionId } from '../kernel/ids.ts'
+import { isoTime, type Instant } from '../kernel/time.ts'
+import { unknownName } from '../resources/catalogue.ts'
+import { body, bodyIfAny, caller, checked } from './api-call.ts'
+import * as schema from './api-schema.ts'
+import { peerAddress, type WebContext } from './context.ts'
+import { placeLock } from './lock-wish.ts'
+import type { Site } from './site.ts'
+
+const { apiPath } = schema
+const ownShownMax = 50
+const pastShownMax = 50
+
+/** Access workflows for programs and the CLI, over the use cases of the pages. Shapes: api-schema-access.ts. */
+export function accessRoutes(site: Site): void {
+  requestRoutes(site)
+  decisionRoutes(site)
+  grantRoutes(site)
+  sessionRoutes(site)
+  lockRoutes(site)
+}
+
+function requestRoutes(site: Site): void {
+  const { access } = site.deps
+  site.open('GET', `${apiPath}/requests`, async (c) => {
+    const { person } = await caller(site, c)
+    const [own, toDecide] = await Promise.all([access.requestsOf(person, ownShownMax), access.toDecide(person)])
+    const views = await Promise.all(own.map(({ id }) => access.view(person, id)))
+    return c.json({ own: views.map(requestJson(site)), toDecide: toDecide.map(requestJson(site)) })
+  })
+  site.open('POST', `${apiPath}/requests`, async (c) => {
+    const { person, token } = await caller(site, c)
+    const wish = completed(site, person, c, await body(c, schema.requestWish))
+    const address = peerAddress(c)
+    const origin = `${token.label} at ${address}`
+    const { id } = await access.ask(person, { ...wish, origin, asker: { address }, key: idempotencyKey(c) })
+    return c.json(requestJson(site)(await access.view(person, id)), 201)
+  })
+  site.open('GET', `${apiPath}/requests/:id`, async (c) => {
+    const { person } = await caller(site, c)
+    return c.json(requestJson(site)(await access.view(person, idOf<RequestId>(c))))
+  })
+  site.open('POST', `${apiPath}/requests/:id/cancel`, async (c) => {
+    const { person } = await caller(site, c)
+    await access.cancel(person, idOf<RequestId>(c))
+    return c.json(requestJson(site)(await access.view(person, idOf<RequestId>(c))))
+  })
+}
+
+/** With the role and the length that were left to us. */
+function completed(
+  { deps }: Site,
+  person: Person,
+  c: WebContext,
+  { resource, role, lengthMs, reason, ticket, startsAt }: z.output<typeof schema.requestWish>,
+) {
+  const asker = { address: peerAddress(c) }
+  const offer = deps.access.offer(
+    person,
+    resource,
+    role ?? onlyRole(deps.access.offers(person, asker), resource),
+    asker,
+  )
+  return {
+    ...{ resource, reason, ticket, role: offer.role.name, lengthMs: lengthMs ?? offer.policy.length.defaultMs },
+    startsAt: startsAt === null ? null : (Date.parse(startsAt) as Instant),
+  }
+}
+
+function onlyRole(offers: ReturnType<Site['deps']['access']['offers']>, resource: string): string {
+  const roles = offers.filter((offer) => offer.resource.name === resource).map(({ role }) => role.name)
+  const [role, another] = roles
+  if (role === undefined) {
+    throw unknownName('resource', resource, [...new Set(offers.map((offer) => offer.resource.name))])
+  }
+  if (another === undefined) return role
+  throw new Fault('INPUT_INVALID', `${resource} has several roles.`, { hint: `Say which: ${roles.join(', ')}` })
+}
+
+/** @see draft-ietf-httpapi-idempotency-key-header; we take its value as it is. */
+function idempotencyKey(c: WebContext): string | undefined {
+  const key = c.req.header('idempotency-key')
+  if (key === undefined || /^[\x21-\x7e]{1,200}$/.test(key)) return key
+  throw new Fault('INPUT_INVALID', 'Idempotency-Key has 1 to 200 visible ASCII characters.')
+}
+
+function decisionRoutes(site: Site): void {
+  const { access } = site.deps
+  for (const verdict of ['approve', 'deny'] as const) {
+    site.open('POST', `${apiPath}/requests/:id/${verdict}`, async (c) => {
+      const { person } = await caller(site, c)
+      const { comment } = await bodyIfAny(c, schema.comment)
+      const { id } = await access.decide(person, idOf<RequestId>(c), verdict, comment)
+      return c.json(requestJson(site)(await access.view(person, id)))
+    })
+  }
+}
+
+function grantRoutes(site: Site): void {
+  const { access } = site.deps
+  site.open('GET', `${apiPath}/grants`, async (c) => {
+    const { person } = await caller(site, c)
+    return c.json({ grants: (await access.livingGrants(person.id)).map(grantJson) })
+  })
+  site.open('POST', `${apiPath}/grants/:id/end`, async (c) => {
+    const { person } = await caller(site, c)
+    await access.handBack(person, idOf<GrantId>(c))
+    return c.body(null, 204)
+  })
+  site.open('POST', `${apiPath}/grants/:id/revoke`, async (c) => {
+    const { person } = await caller(site, c)
+    const { comment } = await bodyIfAny(c, schema.comment)
+    await access.revoke(person, idOf<GrantId>(c), comment)
+    return c.body(null, 204)
+  })
+}
+
+function sessionRoutes(site: Site): void {
+  const { access, live } = site.deps
+  site.open('GET', `${apiPath}/sessions`, async (c) => {
+    const { person } = await caller(site, c)
+    const { all } = checked(schema.sessionQuery, c.req.query())
+    if (all === 'true' && !access.isOperator(person)) {
+      throw new Fault('NOT_ALLOWED', 'Only operators see the sessions of others.')
+    }
+    const rows = await live.live(all === 'true' ? {} : { person: person.id })
+    const sessions = rows.map(({ session, expiresAt }): z.output<typeof schema.session> => {
+      const { id, person: of, personName: name, grant, resource, role, database, client, startedAt } = session
+      const { protocol, address, application } = client
+      return {
+        ...{
+          id,
+          person: { id: of, displayName: name },
+          grant,
+          resource,
+          role,
+          database,
+          protocol,
+          address,
+          application,
+        },
+        ...{ startedAt: isoTime(startedAt), expiresAt: isoTime(expiresAt) },
+      }
+    })
+    return c.json({ sessions })
+  })
+  site.open('POST', `${apiPath}/sessions/:id/end`, async (c) => {
+    const { person } = await caller(site, c)
+    const { comment } = await bodyIfAny(c, schema.comment)
+    await live.kill(person, idOf<SessionId>(c), comment)
+    return c.body(null, 204)
+  })
+}
+
+function lockRoutes(site: Site): void {
+  const { access } = site.deps
+  site.open('GET', `${apiPath}/locks`, async (c) => {
+    const { person } = await caller(site, c)
+    if (!access.isOperator(person)) throw new Fault('NOT_ALLOWED', 'Locks are for operators.')
+    const [locks, past] = await Promise.all([access.locks(), access.pastLocks(pastShownMax)])
+    const json = (all: readonly Lock[]) => Promise.all(all.map((one) => lockJson(site, one)))
+    return c.json({ locks: await json(locks), past: await json(past) })
+  })
+  site.open('POST', `${apiPath}/locks`, async (c) => {
+    const { person: by } = await caller(site, c)
+    const wish = await body(c, schema.lockWish)
+    const { person = null, group = null, resource = null, role = null, address = null, lengthMs = null } = wish
+    const lock = await placeLock(site, by, { person, group, resource, role, address, reason: wish.reason, lengthMs })
+    return c.json(await lockJson(site, lock), 201)
+  })
+  site.app.delete(`${apiPath}/locks/:id`, async (c) => {
+    c.set('route', `${apiPath}/locks/:id`)
+    const { person } = await caller(site, c)
+    await access.liftLock(person, idOf<LockId>(c))
+    return c.body(null, 204)
+  })
+}
+
+function idOf<Id extends string>(c: WebContext): Id {
+  return (c.req.param('id') ?? '') as Id
+}
+
+function requestJson({ deps }: Site) {
+  return ({ request, requester, decisions, grant, missing }: RequestView): z.output<typeof schema.request> => {
+    const { id, state, resource, role, lengthMs, reason, ticket, policy, origin } = request
+    return {
+      ...{ id, link: deps.access.requestLink(id).href, state, person: someone(requester), resource, role },
+      ...{ lengthMs, reason, ticket, startsAt: timeOrNull(request.startsAt), policy, origin },
+      ...{ askedAt: isoTime(request.askedAt), lapsesAt: isoTime(request.lapsesAt) },
+      closedAt: request.state === 'requested' ? null : isoTime(request.closedAt),
+      missing,
+      decisions: decisions.map(({ decision: { verdict, comment, at }, person }) => ({
+        ...{ person: someone(person), verdict, comment, at: isoTime(at) },
+      })),
+      grant: grant === undefined ? null : grantJson(grant),
+    }
+  }
+}
+
+function grantJson(grant: Grant): z.output<typeof schema.grant> {
+  const { id, request, resource, role, policy, state, startsAt, expiresAt } = grant
+  const endedAt = grant.state === 'scheduled' || grant.state === 'active' ? null : isoTime(grant.endedAt)
+  return {
+    ...{ id, request, resource, role, policy, state, endedAt },
+    ...{ startsAt: isoTime(startsAt), expiresAt: isoTime(expiresAt) },
+  }
+}
+
+async function lockJson(site: Site, lock: Lock): Promise<z.output<typeof schema.lock>> {
+  const { id, scope, reason, placedAt, until, liftedAt } = lock
+  const [person, placedBy, liftedBy] = await Promise.all(
+    [scope.person, lock.placedBy, lock.liftedBy].map((one) => known(site, one)),
+  )
+  const { group = null, resource, role, address = null } = scope
+  const over = lock.liftedBy === null ? 'over' : 'lifted'
+  return {
+    ...{ id, state: liftedAt === null ? 'standing' : over, person: person ?? null, group, resource, role, address },
+    ...{ reason, placedBy: placedBy ?? { id: lock.placedBy, displayName: lock.placedBy } },
+    ...{ placedAt: isoTime(placedAt), until: timeOrNull(until) },
+    ...{ liftedBy: liftedBy ?? null, liftedAt: timeOrNull(liftedAt) },
+  }
+}
+
+type Someone = z.output<typeof schema.lock>['placedBy']
+
+async function known({ deps }: Site, id: PersonId | null): Promise<Someone | null> {
+  if (id === null) return null
+  const person = await deps.identity.person(id)
+  return person === undefined ? { id, displayName: id } : someone(person)
+}
+
+function someone(person: Person): Someone {
+  return { id: person.id, displayName: displayName(person) }
+}
+
+function timeOrNull(at: Instant | null): string | null {
+  return at === null ? null : isoTime(at)
+}

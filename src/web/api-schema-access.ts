@@ -1,0 +1,120 @@
+import * as z from 'zod'
+import { hasControls } from './forms.ts'
+
+// Requests, grants, sessions and locks, as the API gives and takes them. Lengths are milliseconds.
+
+const instant = z.iso.datetime().meta({ description: 'ISO 8601, UTC' })
+const shown = (charsMax: number) =>
+  z
+    .string()
+    .trim()
+    .max(charsMax)
+    .refine((text) => !hasControls(text), 'holds characters that cannot be shown')
+const line = (charsMax: number) => shown(charsMax).min(1)
+const lengthMs = z
+  .int()
+  .min(1000)
+  .max(366 * 86_400_000)
+
+const someone = z.object({
+  id: z.string(),
+  /** As people write them: e-mail, name or subject. */
+  displayName: z.string(),
+})
+
+/** What is not given may be anything. At least one of the first five. */
+export const lockWish = z.strictObject({
+  person: line(200).optional().meta({ description: 'e-mail address or id' }),
+  group: line(200).optional(),
+  resource: line(64).optional(),
+  role: line(64).optional(),
+  address: line(64).optional().meta({ description: 'IP address or network of the client, such as 203.0.113.0/24' }),
+  reason: line(1000).meta({ description: 'Those it stops read it.' }),
+  lengthMs: lengthMs.optional().meta({ description: 'Absent: until somebody lifts it.' }),
+})
+export const lock = z.object({
+  id: z.string(),
+  state: z.enum(['standing', 'lifted', 'over']),
+  person: someone.nullable(),
+  group: z.string().nullable(),
+  resource: z.string().nullable(),
+  role: z.string().nullable(),
+  address: z.string().nullable(),
+  reason: z.string(),
+  placedBy: someone,
+  placedAt: instant,
+  until: instant.nullable(),
+  /** Null where its time was over. */
+  liftedBy: someone.nullable(),
+  liftedAt: instant.nullable(),
+})
+/** `past`: the last of those that are lifted or over. */
+export const lockList = z.object({ locks: z.array(lock), past: z.array(lock) })
+
+export const requestWish = z.strictObject({
+  resource: line(64),
+  role: line(64).optional().meta({ description: 'Absent: the only one there that you may ask for.' }),
+  lengthMs: lengthMs.optional().meta({ description: 'Absent: as long as the policy says.' }),
+  reason: shown(1000).default(''),
+  ticket: line(100).nullable().default(null),
+  startsAt: instant.nullable().default(null).meta({ description: 'Not before; null: at the approval.' }),
+})
+export const grant = z.object({
+  id: z.string(),
+  request: z.string(),
+  resource: z.string(),
+  role: z.string(),
+  policy: z.string(),
+  state: z.enum(['scheduled', 'active', 'expired', 'revoked', 'ended']),
+  startsAt: instant,
+  expiresAt: instant,
+  endedAt: instant.nullable(),
+})
+export const request = z.object({
+  id: z.string(),
+  link: z.url(),
+  state: z.enum(['requested', 'approved', 'denied', 'cancelled', 'lapsed']),
+  person: someone,
+  resource: z.string(),
+  role: z.string(),
+  lengthMs: z.int(),
+  reason: z.string(),
+  ticket: z.string().nullable(),
+  startsAt: instant.nullable(),
+  policy: z.string(),
+  /** Where it came from: `curfew CLI at 203.0.113.9`. */
+  origin: z.string(),
+  askedAt: instant,
+  lapsesAt: instant,
+  closedAt: instant.nullable(),
+  /** How many distinct people are still missing; 0 when it is closed. */
+  missing: z.int(),
+  decisions: z.array(
+    z.object({ person: someone, verdict: z.enum(['approve', 'deny']), comment: z.string(), at: instant }),
+  ),
+  grant: grant.nullable(),
+})
+/** `own`: the newest first. `toDecide`: those that wait for your word, oldest first. */
+export const requestList = z.object({ own: z.array(request), toDecide: z.array(request) })
+/** The requester, or whoever is cut off, reads it. */
+export const comment = z.strictObject({ comment: shown(1000).default('') })
+
+/** Those that live, active or scheduled. */
+export const grantList = z.object({ grants: z.array(grant) })
+
+export const session = z.object({
+  id: z.string(),
+  person: someone,
+  grant: z.string(),
+  resource: z.string(),
+  role: z.string(),
+  database: z.string().nullable(),
+  protocol: z.enum(['postgres', 'ssh', 'http']),
+  address: z.string(),
+  application: z.string(),
+  startedAt: instant,
+  expiresAt: instant,
+})
+/** `all`: everybody's; for operators. */
+export const sessionQuery = z.object({ all: z.enum(['true', 'false']).default('false') })
+export const sessionList = z.object({ sessions: z.array(session) })

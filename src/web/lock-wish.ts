@@ -1,0 +1,62 @@
+import type { Lock } from '../access/states.ts'
+import type { Person } from '../identity/person.ts'
+import { closest } from '../kernel/closest.ts'
+import { Fault } from '../kernel/fault.ts'
+import type { PersonId } from '../kernel/ids.ts'
+import { later, type Instant } from '../kernel/time.ts'
+import type { Site } from './site.ts'
+
+/** A lock as somebody types it. */
+export interface LockWish {
+  /** E-mail address or id. */
+  readonly person: string | null
+  readonly group: string | null
+  readonly resource: string | null
+  readonly role: string | null
+  readonly address: string | null
+  readonly reason: string
+  /** From now; null: until it is lifted. */
+  readonly lengthMs: number | null
+}
+
+/** @throws Fault NOT_ALLOWED; INPUT_INVALID, also for names that nothing here has: such a lock would stop nobody. */
+export async function placeLock(site: Site, by: Person, wish: LockWish): Promise<Lock> {
+  const { access, catalogue, clock } = site.deps
+  // Who may not place locks does not learn who is known here.
+  if (!access.isOperator(by)) throw new Fault('NOT_ALLOWED', 'Only operators place and lift locks.')
+  const { group, resource, role, address, reason, lengthMs } = wish
+  const resources = catalogue.resources.map(({ name }) => name)
+  const roles = catalogue.resources
+    .filter(({ name }) => resource === null || name === resource)
+    .flatMap((one) => Object.keys(one.roles))
+  checkName('resource', resource, resources)
+  checkName('role', role, roles)
+  const person = wish.person === null ? null : await personNamed(site, wish.person)
+  const until = lengthMs === null ? null : (later(clock.now(), lengthMs) satisfies Instant)
+  return access.placeLock(by, { person, group, resource, role, address }, reason, until)
+}
+
+function checkName(kind: 'resource' | 'role', name: string | null, names: readonly string[]): void {
+  if (name === null || names.includes(name)) return
+  const near = closest(name, names)
+  const hint = near.length > 0 ? `Did you mean ${near.map((one) => `"${one}"`).join(' or ')}?` : 'Check the spelling.'
+  throw new Fault('INPUT_INVALID', `There is no ${kind} "${name}" here.`, { hint })
+}
+
+/** By id, or by an e-mail address that belongs to exactly one person. */
+async function personNamed({ deps }: Site, text: string): Promise<PersonId> {
+  const byId = text.startsWith('person-') ? await deps.identity.person(text as PersonId) : undefined
+  if (byId !== undefined) return byId.id
+  const [found, another] = await deps.identity.peopleByEmail(text)
+  if (found === undefined) {
+    throw new Fault('INPUT_INVALID', 'Nobody with that e-mail address or id has signed in here.', {
+      hint: 'Check it; whoever has never signed in is stopped at the identity provider.',
+    })
+  }
+  if (another !== undefined) {
+    throw new Fault('INPUT_INVALID', 'More than one person has that e-mail address.', {
+      hint: 'Give the id (person-…).',
+    })
+  }
+  return found.id
+}
