@@ -72,7 +72,17 @@ export async function startHttpRecording(pages: Pages, who: SignedIn): Promise<H
     body: (data, content) => recorder.bytes('=b', { ...data }, Buffer.from(content as string)),
     exchange(asked, answered) {
       n++
-      event('q', { n, method: 'GET', url: '/', origin, version: '2', id: `http-run-${n}`, from: '203.0.113.9:50001', headers: [], ...asked })
+      event('q', {
+        n,
+        method: 'GET',
+        url: '/',
+        origin,
+        version: '2',
+        id: `http-run-${n}`,
+        from: '203.0.113.9:50001',
+        headers: [],
+        ...asked,
+      })
       if (answered !== undefined) event('a', { ...usualAnswer, n, ...answered })
       return n
     },
