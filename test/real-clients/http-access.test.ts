@@ -275,5 +275,5 @@ test('a person in front of a browser is sent to sign in, and reads a refusal as 
   expect([landed.url.href, landed.status]).toEqual([gateway.appUrl('/read/deep?x=1&y=2').href, 200])
   const refused = await visitor.get(gateway.appUrl('/hello'))
   expect([refused.status, refused.headers.get('content-type')]).toEqual([403, 'text/html; charset=utf-8'])
-  expect(await refused.text()).toContain(`href="${gateway.url.origin}/open/app?role=readonly"`)
+  expect(await refused.text()).toContain(`href="${gateway.url.origin}/open/app?choose=yes"`)
 })

@@ -192,7 +192,11 @@ export class ApplicationGateway implements Applications, Disposable {
     })
     const askLink = () => this.#reception.openLink(resource.name, known.role)
     if (judged instanceof Fault) {
-      const status = this.#reception.refuse(request, response, { fault: judged, requestId, link: askLink() })
+      const status = this.#reception.refuse(request, response, {
+        fault: judged,
+        requestId,
+        link: this.#reception.chooseLink(resource.name),
+      })
       record.refused(status, judged)
       return
     }

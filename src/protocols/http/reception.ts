@@ -85,6 +85,11 @@ export class Reception {
     this.refuse(request, response, { fault, requestId, headers, link: { ...link, url: to } })
   }
 
+  /** For what a role does not cover: there may be another. */
+  chooseLink(resource: string): NonNullable<Refusal['link']> {
+    return { url: new URL(`/open/${resource}?choose=yes`, this.#deps.publicUrl), text: 'Choose a role' }
+  }
+
   openLink(resource: string, role: string): NonNullable<Refusal['link']> {
     const url = new URL(`/open/${resource}`, this.#deps.publicUrl)
     url.searchParams.set('role', role)

@@ -38,6 +38,7 @@ interface Way {
 
 /**
  * The way from an application's host through the sign-in and back: `/open/RESOURCE?state=STATE[&role=ROLE][&host=HOST]`.
+ * `choose=yes` shows the roles although one of them is open.
  * Changes nothing; the ticket that it makes works once, for a minute, in the browser that began this way.
  */
 export function openRoutes(site: Site): void {
@@ -47,7 +48,9 @@ export function openRoutes(site: Site): void {
     const way = { visit, resource, begun: begun(site, resource, readOnward(fields, 'state')) }
     const choices = await choicesOf(site, visit, offers)
     const role = fields.text('role', nameCharsMax)
-    const chosen = role === '' ? obvious(choices) : named(choices, role)
+    const wantsToChoose = fields.text('choose', nameCharsMax) !== ''
+    const unnamed = wantsToChoose ? undefined : obvious(choices)
+    const chosen = role === '' ? unnamed : named(choices, role)
     return chosen === undefined
       ? site.render(visit.c, chooser(way, choices), visit)
       : visit.c.redirect(nextStep(site, way, chosen), 303)
