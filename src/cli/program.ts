@@ -3,10 +3,13 @@ import { version } from '../kernel/version.ts'
 import { addAudit } from './audit.ts'
 import { addCompletion } from './completion.ts'
 import { addConfig } from './config.ts'
+import { addEnd, addGrants, addRevoke } from './grant.ts'
+import { addLock, addLocks, addUnlock } from './lock.ts'
 import { addLogin, addLogout, addWhoami } from './login.ts'
 import { addPolicy } from './policy.ts'
 import { explain } from './problem.ts'
 import { addReplay } from './replay.ts'
+import { addApprove, addDeny, addRequest, addRequests } from './request.ts'
 import { addServe } from './serve.ts'
 import { addSsh } from './ssh.ts'
 import { addSshCa } from './ssh-ca.ts'
@@ -54,6 +57,16 @@ const commands: readonly ((program: Command) => void)[] = [
   addLogin,
   addLogout,
   addWhoami,
+  addRequest,
+  addRequests,
+  addApprove,
+  addDeny,
+  addGrants,
+  addEnd,
+  addRevoke,
+  addLock,
+  addLocks,
+  addUnlock,
   addSsh,
   addSshConfig,
   addSshCa,

@@ -42,7 +42,10 @@ function writePolicies(at: string): void {
   )
   writeFileSync(join(at, 'team.cases.yaml'), cases)
   writeFileSync(join(at, 'wrong.cases.yaml'), cases.replace('for: 2h', 'for: 1h'))
-  writeFileSync(join(at, 'bad-condition.cases.yaml'), cases.replace('policies: policies-team', 'policies: bad-condition'))
+  writeFileSync(
+    join(at, 'bad-condition.cases.yaml'),
+    cases.replace('policies: policies-team', 'policies: bad-condition'),
+  )
 }
 
 /** What a person would see: command, both outputs, exit code where it is not 0. */
@@ -76,6 +79,15 @@ test.each([
       'curfew --help',
       'curfew serve --help',
       'curfew login --help',
+      'curfew request --help',
+      'curfew requests --help',
+      'curfew approve --help',
+      'curfew deny --help',
+      'curfew end --help',
+      'curfew revoke --help',
+      'curfew lock --help',
+      'curfew locks --help',
+      'curfew unlock --help',
       'curfew ssh --help',
       'curfew ssh-config --help',
       'curfew ssh-ca --help',
@@ -96,6 +108,12 @@ test.each([
       'curfew login',
       'curfew login --renew --gateway https://gw.example.com',
       'curfew login --renew',
+      'curfew request',
+      'curfew request prod-db --for long',
+      'curfew approve grant-1',
+      'curfew lock --resource prod-db',
+      'curfew lock --reason drill',
+      'curfew unlock',
       'curfew ssh',
       'curfew ssh web-1 -l root',
       'curfew ssh web-1 shell uptime',

@@ -1,0 +1,117 @@
+// Goal: from a terminal one can ask, decide, wait, hand back, revoke, lock and unlock, and reads plainly what came of it.
+// Method: the real CLI against a real gateway, with a session as `curfew login` leaves it.
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Program } from '../clients/program.ts'
+import { startTestGateway, type Login, type TestGateway } from '../servers/gateway.ts'
+
+const main = join(import.meta.dirname, '../../src/main.ts')
+
+let gateway: TestGateway
+let home: string
+beforeAll(async () => {
+  gateway = await startTestGateway()
+  home = await mkdtemp(join(tmpdir(), 'curfew-cli-'))
+  for (const who of ['alice', 'bob', 'olga'] as const) await keepSession(who)
+})
+afterAll(async () => {
+  await gateway[Symbol.asyncDispose]()
+  await rm(home, { recursive: true })
+})
+
+async function keepSession(who: Login): Promise<void> {
+  const wish = { label: 'a terminal', kind: 'cli', lengthMs: 3_600_000 } as const
+  const { text } = await gateway.gateway.identity.tokens.make(await gateway.person(who), wish)
+  const folder = join(home, who, 'curfew')
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
+  const session = { gateway: gateway.url.origin, ca: gateway.ca, token: text, person: who, expiresAt }
+  await writeFile(join(folder, 'session.json'), JSON.stringify(session), { mode: 0o600 })
+}
+
+function curfew(who: Login, ...words: string[]): Program {
+  return new Program(process.execPath, [main, ...words], { env: { XDG_CONFIG_HOME: join(home, who) } })
+}
+
+async function run(who: Login, ...words: string[]) {
+  await using program = curfew(who, ...words)
+  return await program.exited()
+}
+
+const json = ({ stdout }: { stdout: string }) =>
+  stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+
+test('a request waits until somebody decides; what was given is handed back', async () => {
+  await using waiting = curfew('alice', 'request', 'prod-db', 'readonly', '--for', '1h', '--reason', 'why', '--wait')
+  const [id] = await waiting.until(/request-\w+/)
+  const list = await run('bob', 'requests')
+  expect(list.stdout).toMatch(new RegExp(`${id} +alice@shop\\.example +prod-db as readonly +1 h +20.* why\n`))
+  expect((await run('alice', 'approve', id)).stderr).toMatch(/^curfew: Nobody decides on their own request\.\n {2}/)
+  expect((await run('bob', 'approve', id, '--comment', 'fine')).stdout).toMatch(
+    /is approved until 20.* \(grant-\w+\)\.\n/,
+  )
+  expect(await waiting.exited()).toMatchObject({ status: 0, stdout: expect.stringContaining('is approved until 20') })
+
+  expect((await run('alice', 'grants')).stdout).toMatch(/grant-\w+ +prod-db as readonly +active +20/)
+  expect((await run('alice', 'end', 'prod-db', 'admin')).stderr).toContain('you have no access to prod-db as admin now')
+  expect(await run('alice', 'end', 'prod-db')).toMatchObject({
+    status: 0,
+    stdout: 'prod-db as readonly is handed back.\n',
+  })
+  expect(await run('alice', 'grants')).toMatchObject({ status: 0, stdout: '' })
+  expect(json(await run('alice', 'requests', '--json'))).toMatchObject([{ id, grant: { state: 'ended' } }])
+})
+
+test('a refusal ends the wait with its comment and exit code 1', async () => {
+  await using waiting = curfew('alice', 'request', 'prod-db', 'readonly', '--reason', 'again', '--wait')
+  const [id] = await waiting.until(/request-\w+/)
+  await run('bob', 'deny', id, '--comment', 'not today')
+  const { status, stdout } = await waiting.exited()
+  expect([status, stdout]).toEqual([1, expect.stringMatching(/was refused by bob@shop\.example: not today\n$/)])
+})
+
+test('what needs nobody is there at once; approvers and operators revoke it', async () => {
+  const [request] = json(await run('alice', 'request', 'prod-db', 'reporting', '--json'))
+  expect(request).toMatchObject({ state: 'approved', grant: { state: 'active' } })
+  const { id } = request!['grant'] as { id: string }
+  expect((await run('bob', 'revoke', id)).stderr).toContain('Only operators and the approvers of this role')
+  expect((await run('olga', 'revoke', id, '--comment', 'drill')).stdout).toBe(`${id} is revoked.\n`)
+  const unclear = await run('alice', 'request', 'prod-db')
+  expect([unclear.status, unclear.stderr]).toEqual([
+    1,
+    expect.stringContaining('Say which: reporting, readonly, admin'),
+  ])
+})
+
+test('an operator locks a network for a while, sees it, and lifts it; psql feels both', async () => {
+  await gateway.grant('alice', 'reporting')
+  const password = await gateway.token('alice')
+  await using psql = gateway.psql({
+    user: 'reporting.token',
+    password,
+    commands: ['select 42', 'select pg_sleep(600)'],
+  })
+  await psql.until(/42/)
+  const refused = await run('alice', 'lock', '--resource', 'prod-db', '--reason', 'x')
+  expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining('Only operators place and lift locks.')])
+  const words = ['--address', '127.0.0.0/8', '--group', 'engineering', '--for', '2h', '--reason', 'odd traffic']
+  const placed = await run('olga', 'lock', ...words)
+  expect(placed.stdout).toMatch(/^group engineering, from 127\.0\.0\.0\/8 is locked until 20.*\.\n$/)
+  expect((await psql.exited()).stderr).toContain('Access is locked: odd traffic')
+  const [id] = /lock-\w+/.exec(placed.stderr)!
+  expect((await run('olga', 'locks')).stdout).toMatch(new RegExp(`${id} +group engineering, from .* odd traffic\n`))
+  expect((await run('olga', 'unlock', id)).stdout).toBe(`${id} is lifted.\n`)
+  expect((await run('olga', 'unlock', id)).stderr).toContain('There is no such lock, or it was lifted already.')
+  expect(json(await run('olga', 'locks', '--all', '--json'))).toMatchObject([
+    { id, state: 'lifted', address: '127.0.0.0/8' },
+  ])
+  await using again = gateway.psql({ user: 'reporting.token', password, commands: ['select 42'] })
+  expect(await again.exited()).toMatchObject({ status: 0, stdout: '42\n' })
+  const typo = await run('olga', 'lock', '--resource', 'prod-bd', '--reason', 'x')
+  expect(typo.stderr).toBe('curfew: There is no resource "prod-bd" here.\n  Did you mean "prod-db"?\n')
+})
