@@ -71,10 +71,16 @@ export interface Access {
   /** Called off by its own requester. @throws Fault REQUEST_UNKNOWN, REQUEST_CLOSED */
   cancel(person: Person, request: RequestId): Promise<void>
   /**
-   * @throws Fault REQUEST_UNKNOWN, SELF_APPROVAL, NOT_ALLOWED, ALREADY_DECIDED, REQUEST_CLOSED, REQUEST_LAPSED
+   * @throws Fault REQUEST_UNKNOWN, SELF_APPROVAL, NOT_ALLOWED, ALREADY_DECIDED, REQUEST_CLOSED, REQUEST_LAPSED, LOCKED
    * @returns the request as it is after this decision.
    */
-  decide(person: Person, request: RequestId, verdict: Decision['verdict'], comment: string): Promise<Request>
+  decide(
+    person: Person,
+    request: RequestId,
+    verdict: Decision['verdict'],
+    comment: string,
+    asker?: Asker,
+  ): Promise<Request>
   /** By an approver of that grant or an operator. Ends live sessions. @throws Fault GRANT_UNKNOWN, GRANT_IN_WRONG_STATE, NOT_ALLOWED */
   revoke(person: Person, grant: GrantId, comment: string): Promise<void>
   /** By its own person, early. */

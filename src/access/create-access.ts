@@ -18,7 +18,7 @@ export function createAccess(deps: AccessDeps): Access {
     offer: (person, resource, role, asker) => offerFor(deps, person, resource, role, asker),
     ask: (person, wish) => ask(deps, person, wish),
     cancel: (person, request) => cancelRequest(deps, person, request),
-    decide: (person, request, verdict, comment) => decide(deps, person, request, verdict, comment),
+    decide: (person, request, verdict, comment, asker) => decide(deps, person, request, verdict, comment, asker),
     revoke: (person, grant, comment) => revokeGrant(deps, person, grant, comment),
     handBack: (person, grant) => handBackGrant(deps, person, grant),
     placeLock: (person, scope, reason, until = null) => placeLock(deps, person, scope, reason, until),

@@ -2,6 +2,7 @@ import type { Person } from '../identity/person.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { RequestId } from '../kernel/ids.ts'
 import { mayApprove, missingPeople, sameHuman } from '../policy/decide.ts'
+import type { Asker } from './access.ts'
 import { giveGrant, holder, refuseLocked, unknownRequest } from './ask.ts'
 import { knownPerson, type AccessDeps } from './deps.ts'
 import { accessEvents, actor, recordRefusal } from './events.ts'
@@ -18,32 +19,49 @@ export async function decide(
   id: RequestId,
   verdict: Decision['verdict'],
   comment: string,
+  asker?: Asker,
 ): Promise<Request> {
   if (comment.length > commentLengthMax) {
     throw new Fault('INPUT_INVALID', `The comment is longer than ${commentLengthMax} characters.`)
   }
   try {
-    return await deps.store.transact((tx) => decideIn(deps, tx, person, id, verdict, comment.trim()))
+    return await deps.store.transact((tx) =>
+      decideIn(deps, tx, { person, id, verdict, comment: comment.trim(), asker }),
+    )
   } catch (error) {
     await recordRefusal(deps, 'decision.refused', person, error, { request: id })
     throw error
   }
 }
 
+interface Word {
+  readonly person: Person
+  readonly id: RequestId
+  readonly verdict: Decision['verdict']
+  readonly comment: string
+  readonly asker: Asker | undefined
+}
+
 async function decideIn(
   deps: AccessDeps,
   tx: AccessTx,
-  person: Person,
-  id: RequestId,
-  verdict: Decision['verdict'],
-  comment: string,
+  { person, id, verdict, comment, asker }: Word,
 ): Promise<Request> {
   const stored = await tx.request(id)
   if (stored === undefined) throw unknownRequest()
   const now = deps.clock.now()
   const requester = await knownPerson(deps, stored.person)
   checkRight(person, requester, stored)
-  await refuseLocked(tx, { ...holder(person), resource: stored.resource, role: stored.role, addresses: [] }, now)
+  await refuseLocked(
+    tx,
+    {
+      ...holder(person),
+      resource: stored.resource,
+      role: stored.role,
+      addresses: asker === undefined ? [] : [asker.address],
+    },
+    now,
+  )
   const earlier = await tx.decisionsOn(id)
   if (earlier.some((decision) => decision.person === person.id)) {
     throw new Fault('ALREADY_DECIDED', 'You have decided on this request already.')

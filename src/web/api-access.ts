@@ -95,7 +95,7 @@ function decisionRoutes(site: Site): void {
     site.open('POST', `${apiPath}/requests/:id/${verdict}`, async (c) => {
       const { person } = await caller(site, c)
       const { comment } = await bodyIfAny(c, schema.comment)
-      const { id } = await access.decide(person, idOf<RequestId>(c), verdict, comment)
+      const { id } = await access.decide(person, idOf<RequestId>(c), verdict, comment, { address: peerAddress(c) })
       return c.json(requestJson(site)(await access.view(person, id)))
     })
   }

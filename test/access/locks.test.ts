@@ -103,7 +103,7 @@ describe('a lock that ends', () => {
   })
 })
 
-test('asking from a locked address, or in a locked group, is refused', async () => {
+test('asking and deciding from a locked address, or in a locked group, is refused', async () => {
   await using world = await openWorld()
   const wish = { resource: 'prod-db', role: 'reporting', lengthMs: 60_000, reason: 'x', ticket: null, startsAt: null }
   const nothing = { person: null, resource: null, role: null }
@@ -116,6 +116,10 @@ test('asking from a locked address, or in a locked group, is refused', async () 
   const from = (address: string) => world.access.ask(alice, { ...wish, origin: 'x', asker: { address } })
   await expect(from('198.51.100.9')).rejects.toMatchObject({ code: 'LOCKED' })
   await expect(from('203.0.113.9')).resolves.toBeDefined()
+  const { id } = await world.access.ask(alice, { ...wish, role: 'readonly', origin: 'x' })
+  const decide = (address: string) => world.access.decide(bob, id, 'approve', '', { address })
+  await expect(decide('198.51.100.9')).rejects.toMatchObject({ code: 'LOCKED' })
+  await expect(decide('203.0.113.9')).resolves.toMatchObject({ state: 'approved' })
   await world.access.liftLock(olga, lock.id)
   await world.access.placeLock(olga, { ...nothing, group: 'engineers' }, 'x')
   await expect(from('203.0.113.9')).rejects.toMatchObject({ code: 'LOCKED' })

@@ -44,15 +44,9 @@ export function approvalRoutes(site: Site): void {
 }
 
 /** A second tap, or somebody quicker: the page itself tells the truth, so both lead back to it. */
-async function decideOrLate(
-  site: Site,
-  { person }: Visit,
-  id: RequestId,
-  verdict: 'approve' | 'deny',
-  comment: string,
-) {
+async function decideOrLate(site: Site, visit: Visit, id: RequestId, verdict: 'approve' | 'deny', comment: string) {
   try {
-    await site.deps.access.decide(person, id, verdict, comment)
+    await site.deps.access.decide(visit.person, id, verdict, comment, visit)
     return undefined
   } catch (error) {
     const code = asFault(error)?.code
