@@ -37,10 +37,12 @@ insert into grants values ('grant-1', 'request-1', 'person-erin', 'prod-db', 're
   null, null, null);
 insert into sessions values ('session-1', 'person-erin', 'erin', 'binding-living', 'browser-erin', 'grant-1',
   'prod-db', 'readonly', 'shop', '{"protocol":"postgres"}', 'gw-1', 1600, null, null, null);
+insert into locks values ('lock-1', 'person-kim', null, 'admin', 'why', 'person-erin', 1000, null, null),
+  ('lock-2', null, 'prod-db', null, 'why', 'person-erin', 1000, 'person-kim', 2000);
 insert into audit (sequence, json, previous, hash) values (1, '{"type":"x"}', '${zeros}', '${'1'.repeat(64)}');
 insert into changes (json) values ('{}');
 `
-const every = ['persons', 'browser_sessions', 'tokens', 'requests', 'grants', 'sessions', 'audit', 'changes']
+const every = ['persons', 'browser_sessions', 'tokens', 'requests', 'grants', 'locks', 'sessions', 'audit', 'changes']
 
 async function makeOldPlace() {
   const place = await makeSqlitePlace()

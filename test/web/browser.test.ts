@@ -8,12 +8,14 @@ let pages: Pages
 let chromium: TestBrowser
 let erin: SignedIn
 let ada: SignedIn
+let olga: SignedIn
 
 beforeAll(async () => {
   pages = await startPages()
   chromium = await openBrowser([pages.certificate])
   erin = await pages.signIn('erin')
   ada = await pages.signIn('ada')
+  olga = await pages.signIn('olga')
 }, 60_000)
 afterAll(async () => {
   await chromium?.[Symbol.asyncDispose]()
@@ -178,3 +180,26 @@ const nameless = `[
   ...[...document.querySelectorAll('input:not([type=hidden]), select, textarea')].filter((field) => !field.labels?.length && !field.ariaLabel),
   ...[...document.querySelectorAll('button, a[href]')].filter((button) => !button.textContent?.trim() && !button.ariaLabel),
 ].map((element) => element.outerHTML)`
+
+test('an operator locks and unlocks on a phone', async () => {
+  const page = await pageOf(olga, phone)
+  await page.goto(at('/locks'))
+  await page.getByText('Nothing is locked.').waitFor()
+  await page.getByLabel('Group').fill('a-group-with-a-very-long-name-that-somebody-made-up-at-the-provider')
+  await page.getByRole('textbox', { name: 'Address or network' }).fill('2001:db8:1234:5678::/64')
+  await page.getByLabel('How long').selectOption({ label: '4 h' })
+  await page.getByLabel('Reason').fill('odd traffic')
+  await page.getByRole('button', { name: 'Lock now' }).click()
+  await page.getByRole('button', { name: 'Lift' }).waitFor()
+  const width = () => page.evaluate<number>('document.documentElement.scrollWidth')
+  expect(await width()).toBeLessThanOrEqual(phone.viewport.width)
+  await page.getByText(/By olga@example\.test, .*until /).waitFor()
+  await page.getByRole('button', { name: 'Lift' }).click()
+  await page.getByText(/Lifted by olga@example\.test/).waitFor()
+  await page.getByText('Nothing is locked.').waitFor()
+  expect(await width()).toBeLessThanOrEqual(phone.viewport.width)
+  await page.getByRole('textbox', { name: 'Address or network' }).fill('10.0.0.0/40')
+  await page.getByLabel('Reason').fill('odd traffic')
+  await page.getByRole('button', { name: 'Lock now' }).click()
+  await page.getByText('Nothing was locked. That is neither an IP address nor a network.').waitFor()
+})
