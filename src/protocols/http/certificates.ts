@@ -18,7 +18,7 @@ export function createCertificates({ tls, certificates }: Pick<WebListener, 'tls
     cert: tls.certificate,
     key: tls.key.reveal(),
     SNICallback: (name: string, answer: (error: Error | null, context?: SecureContext) => void) => {
-      const fitting = offered.find(({ certificate }) => certificate.checkHost(name) !== undefined)
+      const fitting = offered.find(({ certificate }) => certificate.checkHost(name, { subject: 'never' }) !== undefined)
       answer(null, fitting?.context)
     },
   }
