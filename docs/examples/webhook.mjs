@@ -8,8 +8,15 @@ const webhook = new Webhook(process.env.SECRET)
 // The same message may come twice: remember ids for a day, in your database if you have one.
 const seen = new Set()
 
-const server = createServer(async (request, response) => {
-  const body = await text(request)
+const server = createServer((request, response) => {
+  text(request).then(
+    (body) => take(body, request, response),
+    () => response.destroy(), // it broke off, and will come again
+  )
+})
+server.listen(process.env.LISTEN ?? 8090)
+
+function take(body, request, response) {
   let event
   try {
     // Over the bytes as they came. Also refuses what was signed more than five minutes ago.
@@ -25,5 +32,4 @@ const server = createServer(async (request, response) => {
   }
   // Any 2xx: it is yours now. Do long work afterwards.
   response.writeHead(204).end()
-})
-server.listen(process.env.LISTEN ?? 8090)
+}

@@ -23,7 +23,17 @@ const origin = 'https://grafana.gw.example.com:8443'
 
 export function request(n: number, more: Partial<HttpEvents['q']> = {}): HttpEvents['q'] {
   const headers: HttpEvents['q']['headers'] = [['accept', 'text/html']]
-  return { n, method: 'GET', url: '/', origin, version: '2', id: 'http-run-1', from: '192.0.2.7:50022', headers, ...more }
+  return {
+    n,
+    method: 'GET',
+    url: '/',
+    origin,
+    version: '2',
+    id: 'http-run-1',
+    from: '192.0.2.7:50022',
+    headers,
+    ...more,
+  }
 }
 
 export function answer(n: number, more: Partial<HttpEvents['a']> = {}): HttpEvents['a'] {

@@ -146,15 +146,7 @@ describe('towards the target', () => {
     ...['Curfew-Assertion', 'Curfew-Token', 'Curfew-Role', 'Curfew-Anything', 'Curfew-Request-Id'],
   ]
   const perHop = [
-    ...[
-      'Connection',
-      'Keep-Alive',
-      'Proxy-Connection',
-      'Proxy-Authorization',
-      'Proxy',
-      'Transfer-Encoding',
-      'Upgrade',
-    ],
+    ...['Connection', 'Keep-Alive', 'Proxy-Connection', 'Proxy-Authorization', 'Proxy', 'Transfer-Encoding', 'Upgrade'],
     ...['Expect', 'HTTP2-Settings', 'Content-Length', 'Host'],
   ]
 
