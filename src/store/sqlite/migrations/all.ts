@@ -1,7 +1,7 @@
 import { first } from './0001-first.ts'
 import { ssh } from './0002-ssh.ts'
 import { notify } from './0003-notify.ts'
-import { claims } from './0007-claims.ts'
+import { claims } from './0004-claims.ts'
 import { locksWithEnds } from './0005-locks.ts'
 
 /** By number: the first has number 1. What is published here never changes; a new need is a new number. */
