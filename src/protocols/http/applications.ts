@@ -153,8 +153,8 @@ export class ApplicationGateway implements Applications, Disposable {
   }
 
   #forward(arrival: Arrival, known: Known, session: HttpSession, extra: readonly string[]): void | Promise<void> {
-    const { recorder, cutOff } = session.admission
-    if (cutOff.aborted) return this.#reception.sayEnded(arrival, known, asFault(cutOff.reason)!)
+    const { recorder } = session.admission
+    if (session.isOver) return this.#afterEnd(arrival, known, session, extra)
     // What cannot be recorded is not forwarded.
     if (recorder.full) return recorder.drained().then(() => this.#forward(arrival, known, session, extra))
     // A session outlives connections, and rules and locks may ask where each request comes from.
@@ -174,9 +174,26 @@ export class ApplicationGateway implements Applications, Disposable {
       : assertion.then((text) => this.#exchange(arrival, known, session, extra, text))
   }
 
-  #exchange(arrival: Arrival, known: Known, session: HttpSession, extra: readonly string[], assertion: string): void {
+  /** It ended while this request was on its way in: by the gate, or because nobody had come for long. */
+  #afterEnd(
+    arrival: Arrival,
+    known: Known,
+    { admission }: HttpSession,
+    extra: readonly string[],
+  ): void | Promise<void> {
+    const fault = admission.cutOff.aborted ? asFault(admission.cutOff.reason) : undefined
+    return fault === undefined ? this.#open(arrival, known, extra) : this.#reception.sayEnded(arrival, known, fault)
+  }
+
+  #exchange(
+    arrival: Arrival,
+    known: Known,
+    session: HttpSession,
+    extra: readonly string[],
+    assertion: string,
+  ): void | Promise<void> {
     const { request, response, head, requestId, origin, address, from, resource, first } = arrival
-    if (session.isOver) return this.#reception.sayEnded(arrival, known, asFault(session.admission.cutOff.reason)!)
+    if (session.isOver) return this.#afterEnd(arrival, known, session, extra)
     if (session.isFull) {
       throw new Fault('TOO_MANY_CONNECTIONS', 'Too many requests of this session are under way.', {
         hint: 'Wait until some of them are answered.',
@@ -198,7 +215,7 @@ export class ApplicationGateway implements Applications, Disposable {
         link: this.#reception.chooseLink(resource.name),
       })
       record.refused(status, judged)
-      return
+      return undefined
     }
     waitAsLongAsItTakes(arrival)
     new Exchange({
@@ -217,6 +234,7 @@ export class ApplicationGateway implements Applications, Disposable {
       log: this.#deps.log,
       metrics: this.#deps.metrics,
     }).start()
+    return undefined
   }
 
   /** Who waits for an approval is told that the gateway stops. */
