@@ -33,10 +33,10 @@ export class KeptConnections implements Hop {
 
   send(request: TargetRequest, taker: Taker, fresh: boolean): Try {
     const connection = (fresh ? undefined : this.#idle.pop()) ?? this.#add()
-    const exchange = new Exchange(taker, connection, (reusable) => this.#release(connection, reusable))
+    const attempt = new KeptTry(taker, connection, (reusable) => this.#release(connection, reusable))
     // Not now: what fails at once would be told before the caller knows what it started.
-    queueMicrotask(() => exchange.start(request, this.#all.size > connectionsMax ? this.#tooMany() : undefined))
-    return exchange
+    queueMicrotask(() => attempt.start(request, this.#all.size > connectionsMax ? this.#tooMany() : undefined))
+    return attempt
   }
 
   #tooMany(): Fault {
@@ -101,7 +101,7 @@ class Connection {
   }
 }
 
-class Exchange implements Dispatcher.DispatchHandler, Try {
+class KeptTry implements Dispatcher.DispatchHandler, Try {
   readonly #taker: Taker
   readonly #connection: Connection
   readonly #release: (reusable: boolean) => void

@@ -11,26 +11,26 @@ import type { TargetRequest } from './target.ts'
  */
 export class ConnectionsForOne implements Hop {
   readonly #connector: Connector
-  readonly #live = new Set<Exchange>()
+  readonly #live = new Set<OneTry>()
 
   constructor(connector: Connector) {
     this.#connector = connector
   }
 
   send(request: TargetRequest, taker: Taker): Try {
-    const exchange: Exchange = new Exchange(request, taker, () => this.#live.delete(exchange))
-    this.#live.add(exchange)
-    void exchange.run(this.#connector)
-    return exchange
+    const attempt: OneTry = new OneTry(request, taker, () => this.#live.delete(attempt))
+    this.#live.add(attempt)
+    void attempt.run(this.#connector)
+    return attempt
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    for (const exchange of this.#live) exchange.fail(aborted)
+    for (const attempt of this.#live) attempt.fail(aborted)
     return Promise.resolve()
   }
 }
 
-class Exchange implements Try {
+class OneTry implements Try {
   readonly #request: TargetRequest
   readonly #taker: Taker
   readonly #gone: () => void

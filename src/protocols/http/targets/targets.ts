@@ -4,7 +4,7 @@ import type { Clock } from '../../../kernel/time.ts'
 import type { Catalogue, HttpAddress, HttpResource, HttpRole } from '../../../resources/catalogue.ts'
 import { type Address, Addresses } from './addresses.ts'
 import { Connector, type Way } from './connection.ts'
-import { Exchange } from './exchange.ts'
+import { Errand } from './errand.ts'
 import { watchHealth } from './health-check.ts'
 import type { Hop } from './hop.ts'
 import { Http1Hop } from './http1.ts'
@@ -58,7 +58,7 @@ class Ways implements AsyncDisposable {
     return {
       send: (admission, request, sink) => {
         const session = admission.session.id
-        return new Exchange({ name, session, addresses, log, hopTo, showsCertificate }, request, sink)
+        return new Errand({ name, session, addresses, log, hopTo, showsCertificate }, request, sink)
       },
     }
   }

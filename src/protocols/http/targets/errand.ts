@@ -21,7 +21,7 @@ export interface Route {
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
 /** One request, over as many tries as it may have. Its sink hears one story. */
-export class Exchange implements InFlight, Taker {
+export class Errand implements InFlight, Taker {
   readonly #route: Route
   readonly #request: TargetRequest
   readonly #sink: AnswerSink
