@@ -76,7 +76,8 @@ export class HttpSessions {
       if (wait === undefined || asFault(error)?.code !== 'NO_GRANT') throw error
     }
     const { waitMs, signal } = wait
-    await this.#deps.access.waitForGrant(known.identified, place.resource, known.role, waitMs, signal)
+    const who = { ...known.identified, address: client.address }
+    await this.#deps.access.waitForGrant(who, place.resource, known.role, waitMs, signal)
     return this.#openOnce(known, place, client)
   }
 
