@@ -1,4 +1,5 @@
 import type { HttpHeaders } from '../../recording/http-events.ts'
+import { isSecretHeader } from '../../resources/header-names.ts'
 import type { RawHeaders } from './targets/target.ts'
 
 const valueCharsMax = 1024
@@ -35,9 +36,6 @@ const usual: ReadonlySet<string> = new Set([
   ...['access-control-request-headers', 'x-http-method-override', 'te', 'trailer', 'allow', 'x-content-type-options'],
 ])
 
-const secretName =
-  /^(?:cookie2?|set-cookie2?|authorization|www-authenticate|authentication-info|proxy-.*)$|token|api-?key|secret|passw|assertion|credential|signature|session-?id|-jwt|csrf|xsrf/
-
 /**
  * The headers of a message that go into the recording, lower-case, in the order they came: the usual ones and those of `extra`;
  * never one that can hold a secret, even if `extra` names it. Values are cut at 1024 characters; URLs in them are masked.
@@ -52,11 +50,6 @@ export function recordedHeaders(raw: RawHeaders, extra: ReadonlySet<string>): Ht
     result.push([name, value.length > valueCharsMax ? `${value.slice(0, valueCharsMax - 1)}…` : value])
   }
   return result
-}
-
-/** Names of headers that are never recorded, whatever the configuration says. */
-export function isSecretHeader(name: string): boolean {
-  return secretName.test(name.toLowerCase().replaceAll('_', '-'))
 }
 
 function recordedValue(name: string, value: string): string {

@@ -2,7 +2,8 @@
 // Method: tables, and properties over headers and parameters with secret names.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { isSecretHeader, maskedUrl, recordedHeaders } from '../../../src/protocols/http/recorded-parts.ts'
+import { maskedUrl, recordedHeaders } from '../../../src/protocols/http/recorded-parts.ts'
+import { isSecretHeader } from '../../../src/resources/header-names.ts'
 
 const none: ReadonlySet<string> = new Set()
 
