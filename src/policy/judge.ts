@@ -31,8 +31,13 @@ export function judge(rules: Rules, situation: Situation): Verdict {
   const first = (misses: Weighed['misses']) => weighed.find((one) => one.misses === misses)?.policy
   const allowing = first(null)
   if (allowing !== undefined) return { kind: 'allow', policy: allowing }
-  const later = weighed.filter(({ misses }) => misses === 'when').map(({ policy }) => notNow(rules, policy, situation))
-  if (later.length > 0) return earliest(later)
+  if (first('when') !== undefined) {
+    // A condition that looks at the time may come to hold before a window opens.
+    const notYet = weighed.filter(
+      ({ misses, policy }) => misses === 'when' || (misses === 'if' && policy.condition?.looksAtTime === true),
+    )
+    return earliest(notYet.map(({ policy }) => notNow(rules, policy, situation)))
+  }
   const elsewhere = first('from')
   return { ...no, policy: elsewhere ?? null, misses: elsewhere === undefined ? nearest(weighed) : 'from' }
 }
