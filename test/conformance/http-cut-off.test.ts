@@ -6,6 +6,7 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Grant } from '../../src/access/states.ts'
+import type { TokenId } from '../../src/kernel/ids.ts'
 import { appCookieName } from '../../src/identity/apps.ts'
 import { readCookie } from '../../src/kernel/cookies.ts'
 import type { FaultCode } from '../../src/kernel/fault.ts'
@@ -174,7 +175,11 @@ async function ended(grant: Grant, cause: Cause, { kept, farewell, ...one }: Ent
 
 /** A session of its own for each situation. */
 async function bearer(situation: HttpSituation): Promise<Credential> {
-  const token = tokens.get(situation) ?? (await newToken())
+  const known = tokens.get(situation)
+  // After a sign-out everywhere the provider refuses to refresh old sign-ins, and that ends a person's tokens, too, somewhat later.
+  const still = known && (await gateway.gateway.state.identity.token(known.id as TokenId))
+  if (known !== undefined && still?.endedAt === null) return known
+  const token = await newToken()
   tokens.set(situation, token)
   return token
 }
