@@ -13,6 +13,7 @@ import { recordedHttp, type RecordedHttp } from '../clients/http-recorded.ts'
 import { Program } from '../clients/program.ts'
 import { startHttpTestGateway, type HttpTestGateway } from '../servers/http-gateway.ts'
 import { pattern } from '../servers/http-target-answers.ts'
+import { expectInOrder } from './in-order.ts'
 
 const { har: validate } = createRequire(import.meta.url)('har-validator') as {
   har: (data: unknown) => Promise<unknown>
@@ -202,10 +203,5 @@ async function expectAudited(): Promise<void> {
     'session.ended',
     'recording.replayed',
   ]
-  let from = 0
-  for (const type of story) {
-    const at = types.indexOf(type, from)
-    expect(at, `${type} after ${types.slice(0, from).join(', ')}`).toBeGreaterThanOrEqual(from)
-    from = at + 1
-  }
+  expectInOrder(types, story)
 }

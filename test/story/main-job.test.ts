@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openBrowser, signInAtProvider, type TestBrowser } from '../clients/browser.ts'
 import { Program } from '../clients/program.ts'
 import { startTestGateway, type TestGateway } from '../servers/gateway.ts'
+import { expectInOrder } from './in-order.ts'
 
 const stack = new AsyncDisposableStack()
 let gateway: TestGateway
@@ -129,12 +130,7 @@ async function expectAudited(session: string): Promise<void> {
     'session.ended',
     'recording.replayed',
   ]
-  let from = 0
-  for (const type of story) {
-    const at = types.indexOf(type, from)
-    expect(at, `${type} after ${types.slice(0, from).join(', ')}`).toBeGreaterThanOrEqual(from)
-    from = at + 1
-  }
+  expectInOrder(types, story)
   expect(types).toContain('grant.expired')
   expect(JSON.stringify(events)).toContain(session)
 }

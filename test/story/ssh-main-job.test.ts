@@ -13,6 +13,7 @@ import { Program } from '../clients/program.ts'
 import { Terminal } from '../clients/terminal.ts'
 import { startSshTestGateway, type SshTestGateway } from '../servers/ssh-gateway.ts'
 import { fingerprintOf, makeKey } from '../servers/sshd.ts'
+import { expectInOrder } from './in-order.ts'
 
 const isRoot = process.getuid?.() === 0
 const stack = new AsyncDisposableStack()
@@ -204,12 +205,7 @@ async function expectAudited(): Promise<void> {
     'session.ended',
     'recording.replayed',
   ]
-  let from = 0
-  for (const type of story) {
-    const at = types.indexOf(type, from)
-    expect(at, `${type} after ${types.slice(0, from).join(', ')}`).toBeGreaterThanOrEqual(from)
-    from = at + 1
-  }
+  expectInOrder(types, story)
 }
 
 /** On the page; then it is a key like any other, which nobody knows. */

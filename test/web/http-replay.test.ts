@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openBrowser, type TestBrowser } from '../clients/browser.ts'
 import { startPages, type Pages, type SignedIn } from './harness.ts'
 import { type HttpRecorder, recordUsualWork, startHttpRecording, withGrafana } from './http-recording.ts'
+import { watchPage } from './watched-page.ts'
 
 // Goal: a reviewer reads a session of the web, and nothing in it does anything. Method: a real Chromium shows it.
 let pages: Pages
@@ -23,25 +24,7 @@ afterAll(async () => {
 
 const phone = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true } as const
 
-async function watch(path: string, options: BrowserContextOptions = {}) {
-  const page = await chromium.page(options)
-  const value = /__Host-curfew=([^;]+)/.exec(sam.cookie)![1]!
-  await page.context().addCookies([{ name: '__Host-curfew', value, url: pages.url.origin, secure: true }])
-  const problems: string[] = []
-  page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text())
-  })
-  page.on('pageerror', (error) => problems.push(error.message))
-  page.on('dialog', (dialog) => {
-    problems.push(`a dialog: ${dialog.message()}`)
-    void dialog.dismiss()
-  })
-  page.on('request', (request) => {
-    if (new URL(request.url()).origin !== pages.url.origin) problems.push(`a request to ${request.url()}`)
-  })
-  await page.goto(`${pages.url.origin}${path}`)
-  return { page, problems }
-}
+const watch = (path: string, options?: BrowserContextOptions) => watchPage({ chromium, pages, who: sam }, path, options)
 
 async function recorded(work: (recording: HttpRecorder) => Promise<void> | void): Promise<string> {
   const recording = await startHttpRecording(pages, erin)

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openBrowser, type TestBrowser } from '../clients/browser.ts'
 import { startPages, type Pages, type SignedIn } from './harness.ts'
 import { openShell, recordUsualWork, startSshRecording, type SshRecorder } from './ssh-recording.ts'
+import { watchPage } from './watched-page.ts'
 
 // Goal: a reviewer sees what the person saw, and nothing in a recording does anything else. Method: a real Chromium plays it.
 let pages: Pages
@@ -27,28 +28,7 @@ afterAll(async () => {
 
 const phone = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true } as const
 
-interface Watched {
-  readonly page: Page
-  /** What the browser complained about: scripts, policies, addresses that failed. */
-  readonly problems: string[]
-}
-
-async function watch(path: string, options: BrowserContextOptions = {}): Promise<Watched> {
-  const page = await chromium.page(options)
-  const value = /__Host-curfew=([^;]+)/.exec(sam.cookie)![1]!
-  await page.context().addCookies([{ name: '__Host-curfew', value, url: pages.url.origin, secure: true }])
-  const problems: string[] = []
-  page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text())
-  })
-  page.on('pageerror', (error) => problems.push(error.message))
-  page.on('dialog', (dialog) => {
-    problems.push(`a dialog: ${dialog.message()}`)
-    void dialog.dismiss()
-  })
-  await page.goto(`${pages.url.origin}${path}`)
-  return { page, problems }
-}
+const watch = (path: string, options?: BrowserContextOptions) => watchPage({ chromium, pages, who: sam }, path, options)
 
 async function recorded(work: (recording: SshRecorder) => Promise<void>): Promise<string> {
   const recording = await startSshRecording(pages, erin)

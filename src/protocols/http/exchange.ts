@@ -73,7 +73,6 @@ export class Exchange implements AnswerSink, LiveExchange {
     const { session, head, known, path, forward } = this.#parts
     session.begin(this, known.entry)
     this.#response.once('close', () => this.#clientGone())
-    const isUpgrade = head.upgrade !== null
     if (head.expectsContinue && this.#body !== null) this.#response.writeContinue()
     this.#inFlight = session.target.send(
       session.admission,
@@ -85,7 +84,7 @@ export class Exchange implements AnswerSink, LiveExchange {
         body: this.#body,
         bodyBytes: head.bodyBytes,
         trailers: this.#body === null ? null : () => forwardTrailers(this.#request.rawTrailers),
-        upgrade: isUpgrade ? head.upgrade : null,
+        upgrade: head.upgrade,
       },
       this,
     )
