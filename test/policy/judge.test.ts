@@ -67,6 +67,12 @@ describe('when', () => {
     expect(judge(both, situation())).toMatchObject({ kind: 'allow', policy: { name: 'office' } })
   })
 
+  test('a condition that looks at the time may open before a window does', () => {
+    const nights = allow('nights', { condition: condition('time.hour("UTC") >= 22') })
+    const verdict = judge({ policies: [...rules.policies, nights] }, situation({ at: evening }))
+    expect(verdict).toMatchObject({ kind: 'not-now', policy: { name: 'nights' }, opensAt: at('2026-11-23T22:00') })
+  })
+
   test('it does not open into a freeze, and dates far away are found', () => {
     const dates = { from: at('2026-11-23T00:00'), to: at('2026-11-30T00:00') }
     const frozen = { ...rules, denials: [deny('freeze', { kind: 'freeze', dates, message: 'Frozen.' })] }
