@@ -85,8 +85,8 @@ export interface Access {
   revoke(person: Person, grant: GrantId, comment: string): Promise<void>
   /** By its own person, early. */
   handBack(person: Person, grant: GrantId): Promise<void>
-  /** By operators. `until` absent: until it is lifted. @throws Fault NOT_ALLOWED, INPUT_INVALID (empty scope, no address, no reason, over already) */
-  placeLock(person: Person, scope: LockScope, reason: string, until?: Instant | null): Promise<Lock>
+  /** By operators. `lengthMs` absent: until it is lifted. @throws Fault NOT_ALLOWED, INPUT_INVALID (empty scope, no address, no reason, over already) */
+  placeLock(person: Person, scope: LockScope, reason: string, lengthMs?: number | null): Promise<Lock>
   liftLock(person: Person, lock: LockId): Promise<void>
   /** Those that stand now, oldest first. */
   locks(): Promise<readonly Lock[]>

@@ -21,7 +21,7 @@ export function createAccess(deps: AccessDeps): Access {
     decide: (person, request, verdict, comment, asker) => decide(deps, person, request, verdict, comment, asker),
     revoke: (person, grant, comment) => revokeGrant(deps, person, grant, comment),
     handBack: (person, grant) => handBackGrant(deps, person, grant),
-    placeLock: (person, scope, reason, until = null) => placeLock(deps, person, scope, reason, until),
+    placeLock: (person, scope, reason, lengthMs = null) => placeLock(deps, person, scope, reason, lengthMs),
     liftLock: (person, lock) => liftLock(deps, person, lock),
     locks: async () => (await store.standingLocks()).filter((lock) => lockStands(lock, clock.now())),
     pastLocks: (limit) => store.pastLocks(limit),

@@ -3,7 +3,7 @@ import type { Person } from '../identity/person.ts'
 import type { LockScope } from '../kernel/change.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { LockId } from '../kernel/ids.ts'
-import type { Instant } from '../kernel/time.ts'
+import { later } from '../kernel/time.ts'
 import { readNetwork } from '../policy/networks.ts'
 import { commentLengthMax } from './decide.ts'
 import { isOperator, type AccessDeps } from './deps.ts'
@@ -19,14 +19,14 @@ export async function placeLock(
   person: Person,
   scope: LockScope,
   reason: string,
-  until: Instant | null,
+  lengthMs: number | null,
 ): Promise<Lock> {
   expectOperator(deps, person)
   checkScope(scope)
   checkReason(reason)
   const { group = null, address = null, ...rest } = scope
   const now = deps.clock.now()
-  if (until !== null && until <= now) {
+  if (lengthMs !== null && lengthMs <= 0) {
     throw new Fault('INPUT_INVALID', 'That lock would be over already.', { hint: 'Give an end that is still to come.' })
   }
   const lock: Lock = {
@@ -35,7 +35,7 @@ export async function placeLock(
     reason: reason.trim(),
     placedBy: person.id,
     placedAt: now,
-    until,
+    until: lengthMs === null ? null : later(now, lengthMs),
     liftedBy: null,
     liftedAt: null,
   }

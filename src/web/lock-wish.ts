@@ -3,7 +3,6 @@ import type { Person } from '../identity/person.ts'
 import { closest } from '../kernel/closest.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { PersonId } from '../kernel/ids.ts'
-import { later, type Instant } from '../kernel/time.ts'
 import type { Site } from './site.ts'
 
 /** A lock as somebody types it. */
@@ -21,7 +20,7 @@ export interface LockWish {
 
 /** @throws Fault NOT_ALLOWED; INPUT_INVALID, also for names that nothing here has: such a lock would stop nobody. */
 export async function placeLock(site: Site, by: Person, wish: LockWish): Promise<Lock> {
-  const { access, catalogue, clock } = site.deps
+  const { access, catalogue } = site.deps
   // Who may not place locks does not learn who is known here.
   if (!access.isOperator(by)) throw new Fault('NOT_ALLOWED', 'Only operators place and lift locks.')
   const { group, resource, role, address, reason, lengthMs } = wish
@@ -32,8 +31,7 @@ export async function placeLock(site: Site, by: Person, wish: LockWish): Promise
   checkName('resource', resource, resources)
   checkName('role', role, roles)
   const person = wish.person === null ? null : await personNamed(site, wish.person)
-  const until = lengthMs === null ? null : (later(clock.now(), lengthMs) satisfies Instant)
-  return access.placeLock(by, { person, group, resource, role, address }, reason, until)
+  return access.placeLock(by, { person, group, resource, role, address }, reason, lengthMs)
 }
 
 function checkName(kind: 'resource' | 'role', name: string | null, names: readonly string[]): void {

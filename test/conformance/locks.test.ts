@@ -2,7 +2,6 @@
 // Method: a real psql in the middle of a statement and a real curl from two addresses of this machine. That live sessions
 // of every protocol end by such a lock is one of the causes in causes.ts.
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { later } from '../../src/kernel/time.ts'
 import { systemClock } from '../../src/system.ts'
 import type { Login } from '../servers/gateway.ts'
 import { startHttpTestGateway, type HttpTestGateway } from '../servers/http-gateway.ts'
@@ -36,14 +35,13 @@ async function working(login: Login) {
 test('a lock on a network ends what came from there, lets nobody in, and is over at its time', async () => {
   const { access, state } = gateway.gateway
   await using client = await working('alice')
-  const until = later(systemClock.now(), 4000)
   const scope = { ...nothing, resource: 'prod-db', address: '127.0.0.0/8' }
-  const lock = await access.placeLock(await gateway.person('olga'), scope, 'odd traffic', until)
+  const lock = await access.placeLock(await gateway.person('olga'), scope, 'odd traffic', 4000)
   expect((await client.exited()).stderr).toContain('FATAL:  57P01: Access is locked: odd traffic')
   await using refused = await psql('alice', 'select 1')
   expect((await refused.exited()).stderr).toContain('FATAL:  Access is locked: odd traffic')
-  expect(systemClock.now()).toBeLessThan(until)
-  await expect.poll(() => access.pastLocks(1), { timeout: 8000 }).toMatchObject([{ id: lock.id, liftedAt: until }])
+  expect(systemClock.now()).toBeLessThan(lock.until!)
+  await expect.poll(() => access.pastLocks(1), { timeout: 8000 }).toMatchObject([{ id: lock.id, liftedAt: lock.until }])
   await using again = await psql('alice', 'select 1')
   expect(await again.exited()).toMatchObject({ status: 0 })
   const [event] = await state.audit.search({ types: ['lock.lifted'], limit: 1 })
