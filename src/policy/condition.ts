@@ -1,8 +1,10 @@
 import { Environment, EvaluationError, ParseError, TypeError } from '@marcbachmann/cel-js'
 import type { ASTNode } from '@marcbachmann/cel-js'
 import type { Instant } from '../kernel/time.ts'
+import { isCountryCode, type Country } from './countries.ts'
 import { globPattern } from './glob.ts'
 import { isIn, networksOf, readNetwork } from './networks.ts'
+import type { Risk } from './risk.ts'
 import { isZone, wallClock, weekdays } from './wall-clock.ts'
 
 /** What a condition may look at. Absent facts are not known yet. */
@@ -16,8 +18,14 @@ export interface ConditionFacts {
   readonly resource: { readonly name: string; readonly kind: string; readonly labels: Readonly<Record<string, string>> }
   readonly role: string
   readonly request?: { readonly lengthMs: number; readonly reason: string; readonly ticket: string | null } | undefined
-  readonly client?: { readonly address: string } | undefined
+  readonly client?: { readonly address: string; readonly country?: Country | undefined } | undefined
   readonly at?: Instant | undefined
+  /** Null: it was not worked out, and is not known either. */
+  readonly risk?: RiskFacts | null | undefined
+}
+
+export type RiskFacts = Pick<Risk, 'score' | 'level'> & {
+  readonly factors: readonly Pick<Risk['factors'][number], 'code'>[]
 }
 
 /** `unknown`: it hangs on a fact that is not known yet. `failed`: it cannot be worked out. */
@@ -30,6 +38,7 @@ export interface Condition {
   readonly claims: readonly string[]
   /** Whether what the clock shows matters. It looks at whole quarters of an hour, no finer. */
   readonly looksAtTime: boolean
+  readonly looksAtCountry: boolean
   evaluate(facts: ConditionFacts): ConditionResult
 }
 
@@ -67,7 +76,8 @@ const environment = new Environment({ limits })
   .registerVariable({ name: 'resource', schema: { name: 'string', kind: 'string', labels: 'map<string, string>' } })
   .registerVariable('role', 'string')
   .registerVariable({ name: 'request', schema: { minutes: 'int', reason: 'string', ticket: 'string' } })
-  .registerVariable({ name: 'client', schema: { address: 'string', protocol: 'string' } })
+  .registerVariable({ name: 'client', schema: { address: 'string', protocol: 'string', country: 'string' } })
+  .registerVariable({ name: 'risk', schema: { score: 'int', level: 'string', factors: 'list<string>' } })
   .registerVariable('time', 'Clock')
   .registerFunction('Clock.hour(string): int', (clock: Clock, zone: string) =>
     BigInt(Math.floor(wallClock(clock.at, zone).minute / 60)),
@@ -95,6 +105,7 @@ export function compileCondition(text: string): Condition {
     text,
     claims,
     looksAtTime: names.has('time'),
+    looksAtCountry: names.has('client') && nodes.some(({ node }) => namesCountry(node)),
     evaluate: (facts) => evaluate(parsed, facts),
   }
 }
@@ -165,6 +176,11 @@ function isClaims(node: ASTNode): boolean {
   return node.op === '.' && node.args[1] === 'claims' && node.args[0].op === 'id' && node.args[0].args === 'person'
 }
 
+/** Of whatever; a variable could stand for the client. */
+function namesCountry(node: ASTNode): boolean {
+  return (node.op === '.' && node.args[1] === 'country') || (node.op === 'value' && node.args === 'country')
+}
+
 type Parsed = ReturnType<typeof environment.parse>
 
 function evaluate(parsed: Parsed, facts: ConditionFacts): ConditionResult {
@@ -178,7 +194,7 @@ function evaluate(parsed: Parsed, facts: ConditionFacts): ConditionResult {
 }
 
 /** What is not known is left out: who looks at it gets an error that says so, unless the rest decides already. */
-function contextOf({ person, resource, role, request, client, at }: ConditionFacts) {
+function contextOf({ person, resource, role, request, client, at, risk }: ConditionFacts) {
   const { email, name, groups, claims = {} } = person
   return {
     person: { email: email ?? '', name: name ?? '', groups, claims },
@@ -191,7 +207,18 @@ function contextOf({ person, resource, role, request, client, at }: ConditionFac
         ticket: request.ticket ?? '',
       },
     }),
-    ...(client !== undefined && { client: { address: client.address, protocol: resource.kind } }),
+    ...(client !== undefined && {
+      client: { address: client.address, protocol: resource.kind, country: codeOf(client.country) },
+    }),
     ...(at !== undefined && { time: new Clock(at) }),
+    ...(risk !== undefined && risk !== null && { risk: contextOfRisk(risk) }),
   }
+}
+
+function codeOf(country: Country | undefined): string {
+  return country !== undefined && isCountryCode(country) ? country : ''
+}
+
+function contextOfRisk({ score, level, factors }: RiskFacts) {
+  return { score: BigInt(score), level, factors: factors.map(({ code }) => code) }
 }

@@ -1,6 +1,6 @@
 import { judge, type Verdict } from './judge.ts'
 import type { Rules } from './rules.ts'
-import { weighDenial, weighPolicy, type Miss, type Situation, type Weighed } from './weigh.ts'
+import { placed, weighDenial, weighPolicy, type Miss, type Situation, type Weighed } from './weigh.ts'
 
 /** What one rule has to say to a situation. */
 export interface Opinion {
@@ -14,8 +14,9 @@ export interface Opinion {
 /** The verdict, and what each rule had to say: first those that deny, then those that allow, in the file's order. */
 export function explain(
   rules: Rules,
-  situation: Situation,
+  asked: Situation,
 ): { readonly verdict: Verdict; readonly opinions: readonly Opinion[] } {
+  const situation = placed(rules, asked)
   const verdict = judge(rules, situation)
   const by = verdict.kind === 'deny' ? (verdict.by ?? verdict.policy) : verdict.policy
   const opinion = (rule: { readonly name: string }, kind: Opinion['kind'], weighed: Weighed): Opinion => ({
@@ -45,10 +46,15 @@ function whyOf({ misses, failed }: Weighed, kind: Opinion['kind'], situation: Si
     case 'if':
       return kind === 'allow' ? 'its condition does not hold' : 'its condition does not hold, or is not known to'
     case 'from':
-      return client === undefined ? 'where they come from is not known' : `${client.address} is in none of its networks`
+      return client === undefined ? 'where they come from is not known' : `${whereOf(client)} is not where it is for`
     case 'when':
       return 'is not open then'
     case null:
       return decides ? 'matches' : 'matches, but another decides before it'
   }
+}
+
+function whereOf({ address, country = 'unknown' }: NonNullable<Situation['client']>): string {
+  if (country === 'none') return `${address} (in no country)`
+  return country === 'unknown' ? address : `${address} (${country})`
 }

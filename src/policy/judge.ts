@@ -2,7 +2,7 @@ import { Fault, type FaultCode } from '../kernel/fault.ts'
 import { timeForPeople, type Instant } from '../kernel/time.ts'
 import { opening } from './opening.ts'
 import type { Denial, Policy, Rules } from './rules.ts'
-import { weighDenial, weighPolicy, type Situation, type Weighed } from './weigh.ts'
+import { placed, weighDenial, weighPolicy, type Situation, type Weighed } from './weigh.ts'
 
 /**
  * What the rules say. `deny` with a denial: that one says no; with a policy: it would allow, but not like this;
@@ -21,7 +21,8 @@ export type Verdict =
     }
 
 /** The one place that decides whether somebody may ask for something now. Pure, and total. */
-export function judge(rules: Rules, situation: Situation): Verdict {
+export function judge(rules: Rules, asked: Situation): Verdict {
+  const situation = placed(rules, asked)
   const denial = denying(rules, situation)
   if (denial !== undefined) return denied(rules, situation, denial)
   const weighed = rules.policies.map((policy) => ({
@@ -43,7 +44,8 @@ export function judge(rules: Rules, situation: Situation): Verdict {
 }
 
 /** Whether what a policy once gave may be used now. The policy itself decides as long as the file has it. */
-export function judgeGiven(rules: Rules, name: string, situation: Situation): Verdict {
+export function judgeGiven(rules: Rules, name: string, asked: Situation): Verdict {
+  const situation = placed(rules, asked)
   const policy = rules.policies.find((one) => one.name === name)
   if (policy === undefined) return judge(rules, situation)
   const denial = denying(rules, situation)
@@ -119,9 +121,14 @@ export function verdictWords(
   if (by !== null) {
     return { code: 'POLICY_DENIES', why: by.message ?? `The policy "${by.name}" does not allow ${what}.` }
   }
-  if (misses === 'from') return { code: 'FROM_ELSEWHERE', why: `${what} may not be used from your network.` }
+  if (misses === 'from') return { code: 'FROM_ELSEWHERE', why: `${what} may not be used from ${placesOf(policy)}.` }
   if (misses === 'if' && policy !== null) {
     return { code: 'NOT_ALLOWED', why: `The condition of the policy "${policy.name}" does not hold for ${what} now.` }
   }
   return { code: 'NOT_ALLOWED', why: `No policy lets you have ${what}.` }
+}
+
+function placesOf(policy: Policy | null): string {
+  if (policy?.countries === undefined) return 'your network'
+  return policy.networks === undefined ? 'your country' : 'your network or country'
 }

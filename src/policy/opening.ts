@@ -1,7 +1,7 @@
 import { later, type Instant } from '../kernel/time.ts'
 import type { Circumstances, Rules } from './rules.ts'
 import { nextEdge } from './times.ts'
-import { weighDenial, weighPolicy, type Situation } from './weigh.ts'
+import { placed, weighDenial, weighPolicy, type Situation } from './weigh.ts'
 
 const quarterMs = 15 * 60_000
 const dayMs = 86_400_000
@@ -45,10 +45,11 @@ const foreseenMsMax = 8 * dayMs
  */
 export function closing(
   rules: Rules,
-  situation: Situation,
+  asked: Situation,
   at: Instant,
   until: Instant,
 ): { readonly closesAt: Instant | null; readonly lookedUntil: Instant } {
+  const situation = placed(rules, asked)
   const end = Math.min(until, later(at, foreseenMsMax)) as Instant
   let steps = 0
   for (const edge of edgesOf(timedParts(rules, situation), at)) {

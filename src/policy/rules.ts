@@ -1,6 +1,7 @@
 import type { BlockList } from 'node:net'
 import type { Instant } from '../kernel/time.ts'
 import type { Condition } from './condition.ts'
+import type { Country } from './countries.ts'
 import type { Zoned } from './wall-clock.ts'
 
 /** What a request takes: nobody, or this many distinct people out of any of these groups. */
@@ -53,6 +54,8 @@ export interface Circumstances {
   readonly when?: readonly Weekly[]
   readonly dates?: Dates
   readonly networks?: Networks
+  /** Codes; the address must be in one of these countries. */
+  readonly countries?: readonly string[]
   readonly condition?: Condition
 }
 
@@ -85,6 +88,8 @@ export interface Denial extends Circumstances {
 export interface Rules {
   readonly policies: readonly Policy[]
   readonly denials?: readonly Denial[]
+  /** Absent: nobody can say where an address is. */
+  readonly countryOf?: ((address: string) => Country) | undefined
   /** A condition could not be worked out: it counted as no for a policy that allows, as yes for one that denies. */
   readonly onConditionFailed?: (rule: string, reason: string) => void
 }

@@ -2,7 +2,7 @@ import type { Instant } from '../kernel/time.ts'
 import type { ConditionFacts } from './condition.ts'
 import { globPattern } from './glob.ts'
 import { isIn } from './networks.ts'
-import type { Circumstances, Denial, Policy, What, Who } from './rules.ts'
+import type { Circumstances, Denial, Policy, Rules, What, Who } from './rules.ts'
 import { isInside } from './times.ts'
 
 /** What a policy looks at in a person. */
@@ -25,8 +25,10 @@ export interface Situation {
   /** When it would be used. */
   readonly at?: Instant | undefined
   /** Where it would be used from. */
-  readonly client?: { readonly address: string } | undefined
+  readonly client?: ConditionFacts['client']
   readonly request?: ConditionFacts['request']
+  /** Of the request, as it was worked out when it was filed. */
+  readonly risk?: ConditionFacts['risk']
 }
 
 /** The first part of a rule that does not match, in this order. */
@@ -44,7 +46,7 @@ export function weighPolicy(policy: Policy, situation: Situation): Weighed {
   if (!isFor(policy.who, situation.person, 'is not for them')) return { misses: 'who' }
   const condition = policy.condition?.evaluate(situation)
   if (typeof condition === 'object') return { misses: 'if', failed: condition.failed }
-  return { misses: condition === false ? 'if' : missedPlaceOrTime(policy, situation, null) }
+  return { misses: condition === false ? 'if' : missedPlaceOrTime(policy, situation, 'matches') }
 }
 
 /** Whether a denial speaks of this. What is unknown does not deny yet; what cannot be worked out does. */
@@ -57,21 +59,38 @@ export function weighDenial(denial: Denial, situation: Situation): Weighed {
   const condition = denial.condition?.evaluate(situation) ?? true
   const failed = typeof condition === 'object' ? condition : {}
   if (condition === false || condition === 'unknown') return { misses: 'if' }
-  return { misses: missedPlaceOrTime(denial, situation, 'unknown'), ...failed }
+  return { misses: missedPlaceOrTime(denial, situation, 'misses'), ...failed }
 }
 
-/** @param unknown whether a fact that is not known yet misses. */
+/** The situation with the country that the client is in. */
+export function placed({ countryOf }: Pick<Rules, 'countryOf'>, situation: Situation): Situation {
+  const { client } = situation
+  if (client === undefined || client.country !== undefined || countryOf === undefined) return situation
+  return { ...situation, client: { ...client, country: countryOf(client.address) } }
+}
+
+/** @param unknown whether a rule matches or misses as long as nothing is known of place or time. */
 function missedPlaceOrTime(
   rule: Circumstances,
   { client, at }: Situation,
-  unknown: 'unknown' | null,
+  unknown: 'matches' | 'misses',
 ): 'from' | 'when' | null {
+  const isPlaced = rule.networks !== undefined || rule.countries !== undefined
   const isTimed = rule.when !== undefined || rule.dates !== undefined
-  if (rule.networks !== undefined) {
-    if (client === undefined ? unknown !== null : !isIn(rule.networks, client.address)) return 'from'
-  }
+  const isElsewhere = client === undefined ? unknown === 'misses' : !isFrom(rule, client, unknown === 'misses')
+  if (isPlaced && isElsewhere) return 'from'
   if (!isTimed) return null
-  return (at === undefined ? unknown !== null : !isInside(rule, at)) ? 'when' : null
+  return (at === undefined ? unknown === 'misses' : !isInside(rule, at)) ? 'when' : null
+}
+
+/** @param anywhere whether an address of which nobody can say where it is counts as there. */
+function isFrom(
+  { networks, countries }: Circumstances,
+  { address, country = 'unknown' }: NonNullable<Situation['client']>,
+  anywhere: boolean,
+): boolean {
+  if (networks !== undefined && !isIn(networks, address)) return false
+  return countries === undefined || countries.includes(country) || (anywhere && country === 'unknown')
 }
 
 /** Whether the rule speaks of this role on this resource, whoever asks. */
