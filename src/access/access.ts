@@ -3,7 +3,8 @@ import type { LockScope } from '../kernel/change.ts'
 import type { FaultCode } from '../kernel/fault.ts'
 import type { GrantId, LockId, PersonId, RequestId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
-import type { Approval, Policy } from '../policy/rules.ts'
+import type { Approval } from '../policy/approval.ts'
+import type { Policy } from '../policy/rules.ts'
 import type { Resource, Role } from '../resources/catalogue.ts'
 import type { Identified } from '../sessions/session.ts'
 import type { Decision, Grant, Lock, Request } from './states.ts'
@@ -46,9 +47,11 @@ export interface Waiting extends Identified {
 export interface RequestView {
   readonly request: Request
   readonly requester: Person
+  /** The requester, and who asked on their behalf: none of them decides. */
+  readonly requesters: readonly Person[]
   readonly decisions: readonly { readonly decision: Decision; readonly person: Person }[]
   readonly grant: Grant | undefined
-  /** Distinct people still missing; 0 when it is closed. */
+  /** Distinct people that the present step still needs; 0 when it is closed. */
   readonly missing: number
   readonly approval: Approval
   /** The link that the policy makes of the ticket. */
@@ -93,7 +96,10 @@ export interface Access {
   /** Lifted or over, the last that was first. */
   pastLocks(limit: number): Promise<readonly Lock[]>
 
-  mayDecide(person: Person, request: Request): boolean
+  /** Whether their word is waited for now. */
+  mayDecide(person: Person, view: RequestView): boolean
+  /** Whether they decide on such a request, in whatever step. */
+  decidesOn(person: Person, view: RequestView): boolean
   isOperator(person: Person): boolean
   isReviewer(person: Person): boolean
 

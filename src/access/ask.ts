@@ -194,11 +194,20 @@ async function file(
     reason: wish.reason,
     ticket: wish.ticket,
     startsAt: wish.startsAt,
+    kind: 'access',
+    askedBy: null,
+    extends: null,
+    bundle: null,
+    recurrence: null,
+    risk: null,
     policy: policy.name,
     approval: policy.approval,
     origin: wish.origin,
     askedAt: now,
-    lapsesAt: later(now, deps.settings.requestMs),
+    lapsesAt: later(now, policy.requestMs ?? deps.settings.requestMs),
+    step: 0,
+    stepSince: now,
+    escalatedAt: null,
   }
   await tx.insertRequest(request)
   await tx.record(accessEvents.opened(request, person))

@@ -5,8 +5,9 @@ import { decide } from './decide.ts'
 import { isOperator, type AccessDeps } from './deps.ts'
 import { handBackGrant, revokeGrant, sweep } from './end.ts'
 import { lockStands } from './locks.ts'
+import { decidesOn, isWaitedFor } from './place.ts'
 import { liftLock, placeLock } from './place-lock.ts'
-import { couldDecide, decided, toDecide, viewRequest } from './views.ts'
+import { decided, toDecide, viewRequest } from './views.ts'
 import { waitForGrant, WaitingPeople } from './wait-for-grant.ts'
 
 /** Puts the use cases together over their store. */
@@ -25,7 +26,9 @@ export function createAccess(deps: AccessDeps): Access {
     liftLock: (person, lock) => liftLock(deps, person, lock),
     locks: async () => (await store.standingLocks()).filter((lock) => lockStands(lock, clock.now())),
     pastLocks: (limit) => store.pastLocks(limit),
-    mayDecide: (person, request) => request.state === 'requested' && couldDecide(person, request),
+    mayDecide: (person, { request, requesters, decisions }) =>
+      isWaitedFor(request, person, requesters) && !decisions.some(({ decision }) => decision.person === person.id),
+    decidesOn: (person, { request, requesters }) => decidesOn(request, person, requesters),
     isOperator: (person) => isOperator(deps, person),
     isReviewer: (person) => inAny(person.groups, deps.staff.reviewers),
     view: (person, request) => viewRequest(deps, person, request),

@@ -1,14 +1,16 @@
 import type { Person } from '../identity/person.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { RequestId } from '../kernel/ids.ts'
-import { mayApprove, missingPeople, sameHuman } from '../policy/decide.ts'
+import { currentStep, isApprover, mayDecideNow } from '../policy/approval.ts'
+import { sameHuman } from '../policy/subject.ts'
 import type { Asker } from './access.ts'
 import { giveGrant, holder, refuseLocked, unknownRequest } from './ask.ts'
 import { knownPerson, type AccessDeps } from './deps.ts'
 import { accessEvents, actor, recordRefusal } from './events.ts'
 import type { Decision, Request, Requested } from './states.ts'
+import { missingNow, placeOf, requestersOf } from './place.ts'
 import type { AccessTx } from './store.ts'
-import { approve, deny, expectOpen } from './transitions.ts'
+import { approve, deny, expectOpen, nextStep } from './transitions.ts'
 
 export const commentLengthMax = 1000
 
@@ -50,8 +52,8 @@ async function decideIn(
   const stored = await tx.request(id)
   if (stored === undefined) throw unknownRequest()
   const now = deps.clock.now()
-  const requester = await knownPerson(deps, stored.person)
-  checkRight(person, requester, stored)
+  const earlier = await given(deps, await tx.decisionsOn(id))
+  await checkRight(deps, person, stored, earlier)
   await refuseLocked(
     tx,
     {
@@ -62,40 +64,63 @@ async function decideIn(
     },
     now,
   )
-  const earlier = await tx.decisionsOn(id)
-  if (earlier.some((decision) => decision.person === person.id)) {
-    throw new Fault('ALREADY_DECIDED', 'You have decided on this request already.')
-  }
   const request = expectOpen(stored, now)
   const decision: Decision = {
     id: deps.random.id('decision'),
     request: id,
     person: person.id,
     verdict,
+    step: request.step,
+    terms: null,
     comment,
     at: now,
   }
   await tx.insertDecision(decision)
-  return verdict === 'deny'
-    ? refuse(deps, tx, person, request, decision)
-    : second(deps, tx, person, request, decision, earlier)
+  const all = [...earlier, { decision, person }]
+  return verdict === 'deny' ? refuse(deps, tx, request, all) : second(deps, tx, request, all)
 }
 
-function checkRight(person: Person, requester: Person, request: Request): void {
-  if (sameHuman(person, requester)) throw new Fault('SELF_APPROVAL', 'Nobody decides on their own request.')
-  if (!mayApprove(request.approval, person, requester)) {
-    throw new Fault('NOT_ALLOWED', 'You are not in a group that decides on this request.')
+/** A decision, and whose it is. */
+interface Given {
+  readonly decision: Decision
+  readonly person: Person
+}
+
+function given(deps: AccessDeps, decisions: readonly Decision[]): Promise<readonly Given[]> {
+  return Promise.all(
+    decisions.map(async (decision) => ({ decision, person: await knownPerson(deps, decision.person) })),
+  )
+}
+
+async function checkRight(
+  deps: AccessDeps,
+  person: Person,
+  request: Request,
+  earlier: readonly Given[],
+): Promise<void> {
+  const requesters = await requestersOf(deps, request)
+  if (requesters.some((requester) => sameHuman(person, requester))) {
+    throw new Fault('SELF_APPROVAL', 'Nobody decides on their own request.')
+  }
+  if (!isApprover(request.approval, person)) {
+    throw new Fault('NOT_ALLOWED', 'You are not among those who decide on this request.')
+  }
+  if (earlier.some((one) => sameHuman(one.person, person))) {
+    throw new Fault('ALREADY_DECIDED', 'You have decided on this request already.')
+  }
+  if (request.state === 'requested' && !mayDecideNow(placeOf(request), person, requesters)) {
+    throw new Fault('NOT_ALLOWED', 'Others decide on this request first.', {
+      hint: 'You are told when it is your turn, and it appears under "Approvals".',
+    })
   }
 }
 
-/** One refusal decides. */
-async function refuse(
-  deps: AccessDeps,
-  tx: AccessTx,
-  person: Person,
-  request: Requested,
-  decision: Decision,
-): Promise<Request> {
+/** Enough refusals in a step decide. */
+async function refuse(deps: AccessDeps, tx: AccessTx, request: Requested, all: readonly Given[]): Promise<Request> {
+  const step = stepOf(request)
+  const refusals = all.filter(({ decision }) => decision.step === request.step && decision.verdict === 'deny')
+  if (refusals.length < step.refusals) return goOn(tx, request, all)
+  const { decision, person } = all.at(-1)!
   const denied = deny(request, decision.at)
   await tx.updateRequest(denied)
   await tx.record(accessEvents.closed(denied, actor(person), decision))
@@ -104,24 +129,31 @@ async function refuse(
   return denied
 }
 
-async function second(
-  deps: AccessDeps,
-  tx: AccessTx,
-  person: Person,
-  request: Requested,
-  decision: Decision,
-  earlier: readonly Decision[],
-): Promise<Request> {
-  const others = await Promise.all(earlier.map((given) => knownPerson(deps, given.person)))
-  const missing = missingPeople(request.approval, [...others, person])
-  if (missing > 0) {
-    await tx.record(accessEvents.seconded(request, person, decision, missing))
-    await tx.announce({ kind: 'request-opened', request: request.id, seconded: decision.id })
-    return request
+async function second(deps: AccessDeps, tx: AccessTx, request: Requested, all: readonly Given[]): Promise<Request> {
+  if (missingNow(request, all) > 0) return goOn(tx, request, all)
+  const { decision, person } = all.at(-1)!
+  const next = nextStep(request, decision.at)
+  if (currentStep(next) !== undefined) {
+    await tx.updateRequest(next)
+    return goOn(tx, next, all)
   }
-  const approved = approve(request, decision.at)
+  const approved = approve(next, decision.at)
   await tx.updateRequest(approved)
   await tx.record(accessEvents.closed(approved, actor(person), decision))
   await giveGrant(deps, tx, approved, decision.at)
   return approved
+}
+
+/** A word that does not settle it. */
+async function goOn(tx: AccessTx, request: Requested, all: readonly Given[]): Promise<Request> {
+  const { decision, person } = all.at(-1)!
+  await tx.record(accessEvents.seconded(request, person, decision, missingNow(request, all)))
+  await tx.announce({ kind: 'request-opened', request: request.id, seconded: decision.id })
+  return request
+}
+
+function stepOf(request: Requested) {
+  const step = currentStep(request)
+  if (step === undefined) throw new Fault('REQUEST_CLOSED', 'Nobody is waited for.')
+  return step
 }

@@ -2,10 +2,10 @@ import { theGateway } from '../audit/event.ts'
 import { displayName, type Person } from '../identity/person.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { GrantId } from '../kernel/ids.ts'
-import { mayApprove } from '../policy/decide.ts'
 import { commentLengthMax } from './decide.ts'
-import { isOperator, knownPerson, type AccessDeps } from './deps.ts'
+import { isOperator, type AccessDeps } from './deps.ts'
 import { accessEvents, actor } from './events.ts'
+import { decidesOn, requestersOf } from './place.ts'
 import { endLocks } from './place-lock.ts'
 import type { Expired, Grant, Revoked, Ended } from './states.ts'
 import type { AccessTx } from './store.ts'
@@ -26,8 +26,7 @@ export async function revokeGrant(deps: AccessDeps, person: Person, id: GrantId,
 async function checkMayRevoke(deps: AccessDeps, tx: AccessTx, person: Person, grant: Grant): Promise<void> {
   if (isOperator(deps, person)) return
   const request = await tx.request(grant.request)
-  const holder = await knownPerson(deps, grant.person)
-  if (request !== undefined && mayApprove(request.approval, person, holder)) return
+  if (request !== undefined && decidesOn(request, person, await requestersOf(deps, request))) return
   throw new Fault('NOT_ALLOWED', 'Only operators and the approvers of this role may revoke it.')
 }
 

@@ -30,10 +30,18 @@ export function cancel(request: Requested, at: Instant): Cancelled {
   return { ...request, state: 'cancelled', closedAt: at }
 }
 
+/** The step of its approval is done; the next one is waited for from now on. */
+export function nextStep(request: Requested, at: Instant): Requested {
+  return { ...request, step: request.step + 1, stepSince: at, escalatedAt: null }
+}
+
 /** What time alone does to a request. At `lapsesAt` itself it is over. */
 export function settleRequest(request: Requested, now: Instant): Requested | Lapsed {
   return now < request.lapsesAt ? request : { ...request, state: 'lapsed', closedAt: request.lapsesAt }
 }
+
+/** What a grant is like where no policy says otherwise. */
+const plain = { clock: 'start', uses: 'many', firstUsedAt: null, useBy: null, windows: null } as const
 
 /** The grant that an approval gives. Its clock starts now, or when it was asked for if that is later. */
 export function grantFrom(request: Approved, id: GrantId, now: Instant): Scheduled | Active {
@@ -47,6 +55,10 @@ export function grantFrom(request: Approved, id: GrantId, now: Instant): Schedul
     policy: request.policy,
     startsAt,
     expiresAt: later(startsAt, request.lengthMs),
+    lengthMs: request.lengthMs,
+    ...plain,
+    databases: null,
+    networks: null,
   }
   return startsAt > now ? { ...given, state: 'scheduled' } : { ...given, state: 'active' }
 }

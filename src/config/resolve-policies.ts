@@ -1,3 +1,4 @@
+import { stepOf } from '../policy/approval.ts'
 import { compileCondition } from '../policy/condition.ts'
 import { networksOf } from '../policy/networks.ts'
 import type { Circumstances, Dates, Denial, Policy, Weekly, What, Who } from '../policy/rules.ts'
@@ -39,7 +40,8 @@ function resolvePolicy(policy: AllowingEntry): Policy {
       ticket === undefined
         ? null
         : { pattern: ticketPattern(ticket.pattern), link: ticket.link ?? null, required: ticket.required },
-    approval: approval === 'none' ? { kind: 'none' } : { kind: 'people', ...approval },
+    approval:
+      approval === 'none' ? { kind: 'none' } : { kind: 'people', steps: [stepOf(approval.people, approval.from)] },
   }
 }
 

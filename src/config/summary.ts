@@ -1,3 +1,4 @@
+import { approvalWords } from '../policy/approval.ts'
 import { formatDuration } from '../kernel/durations.ts'
 import { policyFor } from '../policy/decide.ts'
 import { isVisible } from '../policy/judge.ts'
@@ -40,7 +41,7 @@ export interface StandingOffer {
   readonly group: string
   readonly resource: string
   readonly role: string
-  /** `nobody`, or `2 of approvers, operations`; and whether only at times, from somewhere or on a condition. */
+  /** `nobody`, or `two of approvers or operations`; and whether only at times, from somewhere or on a condition. */
   readonly takes: string
   readonly most: string
   readonly policy: string
@@ -82,7 +83,7 @@ function needsNobody({ takes: text }: StandingOffer): boolean {
 }
 
 function takes({ approval, when, dates, networks, condition }: Policy): string {
-  const needs = approval.kind === 'none' ? 'nobody' : `${approval.people} of ${approval.from.join(', ')}`
+  const needs = approvalWords(approval)
   const isConditional = [when, dates, networks, condition].some((one) => one !== undefined)
   return isConditional ? `${needs}, sometimes` : needs
 }

@@ -2,7 +2,7 @@ import type { Audience, NoticeChannel, NoticeType } from '../access/outbox.ts'
 import type { Request } from '../access/states.ts'
 import type { NotifySettings, TellPlaces } from '../config/notify-settings.ts'
 import type { Person } from '../identity/person.ts'
-import { mayApprove } from '../policy/decide.ts'
+import { currentStep, mayDecideNow } from '../policy/approval.ts'
 import type { Happening } from './facts.ts'
 
 /** One place that a notice goes to. */
@@ -45,13 +45,16 @@ export function decidersOf(
   labels: Readonly<Record<string, string>>,
   settings: NotifySettings,
 ): readonly Place[] {
-  if (request.approval.kind === 'none') return []
+  const step = currentStep(request)
+  if (step === undefined) return []
   const { mail, slack, routes, groups } = settings
-  const asked = request.approval.from.flatMap((group) => (Object.hasOwn(groups, group) ? [groups[group]!] : []))
+  const callsOn = request.escalatedAt === null || step.escalate === null ? step.from : step.escalate.to.from
+  const asked = callsOn.flatMap((group) => (Object.hasOwn(groups, group) ? [groups[group]!] : []))
   const together = [...asked, ...routes.filter((route) => matches(route, request, labels))]
   const hasChannel = together.some((one) => one.slack !== null)
   const standard: readonly TellPlaces[] = hasChannel ? [] : [{ mail: [], slack: slack?.channel ?? null }]
-  const people = known.filter((person) => mayApprove(request.approval, person, requester))
+  const place = { ...request, isEscalated: request.escalatedAt !== null }
+  const people = known.filter((person) => mayDecideNow(place, person, [requester]))
   return [
     ...[...together, ...standard].flatMap((one) => listed(one, 'deciders')),
     ...people.flatMap((person) => inPerson(person, 'deciders', settings, mail?.deciders ?? false)),

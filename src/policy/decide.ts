@@ -1,16 +1,11 @@
 import { formatDuration } from '../kernel/durations.ts'
 import { Fault } from '../kernel/fault.ts'
-import type { PersonId } from '../kernel/ids.ts'
 import type { Resource } from '../resources/catalogue.ts'
-import type { Approval, Policy } from './rules.ts'
-import { inAny, weighPolicy, type PersonFacts } from './weigh.ts'
+import type { Policy } from './rules.ts'
+import type { Subject } from './subject.ts'
+import { weighPolicy } from './weigh.ts'
 
 export { covers, inAny } from './weigh.ts'
-
-/** What decisions look at in a person. */
-export interface Subject extends PersonFacts {
-  readonly id: PersonId
-}
 
 /** The first policy in the file's order that could let this person ask for that role, at some time from somewhere. */
 export function policyFor(
@@ -20,24 +15,6 @@ export function policyFor(
   role: string,
 ): Policy | undefined {
   return policies.find((policy) => weighPolicy(policy, { person, resource, role }).misses === null)
-}
-
-/** Whether both are the same human being: the same account, or two accounts with one e-mail address. */
-export function sameHuman(left: Subject, right: Subject): boolean {
-  if (left.id === right.id) return true
-  return left.email !== null && right.email !== null && left.email.toLowerCase() === right.email.toLowerCase()
-}
-
-/** Whether this person's word counts. Nobody decides for themselves. */
-export function mayApprove(approval: Approval, approver: Subject, requester: Subject): boolean {
-  return approval.kind === 'people' && !sameHuman(approver, requester) && inAny(approver.groups, approval.from)
-}
-
-/** How many more distinct people must approve. Counts people, never groups or clicks. */
-export function missingPeople(approval: Approval, approvers: readonly Subject[]): number {
-  if (approval.kind === 'none') return 0
-  const distinct = approvers.filter((one, index) => !approvers.slice(0, index).some((other) => sameHuman(one, other)))
-  return Math.max(0, approval.people - distinct.length)
 }
 
 export const reasonLengthMax = 1000

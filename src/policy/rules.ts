@@ -1,13 +1,9 @@
 import type { BlockList } from 'node:net'
 import type { Instant } from '../kernel/time.ts'
+import type { Approval, Approvers } from './approval.ts'
 import type { Condition } from './condition.ts'
 import type { Country } from './countries.ts'
 import type { Zoned } from './wall-clock.ts'
-
-/** What a request takes: nobody, or this many distinct people out of any of these groups. */
-export type Approval =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'people'; readonly people: number; readonly from: readonly string[] }
 
 /** Whom a rule is for. All that are present must match; of each list any one. */
 export interface Who {
@@ -69,6 +65,21 @@ export interface Policy extends Circumstances {
   /** `pattern` is anchored at both ends. */
   readonly ticket: { readonly pattern: RegExp; readonly link: string | null; readonly required: boolean } | null
   readonly approval: Approval
+  /** How long a request waits to be decided; absent: as long as the gateway's settings say. */
+  readonly requestMs?: number
+  /** What its grants are like; absent: used at any time until they end, and extended as often as somebody approves. */
+  readonly grants?: {
+    readonly clock: 'start' | 'first-use'
+    readonly uses: 'many' | 'once'
+    /** Unused for so long after it may be used, a grant is over; null: it may stay unused. */
+    readonly unusedMs: number | null
+    /** From the start, with all extensions; null: as long as each is approved. */
+    readonly totalMs: number | null
+    /** The longest stretch of windows that one request may ask for; null: none. */
+    readonly recurringMs: number | null
+  }
+  /** At once, loud, and looked at afterwards by these. Only for whoever asks for that. */
+  readonly breakGlass?: { readonly review: Approvers }
 }
 
 /** One policy that denies, or a freeze. */

@@ -15,6 +15,8 @@ import {
 } from '../../src/access/transitions.ts'
 import type { Instant } from '../../src/kernel/time.ts'
 import { codeOf } from '../fault-code.ts'
+import { stepOf } from '../../src/policy/approval.ts'
+import { plainRequest } from '../contracts/samples.ts'
 
 const instants = fc.integer({ min: 0, max: 2 ** 45 }).map((ms) => ms as Instant)
 const lengths = fc.integer({ min: 1, max: 90 * 86_400_000 })
@@ -37,10 +39,12 @@ const requests: fc.Arbitrary<Requested> = fc
     ticket: null,
     startsAt,
     policy: 'p',
-    approval: { kind: 'people', people: 1, from: ['approvers'] },
+    approval: { kind: 'people', steps: [stepOf(1, ['approvers'])] },
     origin: 'test',
     askedAt,
     lapsesAt: (askedAt + openMs) as Instant,
+    ...plainRequest,
+    stepSince: askedAt,
   }))
 
 describe('a request', () => {

@@ -12,6 +12,7 @@ import { openSqliteState } from '../../src/store/sqlite/open.ts'
 import type { State } from '../../src/store/state.ts'
 import { createLog } from '../../src/observability/log.ts'
 import { systemClock, systemRandom } from '../../src/system.ts'
+import { stepOf } from '../../src/policy/approval.ts'
 
 export const silent: Metrics = { add: () => undefined, set: () => undefined, observe: () => undefined }
 export const quiet = createLog({ level: 'error' })
@@ -71,8 +72,8 @@ const policy = (name: string, approval: Policy['approval']): Policy => ({
 })
 
 export const policies: readonly Policy[] = [
-  policy('readonly', { kind: 'people', people: 1, from: ['approvers'] }),
-  policy('admin', { kind: 'people', people: 2, from: ['approvers'] }),
+  policy('readonly', { kind: 'people', steps: [stepOf(1, ['approvers'])] }),
+  policy('admin', { kind: 'people', steps: [stepOf(2, ['approvers'])] }),
   policy('reporting', { kind: 'none' }),
 ]
 

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { issue, makeAuthority } from '../../scripts/certificates.ts'
 import { environment, goodConfig, makeConfigFolder } from './example.ts'
 import type { ConfigFolder } from './example.ts'
+import { stepOf } from '../../src/policy/approval.ts'
 
 let folder: ConfigFolder
 beforeAll(async () => {
@@ -32,7 +33,7 @@ test('a good file becomes one frozen value with lengths in milliseconds and refe
   expect(shop.tls.ca).toContain('BEGIN CERTIFICATE')
   expect(config.policies[1]).toMatchObject({
     length: { defaultMs: 900_000, mostMs: 3_600_000 },
-    approval: { kind: 'people', people: 2, from: ['approvers'] },
+    approval: { kind: 'people', steps: [stepOf(2, ['approvers'])] },
   })
   expect(config.policies[1]!.ticket!.pattern.test('x OPS-1')).toBe(false)
   expect(() => Object.assign(shop.labels, { env: 'test' })).toThrow(TypeError)

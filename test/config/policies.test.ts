@@ -207,6 +207,6 @@ test('the summary says who has what, also where claims or addresses tell, and wh
   expect(standingOffers(config).map(({ group, takes }) => [group, takes])).toEqual([
     ['x, level=2|3', 'nobody'],
     ['kim@example.com', 'nobody, sometimes'],
-    ['w', '1 of z'],
+    ['w', 'one of z'],
   ])
 })

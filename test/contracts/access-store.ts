@@ -17,6 +17,7 @@ import {
   storePerson,
   storeRequest,
 } from './samples.ts'
+import { stepOf } from '../../src/policy/approval.ts'
 
 const code = (expected: Fault['code']) => expect.objectContaining({ name: 'Fault', code: expected })
 
@@ -100,7 +101,7 @@ function requests(makePlace: MakePlace): void {
 
 async function askedAndSeconded(state: State, people = 1) {
   const [person, approver] = [await storePerson(state), await storePerson(state)]
-  const approval = { kind: 'people', people, from: ['approvers'] } as const
+  const approval = { kind: 'people', steps: [stepOf(people, ['approvers'])] } as const
   const request = await storeRequest(state, person.id, { approval })
   await state.access.transact((tx) => tx.insertDecision(someDecision(request.id, approver.id)))
   return { request, approver }

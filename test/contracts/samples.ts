@@ -7,6 +7,7 @@ import type { Instant } from '../../src/kernel/time.ts'
 import type { Session, SessionEnd } from '../../src/sessions/session.ts'
 import type { State } from '../../src/store/state.ts'
 import { systemRandom as random } from '../../src/system.ts'
+import { stepOf } from '../../src/policy/approval.ts'
 
 // Whole values of every kind that the state holds. Times are small numbers, so that tests can be read.
 
@@ -26,6 +27,29 @@ export function somePerson(over: Partial<Person> = {}): Person {
   }
 }
 
+/** What most requests do not have. */
+export const plainRequest = {
+  kind: 'access',
+  askedBy: null,
+  extends: null,
+  bundle: null,
+  recurrence: null,
+  risk: null,
+  step: 0,
+  escalatedAt: null,
+} as const
+
+/** What most grants do not have. */
+export const plainGrant = {
+  clock: 'start',
+  uses: 'many',
+  firstUsedAt: null,
+  useBy: null,
+  windows: null,
+  databases: null,
+  networks: null,
+} as const
+
 export function someRequest(person: PersonId, over: Partial<Requested> = {}): Requested {
   return {
     state: 'requested',
@@ -38,16 +62,28 @@ export function someRequest(person: PersonId, over: Partial<Requested> = {}): Re
     ticket: 'INC-7',
     startsAt: null,
     policy: 'engineers read',
-    approval: { kind: 'people', people: 1, from: ['approvers'] },
+    approval: { kind: 'people', steps: [stepOf(1, ['approvers'])] },
     origin: 'psql at 203.0.113.9',
     askedAt: at(2000),
     lapsesAt: at(90_000),
+    ...plainRequest,
+    stepSince: at(2000),
     ...over,
   }
 }
 
 export function someDecision(request: RequestId, person: PersonId, over: Partial<Decision> = {}): Decision {
-  return { id: random.id('decision'), request, person, verdict: 'approve', comment: 'Go on.', at: at(3000), ...over }
+  return {
+    id: random.id('decision'),
+    request,
+    person,
+    verdict: 'approve',
+    step: 0,
+    terms: null,
+    comment: 'Go on.',
+    at: at(3000),
+    ...over,
+  }
 }
 
 export function approved(request: Requested): Approved {
@@ -66,6 +102,8 @@ export function someGrant(request: Request, over: Partial<Active> = {}): Active 
     policy,
     startsAt: at(3000),
     expiresAt: at(3_603_000),
+    lengthMs: 3_600_000,
+    ...plainGrant,
     ...over,
   }
 }
@@ -148,6 +186,7 @@ export function someToken(person: PersonId, over: Partial<Token> = {}): Token {
     label: 'laptop',
     kind: 'access',
     secretHash: `hash of ${id}`,
+    scopes: ['sessions', 'requests:read'],
     createdAt: at(1000),
     expiresAt: at(20_000),
     lastUsedAt: null,

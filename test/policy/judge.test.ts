@@ -4,6 +4,7 @@ import { isVisible, judge, judgeGiven, verdictFault } from '../../src/policy/jud
 import type { Denial, Policy, Rules } from '../../src/policy/rules.ts'
 import type { Situation } from '../../src/policy/weigh.ts'
 import { alice, allow, at, condition, deny, networks, officeHours, situation } from './rules.ts'
+import { stepOf } from '../../src/policy/approval.ts'
 
 const evening = at('2026-11-23T18:30')
 const kindOf = (rules: Rules, part: Partial<Situation> = {}) => judge(rules, situation(part)).kind
@@ -61,7 +62,7 @@ describe('when', () => {
 
   test('a policy that matches wholly decides before one that is closed', () => {
     const both = {
-      policies: [...rules.policies, allow('any time', { approval: { kind: 'people', people: 1, from: ['x'] } })],
+      policies: [...rules.policies, allow('any time', { approval: { kind: 'people', steps: [stepOf(1, ['x'])] } })],
     }
     expect(judge(both, situation({ at: evening }))).toMatchObject({ kind: 'allow', policy: { name: 'any time' } })
     expect(judge(both, situation())).toMatchObject({ kind: 'allow', policy: { name: 'office' } })

@@ -13,6 +13,7 @@ import {
 } from '../contracts/samples.ts'
 import { makeSqlitePlace } from './place.ts'
 import { openRaw, type RawDatabase } from './raw.ts'
+import { stepOf } from '../../src/policy/approval.ts'
 
 // Goal: the file itself keeps the rules, whoever opens it. Method: plain SQL through a connection of our own.
 
@@ -105,7 +106,7 @@ function everything(database: RawDatabase): Record<string, unknown[]> {
 async function fill(state: State): Promise<void> {
   const [erin, kim] = [await storePerson(state), await storePerson(state)]
   const grant = await storeGrant(state, erin.id)
-  const request = await storeRequest(state, erin.id, { approval: { kind: 'people', people: 2, from: ['x'] } })
+  const request = await storeRequest(state, erin.id, { approval: { kind: 'people', steps: [stepOf(2, ['x'])] } })
   const session = someSession(grant)
   await state.access.transact(async (tx) => {
     await tx.insertDecision(someDecision(request.id, kim.id))

@@ -40,6 +40,7 @@ import { createWebApp } from '../../src/web/app.ts'
 import { createPages } from '../../src/web/create-pages.ts'
 import { listenFront } from '../../src/protocols/http/front.ts'
 import { Browser, client, startProviderFor } from '../servers/oidc.ts'
+import { stepOf } from '../../src/policy/approval.ts'
 
 const hourMs = 3_600_000
 
@@ -328,7 +329,7 @@ const policies: readonly Policy[] = [
     length: { defaultMs: hourMs, mostMs: 8 * hourMs },
     reason: 'required',
     ticket: { pattern: /^(?:INC-[0-9]+)$/, link: 'https://tickets.example.com/{ticket}', required: false },
-    approval: { kind: 'people', people: 1, from: ['approvers', 'security'] },
+    approval: { kind: 'people', steps: [stepOf(1, ['approvers', 'security'])] },
   },
   {
     name: 'staging is self-service',

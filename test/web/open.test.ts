@@ -8,6 +8,7 @@ import type { HttpResource, HttpRole } from '../../src/resources/catalogue.ts'
 import { systemClock } from '../../src/system.ts'
 import { openBrowser, signInAtProvider, type TestBrowser } from '../clients/browser.ts'
 import { startPages, type Answer, type Pages, type SignedIn } from './harness.ts'
+import { stepOf } from '../../src/policy/approval.ts'
 
 // Goal: the way into an application leads through sign-in, choice and request, and back to where it began; nowhere else.
 // Method: real rooms and pages, and a real Chromium. The application's own host is played by the test.
@@ -41,7 +42,7 @@ const policy = (name: string, resource: string, roles: string[] | null, approval
   ...{ name, who: { groups: ['engineering'] }, what: { resources: [resource], labels: {}, roles } },
   ...{ length: { defaultMs: hourMs, mostMs: hourMs }, reason: 'optional', ticket: null, approval },
 })
-const approved = { kind: 'people', people: 1, from: ['approvers'] } as const
+const approved = { kind: 'people', steps: [stepOf(1, ['approvers'])] } as const
 const policies = [
   policy('reading is free', 'wiki', ['reader'], { kind: 'none' }),
   policy('editing is not', 'wiki', ['editor'], approved),

@@ -1,7 +1,9 @@
+import { approvalWords } from '../../policy/approval.ts'
 import { formatDuration } from '../../kernel/durations.ts'
 import type { Fault } from '../../kernel/fault.ts'
 import { timeForPeople, type Instant } from '../../kernel/time.ts'
-import type { Approval, Policy } from '../../policy/rules.ts'
+import type { Approval } from '../../policy/approval.ts'
+import type { Policy } from '../../policy/rules.ts'
 import type { Wanted } from './conversation.ts'
 
 /** What people read over SSH. Plain ASCII: terminals and programs differ, and anything else could move a cursor. */
@@ -83,8 +85,7 @@ export function askTitle(what: string): string {
 
 export function takesText(approval: Approval): string {
   if (approval.kind === 'none') return 'Nobody needs to approve it.'
-  const people = approval.people === 1 ? '1 person' : `${approval.people} people`
-  return `It takes ${people} from ${approval.from.join(' or ')}.`
+  return `It takes ${approvalWords(approval)}.`
 }
 
 /** @param link null when the person has just read it. */

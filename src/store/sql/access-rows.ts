@@ -1,7 +1,9 @@
-import type { Decision, Grant, Lock, Request, Requested } from '../../access/states.ts'
-import type { DecisionId, GrantId, LockId, PersonId, RequestId } from '../../kernel/ids.ts'
+import type { Decision, Grant, Lock, Recurrence, Request, RequestKind, Requested, Terms } from '../../access/states.ts'
+import type { BundleId, DecisionId, GrantId, LockId, PersonId, RequestId } from '../../kernel/ids.ts'
 import type { Instant } from '../../kernel/time.ts'
-import type { Approval } from '../../policy/rules.ts'
+import type { Approval } from '../../policy/approval.ts'
+import type { Risk } from '../../policy/risk.ts'
+import type { Weekly } from '../../policy/rules.ts'
 import type { DecisionRow, GrantRow, LockRow, RequestRow } from './tables.ts'
 
 // Between the values of the access room and their rows. The database's own checks vouch for what the casts say.
@@ -23,7 +25,25 @@ export function fromRequest(request: Request): RequestRow {
     lapses_at: request.lapsesAt,
     state: request.state,
     closed_at: request.state === 'requested' ? null : request.closedAt,
+    kind: request.kind,
+    asked_by: request.askedBy,
+    extends_grant_id: request.extends,
+    bundle_id: request.bundle?.id ?? null,
+    bundle_name: request.bundle?.name ?? null,
+    recurrence: json(request.recurrence),
+    risk: json(request.risk),
+    step: request.step,
+    step_since: request.stepSince,
+    escalated_at: request.escalatedAt,
   }
+}
+
+function json(value: unknown): string | null {
+  return value === null ? null : JSON.stringify(value)
+}
+
+function parsed<T>(text: string | null): T | null {
+  return text === null ? null : (JSON.parse(text) as T)
 }
 
 function toAsked(row: RequestRow): Omit<Requested, 'state'> {
@@ -41,6 +61,15 @@ function toAsked(row: RequestRow): Omit<Requested, 'state'> {
     origin: row.origin,
     askedAt: row.asked_at as Instant,
     lapsesAt: row.lapses_at as Instant,
+    kind: row.kind as RequestKind,
+    askedBy: row.asked_by as PersonId | null,
+    extends: row.extends_grant_id as GrantId | null,
+    bundle: row.bundle_id === null ? null : { id: row.bundle_id as BundleId, name: row.bundle_name ?? '' },
+    recurrence: parsed<Recurrence>(row.recurrence),
+    risk: parsed<Risk>(row.risk),
+    step: row.step,
+    stepSince: row.step_since as Instant,
+    escalatedAt: row.escalated_at as Instant | null,
   }
 }
 
@@ -54,8 +83,8 @@ export function toRequest(row: RequestRow): Request {
   return { ...toAsked(row), state, closedAt: row.closed_at as Instant }
 }
 
-export function fromDecision({ id, request, person, verdict, comment, at }: Decision): DecisionRow {
-  return { id, request_id: request, person_id: person, verdict, comment, at }
+export function fromDecision({ id, request, person, verdict, step, terms, comment, at }: Decision): DecisionRow {
+  return { id, request_id: request, person_id: person, verdict, step, terms: json(terms), comment, at }
 }
 
 export function toDecision(row: DecisionRow): Decision {
@@ -64,6 +93,8 @@ export function toDecision(row: DecisionRow): Decision {
     request: row.request_id as RequestId,
     person: row.person_id as PersonId,
     verdict: row.verdict as Decision['verdict'],
+    step: row.step,
+    terms: parsed<Terms>(row.terms),
     comment: row.comment,
     at: row.at as Instant,
   }
@@ -84,6 +115,14 @@ export function fromGrant(grant: Grant): GrantRow {
     ended_at: over?.endedAt ?? null,
     ended_by: over?.endedBy ?? null,
     comment: over?.comment ?? null,
+    length_ms: grant.lengthMs,
+    clock: grant.clock,
+    uses: grant.uses,
+    first_used_at: grant.firstUsedAt,
+    use_by: grant.useBy,
+    windows: json(grant.windows),
+    databases: json(grant.databases),
+    networks: json(grant.networks),
   }
 }
 
@@ -97,6 +136,14 @@ export function toGrant(row: GrantRow): Grant {
     policy: row.policy,
     startsAt: row.starts_at as Instant,
     expiresAt: row.expires_at as Instant,
+    lengthMs: row.length_ms,
+    clock: row.clock as Grant['clock'],
+    uses: row.uses as Grant['uses'],
+    firstUsedAt: row.first_used_at as Instant | null,
+    useBy: row.use_by as Instant | null,
+    windows: parsed<readonly Weekly[]>(row.windows),
+    databases: parsed<readonly string[]>(row.databases),
+    networks: parsed<readonly string[]>(row.networks),
   }
   const state = row.state as Grant['state']
   if (state === 'scheduled' || state === 'active') return { ...given, state }

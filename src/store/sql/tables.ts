@@ -58,6 +58,8 @@ export interface TokenRow {
   label: string
   kind: string
   secret_hash: string
+  /** Names between spaces. */
+  scopes: string
   created_at: number
   expires_at: number
   last_used_at: number | null
@@ -79,6 +81,16 @@ export interface RequestRow {
   lapses_at: number
   state: string
   closed_at: number | null
+  kind: string
+  asked_by: string | null
+  extends_grant_id: string | null
+  bundle_id: string | null
+  bundle_name: string | null
+  recurrence: string | null
+  risk: string | null
+  step: number
+  step_since: number
+  escalated_at: number | null
 }
 export interface RequestKeyRow {
   person_id: string
@@ -93,6 +105,8 @@ export interface DecisionRow {
   verdict: string
   comment: string
   at: number
+  step: number
+  terms: string | null
 }
 export interface GrantRow {
   id: string
@@ -107,6 +121,14 @@ export interface GrantRow {
   ended_at: number | null
   ended_by: string | null
   comment: string | null
+  length_ms: number
+  clock: string
+  uses: string
+  first_used_at: number | null
+  use_by: number | null
+  windows: string | null
+  databases: string | null
+  networks: string | null
 }
 export interface LockRow {
   id: string

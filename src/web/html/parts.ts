@@ -1,6 +1,7 @@
+import { approvalWords } from '../../policy/approval.ts'
 import { html } from 'hono/html'
 import { formatLeft } from '../../kernel/durations.ts'
-import type { Approval } from '../../policy/rules.ts'
+import type { Approval } from '../../policy/approval.ts'
 import type { Grant, Request } from '../../access/states.ts'
 import type { Html } from '../context.ts'
 import type { Show } from './show.ts'
@@ -58,7 +59,7 @@ export function action(href: string, text: string, kind: 'plain' | 'go' | 'stop'
 /** `nobody, at once` or `2 of dba, sre-leads` */
 export function needs(approval: Approval): string {
   if (approval.kind === 'none') return 'nobody, at once'
-  return `${approval.people === 1 ? 'one' : approval.people} of ${approval.from.join(', ')}`
+  return approvalWords(approval)
 }
 
 const requestTones: Readonly<Record<Request['state'], Tone>> = {

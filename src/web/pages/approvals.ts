@@ -140,15 +140,8 @@ function approvalPage(site: Site, { c, person, show }: Visit, view: RequestView)
   return { title: `${who} asks for ${request.resource}`, current: 'approvals', narrow: true, topic: 'request', body }
 }
 
-function canDecide({ deps }: Site, person: Person, { request, requester, decisions }: RequestView): boolean {
-  const decided = decisions.some(({ decision }) => decision.person === person.id)
-  return (
-    request.state === 'requested' &&
-    deps.clock.now() < request.lapsesAt &&
-    requester.id !== person.id &&
-    !decided &&
-    deps.access.mayDecide(person, request)
-  )
+function canDecide({ deps }: Site, person: Person, view: RequestView): boolean {
+  return deps.clock.now() < view.request.lapsesAt && deps.access.mayDecide(person, view)
 }
 
 /** Says how it stands, where there is nothing (more) to decide for this person. */
@@ -176,7 +169,7 @@ function whyNotOpen(site: Site, person: Person, show: Show, view: RequestView, l
       ${standing(show, view)}`,
     )
   }
-  if (!site.deps.access.mayDecide(person, request)) return notice('wait', standing(show, view))
+  if (!site.deps.access.mayDecide(person, view)) return notice('wait', standing(show, view))
   return false
 }
 
@@ -230,12 +223,12 @@ function decideForm(id: RequestId, who: string): Html {
 }
 
 /** While the access lives, those who could have refused it can end it. The access room has the last word. */
-function revokeForm({ deps }: Site, person: Person, { grant, request, requester }: RequestView): Html | false {
+function revokeForm({ deps }: Site, person: Person, view: RequestView): Html | false {
+  const { grant, request, requester } = view
   const living = grant !== undefined && (grant.state === 'active' || grant.state === 'scheduled')
-  const approver =
-    request.approval.kind === 'people' && request.approval.from.some((group) => person.groups.includes(group))
   if (!living || deps.clock.now() >= grant.expiresAt) return false
-  if (requester.id === person.id || !(approver || deps.access.isOperator(person))) return false
+  if (requester.id === person.id || !(deps.access.decidesOn(person, view) || deps.access.isOperator(person)))
+    return false
   return html`<h2>End it now</h2>
     <form method="post" action="${path('grants', grant.id, 'revoke')}" class="stack">
       <input type="hidden" name="request" value="${request.id}" />

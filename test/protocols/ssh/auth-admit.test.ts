@@ -98,7 +98,7 @@ test('what needs somebody waits, tells where, and goes on', async () => {
   await person.untilShown.promise
   const [request] = await open()
   expect(person.shown[0]).toContain(`https://gw.example.com/requests/${request!.id}`)
-  expect(person.shown[0]).toContain('1 person from approvers')
+  expect(person.shown[0]).toContain('one of approvers')
   await world.access.decide(people.bob, request!.id, 'approve', '')
   await coming
   expect(person.said[0]).toContain('(30 min)')

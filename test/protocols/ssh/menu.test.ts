@@ -21,6 +21,7 @@ import { HandClock } from '../../clock.ts'
 import { openWorld, people, policies, quiet, silent, type World } from '../../access/world.ts'
 import { ChannelClient, jumpFields } from './channel-client.ts'
 import { memoryPair } from './memory-transport.ts'
+import { stepOf } from '../../../src/policy/approval.ts'
 
 const role = (name: string): SshRole => ({
   kind: 'ssh',
@@ -49,7 +50,7 @@ const policy = (name: string, resources: readonly string[], approval: Policy['ap
   approval,
   reason: 'optional',
 })
-const somebody = { kind: 'people', people: 1, from: ['approvers'] } as const
+const somebody = { kind: 'people', steps: [stepOf(1, ['approvers'])] } as const
 
 let world: World
 let access: Access
@@ -152,7 +153,7 @@ test('a terminal shows who, what, and how it stands', async () => {
   const channel = await atMenu(stage)
   expect(channel.text).toContain('you are alice@example.com.\r\n')
   expect(channel.text).toMatch(/1 {2}web-1 +ops +needs nobody +as ops\r\n/)
-  expect(channel.text).toMatch(/3 {2}web-2 +ops +needs 1 of approvers/)
+  expect(channel.text).toMatch(/3 {2}web-2 +ops +needs one of approvers/)
   expect(channel.text).toMatch(/prod-db +readonly +PostgreSQL/)
   expect(channel.text).not.toContain('secret')
   channel.type('q\r')

@@ -1,3 +1,4 @@
+import { approvalWords } from '../../../policy/approval.ts'
 import type { Access, Offer } from '../../../access/access.ts'
 import type { Grant, Request } from '../../../access/states.ts'
 import type { Identity } from '../../../identity/identity.ts'
@@ -24,7 +25,7 @@ export interface Reachable {
   readonly resource: string
   readonly role: string
   readonly kind: Offer['resource']['kind']
-  /** `active, 43 min left`, `asked for`, `needs 1 of approvers`, `needs nobody`. */
+  /** `active, 43 min left`, `asked for`, `needs one of approvers`, `needs nobody`. */
   readonly state: string
   readonly description: string
   /** Whether a terminal is of use there. */
@@ -71,5 +72,5 @@ function stateOf(offer: Offer, grants: readonly Grant[], requests: readonly Requ
   const isAsked = requests.some((one) => one.state === 'requested' && now < one.lapsesAt && same(one))
   if (isAsked) return 'asked for'
   const { approval } = offer.policy
-  return approval.kind === 'none' ? 'needs nobody' : `needs ${approval.people} of ${approval.from.join(', ')}`
+  return `needs ${approvalWords(approval)}`
 }
