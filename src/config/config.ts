@@ -1,3 +1,4 @@
+import type { MachineSettings } from '../identity/machine.ts'
 import type { Secret } from '../kernel/secret.ts'
 import type { Denial, Policy } from '../policy/rules.ts'
 import type { Resource } from '../resources/catalogue.ts'
@@ -77,6 +78,8 @@ export interface Config {
     readonly tokenMsMax: number
   }
   readonly staff: { readonly reviewers: readonly string[]; readonly operators: readonly string[] }
+  /** Absent: none comes. */
+  readonly machines?: MachineSettings
   readonly access: {
     readonly waitMs: number
     readonly httpIdleMs: number

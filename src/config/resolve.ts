@@ -2,7 +2,9 @@ import { resolve } from 'node:path'
 import type { Resource } from '../resources/catalogue.ts'
 import type { Config, OidcSettings, PostgresListener, TlsIdentity, WebListener } from './config.ts'
 import { inTurn, optionalCa, type ReferenceReader } from './files.ts'
+import type { MachineSettings } from '../identity/machine.ts'
 import type { NotifySettings } from './notify-settings.ts'
+import { readMachines } from './resolve-machines.ts'
 import { readNotify } from './resolve-notify.ts'
 import { claimsAskedFor, resolvePolicies } from './resolve-policies.ts'
 import { readResource } from './resolve-resources.ts'
@@ -16,6 +18,7 @@ export interface References {
   readonly postgres: readonly (TlsIdentity | null | undefined)[]
   readonly clientSecret: OidcSettings['clientSecret'] | undefined
   readonly providerCa: string | null | undefined
+  readonly machines: MachineSettings
   readonly notify: NotifySettings | null
   readonly resources: readonly (Resource | undefined)[]
 }
@@ -32,6 +35,7 @@ export async function readReferences(parts: Salvaged, reader: ReferenceReader): 
     ),
     clientSecret: identity && (await reader.secret(['identity', 'clientSecret'], identity.clientSecret)),
     providerCa: identity && (await optionalCa(['identity', 'ca'], identity.ca, reader)),
+    machines: await readMachines(parts, reader),
     notify: await readNotify(parts, reader),
     resources: await inTurn(Object.entries(parts.resources), async ([name, resource]) =>
       readResource(name, resource, reader),
@@ -81,6 +85,7 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
       tokenMsMax: identity.tokenFor,
     },
     staff: file.staff,
+    machines: references.machines,
     access: {
       waitMs: access.waitFor,
       httpIdleMs: access.httpIdle,

@@ -1,7 +1,9 @@
+import type * as z from 'zod'
 import { mapOf } from './leftovers.ts'
 import { configSchema } from './schema.ts'
 import type { ConfigFile } from './schema.ts'
 import { freezeSchema } from './schema-freezes.ts'
+import { machineIssuerSchema, machineSchema } from './schema-machines.ts'
 import { allows, policySchema, type AllowingEntry, type PolicyEntry } from './schema-policies.ts'
 import { resourceSchema } from './schema-resources.ts'
 
@@ -19,6 +21,12 @@ export interface Salvaged {
   readonly listen: ConfigFile['listen'] | undefined
   readonly limits: ConfigFile['limits'] | undefined
   readonly identity: ConfigFile['identity'] | undefined
+  readonly staff: ConfigFile['staff'] | undefined
+  readonly machineIssuers: ConfigFile['machineIssuers']
+  readonly machines: ConfigFile['machines']
+  /** Also of those that do not fit. */
+  readonly machineIssuerNames: readonly string[]
+  readonly machineNames: readonly string[]
   readonly access: ConfigFile['access'] | undefined
   readonly notify: ConfigFile['notify'] | undefined
   readonly resources: ConfigFile['resources']
@@ -41,10 +49,7 @@ export function salvage(value: unknown): Salvaged {
   const shape = configSchema.shape
   const rawResources = mapOf(raw['resources'])
   const rawPolicies: readonly unknown[] = Array.isArray(raw['policies']) ? raw['policies'] : []
-  const resources = Object.entries(rawResources).flatMap(([name, one]) => {
-    const parsed = resourceSchema.safeParse(one)
-    return parsed.success ? [[name, parsed.data] as const] : []
-  })
+  const resources = Object.entries(fitting(resourceSchema, rawResources))
   const entries = rawPolicies.flatMap((one, index) => {
     const parsed = policySchema.safeParse(one)
     return parsed.success ? [{ index, policy: parsed.data }] : []
@@ -61,6 +66,11 @@ export function salvage(value: unknown): Salvaged {
     listen: shape.listen.safeParse(raw['listen']).data,
     limits: shape.limits.safeParse(raw['limits']).data,
     identity: shape.identity.safeParse(raw['identity']).data,
+    staff: shape.staff.safeParse(raw['staff']).data,
+    machineIssuers: fitting(machineIssuerSchema, raw['machineIssuers']),
+    machines: fitting(machineSchema, raw['machines']),
+    machineIssuerNames: Object.keys(mapOf(raw['machineIssuers'])),
+    machineNames: Object.keys(mapOf(raw['machines'])),
     access: shape.access.safeParse(raw['access']).data,
     notify: shape.notify.safeParse(raw['notify']).data,
     resources: Object.fromEntries(resources),
@@ -71,4 +81,13 @@ export function salvage(value: unknown): Salvaged {
     complete:
       resources.length === Object.keys(rawResources).length && entries.length === rawPolicies.length && !incomplete,
   }
+}
+
+/** Entries of a map that fit, whatever the others are like. */
+function fitting<Schema extends z.ZodType>(schema: Schema, value: unknown): Record<string, z.output<Schema>> {
+  const entries = Object.entries(mapOf(value)).flatMap(([name, one]) => {
+    const parsed = schema.safeParse(one)
+    return parsed.success ? [[name, parsed.data] as const] : []
+  })
+  return Object.fromEntries(entries)
 }

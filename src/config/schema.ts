@@ -10,6 +10,7 @@ import {
   size,
 } from './schema-fields.ts'
 import { freezeSchema } from './schema-freezes.ts'
+import { machineIssuerSchema, machineSchema } from './schema-machines.ts'
 import { notifySchema } from './schema-notify.ts'
 import { policySchema } from './schema-policies.ts'
 import { resourceSchema } from './schema-resources.ts'
@@ -147,6 +148,14 @@ export const configSchema = z
       })
       .prefault({})
       .meta({ description: 'Groups with duties on the gateway itself.' }),
+    machineIssuers: z
+      .record(name('A name for it here.'), machineIssuerSchema)
+      .default({})
+      .meta({ description: 'Who says which machine is which: CI services, clusters. See machines.md.' }),
+    machines: z
+      .record(name('The machine’s name, as policies, locks and the audit log have it.'), machineSchema)
+      .default({})
+      .meta({ description: 'Machines that may come with a token of one of them. A token must be one machine’s only.' }),
     access: z
       .strictObject({
         waitFor: duration('How long psql and ssh wait for an approval; 0 refuses at once.').prefault('10m'),
