@@ -2,6 +2,7 @@ import type { Facts } from '../audit/facts.ts'
 import type { BindingId, BrowserSessionId, PersonId, SignInId, TokenId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 import type { Person } from './person.ts'
+import type { Scope } from './scopes.ts'
 
 /** A browser that signed in. The cookie holds a random value; only its SHA-256 is kept. */
 export interface BrowserSession {
@@ -66,14 +67,25 @@ export interface Token {
   readonly person: PersonId
   /** What it is for, in its owner's words. */
   readonly label: string
-  /** `access`: opens database sessions. `cli`: the CLI's own session, speaks to the API. */
+  /** `access`: for a program. `cli`: the CLI's own session, which opens no sessions by itself. */
   readonly kind: 'access' | 'cli'
   /** SHA-256 of the whole token text, base64url. */
   readonly secretHash: string
+  /** What it may be used for; at least one. */
+  readonly scopes: readonly Scope[]
   readonly createdAt: Instant
   readonly expiresAt: Instant
   readonly lastUsedAt: Instant | null
   readonly endedAt: Instant | null
+}
+
+/** What a machine's token was exchanged for. */
+export interface MachineOrigin {
+  /** Of the token that it came with. */
+  readonly issuer: string
+  readonly subject: string
+  /** The machine as it was configured then; see `definitionOf`. */
+  readonly definition: string
 }
 
 export interface IdentityReads {
@@ -95,6 +107,11 @@ export interface IdentityReads {
   token(id: TokenId): Promise<Token | undefined>
   tokenBySecret(secretHash: string): Promise<Token | undefined>
   tokensOf(person: PersonId): Promise<readonly Token[]>
+  /** Neither ended nor over at `at`. */
+  livingTokens(person: PersonId, at: Instant): Promise<number>
+  machines(): Promise<readonly Person[]>
+  /** Neither ended nor over at `at`. */
+  livingMachineTokens(at: Instant): Promise<readonly { readonly token: Token; readonly origin: MachineOrigin }[]>
 }
 
 export interface IdentityTx extends IdentityReads, Facts {
@@ -111,6 +128,7 @@ export interface IdentityTx extends IdentityReads, Facts {
   insertBinding(binding: Binding): Promise<void>
   endBinding(id: BindingId, at: Instant): Promise<boolean>
   insertToken(token: Token): Promise<void>
+  insertMachineToken(token: Token, origin: MachineOrigin): Promise<void>
   endToken(id: TokenId, at: Instant): Promise<boolean>
   touchToken(id: TokenId, at: Instant): Promise<void>
 }

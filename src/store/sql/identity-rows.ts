@@ -1,4 +1,5 @@
 import type { Person } from '../../identity/person.ts'
+import { writeScopes, type Scope } from '../../identity/scopes.ts'
 import type { Binding, BrowserSession, SignIn, Token } from '../../identity/store.ts'
 import type { BindingId, BrowserSessionId, PersonId, SignInId, TokenId } from '../../kernel/ids.ts'
 import type { Instant } from '../../kernel/time.ts'
@@ -6,9 +7,19 @@ import type { BindingRow, BrowserSessionRow, PersonRow, SignInRow, TokenRow } fr
 
 // Between the values of the identity room and their rows. The database's own checks vouch for what the casts say.
 
-export function fromPerson({ id, issuer, subject, email, name, groups, claims = {}, seenAt }: Person): PersonRow {
+export function fromPerson({
+  id,
+  issuer,
+  subject,
+  email,
+  name,
+  groups,
+  claims = {},
+  seenAt,
+  kind = 'person',
+}: Person): PersonRow {
   const lists = { groups: JSON.stringify(groups), claims: JSON.stringify(claims) }
-  return { id, issuer, subject, email, name, ...lists, seen_at: seenAt }
+  return { id, issuer, subject, email, name, ...lists, seen_at: seenAt, kind }
 }
 
 export function toPerson(row: PersonRow): Person {
@@ -21,6 +32,7 @@ export function toPerson(row: PersonRow): Person {
     groups: JSON.parse(row.groups) as string[],
     ...(row.claims !== '{}' && { claims: JSON.parse(row.claims) as Record<string, string[]> }),
     seenAt: row.seen_at as Instant,
+    ...(row.kind === 'machine' && { kind: 'machine' }),
   }
 }
 
@@ -129,6 +141,7 @@ export function fromToken(token: Token): TokenRow {
     label: token.label,
     kind: token.kind,
     secret_hash: token.secretHash,
+    scopes: writeScopes(token.scopes),
     created_at: token.createdAt,
     expires_at: token.expiresAt,
     last_used_at: token.lastUsedAt,
@@ -143,6 +156,7 @@ export function toToken(row: TokenRow): Token {
     label: row.label,
     kind: row.kind as Token['kind'],
     secretHash: row.secret_hash,
+    scopes: row.scopes.split(' ') as Scope[],
     createdAt: row.created_at as Instant,
     expiresAt: row.expires_at as Instant,
     lastUsedAt: row.last_used_at as Instant | null,

@@ -30,7 +30,7 @@ function identityReads(db: Database): IdentityReads {
   return { ...personReads(db), ...browserSessionReads(db), ...signInReads(db), ...bindingReads(db), ...tokenReads(db) }
 }
 
-function personReads(db: Database): Pick<IdentityReads, 'person' | 'personBySubject' | 'peopleByEmail'> {
+function personReads(db: Database): Pick<IdentityReads, 'person' | 'personBySubject' | 'peopleByEmail' | 'machines'> {
   const people = () => db.selectFrom('persons').selectAll()
   return {
     async person(id) {
@@ -45,6 +45,7 @@ function personReads(db: Database): Pick<IdentityReads, 'person' | 'personBySubj
       const same = people().where(({ eb, fn }) => eb(fn('lower', ['email']), '=', sql<string>`lower(${email})`))
       return (await same.orderBy('id').limit(peopleByEmailMax).execute()).map(toPerson)
     },
+    machines: async () => (await people().where('kind', '=', 'machine').orderBy('subject').execute()).map(toPerson),
   }
 }
 
@@ -127,8 +128,10 @@ function bindingReads(db: Database): Pick<IdentityReads, 'binding' | 'bindingsFo
   }
 }
 
-function tokenReads(db: Database): Pick<IdentityReads, 'token' | 'tokenBySecret' | 'tokensOf'> {
-  const tokens = () => db.selectFrom('tokens').selectAll()
+type TokenReads = Pick<IdentityReads, 'token' | 'tokenBySecret' | 'tokensOf' | 'livingTokens' | 'livingMachineTokens'>
+
+function tokenReads(db: Database): TokenReads {
+  const tokens = () => db.selectFrom('tokens').selectAll('tokens')
   return {
     async token(id) {
       const row = await tokens().where('id', '=', id).executeTakeFirst()
@@ -141,6 +144,19 @@ function tokenReads(db: Database): Pick<IdentityReads, 'token' | 'tokenBySecret'
     async tokensOf(person) {
       const own = tokens().where('person_id', '=', person).orderBy('created_at', 'desc').orderBy('id')
       return (await own.execute()).map(toToken)
+    },
+    async livingTokens(person, at) {
+      const living = db.selectFrom('tokens').select(({ fn }) => fn.countAll<number>().as('count'))
+      const own = living.where('person_id', '=', person).where('ended_at', 'is', null).where('expires_at', '>', at)
+      return Number((await own.executeTakeFirst())?.count ?? 0)
+    },
+    async livingMachineTokens(at) {
+      const made = tokens().innerJoin('machine_tokens', 'machine_tokens.token_id', 'tokens.id')
+      const living = made.where('ended_at', 'is', null).where('expires_at', '>', at)
+      const rows = await living.select(['issuer', 'subject', 'definition']).execute()
+      return rows.map(({ issuer, subject, definition, ...row }) => ({
+        ...{ token: toToken(row), origin: { issuer, subject, definition } },
+      }))
     },
   }
 }
@@ -192,7 +208,10 @@ function signInWrites(db: Database): Pick<IdentityTx, 'insertSignIn' | 'answerSi
   }
 }
 
-type CredentialWrites = Pick<IdentityTx, 'insertBinding' | 'endBinding' | 'insertToken' | 'endToken' | 'touchToken'>
+type CredentialWrites = Pick<
+  IdentityTx,
+  'insertBinding' | 'endBinding' | 'insertToken' | 'insertMachineToken' | 'endToken' | 'touchToken'
+>
 
 function credentialWrites(db: Database): CredentialWrites {
   return {
@@ -202,6 +221,10 @@ function credentialWrites(db: Database): CredentialWrites {
       return changed(await end.where('id', '=', id).where('ended_at', 'is', null).executeTakeFirst())
     },
     insertToken: async (token) => void (await db.insertInto('tokens').values(fromToken(token)).execute()),
+    async insertMachineToken(token, { issuer, subject, definition }) {
+      await db.insertInto('tokens').values(fromToken(token)).execute()
+      await db.insertInto('machine_tokens').values({ token_id: token.id, issuer, subject, definition }).execute()
+    },
     async endToken(id, at) {
       const end = db.updateTable('tokens').set({ ended_at: at })
       return changed(await end.where('id', '=', id).where('ended_at', 'is', null).executeTakeFirst())

@@ -11,6 +11,7 @@ export interface PersonRow {
   groups: string
   claims: string
   seen_at: number
+  kind: string
 }
 export interface BrowserSessionRow {
   id: string
@@ -64,6 +65,12 @@ export interface TokenRow {
   expires_at: number
   last_used_at: number | null
   ended_at: number | null
+}
+export interface MachineTokenRow {
+  token_id: string
+  issuer: string
+  subject: string
+  definition: string
 }
 export interface RequestRow {
   id: string
@@ -216,6 +223,7 @@ export interface Tables {
   sign_ins: SignInRow
   bindings: BindingRow
   tokens: TokenRow
+  machine_tokens: MachineTokenRow
   requests: RequestRow
   request_keys: RequestKeyRow
   decisions: DecisionRow

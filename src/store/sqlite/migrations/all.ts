@@ -4,7 +4,8 @@ import { notify } from './0003-notify.ts'
 import { claims } from './0004-claims.ts'
 import { locksWithEnds } from './0005-locks.ts'
 import { workflows } from './0006-workflows.ts'
+import { machines } from './0007-machines.ts'
 import { scopes } from './0009-scopes.ts'
 
 /** By number: the first has number 1. What is published here never changes; a new need is a new number. */
-export const migrations: readonly string[] = [first, ssh, notify, claims, locksWithEnds, workflows, scopes]
+export const migrations: readonly string[] = [first, ssh, notify, claims, locksWithEnds, workflows, machines, scopes]
