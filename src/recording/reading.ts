@@ -89,18 +89,17 @@ async function* readEvents(
   }
 }
 
-/** The offset of the last indexed segment that begins at or before `fromUs`. */
+/** The offset of the last indexed segment that begins before `fromUs`: events of one instant may lie in many segments. */
 function startFor(manifest: Manifest | null, fromUs: number): number {
   const index = manifest?.index ?? []
   let low = 0
   let high = index.length
   while (low < high) {
     const middle = (low + high) >> 1
-    if (index[middle]![2] <= fromUs) low = middle + 1
+    if (index[middle]![2] < fromUs) low = middle + 1
     else high = middle
   }
-  // One entry further back: events of one instant may lie in two segments.
-  return index[low - 2]?.[1] ?? 0
+  return index[low - 1]?.[1] ?? 0
 }
 
 /** Its lines. */

@@ -70,6 +70,14 @@ test('any mix of events and bytes is read back exactly, and verifies', async () 
   )
 })
 
+test('events of one instant are all read, however many segments they lie in', async () => {
+  const events = ['one', 'two', 'three', 'four'].map((text) => output(7, '=o', 1, Buffer.from(text)))
+  const file = await recordInMemory(key, [output(3, '=o', 1, Buffer.from('before')), ...events], { segmentBytes: 1 })
+  await using recording = await readRecording(memorySource(file))
+  expect(await collect(recording.events({ fromSeconds: 7 }))).toEqual(events)
+  expect(await collect(recording.events({ fromSeconds: 3, toSeconds: 7 }))).toHaveLength(5)
+})
+
 test('any mix is gathered exactly, however it falls into buffers', () => {
   const chunk = fc.tuple(fc.string({ maxLength: 20 }), fc.option(fc.nat(400_000)))
   fc.assert(
