@@ -41,6 +41,9 @@ const screenOf = (page: Page) => page.locator('pre.ap-term-text')
 /** The player leaves out what is blank, and puts words of other colours on lines of their own. */
 const shown = async (page: Page) => (await screenOf(page).innerText()).replaceAll(/\s+/g, ' ')
 
+/** Another player stands there then; a click on the one before would be lost with it. */
+const untilLoaded = (page: Page) => page.locator('[data-replay][aria-busy="false"]').waitFor()
+
 const untilShown = (page: Page, text: string) => expect.poll(() => shown(page), { timeout: 15_000 }).toContain(text)
 
 test(
@@ -145,6 +148,7 @@ test('what is asked for speed, pauses and place is what is played', { timeout: 4
   await untilShown(page, 'before')
   expect(await shown(page)).not.toContain('after')
   await page.getByLabel('Skip pauses').uncheck()
+  await untilLoaded(page)
   await page.getByLabel('Speed').selectOption('8')
   await page.locator('.ap-playback-button').click()
   await untilShown(page, 'after')

@@ -55,10 +55,12 @@ async function fetchIndex() {
 
 /** @param recorded where to stand, in seconds of the recording. */
 async function load(recorded) {
+  stage.ariaBusy = 'true'
   index = await fetchIndex()
   stage.classList.toggle('broad', index.term.cols > 100)
   document.querySelector('[data-replay-long]').hidden = index.segments.length === 1
   open(toPlayed(recorded))
+  stage.ariaBusy = 'false'
 }
 
 /** At the end of a session that is still open: goes on when there is more. */
