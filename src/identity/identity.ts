@@ -3,6 +3,7 @@ import type { Instant } from '../kernel/time.ts'
 import type { Identified } from '../sessions/session.ts'
 import type { AppSignIn } from './apps.ts'
 import type { Person } from './person.ts'
+import type { Scope } from './scopes.ts'
 import type { Binding, BrowserSession, SignIn, Token } from './store.ts'
 
 /** Somebody at a browser, signed in. */
@@ -70,6 +71,14 @@ export interface InBandSignIn {
   rememberMs: number
 }
 
+/** What somebody wants to do with a token. */
+export interface TokenUse {
+  /** `session`: a client shows it to open a session, which is not for the CLI's own. */
+  readonly way: 'session' | 'api'
+  /** Null: any will do. */
+  readonly scope: Scope | null
+}
+
 export interface Tokens {
   /**
    * @returns the token's text, shown once and never again. `curfew_` and 43 characters of base64url.
@@ -77,15 +86,45 @@ export interface Tokens {
    */
   make(
     person: Person,
-    wish: { readonly label: string; readonly kind: Token['kind']; readonly lengthMs: number },
+    wish: {
+      readonly label: string
+      readonly kind: Token['kind']
+      readonly lengthMs: number
+      readonly scopes?: readonly Scope[] | undefined
+    },
   ): Promise<{ readonly text: string; readonly token: Token }>
   /** Whose it is. @throws Fault TOKEN_REFUSED (unknown, revoked, over, or of the other kind), recorded in the audit log. */
   verify(
     text: string,
-    kind: Token['kind'],
+    use: TokenUse,
     from: { readonly address: string },
   ): Promise<{ readonly person: Person; readonly token: Token }>
   readonly lengthMsMax: number
+}
+
+/** Machines that come with tokens of trusted issuers. */
+export interface Machines {
+  /** Those of the configuration. */
+  readonly names: readonly string[]
+  /**
+   * A token for a machine, in exchange for one of an issuer that the configuration trusts (RFC 8693). It holds no longer
+   * than that one.
+   * @param wish `machine` null: the only one that the token is good for. `scopes` null: all that machines may.
+   * @throws Fault TOKEN_REFUSED, INPUT_INVALID (good for several machines), PROVIDER_UNREACHABLE (the issuer's keys),
+   *   RATE_LIMITED; all are recorded in the audit log
+   */
+  exchange(
+    wish: {
+      readonly subjectToken: string
+      readonly machine: string | null
+      readonly scopes: readonly Scope[] | null
+    },
+    from: { readonly address: string },
+  ): Promise<{ readonly text: string; readonly token: Token; readonly person: Person }>
+  /** Also one that is not configured any more. */
+  byName(name: string): Promise<Person | undefined>
+  /** Names of the machines that this person may ask for access for. */
+  askedForBy(person: Pick<Person, 'groups'>): readonly string[]
 }
 
 /** What a person sees and ends of their own. */

@@ -30,11 +30,6 @@ export function hasScope(held: readonly Scope[], scope: Scope): boolean {
   return held.includes('all') || held.includes(scope)
 }
 
-/** Whether each of `wanted` is among `held`: nobody makes a token that may do more than the one they came with. */
-export function hasScopes(held: readonly Scope[], wanted: readonly Scope[]): boolean {
-  return wanted.every((scope) => hasScope(held, scope))
-}
-
 /**
  * Reads scopes as tokens and messages carry them: names between single spaces (RFC 6749, section 3.3); each once, in our order.
  * @throws Fault INPUT_INVALID for a name that we do not know, and for none at all
@@ -53,5 +48,10 @@ export function readScopes(text: string): readonly Scope[] {
 }
 
 export function writeScopes(held: readonly Scope[]): string {
-  return scopes.filter((scope) => held.includes(scope)).join(' ')
+  return inOrder(held).join(' ')
+}
+
+/** Each once, in our order. */
+export function inOrder(held: readonly Scope[]): readonly Scope[] {
+  return scopes.filter((scope) => held.includes(scope))
 }

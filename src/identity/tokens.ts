@@ -9,8 +9,10 @@ import { actorOf, isLive } from './endings.ts'
 import { FailureLimit } from './failure-limit.ts'
 import { secretHash } from './hash.ts'
 import { SeenOnce } from './seen-once.ts'
-import type { Tokens } from './identity.ts'
+import type { Tokens, TokenUse } from './identity.ts'
+import { isMachinePerson } from './person.ts'
 import type { Person } from './person.ts'
+import { hasScope, inOrder, usualScopes, writeScopes, type Scope } from './scopes.ts'
 import type { IdentityStore, Token } from './store.ts'
 
 const labelLengthMax = 80
@@ -19,7 +21,8 @@ const textLengthMax = 1024
 const touchEveryMs = 60_000
 const failuresPerMinuteMax = 10
 
-type Kind = Token['kind']
+/** Programs show a token to open sessions with it. */
+export const toOpenSessions: TokenUse = { way: 'session', scope: 'sessions' }
 
 export function createTokens(deps: IdentityDeps): Tokens {
   const { settings, store, clock, random, metrics } = deps
@@ -31,13 +34,15 @@ export function createTokens(deps: IdentityDeps): Tokens {
     lengthMsMax: settings.tokenMsMax,
 
     async make(person, wish) {
+      if (isMachinePerson(person)) throw new Fault('NOT_ALLOWED', 'Machines exchange tokens; they make none')
       const label = readLabel(wish.label)
       checkLength(wish.lengthMs, settings.tokenMsMax)
+      const scopes = checkScopes(wish.scopes ?? (wish.kind === 'cli' ? ['all'] : usualScopes))
       const text = `curfew_${Buffer.from(random.bytes(32)).toString('base64url')}`
       const at = clock.now()
       const expiresAt = later(at, wish.lengthMs)
       const token: Token = {
-        ...{ id: random.id('token'), person: person.id, label, kind: wish.kind, secretHash: secretHash(text) },
+        ...{ id: random.id('token'), person: person.id, label, kind: wish.kind, secretHash: secretHash(text), scopes },
         ...{ createdAt: at, expiresAt, lastUsedAt: null, endedAt: null },
       }
       await store.transact(async (tx) => {
@@ -46,22 +51,31 @@ export function createTokens(deps: IdentityDeps): Tokens {
           throw new Fault('INPUT_INVALID', `You have ${live} tokens`, { hint: 'Revoke those you do not need.' })
         }
         await tx.insertToken(token)
-        const data = { token: token.id, label, kind: token.kind, until: isoTime(expiresAt) }
+        const data = {
+          token: token.id,
+          label,
+          kind: token.kind,
+          scopes: writeScopes(scopes),
+          until: isoTime(expiresAt),
+        }
         await tx.record(auditEvent('token.made', at, actorOf(person), data))
       })
       return { text, token }
     },
 
-    async verify(text, kind, from) {
+    async verify(text, use, from) {
       const address = plainAddress(from.address)
       if (failures.reached(address)) {
         metrics.add('curfew_sign_ins_total', { way: 'token', outcome: 'RATE_LIMITED' })
         throw new Fault('RATE_LIMITED', 'Too many tokens were refused for this address')
       }
       const at = clock.now()
-      const { token, person, problem } = await judge(text, kind, at)
+      const { token, person, problem } = await judge(text, use, at)
       if (token === undefined || person === undefined || problem !== null) {
         return refuse(text, address, token, person, problem ?? 'unknown', at)
+      }
+      if (use.scope !== null && !hasScope(token.scopes, use.scope)) {
+        return refuseNarrow(token, use.scope, person, address, at)
       }
       await noteUse(store, token, at)
       metrics.add('curfew_sign_ins_total', { way: 'token', outcome: 'ok' })
@@ -70,10 +84,10 @@ export function createTokens(deps: IdentityDeps): Tokens {
   }
 
   /** Does the same work whatever is wrong: one hash, one look-up by it. */
-  async function judge(text: string, kind: Kind, at: Instant) {
+  async function judge(text: string, use: TokenUse, at: Instant) {
     const token = await store.tokenBySecret(secretHash(text.slice(0, textLengthMax)))
     const person = token === undefined ? undefined : await store.person(token.person)
-    return { token, person, problem: token === undefined ? 'unknown' : problemOf(token, kind, at) }
+    return { token, person, problem: token === undefined ? 'unknown' : problemOf(token, use, at) }
   }
 
   /** The client reads the same sentence for every reason; the audit log knows which it was. */
@@ -93,6 +107,22 @@ export function createTokens(deps: IdentityDeps): Tokens {
     }
     throw new Fault('TOKEN_REFUSED', 'The token was refused')
   }
+
+  /** Whoever shows it holds a good token, so this is no guessing; and people have few, so the log does not fill. */
+  async function refuseNarrow(
+    token: Token,
+    scope: Scope,
+    person: Person,
+    address: string,
+    at: Instant,
+  ): Promise<never> {
+    metrics.add('curfew_sign_ins_total', { way: 'token', outcome: 'INSUFFICIENT_SCOPE' })
+    if (refused.first(`${token.id} ${scope}`)) {
+      const data = { address, reason: `without scope ${scope}`, token: token.id, label: token.label }
+      await store.transact((tx) => tx.record(auditEvent('token.refused', at, actorOf(person), data)))
+    }
+    throw tooNarrow(scope)
+  }
 }
 
 /** Writes down that a token was used, not more than once a minute. */
@@ -101,10 +131,21 @@ export async function noteUse(store: IdentityStore, token: Token, at: Instant): 
   await store.transact((tx) => tx.touchToken(token.id, at))
 }
 
-function problemOf(token: Token, kind: Kind, at: Instant): string | null {
+function problemOf(token: Token, { way }: TokenUse, at: Instant): string | null {
   if (token.endedAt !== null) return 'revoked'
   if (at >= token.expiresAt) return 'over'
-  return token.kind === kind ? null : `of kind ${token.kind}`
+  return way === 'session' && token.kind === 'cli' ? `of kind ${token.kind}` : null
+}
+
+function tooNarrow(scope: Scope): Fault {
+  return new Fault('INSUFFICIENT_SCOPE', `This token may not do that: it needs the scope ${scope}.`, {
+    hint: `Make one that may, with: curfew token create --scope ${scope}`,
+  })
+}
+
+function checkScopes(wanted: readonly Scope[]): readonly Scope[] {
+  if (wanted.length === 0) throw new Fault('INPUT_INVALID', 'A token needs at least one scope.')
+  return inOrder(wanted)
 }
 
 function readLabel(label: string): string {

@@ -24,6 +24,7 @@ const hints = {
   SIGN_IN_FAILED: 'Try again; if it keeps failing, tell your operations people what the log says.',
   SIGN_IN_OTHER_ADDRESS: 'Open the link on the machine (address) that the connection comes from.',
   TOKEN_REFUSED: 'Make a new token on the page "Sign-ins", or with: curfew token create',
+  INSUFFICIENT_SCOPE: 'Make a token with the scope that it names, with: curfew token create --scope SCOPE',
   KEY_TAKEN: 'Use a key of your own, or let its owner end the other sign-in on the page "Sign-ins".',
   CERTIFICATE_REFUSED: 'Get a new certificate with: curfew login',
   PROVIDER_UNREACHABLE: 'The identity provider does not answer. Try again in a moment.',

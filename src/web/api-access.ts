@@ -28,13 +28,13 @@ export function accessRoutes(site: Site): void {
 function requestRoutes(site: Site): void {
   const { access } = site.deps
   site.open('GET', `${apiPath}/requests`, async (c) => {
-    const { person } = await caller(site, c)
+    const { person } = await caller(site, c, 'requests:read')
     const [own, toDecide] = await Promise.all([access.requestsOf(person, ownShownMax), access.toDecide(person)])
     const views = await Promise.all(own.map(({ id }) => access.view(person, id)))
     return c.json({ own: views.map(requestJson(site)), toDecide: toDecide.map(requestJson(site)) })
   })
   site.open('POST', `${apiPath}/requests`, async (c) => {
-    const { person, token } = await caller(site, c)
+    const { person, token } = await caller(site, c, 'requests:write')
     const wish = completed(site, person, c, await body(c, schema.requestWish))
     const address = peerAddress(c)
     const origin = `${token.label} at ${address}`
@@ -42,11 +42,11 @@ function requestRoutes(site: Site): void {
     return c.json(requestJson(site)(await access.view(person, id)), 201)
   })
   site.open('GET', `${apiPath}/requests/:id`, async (c) => {
-    const { person } = await caller(site, c)
+    const { person } = await caller(site, c, 'requests:read')
     return c.json(requestJson(site)(await access.view(person, idOf<RequestId>(c))))
   })
   site.open('POST', `${apiPath}/requests/:id/cancel`, async (c) => {
-    const { person } = await caller(site, c)
+    const { person } = await caller(site, c, 'requests:write')
     await access.cancel(person, idOf<RequestId>(c))
     return c.json(requestJson(site)(await access.view(person, idOf<RequestId>(c))))
   })
@@ -93,7 +93,7 @@ function decisionRoutes(site: Site): void {
   const { access } = site.deps
   for (const verdict of ['approve', 'deny'] as const) {
     site.open('POST', `${apiPath}/requests/:id/${verdict}`, async (c) => {
-      const { person } = await caller(site, c)
+      const { person } = await caller(site, c, 'decide')
       const { comment } = await bodyIfAny(c, schema.comment)
       const { id } = await access.decide(person, idOf<RequestId>(c), verdict, comment, { address: peerAddress(c) })
       return c.json(requestJson(site)(await access.view(person, id)))
@@ -104,16 +104,16 @@ function decisionRoutes(site: Site): void {
 function grantRoutes(site: Site): void {
   const { access } = site.deps
   site.open('GET', `${apiPath}/grants`, async (c) => {
-    const { person } = await caller(site, c)
+    const { person } = await caller(site, c, 'requests:read')
     return c.json({ grants: (await access.livingGrants(person.id)).map(grantJson) })
   })
   site.open('POST', `${apiPath}/grants/:id/end`, async (c) => {
-    const { person } = await caller(site, c)
+    const { person } = await caller(site, c, 'grants:write')
     await access.handBack(person, idOf<GrantId>(c))
     return c.body(null, 204)
   })
   site.open('POST', `${apiPath}/grants/:id/revoke`, async (c) => {
-    const { person } = await caller(site, c)
+    const { person } = await caller(site, c, 'grants:write')
     const { comment } = await bodyIfAny(c, schema.comment)
     await access.revoke(person, idOf<GrantId>(c), comment)
     return c.body(null, 204)
@@ -123,7 +123,7 @@ function grantRoutes(site: Site): void {
 function sessionRoutes(site: Site): void {
   const { access, live } = site.deps
   site.open('GET', `${apiPath}/sessions`, async (c) => {
-    const { person } = await caller(site, c)
+    const { person } = await caller(site, c, 'sessions:read')
     const { all } = checked(schema.sessionQuery, c.req.query())
     if (all === 'true' && !access.isOperator(person)) {
       throw new Fault('NOT_ALLOWED', 'Only operators see the sessions of others.')
@@ -150,7 +150,7 @@ function sessionRoutes(site: Site): void {
     return c.json({ sessions })
   })
   site.open('POST', `${apiPath}/sessions/:id/end`, async (c) => {
-    const { person } = await caller(site, c)
+    const { person } = await caller(site, c, 'sessions:end')
     const { comment } = await bodyIfAny(c, schema.comment)
     await live.kill(person, idOf<SessionId>(c), comment)
     return c.body(null, 204)
@@ -160,14 +160,14 @@ function sessionRoutes(site: Site): void {
 function lockRoutes(site: Site): void {
   const { access } = site.deps
   site.open('GET', `${apiPath}/locks`, async (c) => {
-    const { person } = await caller(site, c)
+    const { person } = await caller(site, c, 'locks')
     if (!access.isOperator(person)) throw new Fault('NOT_ALLOWED', 'Locks are for operators.')
     const [locks, past] = await Promise.all([access.locks(), access.pastLocks(pastShownMax)])
     const json = (all: readonly Lock[]) => Promise.all(all.map((one) => lockJson(site, one)))
     return c.json({ locks: await json(locks), past: await json(past) })
   })
   site.open('POST', `${apiPath}/locks`, async (c) => {
-    const { person: by } = await caller(site, c)
+    const { person: by } = await caller(site, c, 'locks')
     const wish = await body(c, schema.lockWish)
     const { person = null, group = null, resource = null, role = null, address = null, lengthMs = null } = wish
     const lock = await placeLock(site, by, { person, group, resource, role, address, reason: wish.reason, lengthMs })
@@ -175,7 +175,7 @@ function lockRoutes(site: Site): void {
   })
   site.app.delete(`${apiPath}/locks/:id`, async (c) => {
     c.set('route', `${apiPath}/locks/:id`)
-    const { person } = await caller(site, c)
+    const { person } = await caller(site, c, 'locks')
     await access.liftLock(person, idOf<LockId>(c))
     return c.body(null, 204)
   })

@@ -1,5 +1,6 @@
 import type * as z from 'zod'
 import type { Person } from '../identity/person.ts'
+import type { Scope } from '../identity/scopes.ts'
 import type { Token } from '../identity/store.ts'
 import { Fault } from '../kernel/fault.ts'
 import { peerAddress, type WebContext } from './context.ts'
@@ -12,13 +13,22 @@ export interface Caller {
   readonly token: Token
 }
 
-/** Who calls. @throws Fault SIGN_IN_REQUIRED, TOKEN_REFUSED, RATE_LIMITED */
-export async function caller({ deps }: Site, c: WebContext): Promise<Caller> {
+/** What a call needs of its token; `any`: only that it is good. */
+export type NeededScope = Scope | 'any'
+
+/**
+ * Who calls, by a token that may do this. Every route asks here first.
+ * @throws Fault SIGN_IN_REQUIRED, TOKEN_REFUSED, INSUFFICIENT_SCOPE, RATE_LIMITED
+ * @see RFC 6750, section 3.1
+ */
+export async function caller({ deps }: Site, c: WebContext, needs: NeededScope): Promise<Caller> {
+  const scope = needs === 'any' ? null : needs
+  if (scope !== null) c.set('neededScope', scope)
   const bearer = /^Bearer ([\w.~+/-]{1,200}=*)$/i.exec(c.req.header('authorization') ?? '')?.[1]
   if (bearer === undefined) {
     throw new Fault('SIGN_IN_REQUIRED', 'This call needs a token.', { hint: 'Log in with: curfew login' })
   }
-  return deps.identity.tokens.verify(bearer, 'cli', { address: peerAddress(c) })
+  return deps.identity.tokens.verify(bearer, { way: 'api', scope }, { address: peerAddress(c) })
 }
 
 /** @throws Fault INPUT_INVALID, TOO_LARGE */

@@ -1,8 +1,10 @@
 import * as z from 'zod'
+import { scopes } from '../identity/scopes.ts'
 
 /**
  * The API under `/api/v1`. Bodies are JSON both ways; instants are ISO 8601 in UTC; failures are
- * `application/problem+json` (RFC 9457). All but the two login calls want `Authorization: Bearer <CLI token>`.
+ * `application/problem+json` (RFC 9457). All but the two login calls want `Authorization: Bearer <token>`, with the scope that
+ * openapi.ts names; without it: 403 INSUFFICIENT_SCOPE.
  *
  * | call | asks | answers |
  * |---|---|---|
@@ -63,10 +65,13 @@ const person = z.object({
 })
 export const loginDone = z.object({ token: z.string(), person, expiresAt: instant })
 
+const scope = z.enum(scopes)
 export const token = z.object({
   id: z.string(),
   label: z.string(),
   kind: z.enum(['access', 'cli']),
+  /** What it may be used for. */
+  scopes: z.array(scope),
   createdAt: instant,
   expiresAt: instant,
   lastUsedAt: instant.nullable(),
@@ -84,8 +89,15 @@ export const me = z.object({
 
 /** Those that still work; newest first. */
 export const tokenList = z.object({ tokens: z.array(token) })
-/** Makes a token of kind `access`. Without `lengthMs`: 8 hours, or the longest that is allowed if that is less. */
-export const tokenWish = z.strictObject({ label: line(80), lengthMs: z.int().min(60_000).optional() })
+/**
+ * Makes a token of kind `access`. Without `lengthMs`: 8 hours, or the longest that is allowed if that is less. Without
+ * `scopes`: `sessions`; never more than the token of this call has.
+ */
+export const tokenWish = z.strictObject({
+  label: line(80),
+  lengthMs: z.int().min(60_000).optional(),
+  scopes: z.array(scope).min(1).max(scopes.length).optional(),
+})
 /** `text` is shown this once. */
 export const tokenMade = z.object({ text: z.string(), token })
 

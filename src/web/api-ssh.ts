@@ -23,11 +23,11 @@ export function sshRoutes(site: Site): void {
   const certificates = createRateLimit(clock, { burst: 20, perMs: 6000 })
 
   site.open('GET', `${apiPath}/ssh`, async (c) => {
-    const { person } = await caller(site, c)
+    const { person } = await caller(site, c, 'sessions')
     return c.json(await directory(site, person))
   })
   site.open('POST', `${apiPath}/ssh/certificate`, async (c) => {
-    const owner = await caller(site, c)
+    const owner = await caller(site, c, 'sessions')
     certificates.take(owner.person.id)
     listeningPort(site)
     const { publicKey } = await body(c, schema.sshCertificateAsk)

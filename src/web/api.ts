@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import * as z from 'zod'
 import { displayName, type Person } from '../identity/person.ts'
+import { hasScope, usualScopes, type Scope } from '../identity/scopes.ts'
 import type { SignIn, Token } from '../identity/store.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { SignInId, TokenId } from '../kernel/ids.ts'
@@ -28,7 +29,7 @@ export function apiRoutes(site: Site): void {
   accessRoutes(site)
   openApiRoute(site)
   site.open('GET', `${apiPath}/keys`, async (c) => {
-    await caller(site, c)
+    await caller(site, c, 'any')
     return c.json(site.deps.publicKeys())
   })
 }
@@ -99,7 +100,7 @@ async function redeem({ deps }: Site, signIn: SignIn): Promise<z.output<typeof s
 function meRoutes(site: Site): void {
   const { identity, access, settings } = site.deps
   site.open('GET', `${apiPath}/me`, async (c) => {
-    const { person, token } = await caller(site, c)
+    const { person, token } = await caller(site, c, 'any')
     return c.json({
       person: personJson(person),
       gateway: settings.gateway,
@@ -110,7 +111,7 @@ function meRoutes(site: Site): void {
     })
   })
   site.open('POST', `${apiPath}/logout`, async (c) => {
-    const { person, token } = await caller(site, c)
+    const { person, token } = await caller(site, c, 'any')
     await identity.own.revoke(person, token.id)
     return c.body(null, 204)
   })
@@ -119,25 +120,35 @@ function meRoutes(site: Site): void {
 function tokenRoutes(site: Site): void {
   const { identity, clock } = site.deps
   site.open('GET', `${apiPath}/tokens`, async (c) => {
-    const { person } = await caller(site, c)
+    const { person } = await caller(site, c, 'tokens')
     const { tokens } = await identity.own.list(person.id)
     const living = tokens.filter((token) => token.endedAt === null && clock.now() < token.expiresAt)
     return c.json({ tokens: living.toSorted((left, right) => right.createdAt - left.createdAt).map(tokenJson) })
   })
   site.open('POST', `${apiPath}/tokens`, async (c) => {
-    const { person } = await caller(site, c)
-    const wish = await body(c, schema.tokenWish)
+    const { person, token } = await caller(site, c, 'tokens')
+    const { label, ...wish } = await body(c, schema.tokenWish)
     const lengthMs = wish.lengthMs ?? Math.min(usualTokenMs, identity.tokens.lengthMsMax)
-    const made = await identity.tokens.make(person, { label: wish.label, kind: 'access', lengthMs })
+    const scopes = notMoreThan(token, wish.scopes ?? usualScopes)
+    const made = await identity.tokens.make(person, { label, kind: 'access', lengthMs, scopes })
     return c.json({ text: made.text, token: tokenJson(made.token) }, 201)
   })
   site.app.delete(`${apiPath}/tokens/:id`, async (c) => {
     c.set('route', `${apiPath}/tokens/:id`)
-    const { person } = await caller(site, c)
+    const { person } = await caller(site, c, 'tokens')
     const id = c.req.param('id')
     if (!id.startsWith('token-')) throw new Fault('NOT_FOUND', 'There is no such token of yours.')
     await identity.own.revoke(person, id as TokenId)
     return c.body(null, 204)
+  })
+}
+
+/** A token makes no other that may do more than itself. */
+function notMoreThan({ scopes }: Token, wanted: readonly Scope[]): readonly Scope[] {
+  const [beyond] = wanted.filter((scope) => !hasScope(scopes, scope))
+  if (beyond === undefined) return wanted
+  throw new Fault('NOT_ALLOWED', `A token that may not do “${beyond}” itself cannot make one that may.`, {
+    hint: 'Use a token with that scope, or log in with: curfew login',
   })
 }
 
@@ -157,7 +168,7 @@ function auditRoutes(site: Site): void {
 
 /** Reading the audit log is a fact in it, once per token and half hour. */
 async function reviewer(site: Site, c: WebContext): Promise<Caller> {
-  const known = await caller(site, c)
+  const known = await caller(site, c, 'audit:read')
   if (!site.deps.access.isReviewer(known.person)) throw new Fault('NOT_ALLOWED', 'The audit log is for reviewers.')
   await site.auditor.noteRead(known, peerAddress(c))
   return known
@@ -169,9 +180,10 @@ function personJson(person: Person): z.output<typeof schema.loginDone>['person']
 }
 
 function tokenJson(token: Token): z.output<typeof schema.token> {
-  const { id, label, kind, createdAt, expiresAt, lastUsedAt } = token
+  const { id, label, kind, scopes, createdAt, expiresAt, lastUsedAt } = token
   const lastUsed = lastUsedAt === null ? null : isoTime(lastUsedAt)
-  return { id, label, kind, createdAt: isoTime(createdAt), expiresAt: isoTime(expiresAt), lastUsedAt: lastUsed }
+  const times = { createdAt: isoTime(createdAt), expiresAt: isoTime(expiresAt), lastUsedAt: lastUsed }
+  return { id, label, kind, scopes: [...scopes], ...times }
 }
 
 function holdsSecret(signIn: SignIn, secret: string): boolean {

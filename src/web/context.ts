@@ -3,6 +3,7 @@ import type { Context, Hono } from 'hono'
 import type { html } from 'hono/html'
 import type { Visitor } from '../identity/identity.ts'
 import type { Person } from '../identity/person.ts'
+import type { Scope } from '../identity/scopes.ts'
 import type { Instant } from '../kernel/time.ts'
 import type { Show } from './html/show.ts'
 
@@ -13,6 +14,8 @@ export interface WebEnv {
     requestId: string
     /** The pattern that matched, for metrics and logs. */
     route: string
+    /** What the token of an API call must be good for. */
+    neededScope?: Scope
     /** The page may run the WebAssembly of the terminal player. */
     playsTerminals?: boolean
   }

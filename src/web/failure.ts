@@ -45,7 +45,13 @@ function problem(c: WebContext, { status, code, message, hint }: Telling): Respo
   const body = { type: `urn:curfew:${code}`, title: message, status, detail: message, code, hint }
   c.header('Content-Type', 'application/problem+json')
   if (status === 401) c.header('WWW-Authenticate', 'Bearer realm="curfew"')
+  if (code === 'INSUFFICIENT_SCOPE') c.header('WWW-Authenticate', tooNarrow(c.var.neededScope))
   return c.body(JSON.stringify({ ...body, requestId: c.var.requestId }), status)
+}
+
+/** @see RFC 6750, section 3 */
+function tooNarrow(scope: string | undefined): string {
+  return `Bearer realm="curfew", error="insufficient_scope"${scope === undefined ? '' : `, scope="${scope}"`}`
 }
 
 function failurePage(c: WebContext, { status, code, message, hint }: Telling): Page {

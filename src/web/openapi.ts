@@ -1,12 +1,17 @@
 import * as z from 'zod'
 import { version } from '../kernel/version.ts'
+import type { NeededScope } from './api-call.ts'
 import * as schema from './api-schema.ts'
 import type { Site } from './site.ts'
+
+const schemeWords = 'A token of `curfew login`, or of `curfew token create` with the scope that the operation names.'
 
 interface Call {
   readonly method: 'get' | 'post' | 'delete'
   /** Below `/api/v1`. */
   readonly path: string
+  /** What the token must be good for, as the route says it to `caller`; a test compares them. Null: without a token. */
+  readonly scope: NeededScope | null
   readonly summary: string
   readonly asks?: z.ZodType
   /** The body may be left out. */
@@ -15,71 +20,80 @@ interface Call {
   readonly headers?: Readonly<Record<string, string>>
   /** By status; null: no body. */
   readonly answers: Readonly<Record<number, z.ZodType | null>>
-  /** Without a token. */
-  readonly isOpen?: true
 }
 
-const get = (path: string, summary: string, answer: z.ZodType, more: Partial<Call> = {}): Call => ({
-  ...{ method: 'get', path, summary, answers: { 200: answer } },
+type Needed = Call['scope']
+const get = (path: string, scope: Needed, summary: string, answer: z.ZodType, more: Partial<Call> = {}): Call => ({
+  ...{ method: 'get', path, scope, summary, answers: { 200: answer } },
   ...more,
 })
 const post = (
   path: string,
+  scope: Needed,
   summary: string,
   answers: Call['answers'],
   asks?: z.ZodType,
   more: Partial<Call> = {},
 ): Call => ({
-  ...{ method: 'post', path, summary, answers },
+  ...{ method: 'post', path, scope, summary, answers },
   ...(asks === undefined ? {} : { asks }),
   ...more,
 })
-const remove = (path: string, summary: string): Call => ({ method: 'delete', path, summary, answers: { 204: null } })
+const remove = (path: string, scope: Needed, summary: string): Call => ({
+  ...{ method: 'delete', path, scope, summary, answers: { 204: null } },
+})
 const saying = { mayBeEmpty: true } as const
 
 /** Every call of the API; a test compares them with the routes. */
 export const apiCalls: readonly Call[] = [
-  post('/login', 'Begin to log in by a page', { 201: schema.loginStarted }, schema.loginAsk, { isOpen: true }),
+  post('/login', null, 'Begin to log in by a page', { 201: schema.loginStarted }, schema.loginAsk),
   post(
     '/login/poll',
+    null,
     'Whether it was confirmed',
     { 200: schema.loginDone, 202: schema.loginWaiting },
     schema.loginPoll,
-    { isOpen: true },
   ),
-  post('/logout', 'End the token of this call', { 204: null }),
-  get('/me', 'Who calls', schema.me),
-  get('/tokens', 'Your tokens that still work', schema.tokenList),
-  post('/tokens', 'Make a token', { 201: schema.tokenMade }, schema.tokenWish),
-  remove('/tokens/{id}', 'Revoke a token, and end what came in by it'),
-  get('/ssh', 'What ssh needs to reach the gateway', schema.sshDirectory),
-  post('/ssh/certificate', 'A certificate for an SSH key', { 201: schema.sshCertificate }, schema.sshCertificateAsk),
-  get('/audit', 'Audit events; for reviewers', schema.auditPage, { query: schema.auditQuery }),
-  get('/audit/checkpoints', 'Signed heads of the audit log; for reviewers', schema.checkpointList),
-  get('/keys', 'The keys that recordings are signed with', schema.keySet),
-  get('/requests', 'Your requests, and those that wait for your word', schema.requestList),
-  post('/requests', 'Ask for access', { 201: schema.request }, schema.requestWish, {
+  post('/logout', 'any', 'End the token of this call', { 204: null }),
+  get('/me', 'any', 'Who calls', schema.me),
+  get('/tokens', 'tokens', 'Your tokens that still work', schema.tokenList),
+  post('/tokens', 'tokens', 'Make a token', { 201: schema.tokenMade }, schema.tokenWish),
+  remove('/tokens/{id}', 'tokens', 'Revoke a token, and end what came in by it'),
+  get('/ssh', 'sessions', 'What ssh needs to reach the gateway', schema.sshDirectory),
+  post(
+    '/ssh/certificate',
+    'sessions',
+    'A certificate for an SSH key',
+    { 201: schema.sshCertificate },
+    schema.sshCertificateAsk,
+  ),
+  get('/audit', 'audit:read', 'Audit events; for reviewers', schema.auditPage, { query: schema.auditQuery }),
+  get('/audit/checkpoints', 'audit:read', 'Signed heads of the audit log; for reviewers', schema.checkpointList),
+  get('/keys', 'any', 'The keys that recordings are signed with', schema.keySet),
+  get('/requests', 'requests:read', 'Your requests, and those that wait for your word', schema.requestList),
+  post('/requests', 'requests:write', 'Ask for access', { 201: schema.request }, schema.requestWish, {
     headers: { 'Idempotency-Key': 'The same key within 24 hours is the same request.' },
   }),
-  get('/requests/{id}', 'One request, with its decisions and its grant', schema.request),
-  post('/requests/{id}/approve', 'Approve it', { 200: schema.request }, schema.comment, saying),
-  post('/requests/{id}/deny', 'Refuse it', { 200: schema.request }, schema.comment, saying),
-  post('/requests/{id}/cancel', 'Call your own off', { 200: schema.request }),
-  get('/grants', 'Your access that lives', schema.grantList),
-  post('/grants/{id}/end', 'Hand your access back, and end its sessions', { 204: null }),
+  get('/requests/{id}', 'requests:read', 'One request, with its decisions and its grant', schema.request),
+  post('/requests/{id}/approve', 'decide', 'Approve it', { 200: schema.request }, schema.comment, saying),
+  post('/requests/{id}/deny', 'decide', 'Refuse it', { 200: schema.request }, schema.comment, saying),
+  post('/requests/{id}/cancel', 'requests:write', 'Call your own off', { 200: schema.request }),
+  get('/grants', 'requests:read', 'Your access that lives', schema.grantList),
+  post('/grants/{id}/end', 'grants:write', 'Hand your access back, and end its sessions', { 204: null }),
   post(
     '/grants/{id}/revoke',
+    'grants:write',
     'Revoke somebody’s access, and end its sessions; for operators and approvers',
     { 204: null },
     schema.comment,
     saying,
   ),
-  get('/sessions', 'Live sessions', schema.sessionList, { query: schema.sessionQuery }),
-  post('/sessions/{id}/end', 'End a live session', { 204: null }, schema.comment, saying),
-  get('/locks', 'Locks; for operators', schema.lockList),
-  post('/locks', 'Place a lock, and end what it stops; for operators', { 201: schema.lock }, schema.lockWish),
-  remove('/locks/{id}', 'Lift a lock; for operators'),
-  get('/openapi.json', 'This document', z.record(z.string(), z.unknown()), { isOpen: true }),
+  get('/sessions', 'sessions:read', 'Live sessions', schema.sessionList, { query: schema.sessionQuery }),
+  post('/sessions/{id}/end', 'sessions:end', 'End a live session', { 204: null }, schema.comment, saying),
+  get('/locks', 'locks', 'Locks; for operators', schema.lockList),
+  post('/locks', 'locks', 'Place a lock, and end what it stops; for operators', { 201: schema.lock }, schema.lockWish),
+  remove('/locks/{id}', 'locks', 'Lift a lock; for operators'),
+  get('/openapi.json', null, 'This document', z.record(z.string(), z.unknown())),
 ]
 
 export function openApiRoute(site: Site): void {
@@ -89,7 +103,7 @@ export function openApiRoute(site: Site): void {
   )
 }
 
-/** @see OpenAPI 3.1.1; its schemas are JSON Schema 2020-12 */
+/** The scope that an operation needs stands in its `security`. @see OpenAPI 3.1.1, "Security Requirement Object"; its schemas are JSON Schema 2020-12 */
 export function openApi(publicUrl: URL): object {
   const paths: Record<string, Record<string, object>> = {}
   for (const call of apiCalls) (paths[call.path] ??= {})[call.method] = operation(call)
@@ -100,13 +114,13 @@ export function openApi(publicUrl: URL): object {
     security: [{ token: [] }],
     paths,
     components: {
-      securitySchemes: { token: { type: 'http', scheme: 'bearer', description: 'A token of `curfew login`.' } },
+      securitySchemes: { token: { type: 'http', scheme: 'bearer', description: schemeWords } },
       schemas: { problem: shapeOf(schema.problem, 'output') },
     },
   }
 }
 
-function operation({ path, summary, asks, mayBeEmpty, answers, isOpen, ...call }: Call): object {
+function operation({ path, scope, summary, asks, mayBeEmpty, answers, ...call }: Call): object {
   const parameters = [...pathParameters(path), ...queryParameters(call.query), ...headerParameters(call.headers)]
   const responses = Object.entries(answers).map(([status, shape]) => [
     status,
@@ -117,7 +131,7 @@ function operation({ path, summary, asks, mayBeEmpty, answers, isOpen, ...call }
   ])
   return {
     summary,
-    ...(isOpen === true ? { security: [] } : {}),
+    security: scope === null ? [] : [{ token: scope === 'any' ? [] : [scope] }],
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(asks === undefined
       ? {}

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Browser, client, people, startOidcProvider, startProviderFor } from '../servers/oidc.ts'
+import { toOpenSessions } from '../../src/identity/tokens.ts'
 import type { OidcProvider } from '../servers/oidc.ts'
 import { from, openIdentity, publicUrl } from './open.ts'
 import type { Opened } from './open.ts'
@@ -186,7 +187,9 @@ describe('while somebody is signed in', () => {
     await room.untilChange('signed-out')
     expect(await room.identity.browser.visitor(cookie)).toBeUndefined()
     expect(room.changes).toContainEqual({ kind: 'signed-out', person: person.id, browserSession: null })
-    await expect(room.identity.tokens.verify(text, 'access', from)).rejects.toMatchObject({ code: 'TOKEN_REFUSED' })
+    await expect(room.identity.tokens.verify(text, toOpenSessions, from)).rejects.toMatchObject({
+      code: 'TOKEN_REFUSED',
+    })
   })
 
   test('a provider that is down changes nothing, and is asked again', async () => {

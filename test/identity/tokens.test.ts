@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Person } from '../../src/identity/person.ts'
+import { toOpenSessions } from '../../src/identity/tokens.ts'
 import { startProviderFor } from '../servers/oidc.ts'
 import type { OidcProvider } from '../servers/oidc.ts'
 import { openIdentity, publicUrl } from './open.ts'
@@ -24,14 +25,14 @@ test('a token says whose it is, and only its hash is kept', async () => {
   const { text, token } = await room.identity.tokens.make(erin, wish)
   expect(text).toMatch(/^curfew_[\w-]{43}$/)
   expect(JSON.stringify(token)).not.toContain(text.slice(7))
-  const known = await room.identity.tokens.verify(text, 'access', { address: '198.51.100.1' })
+  const known = await room.identity.tokens.verify(text, toOpenSessions, { address: '198.51.100.1' })
   expect(known).toMatchObject({ person: { id: erin.id }, token: { id: token.id } })
 })
 
 test('its last use is noted, at most once a minute', async () => {
   const { text, token } = await room.identity.tokens.make(erin, wish)
   const used = async () => {
-    await room.identity.tokens.verify(text, 'access', { address: '198.51.100.1' })
+    await room.identity.tokens.verify(text, toOpenSessions, { address: '198.51.100.1' })
     return (await room.state.identity.token(token.id))?.lastUsedAt
   }
   const first = await used()
@@ -50,7 +51,7 @@ test('what is not good is refused with one sentence, and recorded with its reaso
   room.clock.pass(1000)
   const messages = new Set<string>()
   for (const text of [revoked.text, cli.text, over.text, `curfew_${'A'.repeat(43)}`, '', 'x'.repeat(100_000)]) {
-    const refused = await room.identity.tokens.verify(text, 'access', from).catch((error: unknown) => error)
+    const refused = await room.identity.tokens.verify(text, toOpenSessions, from).catch((error: unknown) => error)
     expect(refused).toMatchObject({ code: 'TOKEN_REFUSED' })
     messages.add((refused as Error).message)
   }
@@ -62,7 +63,7 @@ test('what is not good is refused with one sentence, and recorded with its reaso
 test('guessing is slowed down, and does not fill the audit log', async () => {
   const { text } = await room.identity.tokens.make(erin, wish)
   const before = (await room.audited('token.refused')).length
-  const verify = (what: string, address: string) => room.identity.tokens.verify(what, 'access', { address })
+  const verify = (what: string, address: string) => room.identity.tokens.verify(what, toOpenSessions, { address })
   for (let count = 0; count < 10; count++) {
     await expect(verify(`curfew_no${count}`, '198.51.100.3')).rejects.toMatchObject({ code: 'TOKEN_REFUSED' })
   }
@@ -78,7 +79,7 @@ test('guessing is slowed down, and does not fill the audit log', async () => {
 test('a program that goes on with a dead token locks nobody else out, and leaves one line', async () => {
   const { text } = await room.identity.tokens.make(erin, wish)
   const before = (await room.audited('token.refused')).length
-  const verify = (what: string) => room.identity.tokens.verify(what, 'access', { address: '198.51.100.7' })
+  const verify = (what: string) => room.identity.tokens.verify(what, toOpenSessions, { address: '198.51.100.7' })
   for (let count = 0; count < 30; count++) {
     await expect(verify('curfew_dead')).rejects.toMatchObject({ code: 'TOKEN_REFUSED' })
   }

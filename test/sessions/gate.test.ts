@@ -39,6 +39,7 @@ const token: Token = {
   label: 'test',
   kind: 'access',
   secretHash: 'y',
+  scopes: ['sessions'],
   createdAt: browserSession.createdAt,
   expiresAt: browserSession.expiresAt,
   lastUsedAt: null,

@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { auditEvent } from '../../src/audit/event.ts'
+import { toOpenSessions } from '../../src/identity/tokens.ts'
 import { startPages, type Pages, type SignedIn } from './harness.ts'
 
 // Goal: each page says what is true, to those who may see it. Method: real rooms; forms and pages over HTTPS.
@@ -218,10 +219,12 @@ test('one changed byte is seen, and said', async () => {
 })
 
 test('a token is shown once, listed, and revoked', async () => {
-  const made = await erin.post('/sign-ins/tokens', { label: 'weekly <report>', for: '8h' })
+  const made = await erin.post('/sign-ins/tokens', {
+    ...{ label: 'weekly <report>', for: '8h', 'scope-sessions': 'yes', 'scope-requests:read': 'yes' },
+  })
   const [text] = /curfew_[\w-]{43}/.exec(made.text) ?? []
   expect(text).toBeDefined()
-  const { person, token } = await pages.identity.tokens.verify(text!, 'access', { address: '127.0.0.1' })
+  const { person, token } = await pages.identity.tokens.verify(text!, toOpenSessions, { address: '127.0.0.1' })
   expect(person.id).toBe(erin.person.id)
   const list = await erin.get('/sign-ins')
   expect(list.text).not.toContain(text)
@@ -287,9 +290,8 @@ test('the CLI logs in by a page, gets one token, and uses it', async () => {
   const made = await cli.json('POST', '/api/v1/tokens', { label: 'psql' }, bearer)
   expect(made.status).toBe(201)
   expect((await cli.json('GET', '/api/v1/tokens', undefined, bearer)).body.tokens).toHaveLength(2)
-  expect((await cli.json('GET', '/api/v1/me', undefined, { authorization: `Bearer ${made.body.text}` })).status).toBe(
-    401,
-  )
+  const asProgram = { authorization: `Bearer ${made.body.text}` }
+  expect((await cli.json('GET', '/api/v1/requests', undefined, asProgram)).status).toBe(403)
   expect((await cli.json('DELETE', `/api/v1/tokens/${made.body.token.id}`, undefined, bearer)).status).toBe(204)
   const audit = await cli.json('GET', '/api/v1/audit?after=0&limit=2', undefined, bearer)
   expect(audit.body.events.map(({ sequence }: { sequence: number }) => sequence)).toEqual([1, 2])

@@ -82,11 +82,15 @@ export function discardBody(request: HttpRequest, response: HttpResponse): void 
   request.once('end', () => clearTimeout(timer))
 }
 
-function problemHeaders({ headers = [], link }: Refusal, status: number): readonly (readonly [string, string])[] {
+/** Tokens open sessions here and do nothing else. @see RFC 6750, section 3.1 */
+const tooNarrow = 'Bearer realm="curfew", error="insufficient_scope", scope="sessions"'
+
+function problemHeaders({ fault, headers = [], link }: Refusal, status: number): readonly (readonly [string, string])[] {
   return [
     ...headers,
     ['Content-Type', problemType],
     ...(status === 401 ? ([['WWW-Authenticate', 'Bearer realm="curfew"']] as const) : []),
+    ...(fault.code === 'INSUFFICIENT_SCOPE' ? ([['WWW-Authenticate', tooNarrow]] as const) : []),
     ...(link === undefined ? [] : ([['Link', `<${link.url.href}>; rel="help"`]] as const)),
   ]
 }

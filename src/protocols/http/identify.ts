@@ -3,6 +3,7 @@ import { appCookieName, type AppPlace } from '../../identity/apps.ts'
 import type { Identity } from '../../identity/identity.ts'
 import { displayName, type Person } from '../../identity/person.ts'
 import { endsStanding } from '../../identity/standing.ts'
+import { toOpenSessions } from '../../identity/tokens.ts'
 import type { Change, ChangeFeed } from '../../kernel/change.ts'
 import { readCookie } from '../../kernel/cookies.ts'
 import { Fault } from '../../kernel/fault.ts'
@@ -57,7 +58,7 @@ export class Identifier implements Disposable {
 
   /**
    * @returns undefined for somebody unknown.
-   * @throws Fault TOKEN_REFUSED, RATE_LIMITED, ROLE_REQUIRED, ROLE_UNKNOWN; or rejects with them
+   * @throws Fault TOKEN_REFUSED, INSUFFICIENT_SCOPE, RATE_LIMITED, ROLE_REQUIRED, ROLE_UNKNOWN; or rejects with them
    */
   identify(request: HttpRequest, place: AppPlace, address: string): MaybeLater<Known | undefined> {
     const { headers } = request
@@ -85,7 +86,7 @@ export class Identifier implements Disposable {
     address: string,
     ownAuthorization: boolean,
   ): Promise<Known> {
-    const { person, token } = await this.#deps.identity.tokens.verify(text, 'access', { address })
+    const { person, token } = await this.#deps.identity.tokens.verify(text, toOpenSessions, { address })
     const identified = {
       person: person.id,
       personName: displayName(person),

@@ -1,5 +1,6 @@
 import type { Identity } from '../../identity/identity.ts'
 import { displayName } from '../../identity/person.ts'
+import { toOpenSessions } from '../../identity/tokens.ts'
 import { Fault } from '../../kernel/fault.ts'
 import type { Clock } from '../../kernel/time.ts'
 import type { Identified } from '../../sessions/session.ts'
@@ -21,7 +22,7 @@ const passwordBytesMax = 1024
 /**
  * Finds out who is at the other end: by token, by a remembered sign-in, or by a link that is opened in a browser.
  * @param signal aborts when the client is gone or the listener stops.
- * @throws Fault TOKEN_REFUSED, SIGN_IN_REFUSED, SIGN_IN_TIMED_OUT, DEADLINE_PASSED, …; rejects with `signal.reason`
+ * @throws Fault TOKEN_REFUSED, INSUFFICIENT_SCOPE, SIGN_IN_REFUSED, SIGN_IN_TIMED_OUT, DEADLINE_PASSED, …; rejects with `signal.reason`
  */
 export async function identify(
   client: Client,
@@ -40,7 +41,7 @@ async function byToken(client: Client, signal: AbortSignal, deps: IdentifyDeps):
   client.write(authenticationCleartextPassword)
   const text = await readPassword(client, signal, deps)
   const { address } = client.facts
-  const { person, token } = await deps.identity.tokens.verify(text, 'access', { address })
+  const { person, token } = await deps.identity.tokens.verify(text, toOpenSessions, { address })
   return { person: person.id, personName: displayName(person), credential: token.id, browserSession: null }
 }
 

@@ -1,5 +1,6 @@
 import { html } from 'hono/html'
 import type { OwnSignIns } from '../../identity/identity.ts'
+import { scopes, scopeWords, usualScopes } from '../../identity/scopes.ts'
 import type { BrowserSession, Token } from '../../identity/store.ts'
 import { formatDuration, parseDurationMs, writeDuration } from '../../kernel/durations.ts'
 import { Fault } from '../../kernel/fault.ts'
@@ -30,7 +31,9 @@ export function signInsRoutes(site: Site): void {
     const lengthMs = parseDurationMs(fields.text('for', 16))
     if (lengthMs === undefined) throw new Fault('INPUT_INVALID', 'Give a length of time such as 8h.')
     const label = fields.text('label', labelCharsMax)
-    const made = await identity.tokens.make(visit.person, { label, kind: 'access', lengthMs })
+    const chosen = scopes.filter((scope) => fields.flag(scopeField(scope)))
+    if (chosen.length === 0) throw new Fault('INPUT_INVALID', 'Tick at least one thing that the token may do.')
+    const made = await identity.tokens.make(visit.person, { label, kind: 'access', lengthMs, scopes: chosen })
     // shown in the answer itself: a redirect would have to keep the secret somewhere
     return site.render(visit.c, await signInsPage(site, visit, made), visit)
   })
@@ -79,8 +82,8 @@ function madeCard(show: Show, { text, token }: Made): Html {
     <p>Copy it now: it is shown only this once. It works until ${show.moment(token.expiresAt)}.</p>
     ${copyable(text, 'the token')}
     <p class="small">
-      psql: write the role as <code>user=ROLE.token</code> and give it as the password. Web applications: send it as
-      <code>Authorization: Bearer</code>.
+      It may ${mayDo(token)}. psql: write the role as <code>user=ROLE.token</code> and give it as the password. Web
+      applications and the API: send it as <code>Authorization: Bearer</code>.
     </p>
   </section>`
 }
@@ -199,6 +202,7 @@ function tokensTable(show: Show, tokens: readonly Token[]): Html {
               token.kind === 'cli' &&
               html`${chip('plain', 'command line')}<br /><span class="small">its SSH certificates end with it</span>`
             }
+            ${token.kind !== 'cli' && html`<br /><span class="small">may ${mayDo(token)}</span>`}
           </td>
           <td class="wide time small">${token.lastUsedAt === null ? 'never' : show.moment(token.lastUsedAt)}</td>
           <td class="time small">${show.moment(token.expiresAt)}</td>
@@ -206,6 +210,30 @@ function tokensTable(show: Show, tokens: readonly Token[]): Html {
         </tr>`,
     ),
   )
+}
+
+function mayDo({ scopes: held }: Token): string {
+  return held.map((scope) => scopeWords[scope]).join('; ')
+}
+
+const scopeField = (scope: string) => `scope-${scope}`
+
+function scopeBoxes(): Html {
+  return html`<details class="later">
+    <summary>What it may do</summary>
+    ${scopes.map(
+      (scope) =>
+        html`<label class="check"
+          ><input
+            type="checkbox"
+            name="${scopeField(scope)}"
+            value="yes"
+            ${usualScopes.includes(scope) && ' checked'}
+          />
+          <span>${scopeWords[scope]} <span class="small mono">${scope}</span></span></label
+        >`,
+    )}
+  </details>`
 }
 
 function tokenForm({ deps }: Site): Html {
@@ -234,6 +262,7 @@ function tokenForm({ deps }: Site): Html {
         </select>
       </div>
       <button class="btn go">Make</button>
+      ${scopeBoxes()}
     </form>
   </section>`
 }
