@@ -5,6 +5,7 @@ import type { Access } from './access/access.ts'
 import { auditEvent, theGateway } from './audit/event.ts'
 import { startCheckpoints } from './audit/checkpoints.ts'
 import type { Config } from './config/config.ts'
+import { openCountriesFile } from './geo/countries-file.ts'
 import { openAssertionKeys } from './identity/assertion-keys.ts'
 import { createAssertions } from './identity/create-assertions.ts'
 import { createIdentity } from './identity/create-identity.ts'
@@ -22,6 +23,7 @@ import { createCancelKeys } from './protocols/postgres/cancel-keys.ts'
 import { listenFront } from './protocols/http/front.ts'
 import { createHttpTargets } from './protocols/http/targets/targets.ts'
 import { ApplicationGateway } from './protocols/http/applications.ts'
+import { countryFinder } from './policy/countries.ts'
 import type { Rules } from './policy/rules.ts'
 import { createLobby } from './protocols/lobby.ts'
 import { listenPostgres } from './protocols/postgres/listener.ts'
@@ -93,9 +95,11 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   await noteStartAndStop(state, config, clock, stack)
 
   const catalogue = createCatalogue(config.resources)
+  const geo = config.geo && stack.use(await openCountriesFile({ ...config.geo, clock, log, metrics }))
   const rules: Rules = {
     policies: config.policies,
     denials: config.denials ?? [],
+    countryOf: geo === null ? undefined : countryFinder(geo.lookup),
     onConditionFailed: (rule, reason) =>
       log.error({ rule, reason }, 'the condition of a policy could not be worked out'),
   }
@@ -177,6 +181,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
       soon: setImmediate,
     }),
   )
+  geo?.onChange(() => gate.placesMoved())
   const stranded = await gate.closeStranded()
   if (stranded > 0) log.warn({ sessions: stranded }, 'sessions that an earlier stop left open were closed')
   stack.use(startSweeping(gate, access, log))

@@ -3,6 +3,7 @@ import { loadRules } from '../config/load-rules.ts'
 import { loadPolicyCases, momentOf, situationOf, type PolicyCase, type PolicyCases } from '../config/policy-cases.ts'
 import { Fault } from '../kernel/fault.ts'
 import { isoTime } from '../kernel/time.ts'
+import { isCountryCode } from '../policy/countries.ts'
 import { explain, type Opinion } from '../policy/explain.ts'
 import { verdictFault, type Verdict } from '../policy/judge.ts'
 import type { Situation } from '../policy/weigh.ts'
@@ -105,6 +106,8 @@ interface Question {
   readonly claim?: Readonly<Record<string, string[]>>
   readonly at?: NonNullable<ReturnType<typeof momentOf>>
   readonly from?: string
+  readonly country?: string
+  readonly risk?: number
   readonly for?: number
   readonly reason?: string
   readonly ticket?: string
@@ -132,6 +135,8 @@ function addExplain(policy: Command): void {
     .addOption(new Option('--claim <name=value>', 'a claim of theirs; may be repeated').argParser(claimOption))
     .option('--at <moment>', 'when, such as 2026-11-23T10:00[Europe/Berlin]', momentOption)
     .option('--from <address>', 'from which address')
+    .option('--country <code>', 'in which country that address is, such as DE', countryOption)
+    .option('--risk <score>', 'the score of the request’s risk, 0 to 100', riskOption)
     .option('--for <length>', 'how long is asked for, such as 1h', lengthOption)
     .option('--reason <text>', 'the reason that is given')
     .option('--ticket <ticket>', 'the ticket that is given')
@@ -142,6 +147,16 @@ function addExplain(policy: Command): void {
     )
     .action(explainOne)
 }
+
+const countryOption = asUsage((text) => {
+  if (!isCountryCode(text)) throw new Error('expected two capital letters, such as DE')
+  return text
+})
+
+const riskOption = asUsage((text) => {
+  if (!/^(\d{1,2}|100)$/.test(text)) throw new Error('expected a number from 0 to 100')
+  return Number(text)
+})
 
 function addGroup(name: string, so?: readonly string[]): readonly string[] {
   return [...(so ?? []), name]
@@ -164,10 +179,14 @@ async function explainOne(file: string, resource: string, role: string, question
     )
   if (!known.roles.includes(role))
     throw new Fault('ROLE_UNKNOWN', `${resource} has no role "${role}".`, hintOf(known.roles))
-  const { email, group = [], claim = {}, at, from, for: lengthMs, reason = '', ticket } = question
+  const { email, group = [], claim = {}, at, from, country, risk: score, for: lengthMs, reason = '', ticket } = question
+  if (country !== undefined && from === undefined) {
+    throw new Fault('INPUT_INVALID', '--country says where an address is.', { hint: 'Give the address, too: --from' })
+  }
   const situation = situationOf(loaded, {
     person: { groups: [...group], claims: claim, ...(email !== undefined && { email }) },
-    ...{ resource, role, at, from, for: lengthMs, reason, ticket },
+    ...{ resource, role, at, from, country, for: lengthMs, reason, ticket },
+    risk: score === undefined ? undefined : { score, factors: [] },
   })
   const { verdict, opinions } = explain(loaded.rules, situation)
   process.exitCode = verdict.kind === 'allow' ? 0 : 1

@@ -5,8 +5,9 @@ import type { Salvaged } from './salvage.ts'
 import type { PolicyEntry } from './schema-policies.ts'
 
 /** What each policy and freeze must have, and what makes no sense in it. */
-export function circumstanceFindings({ entries, freezes }: Salvaged): readonly Finding[] {
+export function circumstanceFindings({ entries, freezes, hasGeo }: Salvaged): readonly Finding[] {
   return [
+    ...(hasGeo ? [] : entries.flatMap(({ index, policy }) => countryFindings(['policies', index], policy))),
     ...entries.flatMap(({ index, policy }) => entryFindings(['policies', index], policy)),
     ...freezes.flatMap(({ index, policy }) => datesFindings(['freezes', index], policy)),
   ]
@@ -18,6 +19,7 @@ function entryFindings(path: ConfigPath, entry: PolicyEntry): readonly Finding[]
     ...whoFindings(path, entry),
     ...windowFindings(path, entry),
     ...(entry.dates === undefined ? [] : datesFindings([...path, 'dates'], entry.dates)),
+    ...fromFindings([...path, 'from'], entry.from),
     ...conditionFindings([...path, 'if'], entry.if),
   ]
 }
@@ -71,6 +73,32 @@ function datesFindings(path: ConfigPath, written: NonNullable<PolicyEntry['dates
   return from === null || to === null || from < to
     ? []
     : [{ path: [...path, 'to'], message: 'it ends before it begins' }]
+}
+
+function fromFindings(path: ConfigPath, from: PolicyEntry['from']): readonly Finding[] {
+  const isEmpty = from !== undefined && from.networks === undefined && from.countries === undefined
+  return isEmpty ? [{ path, message: 'it names no place', hint: 'Name networks, countries or both.' }] : []
+}
+
+/** Of one that asks for countries, where nobody can say in which country an address is. */
+function countryFindings(path: ConfigPath, { from, if: text }: PolicyEntry): readonly Finding[] {
+  const asks = [
+    ...(from?.countries === undefined ? [] : [[...path, 'from', 'countries']]),
+    ...(text !== undefined && looksAtCountry(text) ? [[...path, 'if']] : []),
+  ]
+  return asks.map((at) => ({
+    ...{ path: at, message: 'nobody can say in which country an address is' },
+    hint: 'Name a file with the countries of addresses: geo.file.',
+  }))
+}
+
+function looksAtCountry(text: string): boolean {
+  try {
+    return compileCondition(text).looksAtCountry
+  } catch (error) {
+    if (error instanceof ConditionError) return false // a finding of its own
+    throw error
+  }
 }
 
 function conditionFindings(path: ConfigPath, text: string | undefined): readonly Finding[] {

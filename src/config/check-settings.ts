@@ -9,6 +9,7 @@ export function settingsFindings(parts: Salvaged): readonly Finding[] {
     ...(parts.gateway === undefined ? [] : gatewayFindings(parts.gateway)),
     ...(parts.listen === undefined ? [] : listenFindings(parts.listen)),
     ...(parts.identity === undefined ? [] : identityFindings(parts.identity)),
+    ...(parts.risk === undefined ? [] : riskFindings(parts.risk)),
     ...lengthFindings(parts),
   ]
 }
@@ -109,6 +110,12 @@ function identityFindings(identity: ConfigFile['identity']): readonly Finding[] 
     })
   }
   return findings
+}
+
+function riskFindings({ levels }: ConfigFile['risk']): readonly Finding[] {
+  if (levels.medium < levels.high) return []
+  const expected = `a score above ${levels.medium}, from which on it is \`medium\``
+  return [{ path: ['risk', 'levels', 'high'], expected, message: `got ${levels.high}` }]
 }
 
 interface PlacedAddress {

@@ -1,6 +1,7 @@
 import type { MachineSettings } from '../identity/machine.ts'
 import type { Secret } from '../kernel/secret.ts'
 import type { Denial, Policy } from '../policy/rules.ts'
+import type { RiskSettings } from '../policy/risk.ts'
 import type { Resource } from '../resources/catalogue.ts'
 import type { NotifySettings } from './notify-settings.ts'
 import type { ConfigFile } from './schema.ts'
@@ -88,6 +89,9 @@ export interface Config {
   }
   /** Null: nobody is told anything. */
   readonly notify: NotifySettings | null
+  /** Absolute path of the file with the countries of addresses; null: nobody can say. */
+  readonly geo: { readonly file: string } | null
+  readonly risk: RiskSettings
   readonly recording: { readonly unsavedBytesMax: number; readonly unsavedMsMax: number; readonly freeBytesMin: number }
   readonly log: { readonly level: ConfigFile['log']['level'] }
   readonly resources: readonly Resource[]

@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { NoMmdbFile, readMmdbFile } from '../kernel/mmdb-file.ts'
 import { Secret } from '../kernel/secret.ts'
 import type { TlsIdentity } from './config.ts'
 import type { ConfigPath, Finding } from './problems.ts'
@@ -15,6 +16,8 @@ export interface ReferenceReader {
   text(path: ConfigPath, file: string): Promise<string | undefined>
   /** One or more PEM certificates to trust. */
   authorities(path: ConfigPath, file: string): Promise<string | undefined>
+  /** A file in the format of MaxMind DB. @returns its absolute path */
+  database(path: ConfigPath, file: string): Promise<string | undefined>
   /** A certificate with the key that belongs to it. */
   tls(path: ConfigPath, files: { certificate: string; key: string }): Promise<TlsIdentity | undefined>
 }
@@ -82,6 +85,17 @@ export function createReferenceReader(folder: string, environment: NodeJS.Proces
     notices,
     secret,
     text: (path, name) => read(path, resolve(folder, name)),
+    async database(path, name) {
+      const file = resolve(folder, name)
+      const problem = await readMmdbFile(file).then(
+        () => undefined,
+        (error: unknown) =>
+          error instanceof NoMmdbFile ? `${file} ${error.message}` : `cannot read ${file}: ${reasonOf(error)}`,
+      )
+      if (problem === undefined) return file
+      findings.push({ path, message: problem })
+      return undefined
+    },
     authorities: async (path, name) => (await certificates(path, name))?.text,
     tls: async (path, files) => {
       const certificate = await certificates([...path, 'certificate'], files.certificate)

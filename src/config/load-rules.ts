@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import type { RiskSettings } from '../policy/risk.ts'
 import type { Rules } from '../policy/rules.ts'
 import type { Situation } from '../policy/weigh.ts'
 import { policyFindings } from './check-policies.ts'
@@ -16,20 +17,22 @@ export interface LoadedRules {
   readonly rules: Rules
   readonly resources: readonly (Situation['resource'] & { readonly roles: readonly string[] })[]
   readonly claims: readonly string[]
+  readonly riskLevels: RiskSettings['levels']
 }
 
-const part = configSchema.pick({ resources: true, policies: true, freezes: true })
+const part = configSchema.pick({ resources: true, policies: true, freezes: true, geo: true, risk: true })
 
 /**
- * Reads `resources`, `policies` and `freezes` of a configuration file; the rest may be missing, and no secret or
- * certificate is looked for. So CI can judge policies without having any.
+ * Reads `resources`, `policies`, `freezes` and `risk` of a configuration file; the rest may be missing, and no secret,
+ * certificate or database is looked for. So CI can judge policies without having any.
  * @param file path as it was typed; problems carry it.
  * @throws ConfigProblems with all that is wrong in them
  */
 export async function loadRules(file: string): Promise<LoadedRules> {
   const document = parseConfigDocument(file, await textOf(file))
-  const { resources, policies, freezes } = mapOf(document.value)
-  const value = { resources, policies, ...(freezes !== undefined && { freezes }) }
+  const { resources, policies, freezes, geo, risk } = mapOf(document.value)
+  const present = Object.entries({ freezes, geo, risk }).filter(([, one]) => one !== undefined)
+  const value = { resources, policies, ...Object.fromEntries(present) }
   const parsed = part.safeParse(value)
   const parts = salvage(value)
   const findings = [...(parsed.success ? [] : schemaFindings(parsed.error.issues, value)), ...policyFindings(parts)]
@@ -43,6 +46,7 @@ export async function loadRules(file: string): Promise<LoadedRules> {
       roles: Object.keys(roles),
     })),
     claims: claimsAskedFor([...rules.policies, ...rules.denials]),
+    riskLevels: parsed.data.risk.levels,
   }
 }
 

@@ -2,6 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import * as z from 'zod'
 import type { Instant } from '../kernel/time.ts'
+import { countryFinder, isCountryCode } from '../policy/countries.ts'
+import { levelOf, riskFactorCodes, riskLevels } from '../policy/risk.ts'
 import type { Situation } from '../policy/weigh.ts'
 import { parseConfigDocument } from './document.ts'
 import { reasonOf } from './files.ts'
@@ -27,6 +29,19 @@ const caseSchema = z.strictObject({
   role: z.string(),
   at: moment.optional(),
   from: z.string().optional(),
+  /** In which country `from` is, as a database would say. */
+  country: z
+    .string()
+    .refine(isCountryCode, { error: 'expected a country by its two capital letters, such as DE' })
+    .optional(),
+  risk: z
+    .strictObject({
+      score: z.int().min(0).max(100),
+      /** Absent: as `risk.levels` of the policies' file has it. */
+      level: z.enum(riskLevels).optional(),
+      factors: z.array(z.enum(riskFactorCodes)).default([]),
+    })
+    .optional(),
   for: duration('How long.').optional(),
   reason: z.string().default(''),
   ticket: z.string().optional(),
@@ -64,7 +79,7 @@ export async function loadPolicyCases(file: string, configFile?: string): Promis
   const named = configFile ?? resolve(dirname(file), parsed.data.policies)
   const loaded = await loadRules(named)
   const unknown: ConfigProblem[] = parsed.data.cases.flatMap((one, index) =>
-    namesFinding(loaded, one, ['cases', index]).map(document.place),
+    [...namesFinding(loaded, one, ['cases', index]), ...placeFinding(one, ['cases', index])].map(document.place),
   )
   if (unknown.length > 0) throw new ConfigProblems(unknown)
   const cases = parsed.data.cases.map((one, index) => ({
@@ -91,17 +106,34 @@ function namesFinding(
   ]
 }
 
-/** The situation of a case. Claims that policies ask about and that it does not name are those of which the provider says nothing. */
-export function situationOf({ resources, claims }: LoadedRules, one: Omit<PolicyCase, 'name' | 'expect'>): Situation {
-  const { person, role, at, from, for: lengthMs, reason, ticket } = one
+function placeFinding({ from, country }: PolicyCase, path: (string | number)[]): Finding[] {
+  if (country === undefined || from !== undefined) return []
+  const hint = 'Say from which address, too: from.'
+  return [{ path: [...path, 'country'], message: 'nobody is in a country without an address', hint, at: 'key' }]
+}
+
+/**
+ * The situation of a case. Claims that policies ask about and that it does not name are those of which the provider says
+ * nothing; an address whose country it does not name is one of which nobody can say where it is, unless it is inside.
+ */
+export function situationOf(
+  { resources, claims, riskLevels: levels }: LoadedRules,
+  one: Omit<PolicyCase, 'name' | 'expect'>,
+): Situation {
+  const { person, role, at, from, country, for: lengthMs, reason, ticket, risk } = one
   return {
     person: {
       ...{ email: person.email ?? null, name: person.name ?? null, groups: person.groups },
       claims: { ...Object.fromEntries(claims.map((claim) => [claim, []])), ...person.claims },
     },
     resource: resources.find(({ name }) => name === one.resource)!,
-    ...{ role, at, client: from === undefined ? undefined : { address: from } },
+    ...{ role, at },
+    client: from === undefined ? undefined : { address: from, country: countryFinder(() => country)(from) },
     request: lengthMs === undefined ? undefined : { lengthMs, reason, ticket: ticket ?? null },
+    risk: risk && {
+      ...{ score: risk.score, level: risk.level ?? levelOf(risk.score, { levels }) },
+      factors: risk.factors.map((code) => ({ code })),
+    },
   }
 }
 

@@ -92,7 +92,8 @@ function circumstancesOf({ when, dates, from, if: condition }: PolicyEntry): Cir
   return {
     ...(when !== undefined && { when: when.map(weeklyOf) }),
     ...(dates !== undefined && { dates: datesOf(dates) }),
-    ...(from !== undefined && { networks: networksOf(from.networks) }),
+    ...(from?.networks !== undefined && { networks: networksOf(from.networks) }),
+    ...(from?.countries !== undefined && { countries: [...new Set(from.countries)] }),
     ...(condition !== undefined && { condition: compileCondition(condition) }),
   }
 }

@@ -20,6 +20,7 @@ export interface References {
   readonly providerCa: string | null | undefined
   readonly machines: MachineSettings
   readonly notify: NotifySettings | null
+  readonly geoFile: string | undefined
   readonly resources: readonly (Resource | undefined)[]
 }
 
@@ -37,6 +38,7 @@ export async function readReferences(parts: Salvaged, reader: ReferenceReader): 
     providerCa: identity && (await optionalCa(['identity', 'ca'], identity.ca, reader)),
     machines: await readMachines(parts, reader),
     notify: await readNotify(parts, reader),
+    geoFile: parts.geo && (await reader.database(['geo', 'file'], parts.geo.file)),
     resources: await inTurn(Object.entries(parts.resources), async ([name, resource]) =>
       readResource(name, resource, reader),
     ),
@@ -93,6 +95,8 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
       warnBeforeMs: access.warnBefore,
     },
     notify: references.notify,
+    geo: references.geoFile === undefined ? null : { file: references.geoFile },
+    risk: file.risk,
     recording: {
       unsavedBytesMax: recording.maxUnsaved,
       unsavedMsMax: recording.maxUnsavedFor,

@@ -29,6 +29,10 @@ export interface Salvaged {
   readonly machineNames: readonly string[]
   readonly access: ConfigFile['access'] | undefined
   readonly notify: ConfigFile['notify'] | undefined
+  readonly geo: ConfigFile['geo']
+  /** Also one that does not fit. */
+  readonly hasGeo: boolean
+  readonly risk: ConfigFile['risk'] | undefined
   readonly resources: ConfigFile['resources']
   /** Also of those that do not fit: a policy that names one of them does not dangle. */
   readonly resourceNames: readonly string[]
@@ -73,6 +77,9 @@ export function salvage(value: unknown): Salvaged {
     machineNames: Object.keys(mapOf(raw['machines'])),
     access: shape.access.safeParse(raw['access']).data,
     notify: shape.notify.safeParse(raw['notify']).data,
+    geo: shape.geo.safeParse(raw['geo']).data,
+    hasGeo: raw['geo'] !== undefined,
+    risk: shape.risk.safeParse(raw['risk']).data,
     resources: Object.fromEntries(resources),
     resourceNames: Object.keys(rawResources),
     roleNames: [...new Set(Object.values(rawResources).flatMap((one) => Object.keys(mapOf(mapOf(one)['roles']))))],

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { conditionLengthMax } from '../policy/condition.ts'
+import { isCountryCode } from '../policy/countries.ts'
 import { isZone, weekdays } from '../policy/wall-clock.ts'
 import { readNetwork } from '../policy/networks.ts'
 import { groups } from './schema-fields.ts'
@@ -79,28 +80,39 @@ export const datesFields = {
   to: moment('The last day inside, or the first moment outside.'),
 }
 
+const network = z
+  .string()
+  .refine((text) => readNetwork(text) !== undefined, { error: 'expected a network such as 10.0.0.0/8' })
+
+const country = z
+  .string()
+  .refine(isCountryCode, { error: 'expected a country by its two capital letters, such as DE (ISO 3166-1)' })
+
+const fromSchema = z
+  .strictObject({
+    networks: z
+      .array(network)
+      .min(1)
+      .optional()
+      .meta({
+        description: 'Any of these networks, or single addresses, of IPv4 and IPv6.',
+        examples: ['10.0.0.0/8'],
+      }),
+    countries: z
+      .array(country)
+      .min(1)
+      .optional()
+      .meta({ description: 'Any of these countries. Needs `geo`.', examples: ['DE'] }),
+  })
+  .meta({ description: 'Where it is used from: the address of the client. Where both are given, both must match.' })
+
 export const circumstanceFields = {
   when: whenSchema.optional(),
   dates: z
     .strictObject({ from: datesFields.from.optional(), to: datesFields.to.optional(), zone })
     .optional()
     .meta({ description: 'Not before, and not after.' }),
-  from: z
-    .strictObject({
-      networks: z
-        .array(
-          z
-            .string()
-            .refine((text) => readNetwork(text) !== undefined, { error: 'expected a network such as 10.0.0.0/8' }),
-        )
-        .min(1)
-        .meta({
-          description: 'Any of these networks, or single addresses, of IPv4 and IPv6.',
-          examples: ['10.0.0.0/8'],
-        }),
-    })
-    .optional()
-    .meta({ description: 'Where it is used from: the address of the client.' }),
+  from: fromSchema.optional(),
   if: z
     .string()
     .min(1)
@@ -108,7 +120,7 @@ export const circumstanceFields = {
     .optional()
     .meta({
       description:
-        'A condition in CEL over `person`, `resource`, `role`, `request`, `client` and `time`; see policies.md.',
+        'A condition in CEL over `person`, `resource`, `role`, `request`, `client`, `risk` and `time`; see policies.md.',
       examples: ['request.minutes <= 60'],
     }),
 }

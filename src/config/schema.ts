@@ -14,6 +14,7 @@ import { machineIssuerSchema, machineSchema } from './schema-machines.ts'
 import { notifySchema } from './schema-notify.ts'
 import { policySchema } from './schema-policies.ts'
 import { resourceSchema } from './schema-resources.ts'
+import { geoSchema, riskSchema } from './schema-risk.ts'
 
 const listenAddress = z.strictObject({
   address: z.string().default('127.0.0.1').meta({ description: 'Address to listen on; `0.0.0.0` or `::` for all.' }),
@@ -171,6 +172,8 @@ export const configSchema = z
       .prefault({})
       .meta({ description: 'From request to grant.' }),
     notify: notifySchema,
+    geo: geoSchema.optional(),
+    risk: riskSchema,
     recording: z
       .strictObject({
         maxUnsaved: size('A session pauses when more than this is not on disk yet.').prefault('1MiB'),

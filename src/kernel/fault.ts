@@ -13,7 +13,7 @@ const hints = {
   POLICY_CHANGED: 'Your groups or the policy changed. Ask again on your access page.',
   OUTSIDE_WINDOW: 'Come back when it is open, or ask on your access page for a time when it is.',
   POLICY_DENIES: 'Your operations people can tell what the policy is for.',
-  FROM_ELSEWHERE: 'Connect from a network that the policy names. Your operations people know which.',
+  FROM_ELSEWHERE: 'Connect from a place that the policy names. Your operations people know which.',
   RECORDING_FAILED: 'Nothing may pass unrecorded here. Tell your operations people; reconnect when it is mended.',
   KILLED: 'Ask the person who ended the session before you reconnect.',
   SHUTTING_DOWN: 'The gateway is restarting. Reconnect in a moment.',

@@ -52,6 +52,11 @@ export const metricTable = {
     help: 'How long the oldest message that is not sent yet waits; 0 when none does',
     labels: ['channel'],
   },
+  curfew_countries_file_good: {
+    type: 'gauge',
+    help: 'Whether the file with the countries of addresses could be read when it was last looked at (1) or not (0)',
+    labels: [],
+  },
   curfew_recording_bytes_total: { type: 'counter', help: 'Bytes of recordings on disk', labels: [] },
   curfew_recording_unsaved_bytes: { type: 'gauge', help: 'Recorded bytes that are not on disk yet', labels: [] },
   curfew_recording_failures_total: { type: 'counter', help: 'Recordings that broke', labels: [] },

@@ -1,4 +1,5 @@
 import { BlockList, isIP, isIPv4 } from 'node:net'
+import { networkOf, plainAddress } from '../identity/address.ts'
 import type { Networks } from './rules.ts'
 
 /** `10.0.0.0/8`, `2001:db8::/32`, or one address. */
@@ -27,4 +28,13 @@ export function isIn({ list }: Pick<Networks, 'list'>, address: string): boolean
   const plain = address.replace(/%.*$/, '')
   const family = isIP(plain)
   return family !== 0 && list.check(plain, family === 4 ? 'ipv4' : 'ipv6')
+}
+
+/** The network that somebody's addresses usually stay in: 24 bits of IPv4, 48 of IPv6. Of what is no address: itself. */
+export function networkAround(address: string): string {
+  const plain = plainAddress(address.replace(/%.*$/, ''))
+  if (isIP(plain) === 4) return `${plain.split('.').slice(0, 3).join('.')}.0/24`
+  if (isIP(plain) !== 6) return plain
+  const groups = networkOf(plain).split(':').slice(0, 3).join(':')
+  return `${groups.replace(/(^|:)0(:0)*$/, '')}::/48`
 }

@@ -259,6 +259,11 @@ export class SessionGate implements Gate, AsyncDisposable {
     })
   }
 
+  /** Addresses may be in other countries than before: sessions that the rules do not allow from there end. */
+  placesMoved(): void {
+    for (const live of this.#live.all()) this.#live.foresee(live)
+  }
+
   /** The second line; see LiveRegistry. */
   sweep(): number {
     return this.#live.sweep()

@@ -10,13 +10,13 @@ const map: Readonly<Record<string, readonly string[]>> = {
   kernel: [],
   'system.ts': ['kernel'],
   ...Object.fromEntries(domain.map((room) => [room, inner])),
-  ...Object.fromEntries(['protocols', 'notify', 'observability'].map((room) => [room, inner])),
+  ...Object.fromEntries(['protocols', 'notify', 'observability', 'geo'].map((room) => [room, inner])),
   // Their worker threads have clocks of their own.
   store: [...inner, 'system.ts'],
   web: inner,
   // The CLI speaks HTTP: of the web it knows the API's shapes, of the gateway how to start one.
   cli: [...inner, 'system.ts', 'gateway.ts', 'web/api-schema.ts'],
-  'gateway.ts': [...inner, 'system.ts', 'protocols', 'store', 'web', 'notify', 'observability'],
+  'gateway.ts': [...inner, 'system.ts', 'protocols', 'store', 'web', 'notify', 'observability', 'geo'],
   'main.ts': ['cli', 'config'],
 }
 
