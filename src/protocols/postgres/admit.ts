@@ -1,19 +1,20 @@
 import type { Access } from '../../access/access.ts'
-import { asFault } from '../../kernel/fault.ts'
-import type { Clock } from '../../kernel/time.ts'
+import { asFault, Fault } from '../../kernel/fault.ts'
 import type { Admission, Ask, Gate } from '../../sessions/admission.ts'
+import { askInline, type AskInlineDeps } from './ask-inline.ts'
 import type { Client } from './client.ts'
-import { grantedNotice, waitForGrantNotice } from './notices.ts'
+import { grantedNotice, requestFiledNotice, waitForGrantNotice } from './notices.ts'
 
-export interface AdmitDeps {
+export interface AdmitDeps extends AskInlineDeps {
   readonly gate: Gate
-  readonly access: Pick<Access, 'askLink' | 'waitForGrant'>
+  readonly access: AskInlineDeps['access'] & Pick<Access, 'requestLink' | 'waitForGrant'>
+  /** How long a connection waits for an approval; 0: not at all. */
   readonly waitMs: number
-  readonly clock: Clock
 }
 
 /**
- * Asks the gate. Without a grant it says where to ask for one, waits for it, and asks again.
+ * Asks the gate. Without a grant it files the request that came with the connection, or says where to ask; waits for the
+ * grant, and asks the gate again.
  * @param signal aborts when the client is gone or the listener stops; an admission that comes too late is given back.
  * @throws Fault whatever the gate or the wait throws; rejects with `signal.reason`
  */
@@ -21,18 +22,42 @@ export async function admit(client: Client, ask: Ask, signal: AbortSignal, deps:
   try {
     return await admitOnce(ask, signal, deps.gate)
   } catch (error) {
-    if (asFault(error)?.code !== 'NO_GRANT' || deps.waitMs === 0) throw error
+    if (asFault(error)?.code !== 'NO_GRANT') throw error
+    await comeByGrant(client, ask, error, signal, deps)
   }
-  await waitForGrant(client, ask, signal, deps)
   const admission = await admitOnce(ask, signal, deps.gate)
   client.say(grantedNotice(nameOf(ask), admission.deadline.value, deps.clock.now()))
   return admission
 }
 
-async function waitForGrant(client: Client, ask: Ask, signal: AbortSignal, deps: AdmitDeps): Promise<void> {
+/** @param refusal the gate's, which stays where nobody waits. */
+async function comeByGrant(
+  client: Client,
+  ask: Ask,
+  refusal: unknown,
+  signal: AbortSignal,
+  deps: AdmitDeps,
+): Promise<void> {
   signal.throwIfAborted()
-  const link = deps.access.askLink(ask.resource, ask.role)
-  client.say(waitForGrantNotice({ link, what: nameOf(ask), waitMs: deps.waitMs }))
+  const { wish } = client.startup
+  const what = nameOf(ask)
+  const { access, waitMs } = deps
+  if (wish === null) {
+    if (waitMs === 0) throw refusal
+    client.say(waitForGrantNotice({ link: access.askLink(ask.resource, ask.role), what, waitMs }))
+    return waitForGrant(client, ask, signal, deps)
+  }
+  const request = await askInline(wish, ask, deps)
+  if (request.state === 'approved') return
+  const link = access.requestLink(request.id)
+  if (waitMs === 0) {
+    throw new Fault('NO_GRANT', `Your request for ${what} waits to be decided.`, { hint: `See how it stands: ${link}` })
+  }
+  client.say(requestFiledNotice({ link, what, waitMs }))
+  return waitForGrant(client, ask, signal, deps)
+}
+
+async function waitForGrant(client: Client, ask: Ask, signal: AbortSignal, deps: AdmitDeps): Promise<void> {
   try {
     const who = { ...ask.identified, address: ask.client.address }
     await deps.access.waitForGrant(who, ask.resource, ask.role, deps.waitMs, signal)

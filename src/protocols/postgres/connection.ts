@@ -23,8 +23,8 @@ import { readWanted } from './startup.ts'
 
 export interface ConnectionDeps {
   readonly gate: Gate
-  readonly identity: Pick<Identity, 'inBand' | 'tokens'>
-  readonly access: Pick<Access, 'askLink' | 'waitForGrant'>
+  readonly identity: Pick<Identity, 'inBand' | 'tokens' | 'person'>
+  readonly access: Pick<Access, 'offer' | 'ask' | 'requestsOf' | 'askLink' | 'requestLink' | 'waitForGrant'>
   readonly catalogue: Catalogue
   readonly settings: Pick<Config, 'limits' | 'access' | 'identity'>
   readonly clock: Clock

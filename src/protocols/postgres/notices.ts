@@ -36,6 +36,22 @@ export function waitForGrantNotice(ask: {
     `    ${ask.link.href}`,
     '',
     `  This connection waits for ${formatDuration(ask.waitMs)} and goes on by itself once it is approved.`,
+    `  Or connect with options='-c curfew.reason=WHY -c curfew.for=30m'.`,
+    '',
+  ].join('\n')
+}
+
+export function requestFiledNotice(ask: {
+  readonly link: URL
+  readonly what: string
+  readonly waitMs: number
+}): string {
+  return [
+    `your request for ${ask.what} is filed, and waits to be decided`,
+    '',
+    `    ${ask.link.href}`,
+    '',
+    `  This connection waits for ${formatDuration(ask.waitMs)} and goes on by itself once it is approved.`,
     '',
   ].join('\n')
 }

@@ -1,5 +1,6 @@
 import { Fault } from '../../kernel/fault.ts'
 import { Fields } from './messages.ts'
+import { takeOwnSettings, type InlineWish } from './own-settings.ts'
 
 /** The first packets of a connection: no type byte, int32 length, int32 code. Pure. */
 
@@ -25,6 +26,8 @@ export interface Startup {
   readonly database: string | null
   /** Everything else that the client sent, in its order; the target decides what it means. */
   readonly parameters: readonly (readonly [name: string, value: string])[]
+  /** What it asks the gateway for; null: nothing. */
+  readonly wish: InlineWish | null
   /** What both sides can speak: 3.0 or 3.2, as one int32. */
   readonly version: number
   /** Whether NegotiateProtocolVersion has to say so. */
@@ -44,7 +47,7 @@ export function checkStartupLength(length: number): void {
 
 /**
  * @param body the packet behind its length field.
- * @throws Fault PROTOCOL_VIOLATION, PROTOCOL_UNSUPPORTED
+ * @throws Fault PROTOCOL_VIOLATION, PROTOCOL_UNSUPPORTED; INPUT_INVALID, LENGTH_REFUSED for a setting of ours
  */
 export function readFirstPacket(body: Buffer): FirstPacket {
   const fields = new Fields(body)
@@ -81,7 +84,7 @@ function readStartup(version: number, fields: Fields): Startup {
   return {
     user,
     database: all.findLast(([name]) => name === 'database')?.[1] || null,
-    parameters: all.filter(([name]) => !ours.has(name) && !name.startsWith('_pq_.')),
+    ...takeOwnSettings(all.filter(([name]) => !ours.has(name) && !name.startsWith('_pq_.'))),
     version: spoken,
     negotiate: spoken !== version || unknownOptions.length > 0,
     unknownOptions,

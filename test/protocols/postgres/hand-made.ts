@@ -1,5 +1,4 @@
 /** A gate, an identity and an access room made by hand, which keep their interfaces' promises and are driven by tests. */
-import type { Access } from '../../../src/access/access.ts'
 import type { Identity } from '../../../src/identity/identity.ts'
 import type { Person } from '../../../src/identity/person.ts'
 import type { SignIn } from '../../../src/identity/store.ts'
@@ -8,6 +7,7 @@ import type { Log } from '../../../src/kernel/log.ts'
 import type { Metrics } from '../../../src/kernel/metrics.ts'
 import { Subject } from '../../../src/kernel/observable.ts'
 import type { Instant } from '../../../src/kernel/time.ts'
+import type { ConnectionDeps } from '../../../src/protocols/postgres/connection.ts'
 import type { PostgresCode, PostgresEvents } from '../../../src/recording/postgres-events.ts'
 import { readPostgresEvent } from '../../../src/recording/postgres-event-shapes.ts'
 import type { Recorder } from '../../../src/recording/recorder.ts'
@@ -225,6 +225,11 @@ export class HandIdentity {
 }
 
 /** Waiting for a grant ends when the test says so. */
+/** Whoever asks in-line does so at a real gateway: test/real-clients/postgres-asking.test.ts. */
+function notHere(): never {
+  throw new Error('nobody asks here')
+}
+
 export class HandAccess {
   readonly waiting = Promise.withResolvers<void>()
   readonly verdict = Promise.withResolvers<void>()
@@ -233,7 +238,8 @@ export class HandAccess {
     this.verdict.promise.catch(() => undefined)
   }
 
-  readonly parts: Pick<Access, 'askLink' | 'waitForGrant'> = {
+  readonly parts: ConnectionDeps['access'] = {
+    ...{ offer: notHere, ask: notHere, requestsOf: notHere, requestLink: notHere },
     askLink: (resource, role) => new URL(`https://gw.example.com/ask?resource=${resource}&role=${role}`),
     waitForGrant: (_person, _resource, _role, _waitMs, signal) => {
       this.waiting.resolve()

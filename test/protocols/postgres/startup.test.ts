@@ -36,6 +36,7 @@ test('a startup message keeps its parameters in order and takes user and databas
       ['options', '-c work_mem=8MB'],
       ['application_name', 'psql'],
     ],
+    wish: null,
     version: version30,
     negotiate: false,
     unknownOptions: [],
