@@ -126,6 +126,8 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   )
   const access = createAccess({
     store: state.access,
+    history: state.history,
+    risk: config.risk,
     changes: state.changes,
     catalogue,
     ...rules,

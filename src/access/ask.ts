@@ -5,11 +5,13 @@ import type { PersonId, RequestId } from '../kernel/ids.ts'
 import { later, type Instant } from '../kernel/time.ts'
 import { checkWish } from '../policy/decide.ts'
 import { isVisible, judge, verdictFault, verdictWords } from '../policy/judge.ts'
+import type { Risk } from '../policy/risk.ts'
 import type { Policy } from '../policy/rules.ts'
 import type { Situation } from '../policy/weigh.ts'
 import { unknownName } from '../resources/catalogue.ts'
 import type { Asker, Offer, Wish } from './access.ts'
-import type { AccessDeps } from './deps.ts'
+import { assess } from './assess.ts'
+import { knownPerson, type AccessDeps } from './deps.ts'
 import { accessEvents, actor, recordRefusal } from './events.ts'
 import { lockedFault, stoppingLock, type LockTarget } from './locks.ts'
 import type { Approved, Request, Requested } from './states.ts'
@@ -96,7 +98,8 @@ async function askFor(deps: AccessDeps, person: Person, wish: Wish): Promise<Req
   if (filed !== undefined) return filed
   const seen = offerFor(deps, person, wish.resource, wish.role)
   checkStart(wished.startsAt, now)
-  const offer = { ...seen, policy: deciding(deps, person, seen, wished, now) }
+  const risk = await assess(deps, person.id, { ...wished, resource: seen.resource }, now)
+  const offer = { ...seen, policy: deciding(deps, person, seen, wished, risk, now) }
   checkWish(offer.policy, wished)
   return deps.store.transact(async (tx) => {
     const twin = await filedBefore(tx, person, wished, now)
@@ -111,7 +114,7 @@ async function askFor(deps: AccessDeps, person: Person, wish: Wish): Promise<Req
         hint: 'Call some of them off, or wait until they are decided.',
       })
     }
-    return keepKey(tx, wished, await file(deps, tx, person, offer, wished, now), now)
+    return keepKey(tx, wished, await file(deps, tx, person, offer, { ...wished, risk }, now), now)
   })
 }
 
@@ -139,10 +142,25 @@ async function keepKey(tx: AccessTx, { key }: Wish, request: Request, now: Insta
  * The policy that decides, by all that is known when something is asked for, at the time for which it is asked.
  * @throws Fault OUTSIDE_WINDOW, POLICY_DENIES, FROM_ELSEWHERE, NOT_ALLOWED
  */
-function deciding(deps: AccessDeps, person: Person, { resource, role }: Offer, wish: Wish, now: Instant): Policy {
+function deciding(
+  deps: AccessDeps,
+  person: Person,
+  { resource, role }: Offer,
+  wish: Wish,
+  risk: Risk,
+  now: Instant,
+): Policy {
   const { lengthMs, reason, ticket, startsAt, asker } = wish
   const at = startsAt !== null && startsAt > now ? startsAt : now
-  const situation = { person, resource, role: role.name, at, client: asker, request: { lengthMs, reason, ticket } }
+  const situation = {
+    person,
+    resource,
+    role: role.name,
+    at,
+    client: asker,
+    request: { lengthMs, reason, ticket },
+    risk,
+  }
   const verdict = judge(deps, situation)
   if (verdict.kind === 'allow') return verdict.policy
   throw verdictFault(verdict, situation)
@@ -181,7 +199,7 @@ async function file(
   tx: AccessTx,
   person: Person,
   { policy }: Offer,
-  wish: Wish,
+  wish: Wish & { readonly risk: Risk },
   now: Instant,
 ): Promise<Request> {
   const request: Requested = {
@@ -199,7 +217,7 @@ async function file(
     extends: null,
     bundle: null,
     recurrence: null,
-    risk: null,
+    risk: wish.risk,
     policy: policy.name,
     approval: policy.approval,
     origin: wish.origin,
@@ -220,9 +238,17 @@ async function file(
   return approved
 }
 
+/** The policy that let it be asked; if the file has none of that name any more, whichever decides now. */
+export async function policyOf(deps: AccessDeps, { policy: name, ...asked }: Request): Promise<Policy | undefined> {
+  const [named, resource] = [deps.policies.find((one) => one.name === name), deps.catalogue.resource(asked.resource)]
+  if (named !== undefined || resource === undefined) return named
+  const person = await knownPerson(deps, asked.person)
+  return judge(deps, { person, resource, role: asked.role, request: asked }).policy ?? undefined
+}
+
 /** The grant that follows an approval, in the same transaction. */
 export async function giveGrant(deps: AccessDeps, tx: AccessTx, request: Approved, now: Instant): Promise<void> {
-  const grant = grantFrom(request, deps.random.id('grant'), now)
+  const grant = grantFrom(request, deps.random.id('grant'), now, await policyOf(deps, request))
   await tx.insertGrant(grant)
   await tx.record(accessEvents.started(grant, now))
   await tx.announce({ kind: 'request-closed', request: request.id, state: 'approved' })

@@ -5,13 +5,17 @@ import type { PersonId, Random } from '../kernel/ids.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { Clock } from '../kernel/time.ts'
 import { inAny } from '../policy/decide.ts'
+import type { RiskSettings } from '../policy/risk.ts'
 import type { Rules } from '../policy/rules.ts'
 import type { Catalogue } from '../resources/catalogue.ts'
+import type { HistoryReads } from './history.ts'
 import type { AccessStore } from './store.ts'
 
 /** What the use cases stand on. */
 export interface AccessDeps extends Rules {
   readonly store: AccessStore
+  readonly history: HistoryReads
+  readonly risk: RiskSettings
   readonly changes: ChangeFeed
   readonly catalogue: Catalogue
   readonly staff: { readonly reviewers: readonly string[]; readonly operators: readonly string[] }

@@ -15,6 +15,9 @@ export const accessEvents = {
       ticket: request.ticket,
       policy: request.policy,
       origin: request.origin,
+      riskScore: request.risk?.score,
+      riskLevel: request.risk?.level,
+      riskFactors: request.risk?.factors.map(({ code }) => code),
       startsAt: request.startsAt === null ? null : isoTime(request.startsAt),
     }),
   closed: (request: Exclude<Request, { state: 'requested' }>, by: Actor, decision?: Decision): AuditEvent =>

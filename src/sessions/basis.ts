@@ -13,6 +13,7 @@ export interface Basis {
   readonly policy: string
   /** What was asked for then. */
   readonly request: Situation['request']
+  readonly risk: Situation['risk']
   readonly resource: Resource
   readonly role: string
 }
@@ -47,8 +48,8 @@ export function foresee(
   return { closing: known, lookAgainAt: lookedUntil }
 }
 
-function situationOf({ person, request, resource, role }: Basis, address: string, at: Instant): Situation {
-  return { person, request, resource, role, at, client: { address } }
+function situationOf({ person, request, risk, resource, role }: Basis, address: string, at: Instant): Situation {
+  return { person, request, risk, resource, role, at, client: { address } }
 }
 
 function givenFault(verdict: Exclude<Verdict, { kind: 'allow' }>, situation: Situation): Fault {

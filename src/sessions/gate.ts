@@ -117,7 +117,7 @@ export class SessionGate implements Gate, AsyncDisposable {
   async #basisOf({ request: id, policy, resource: name, role }: Active, person: Person): Promise<Basis | undefined> {
     const { access, catalogue } = this.#deps
     const [request, resource] = [await access.request(id), catalogue.resource(name)]
-    return resource && { person, policy, request, resource, role }
+    return resource && { person, policy, request, risk: request?.risk, resource, role }
   }
 
   /** Nobody is told to ask for what could not be used now. */

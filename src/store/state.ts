@@ -1,3 +1,4 @@
+import type { HistoryReads } from '../access/history.ts'
 import type { Outbox } from '../access/outbox.ts'
 import type { AccessStore } from '../access/store.ts'
 import type { AuditStore } from '../audit/store.ts'
@@ -15,6 +16,7 @@ export interface State extends AsyncDisposable {
   readonly sessions: SessionStore
   readonly audit: AuditStore
   readonly outbox: Outbox
+  readonly history: HistoryReads
   /**
    * Listeners run before the `transact` that made the change resolves. A change that another process committed
    * shortly before `subscribe` may still be delivered after it: rather twice than never.

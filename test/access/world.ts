@@ -6,6 +6,7 @@ import { createAccess } from '../../src/access/create-access.ts'
 import type { Person } from '../../src/identity/person.ts'
 import type { Clock } from '../../src/kernel/time.ts'
 import type { Metrics } from '../../src/kernel/metrics.ts'
+import { riskDefaults } from '../../src/policy/risk.ts'
 import type { Policy } from '../../src/policy/rules.ts'
 import { createCatalogue, type Catalogue, type PostgresRole, type Resource } from '../../src/resources/catalogue.ts'
 import { openSqliteState } from '../../src/store/sqlite/open.ts'
@@ -98,6 +99,8 @@ export async function openWorld(clock: Clock = systemClock, requestMs = 3_600_00
   const catalogue = createCatalogue([prodDb])
   const access = createAccess({
     store: state.access,
+    history: state.history,
+    risk: riskDefaults,
     changes: state.changes,
     catalogue,
     policies,

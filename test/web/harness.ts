@@ -19,6 +19,7 @@ import type { PersonId, TokenId } from '../../src/kernel/ids.ts'
 import type { Log } from '../../src/kernel/log.ts'
 import { Secret } from '../../src/kernel/secret.ts'
 import { createMetrics } from '../../src/observability/metrics.ts'
+import { riskDefaults } from '../../src/policy/risk.ts'
 import type { Policy } from '../../src/policy/rules.ts'
 import { openSigningKey } from '../../src/recording/keys.ts'
 import { openRecordings } from '../../src/recording/recordings.ts'
@@ -203,6 +204,8 @@ async function openRooms(
   const access = createAccess({
     ...shared,
     store: state.access,
+    history: state.history,
+    risk: riskDefaults,
     staff: { reviewers: ['security'], operators: ['operations'] },
     settings: { requestMs: hourMs },
     publicUrl,

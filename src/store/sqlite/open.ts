@@ -7,6 +7,7 @@ import { Delivery } from '../delivery.ts'
 import { accessStore } from '../sql/access.ts'
 import { auditStore } from '../sql/audit.ts'
 import { readChangesAfter } from '../sql/changes.ts'
+import { historyReads } from '../sql/history.ts'
 import { identityStore } from '../sql/identity.ts'
 import { outboxStore } from '../sql/notify.ts'
 import { sessionStore } from '../sql/sessions.ts'
@@ -47,6 +48,7 @@ export async function openSqliteState({ folder, clock, log }: SqliteStateOptions
     sessions: sessionStore(transactions),
     audit: auditStore(transactions),
     outbox: outboxStore(transactions),
+    history: historyReads(transactions),
     changes,
     healthy: () => answersInTime(transactions, clock),
     [Symbol.asyncDispose]: () => open.disposeAsync(),

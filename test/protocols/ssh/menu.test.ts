@@ -15,6 +15,7 @@ import type { AdoptedChannel, Conversation } from '../../../src/protocols/ssh/co
 import { serveMenu, type MenuDeps, type Within } from '../../../src/protocols/ssh/menu/serve-menu.ts'
 import { createCatalogue, type SshResource, type SshRole } from '../../../src/resources/catalogue.ts'
 import type { Admission } from '../../../src/sessions/admission.ts'
+import { riskDefaults } from '../../../src/policy/risk.ts'
 import type { Policy } from '../../../src/policy/rules.ts'
 import { systemClock, systemRandom } from '../../../src/system.ts'
 import { HandClock } from '../../clock.ts'
@@ -58,6 +59,8 @@ beforeAll(async () => {
   world = await openWorld()
   access = createAccess({
     store: world.state.access,
+    history: world.state.history,
+    risk: riskDefaults,
     changes: world.state.changes,
     catalogue: createCatalogue([
       resource('web-1', 'ops', 'root'),
@@ -105,7 +108,7 @@ function begin(more: Partial<MenuDeps> = {}) {
     identity: { person: (id) => world.state.identity.person(id), stands: () => Promise.resolve(state.stands) },
     gate: {
       async admit(ask) {
-        const grant = await world.state.access.activeGrant(ask.identified.person, ask.resource, ask.role)
+        const [grant] = await world.state.access.activeGrants(ask.identified.person, ask.resource, ask.role)
         if (grant === undefined) throw new Fault('NO_GRANT', 'no grant')
         const end = (how: unknown) => Promise.resolve(void ended.push(how))
         return { deadline: new Subject<Instant>(grant.expiresAt), end } as unknown as Admission

@@ -1,0 +1,22 @@
+import type { PersonId } from '../kernel/ids.ts'
+import type { Instant } from '../kernel/time.ts'
+import { riskOf, type Risk, type RiskyWish } from '../policy/risk.ts'
+import type { Asker } from './access.ts'
+import type { AccessDeps } from './deps.ts'
+
+type Assessed = Pick<RiskyWish, 'resource' | 'lengthMs'> & {
+  readonly startsAt: Instant | null
+  readonly asker?: Asker | undefined
+}
+
+/** How risky it is to give this to that person, by what is known of them before `now`. */
+export async function assess(
+  deps: Pick<AccessDeps, 'history' | 'risk' | 'countryOf'>,
+  person: PersonId,
+  { resource, lengthMs, startsAt, asker }: Assessed,
+  now: Instant,
+): Promise<Risk> {
+  const history = await deps.history.history(person, resource.name, now)
+  const at = startsAt !== null && startsAt > now ? startsAt : now
+  return riskOf({ resource, lengthMs, at, address: asker?.address }, history, deps.risk, deps.countryOf)
+}
