@@ -113,6 +113,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   const identity = stack.use(
     await createIdentity({
       settings: config.identity,
+      ...(config.machines !== undefined && { machines: config.machines }),
       publicUrl: config.gateway.publicUrl,
       store: state.identity,
       changes: state.changes,

@@ -19,6 +19,8 @@ export const auditTypes = [
   'token.made',
   'token.revoked',
   'token.refused',
+  'token.exchanged',
+  'token.exchange-refused',
   'request.opened',
   'request.refused',
   'request.approval-given',

@@ -4,6 +4,7 @@ import type { IdentityDeps } from './deps.ts'
 import type { Identity } from './identity.ts'
 import { createInBandSignIn } from './in-band-sign-in.ts'
 import { createOwnSignIns } from './own-sign-ins.ts'
+import { createMachines, keepMachines } from './machines.ts'
 import { bounded, createProviderFetch } from './provider-fetch.ts'
 import { OidcClient } from './provider.ts'
 import { Refresher } from './refresher.ts'
@@ -21,6 +22,12 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity & Asy
   await using started = new AsyncDisposableStack()
   const own = deps.fetch === undefined ? started.use(createProviderFetch(deps.settings.oidc.ca)) : undefined
   const fetch = own?.fetch ?? bounded(deps.fetch!)
+  const fetchFor = (ca: string | null) => {
+    if (deps.fetch !== undefined) return fetch
+    return ca === deps.settings.oidc.ca ? fetch : started.use(createProviderFetch(ca)).fetch
+  }
+  const machines = createMachines(deps, fetchFor)
+  await keepMachines(deps)
   const provider = new OidcClient(deps.settings.oidc, deps.publicUrl, deps.clock, fetch)
   const refreshTokens = createSeal(deps.dataKey, 'refresh token', deps.random)
   started.use(new Refresher(deps, provider, refreshTokens))
@@ -31,6 +38,7 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity & Asy
     browser: createBrowserSignIn(deps, provider, refreshTokens),
     inBand: createInBandSignIn(deps, remembered),
     tokens: createTokens(deps),
+    machines,
     own: createOwnSignIns(deps),
     ssh: createSshIdentity(deps, remembered),
     apps,

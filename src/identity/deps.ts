@@ -4,12 +4,15 @@ import type { Random } from '../kernel/ids.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { Clock } from '../kernel/time.ts'
+import type { MachineSettings } from './machine.ts'
 import type { ProviderFetch } from './provider-fetch.ts'
 import type { SshKeyPair } from './ssh/keys.ts'
 import type { IdentityStore } from './store.ts'
 
 export interface IdentityDeps {
   readonly settings: Config['identity']
+  /** Absent: no machine comes. */
+  readonly machines?: MachineSettings
   readonly publicUrl: URL
   readonly store: IdentityStore
   readonly changes: ChangeFeed

@@ -6,7 +6,12 @@ import type { Person } from './person.ts'
 import type { Binding, BrowserSession, IdentityTx, Token } from './store.ts'
 
 /** Why a sign-in ended, as the audit log says it. */
-export type EndCause = 'sign-out' | 'revoked by its owner' | 'provider sign-out' | 'provider refused the refresh'
+export type EndCause =
+  | 'sign-out'
+  | 'revoked by its owner'
+  | 'provider sign-out'
+  | 'provider refused the refresh'
+  | 'machine changed'
 
 interface Lasting {
   readonly expiresAt: Instant

@@ -81,6 +81,7 @@ export interface TokenUse {
 
 export interface Tokens {
   /**
+   * @param wish without `scopes`: `all` for the CLI's own session, `sessions` for the others.
    * @returns the token's text, shown once and never again. `curfew_` and 43 characters of base64url.
    * @throws Fault INPUT_INVALID
    */
@@ -93,7 +94,11 @@ export interface Tokens {
       readonly scopes?: readonly Scope[] | undefined
     },
   ): Promise<{ readonly text: string; readonly token: Token }>
-  /** Whose it is. @throws Fault TOKEN_REFUSED (unknown, revoked, over, or of the other kind), recorded in the audit log. */
+  /**
+   * Whose it is.
+   * @throws Fault TOKEN_REFUSED (unknown, revoked, over, or of the other kind), INSUFFICIENT_SCOPE; both are recorded in the
+   *   audit log. RATE_LIMITED
+   */
   verify(
     text: string,
     use: TokenUse,
@@ -165,6 +170,7 @@ export interface Identity {
   readonly browser: BrowserSignIn
   readonly inBand: InBandSignIn
   readonly tokens: Tokens
+  readonly machines: Machines
   readonly own: OwnSignIns
   readonly ssh: SshIdentity
   readonly apps: AppSignIn

@@ -51,7 +51,10 @@ export function machineId(name: string): PersonId {
 /** Changes when other tokens than before would be taken for this machine. */
 export function definitionOf({ name, issuer, claims }: Machine): string {
   const keys = issuer.keys instanceof URL ? issuer.keys.href : issuer.keys
-  const parts = [name, issuer.issuer, issuer.audience, issuer.algorithms, keys, Object.entries(claims).toSorted()]
+  const conditions = Object.keys(claims)
+    .toSorted()
+    .map((claim) => [claim, claims[claim]])
+  const parts = [name, issuer.issuer, issuer.audience, issuer.algorithms, keys, conditions]
   return createHash('sha256').update(JSON.stringify(parts)).digest('base64url')
 }
 

@@ -25,6 +25,7 @@ import { sessionRoutes } from './pages/sessions.ts'
 import { signInRoutes } from './pages/sign-in.ts'
 import { signInsRoutes } from './pages/sign-ins.ts'
 import { createSite, type Site } from './site.ts'
+import { tokenExchangeRoute, tokenPath } from './token-exchange.ts'
 
 /**
  * All pages and calls, behind their guards.
@@ -58,12 +59,13 @@ export function createWebApp(deps: WebDeps, closing: AbortSignal): WebApp {
   notificationRoutes(site)
   eventRoutes(site, closing)
   apiRoutes(site)
+  tokenExchangeRoute(site)
   return app
 }
 
-/** The API carries a bearer, the provider's logout call a signed token: neither can be forged by a foreign page. */
+/** The API carries a bearer; logout calls of the provider and tokens to exchange are signed: no foreign page can forge them. */
 function comesWithoutCookies(path: string): boolean {
-  return path.startsWith(`${apiPath}/`) || path === '/sign-in/back-channel-logout'
+  return path.startsWith(`${apiPath}/`) || path === '/sign-in/back-channel-logout' || path === tokenPath
 }
 
 /** The same for everybody, whoever asks. */

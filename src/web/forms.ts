@@ -52,7 +52,8 @@ export async function readJson(c: WebContext): Promise<unknown> {
   }
 }
 
-async function readBody(c: WebContext): Promise<string> {
+/** @throws Fault TOO_LARGE above 64 KiB. */
+export async function readBody(c: WebContext): Promise<string> {
   const tooLarge = new Fault('TOO_LARGE', 'That is more than the gateway takes at once.')
   if (Number(c.req.header('content-length') ?? 0) > bodyBytesMax) throw tooLarge
   const chunks: Uint8Array[] = []

@@ -31,6 +31,8 @@ export interface Opened extends AsyncDisposable {
   /** Resolves with the first such change, also one that was there before. */
   untilChange(kind: Change['kind']): Promise<Change>
   audited(type: AuditType): Promise<readonly AuditEvent[]>
+  /** The room once more over the same state, as after a restart with other machines. */
+  again(machines: NonNullable<IdentityDeps['machines']>): Promise<Identity>
   /** The whole code flow by a browser of its own. */
   signIn(login: string, browser?: Browser): Promise<Visitor & { readonly cookie: string }>
 }
@@ -39,7 +41,7 @@ export interface Opened extends AsyncDisposable {
 export async function openIdentity(
   issuer: URL,
   settings: Partial<Config['identity']> = {},
-  more: Pick<IdentityDeps, 'fetch'> = {},
+  more: Pick<IdentityDeps, 'fetch' | 'machines'> = {},
 ): Promise<Opened> {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'curfew-identity-'))
@@ -60,7 +62,8 @@ export async function openIdentity(
     sshPeopleAuthority: sshKeyPair(generateKeyPairSync('ed25519').privateKey),
   }
   const dataKey = systemRandom.bytes(32)
-  const identity = stack.use(await createIdentity({ ...deps, dataKey, settings: { ...defaults(issuer), ...settings } }))
+  const all = { ...deps, dataKey, settings: { ...defaults(issuer), ...settings } }
+  const identity = stack.use(await createIdentity(all))
   const open = stack.move()
   return {
     ...{ identity, state, clock, changes, untilChange, authority: deps.sshPeopleAuthority },
@@ -68,6 +71,7 @@ export async function openIdentity(
       const found = await state.audit.search({ types: [type], limit: 100 })
       return found.map(({ json }) => JSON.parse(json) as AuditEvent).toReversed()
     },
+    again: async (machines) => open.use(await createIdentity({ ...all, machines })),
     async signIn(login, browser = new Browser()) {
       const { redirect, flowCookie } = await identity.browser.begin('/')
       const callback = await browser.signIn(redirect, login)
