@@ -7,6 +7,7 @@ import type { Approval } from '../policy/approval.ts'
 import type { Policy } from '../policy/rules.ts'
 import type { Resource, Role } from '../resources/catalogue.ts'
 import type { Identified } from '../sessions/session.ts'
+import type { PastUse } from './past-use.ts'
 import type { Decision, Grant, Lock, Request } from './states.ts'
 
 /** Something that a person may ask for, and what it takes. */
@@ -56,8 +57,6 @@ export interface RequestView {
   readonly approval: Approval
   /** The link that the policy makes of the ticket. */
   readonly ticketLink: string | null
-  /** The requester's last grants on this resource, newest first. */
-  readonly history: readonly Grant[]
 }
 
 /** The use cases from request to grant. Each is one transaction, with its audit event and its change. */
@@ -105,6 +104,8 @@ export interface Access {
 
   /** The requester, possible approvers, reviewers and operators may see it. @throws Fault REQUEST_UNKNOWN otherwise. */
   view(person: Person, request: RequestId): Promise<RequestView>
+  /** What the requester did with their last grants on that resource; newest first. */
+  pastUses(view: RequestView): Promise<readonly PastUse[]>
   /** Open requests that this person may decide on, oldest first. */
   toDecide(person: Person): Promise<readonly RequestView[]>
   /** Requests that were decided lately and that this person may see. */

@@ -5,6 +5,7 @@ import { decide } from './decide.ts'
 import { isOperator, type AccessDeps } from './deps.ts'
 import { handBackGrant, revokeGrant, sweep } from './end.ts'
 import { lockStands } from './locks.ts'
+import { pastUses } from './past-use.ts'
 import { decidesOn, isWaitedFor } from './place.ts'
 import { liftLock, placeLock } from './place-lock.ts'
 import { decided, toDecide, viewRequest } from './views.ts'
@@ -32,6 +33,7 @@ export function createAccess(deps: AccessDeps): Access {
     isOperator: (person) => isOperator(deps, person),
     isReviewer: (person) => inAny(person.groups, deps.staff.reviewers),
     view: (person, request) => viewRequest(deps, person, request),
+    pastUses: (view) => pastUses(deps, view),
     toDecide: (person) => toDecide(deps, person),
     decided: (person, limit) => decided(deps, person, limit),
     requestsOf: (person, limit) => store.requestsOf(person.id, limit),

@@ -1,6 +1,7 @@
 import type { Facts } from '../audit/facts.ts'
 import type { GrantId, LockId, PersonId, RequestId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
+import type { SessionRow } from '../sessions/session.ts'
 import type { Decision, Grant, Lock, Request, Requested } from './states.ts'
 
 export interface AccessReads {
@@ -22,6 +23,15 @@ export interface AccessReads {
   activeGrant(person: PersonId, resource: string, role: string): Promise<Grant | undefined>
   /** Newest first, any state. */
   grantsOf(person: PersonId, limit: number): Promise<readonly Grant[]>
+  /** Those on one resource, whichever role, and not of this request; the last that began or will first. */
+  pastGrants(person: PersonId, resource: string, except: RequestId, limit: number): Promise<readonly Grant[]>
+  /** Their sessions under any of these grants that began at or after `since`, the newest first. */
+  sessionsUnder(
+    person: PersonId,
+    grants: readonly GrantId[],
+    since: Instant,
+    limit: number,
+  ): Promise<readonly SessionRow[]>
   /** Not lifted. Their time may be over all the same: `lockStands` knows. */
   standingLocks(): Promise<readonly Lock[]>
   /** Lifted or over, the last that was first. */

@@ -8,8 +8,6 @@ import { knownPerson, type AccessDeps } from './deps.ts'
 import { decidesOn, isWaitedFor, missingNow, requestersOf } from './place.ts'
 import type { Request } from './states.ts'
 
-const historyMax = 5
-
 export async function viewRequest(deps: AccessDeps, person: Person, id: RequestId): Promise<RequestView> {
   const request = await deps.store.request(id)
   if (request === undefined || !(await maySee(deps, person, request))) throw unknownRequest()
@@ -23,11 +21,10 @@ async function maySee(deps: AccessDeps, person: Person, request: Request): Promi
 }
 
 async function expand(deps: AccessDeps, request: Request): Promise<RequestView> {
-  const [requesters, given, grant, grants] = await Promise.all([
+  const [requesters, given, grant] = await Promise.all([
     requestersOf(deps, request),
     deps.store.decisionsOn(request.id),
     deps.store.grantOf(request.id),
-    deps.store.grantsOf(request.person, 50),
   ])
   const decisions = await Promise.all(
     given.map(async (decision) => ({ decision, person: await knownPerson(deps, decision.person) })),
@@ -42,9 +39,6 @@ async function expand(deps: AccessDeps, request: Request): Promise<RequestView> 
     missing: missingNow(request, decisions),
     approval: request.approval,
     ticketLink: ticketLink(policy, request.ticket),
-    history: grants
-      .filter((past) => past.resource === request.resource && past.request !== request.id)
-      .slice(0, historyMax),
   }
 }
 

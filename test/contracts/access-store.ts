@@ -13,6 +13,7 @@ import {
   someLock,
   somePerson,
   someRequest,
+  someSession,
   storeGrant,
   storePerson,
   storeRequest,
@@ -179,6 +180,36 @@ function grants(makePlace: MakePlace): void {
       expect(await access.activeGrant(person.id, 'prod-db', 'admin')).toBeUndefined()
       expect(await access.grantsToSettle(at(99))).toEqual([])
       expect(await access.grantsToSettle(at(200))).toEqual([short, long])
+    })
+
+    test('of one person on one resource are found with their sessions, the newest first', async () => {
+      await using place = await makePlace()
+      const state = await place.open()
+      const [person, other] = [await storePerson(state), await storePerson(state)]
+      const first = await storeGrant(state, person.id, { startsAt: at(10) })
+      const second = await storeGrant(state, person.id, { startsAt: at(20), role: 'admin' })
+      const third = await storeGrant(state, person.id, { startsAt: at(30) })
+      const elsewhere = await storeGrant(state, person.id, { startsAt: at(40), resource: 'staging' })
+      const theirs = await storeGrant(state, other.id, { startsAt: at(50) })
+      const { access } = state
+      expect(await access.pastGrants(person.id, 'prod-db', third.request, 9)).toEqual([second, first])
+      expect(await access.pastGrants(person.id, 'prod-db', theirs.request, 2)).toEqual([third, second])
+      const begun = async (grant: Grant, startedAt: number, recording: string | null) => {
+        const session = someSession(grant, { startedAt: at(startedAt) })
+        await state.sessions.transact((tx) => tx.insertSession(session, recording))
+        return { session, end: null, recording }
+      }
+      const early = await begun(first, 11, null)
+      const late = await begun(first, 13, 'late.curfew')
+      const between = await begun(second, 21, null)
+      await begun(elsewhere, 41, null)
+      await begun(theirs, 51, null)
+      const both = [first.id, second.id]
+      expect(await access.sessionsUnder(person.id, both, at(11), 9)).toEqual([between, late, early])
+      expect(await access.sessionsUnder(person.id, both, at(12), 1)).toEqual([between])
+      expect(await access.sessionsUnder(person.id, [first.id], at(12), 9)).toEqual([late])
+      expect(await access.sessionsUnder(other.id, both, at(0), 9)).toEqual([])
+      expect(await access.sessionsUnder(person.id, [], at(0), 9)).toEqual([])
     })
 
     test('that start later are settled from their start on', async () => {

@@ -13,6 +13,7 @@ import {
   toRequest,
   toRequested,
 } from './access-rows.ts'
+import { toSessionRow } from './sessions.ts'
 import type { SqlState, SqlTx } from './sql-state.ts'
 import type { Tables } from './tables.ts'
 
@@ -68,7 +69,14 @@ function requestReads(db: Database): RequestReads {
 
 type GrantReads = Pick<
   AccessReads,
-  'grant' | 'grantOf' | 'livingGrants' | 'activeGrant' | 'grantsOf' | 'grantsToSettle'
+  | 'grant'
+  | 'grantOf'
+  | 'livingGrants'
+  | 'activeGrant'
+  | 'grantsOf'
+  | 'pastGrants'
+  | 'sessionsUnder'
+  | 'grantsToSettle'
 >
 
 function grantReads(db: Database): GrantReads {
@@ -101,6 +109,18 @@ function grantReads(db: Database): GrantReads {
     async grantsOf(person, limit) {
       const mine = grants().where('person_id', '=', person)
       return (await mine.orderBy('starts_at', 'desc').orderBy('id').limit(limit).execute()).map(toGrant)
+    },
+    async pastGrants(person, resource, except, limit) {
+      const there = grants().where('person_id', '=', person).where('resource', '=', resource)
+      const past = there.where('request_id', '<>', except).orderBy('starts_at', 'desc').orderBy('id')
+      return (await past.limit(limit).execute()).map(toGrant)
+    },
+    async sessionsUnder(person, under, since, limit) {
+      if (under.length === 0) return []
+      const all = db.selectFrom('sessions').selectAll()
+      const theirs = all.where('person_id', '=', person).where('started_at', '>=', since)
+      const found = theirs.where('grant_id', 'in', under).orderBy('started_at', 'desc').orderBy('id')
+      return (await found.limit(limit).execute()).map(toSessionRow)
     },
     grantsToSettle: async (at) => (await grantsDue(db, at).execute()).map(toGrant),
   }

@@ -10,6 +10,7 @@ import type {
   SessionStore,
   SessionTx,
 } from '../../sessions/session.ts'
+import { grantById, updateGrant } from './access.ts'
 import type { SqlState, SqlTx } from './sql-state.ts'
 import type { SessionTableRow, Tables } from './tables.ts'
 
@@ -41,6 +42,8 @@ function sessionTx(db: Kysely<Tables>, tx: SqlTx): SessionTx {
     ...sessionReads(tx.db),
     record: (event) => tx.record(event),
     announce: (change) => tx.announce(change),
+    grant: (id) => grantById(tx.db, id),
+    updateGrant: (grant) => updateGrant(tx.db, grant),
     async insertSession(session, recording) {
       tx.later(db.insertInto('sessions').values(fromSession(session, recording)))
     },
@@ -76,7 +79,7 @@ function fromSession(session: Session, recording: string | null): SessionTableRo
   }
 }
 
-function toSessionRow(row: SessionTableRow): SessionRow {
+export function toSessionRow(row: SessionTableRow): SessionRow {
   const session: Session = {
     id: row.id as SessionId,
     person: row.person_id as PersonId,

@@ -1,12 +1,17 @@
 import { html } from 'hono/html'
 import type { RequestView } from '../../access/access.ts'
+import { seesRisk } from '../../access/assess.ts'
 import { displayName, type Person } from '../../identity/person.ts'
 import { formatDuration } from '../../kernel/durations.ts'
 import { asFault } from '../../kernel/fault.ts'
 import type { GrantId, RequestId } from '../../kernel/ids.ts'
+import type { PastUse } from '../../access/past-use.ts'
 import type { Html, Visit } from '../context.ts'
+import { createDoneInShort, type Done } from '../done-in-short.ts'
 import type { Page } from '../html/layout.ts'
 import { empty, grantChip, needs, notice, path, query, requestChip, words } from '../html/parts.ts'
+import { riskFactors } from '../html/risk.ts'
+import { pastUsesCard, type Past } from '../html/past-uses.ts'
 import { roleFacts } from '../html/role-facts.ts'
 import type { Show } from '../html/show.ts'
 import type { Site } from '../site.ts'
@@ -14,10 +19,23 @@ import { decisionsList, grantEnding, requestFacts, standing } from './requests.t
 
 const commentCharsMax = 500
 const decidedMax = 20
+/** Recordings that are opened for one page. */
+const countedMax = 12
 
 /** Deciding on what others ask: the list, and the one small page. */
 export function approvalRoutes(site: Site): void {
   const { access } = site.deps
+  const doneInShort = createDoneInShort(site.deps.recordingsFolder)
+
+  async function pastOf(uses: readonly PastUse[]): Promise<readonly Past[]> {
+    const newest = uses.flatMap(({ sessions }) => sessions).slice(0, countedMax)
+    const done = new Map<string, Done>()
+    for (const row of newest) {
+      const known = await doneInShort(row)
+      if (known !== undefined) done.set(row.session.id, known)
+    }
+    return uses.map((use) => ({ ...use, done }))
+  }
 
   site.page('/approvals', async (visit) => {
     const [open, decided] = await Promise.all([access.toDecide(visit.person), access.decided(visit.person, decidedMax)])
@@ -26,7 +44,8 @@ export function approvalRoutes(site: Site): void {
 
   site.page('/approvals/:id', async (visit) => {
     const view = await access.view(visit.person, visit.c.req.param('id') as RequestId)
-    return site.render(visit.c, approvalPage(site, visit, view), visit)
+    const past = await pastOf(await access.pastUses(view))
+    return site.render(visit.c, approvalPage(site, visit, view, past), visit)
   })
 
   site.form('/approvals/:id', async (visit, fields) => {
@@ -123,7 +142,7 @@ function decidedTable(show: Show, views: readonly RequestView[]): Html {
   </section>`
 }
 
-function approvalPage(site: Site, { c, person, show }: Visit, view: RequestView): Page {
+function approvalPage(site: Site, { c, person, show }: Visit, view: RequestView, past: readonly Past[]): Page {
   const { request, requester } = view
   const who = displayName(requester)
   const mayDecide = canDecide(site, person, view)
@@ -133,8 +152,8 @@ function approvalPage(site: Site, { c, person, show }: Visit, view: RequestView)
     <p class="lead">Asked ${show.ago(request.askedAt)}, for ${formatDuration(request.lengthMs)}.</p>
     ${whyNotOpen(site, person, show, view, c.req.query('late'))}
     <section class="card">${requestFacts(show, view, whatItMeans(site, view))}</section>
-    ${request.state === 'requested' && decisionsList(show, view)}
-    ${(request.state === 'requested' || view.history.length > 0) && historyCard(show, view)}
+    ${seesRisk(view, person) && riskFactors(request.risk)} ${request.state === 'requested' && decisionsList(show, view)}
+    ${(request.state === 'requested' || past.length > 0) && pastUsesCard(show, request.resource, past, site.deps.access.isReviewer(person))}
     ${mayDecide && decideForm(request.id, who)} ${request.state !== 'requested' && decisionsList(show, view)}
     ${revokeForm(site, person, view)}`
   return { title: `${who} asks for ${request.resource}`, current: 'approvals', narrow: true, topic: 'request', body }
@@ -190,25 +209,6 @@ function whatItMeans({ deps }: Site, { request, decisions, missing }: RequestVie
         ${needs(request.approval)}${approvers.length > 0 && ` · ${approvers.join(' and ')} approved`}${missing > 1 && ` · ${missing} still missing`}
       </dd>`
   }`
-}
-
-function historyCard(show: Show, { history, request }: RequestView): Html {
-  if (history.length === 0)
-    return html`<section class="card">
-      <p class="small still">First time on ${request.resource}, as far as this gateway knows.</p>
-    </section>`
-  return html`<section class="card">
-    <h2 class="inside">Last times on ${request.resource}</h2>
-    <ul class="factors">
-      ${history.map(
-        (grant) =>
-          html`<li>
-            <span>as ${grant.role} <span class="small time">${show.moment(grant.startsAt)}</span></span>
-            <b>${grantChip(grant)}</b>
-          </li>`,
-      )}
-    </ul>
-  </section>`
 }
 
 function decideForm(id: RequestId, who: string): Html {
