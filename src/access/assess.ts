@@ -1,7 +1,9 @@
+import type { Person } from '../identity/person.ts'
 import type { PersonId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 import { riskOf, type Risk, type RiskyWish } from '../policy/risk.ts'
-import type { Asker } from './access.ts'
+import { sameHuman } from '../policy/subject.ts'
+import type { Asker, RequestView } from './access.ts'
 import type { AccessDeps } from './deps.ts'
 
 type Assessed = Pick<RiskyWish, 'resource' | 'lengthMs'> & {
@@ -19,4 +21,9 @@ export async function assess(
   const history = await deps.history.history(person, resource.name, now)
   const at = startsAt !== null && startsAt > now ? startsAt : now
   return riskOf({ resource, lengthMs, at, address: asker?.address }, history, deps.risk, deps.countryOf)
+}
+
+/** Those who ask are not told by what they stand out. */
+export function seesRisk({ request, requester }: Pick<RequestView, 'request' | 'requester'>, person: Person): boolean {
+  return !sameHuman(requester, person) && request.askedBy !== person.id
 }

@@ -112,7 +112,7 @@ export function addRequests(program: Command): void {
       const { own, toDecide } = (await client.call('GET', '/requests', requestList)).value
       if (json) return [...toDecide, ...own].forEach(printJson)
       if (toDecide.length > 0) {
-        print(table(['TO DECIDE', 'WHO', 'WHAT', 'FOR', 'LAPSES', 'REASON'], toDecide.map(toDecideRow)))
+        print(table(['TO DECIDE', 'WHO', 'WHAT', 'FOR', 'RISK', 'LAPSES', 'REASON'], toDecide.map(toDecideRow)))
       }
       if (toDecide.length > 0 && own.length > 0) print('')
       if (own.length > 0) print(table(['YOUR REQUEST', 'WHAT', 'FOR', 'STATE', 'ASKED'], own.map(ownRow)))
@@ -120,10 +120,22 @@ export function addRequests(program: Command): void {
     })
 }
 
-function toDecideRow({ id, person, resource, role, lengthMs, lapsesAt, reason }: Request): readonly string[] {
+function toDecideRow({ id, person, resource, role, lengthMs, lapsesAt, reason, risk }: Request): readonly string[] {
   const what = terminalLine(`${resource} as ${role}`)
   const who = terminalLine(person.displayName)
-  return [terminalLine(id), who, what, formatDuration(lengthMs), forPeople(lapsesAt), terminalLine(reason)]
+  return [
+    terminalLine(id),
+    who,
+    what,
+    formatDuration(lengthMs),
+    riskWords(risk),
+    forPeople(lapsesAt),
+    terminalLine(reason),
+  ]
+}
+
+function riskWords(risk: Request['risk']): string {
+  return risk === null ? '' : `${risk.level} ${risk.score}`
 }
 
 function ownRow({ id, resource, role, lengthMs, state, askedAt }: Request): readonly string[] {

@@ -4,6 +4,7 @@ import type { NoticeType } from '../access/outbox.ts'
 import { displayName, type Person } from '../identity/person.ts'
 import type { GrantId, LockId, PersonId, RequestId } from '../kernel/ids.ts'
 import { isoTime, type Instant } from '../kernel/time.ts'
+import type { Risk } from '../policy/risk.ts'
 
 // What notices say. Webhooks carry these shapes as they are, so a field is added but never taken away or given another
 // meaning: docs/notifications.md.
@@ -37,6 +38,8 @@ export interface RequestFacts {
   readonly lapsesAt: string
   readonly closedAt: string | null
   readonly decisions: readonly DecisionFacts[]
+  /** Null where it was not worked out. */
+  readonly risk: Risk | null
 }
 export interface GrantFacts {
   readonly id: GrantId
@@ -116,6 +119,7 @@ export class Facts {
       ...{ policy: request.policy, origin: request.origin },
       ...{ askedAt: isoTime(request.askedAt), lapsesAt: isoTime(request.lapsesAt) },
       ...{ startsAt: timeOrNull(request.startsAt), closedAt: timeOrNull(closedAt), decisions },
+      risk: request.risk,
     }
     const at = type === 'request.opened' ? request.askedAt : (closedAt ?? request.askedAt)
     return { type, at, subject: id, facts: { request: facts }, about: { request, requester } }

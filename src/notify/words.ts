@@ -38,6 +38,7 @@ function requestWording(request: RequestFacts, audience: Audience): Wording {
       ['How long', formatDuration(request.lengthSeconds * 1000)],
       ...line('Ticket', request.ticket),
       ...line('From', request.startsAt === null ? null : moment(request.startsAt)),
+      ...(audience === 'requester' ? [] : riskLines(request.risk)),
       ...line('Open until', open ? moment(request.lapsesAt) : null),
       ...request.decisions.map(
         ({ by, verdict, at }) =>
@@ -51,6 +52,15 @@ function requestWording(request: RequestFacts, audience: Audience): Wording {
     ],
     link: { text: open && audience === 'deciders' ? 'Look at it and decide' : 'Look at it', url: link },
   }
+}
+
+/** Messages that were queued before there was any have none. */
+function riskLines(risk: RequestFacts['risk'] | undefined): Wording['lines'] {
+  if (risk === null || risk === undefined) return []
+  return [
+    ['Risk', `${risk.level}, ${risk.score} of 100`],
+    ...risk.factors.map(({ label, weight }) => [`+${weight}`, label] as const),
+  ]
 }
 
 const requestStates: Readonly<Record<RequestFacts['state'], string>> = {

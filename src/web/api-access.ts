@@ -1,10 +1,12 @@
 import type * as z from 'zod'
 import type { RequestView } from '../access/access.ts'
+import { seesRisk } from '../access/assess.ts'
 import type { Grant, Lock } from '../access/states.ts'
 import { displayName, type Person } from '../identity/person.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { GrantId, LockId, PersonId, RequestId, SessionId } from '../kernel/ids.ts'
 import { isoTime, type Instant } from '../kernel/time.ts'
+import type { Risk } from '../policy/risk.ts'
 import { unknownName } from '../resources/catalogue.ts'
 import { body, bodyIfAny, caller, checked } from './api-call.ts'
 import * as schema from './api-schema.ts'
@@ -31,7 +33,7 @@ function requestRoutes(site: Site): void {
     const { person } = await caller(site, c, 'requests:read')
     const [own, toDecide] = await Promise.all([access.requestsOf(person, ownShownMax), access.toDecide(person)])
     const views = await Promise.all(own.map(({ id }) => access.view(person, id)))
-    return c.json({ own: views.map(requestJson(site)), toDecide: toDecide.map(requestJson(site)) })
+    return c.json({ own: views.map(requestJson(site, person)), toDecide: toDecide.map(requestJson(site, person)) })
   })
   site.open('POST', `${apiPath}/requests`, async (c) => {
     const { person, token } = await caller(site, c, 'requests:write')
@@ -39,16 +41,16 @@ function requestRoutes(site: Site): void {
     const address = peerAddress(c)
     const origin = `${token.label} at ${address}`
     const { id } = await access.ask(person, { ...wish, origin, asker: { address }, key: idempotencyKey(c) })
-    return c.json(requestJson(site)(await access.view(person, id)), 201)
+    return c.json(requestJson(site, person)(await access.view(person, id)), 201)
   })
   site.open('GET', `${apiPath}/requests/:id`, async (c) => {
     const { person } = await caller(site, c, 'requests:read')
-    return c.json(requestJson(site)(await access.view(person, idOf<RequestId>(c))))
+    return c.json(requestJson(site, person)(await access.view(person, idOf<RequestId>(c))))
   })
   site.open('POST', `${apiPath}/requests/:id/cancel`, async (c) => {
     const { person } = await caller(site, c, 'requests:write')
     await access.cancel(person, idOf<RequestId>(c))
-    return c.json(requestJson(site)(await access.view(person, idOf<RequestId>(c))))
+    return c.json(requestJson(site, person)(await access.view(person, idOf<RequestId>(c))))
   })
 }
 
@@ -96,7 +98,7 @@ function decisionRoutes(site: Site): void {
       const { person } = await caller(site, c, 'decide')
       const { comment } = await bodyIfAny(c, schema.comment)
       const { id } = await access.decide(person, idOf<RequestId>(c), verdict, comment, { address: peerAddress(c) })
-      return c.json(requestJson(site)(await access.view(person, id)))
+      return c.json(requestJson(site, person)(await access.view(person, id)))
     })
   }
 }
@@ -185,14 +187,16 @@ function idOf<Id extends string>(c: WebContext): Id {
   return (c.req.param('id') ?? '') as Id
 }
 
-function requestJson({ deps }: Site) {
-  return ({ request, requester, decisions, grant, missing }: RequestView): z.output<typeof schema.request> => {
+function requestJson({ deps }: Site, reader: Person) {
+  return (view: RequestView): z.output<typeof schema.request> => {
+    const { request, requester, decisions, grant, missing } = view
     const { id, state, resource, role, lengthMs, reason, ticket, policy, origin } = request
     return {
       ...{ id, link: deps.access.requestLink(id).href, state, person: someone(requester), resource, role },
       ...{ lengthMs, reason, ticket, startsAt: timeOrNull(request.startsAt), policy, origin },
       ...{ askedAt: isoTime(request.askedAt), lapsesAt: isoTime(request.lapsesAt) },
       closedAt: request.state === 'requested' ? null : isoTime(request.closedAt),
+      risk: seesRisk(view, reader) ? riskJson(request.risk) : null,
       missing,
       decisions: decisions.map(({ decision: { verdict, comment, at }, person }) => ({
         ...{ person: someone(person), verdict, comment, at: isoTime(at) },
@@ -200,6 +204,10 @@ function requestJson({ deps }: Site) {
       grant: grant === undefined ? null : grantJson(grant),
     }
   }
+}
+
+function riskJson(risk: Risk | null): z.output<typeof schema.risk> | null {
+  return risk && { ...risk, factors: [...risk.factors] }
 }
 
 function grantJson(grant: Grant): z.output<typeof schema.grant> {

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { riskFactorCodes, riskLevels } from '../policy/risk.ts'
 import { hasControls } from './forms.ts'
 
 // Requests, grants, sessions and locks, as the API gives and takes them. Lengths are milliseconds.
@@ -70,6 +71,11 @@ export const grant = z.object({
   expiresAt: instant,
   endedAt: instant.nullable(),
 })
+export const risk = z.object({
+  score: z.int().meta({ description: '0 to 100' }),
+  level: z.enum(riskLevels),
+  factors: z.array(z.object({ code: z.enum(riskFactorCodes), label: z.string(), weight: z.int() })),
+})
 export const request = z.object({
   id: z.string(),
   link: z.url(),
@@ -87,6 +93,8 @@ export const request = z.object({
   askedAt: instant,
   lapsesAt: instant,
   closedAt: instant.nullable(),
+  /** For those who decide; null on what you asked for yourself, and where it was not worked out. */
+  risk: risk.nullable(),
   /** How many distinct people are still missing; 0 when it is closed. */
   missing: z.int(),
   decisions: z.array(
