@@ -3,12 +3,13 @@ import type { LockScope } from '../kernel/change.ts'
 import type { FaultCode } from '../kernel/fault.ts'
 import type { GrantId, LockId, PersonId, RequestId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
-import type { Approval } from '../policy/approval.ts'
+import type { Approval, Approvers, Step } from '../policy/approval.ts'
 import type { Policy } from '../policy/rules.ts'
 import type { Resource, Role } from '../resources/catalogue.ts'
 import type { Identified } from '../sessions/session.ts'
 import type { PastUse } from './past-use.ts'
-import type { Decision, Grant, Lock, Request } from './states.ts'
+import type { Decision, Grant, Lock, Request, Terms } from './states.ts'
+import type { Agreed } from './terms.ts'
 
 /** Something that a person may ask for, and what it takes. */
 export interface Offer {
@@ -44,6 +45,30 @@ export interface Waiting extends Identified {
   readonly address?: string
 }
 
+/** A step of an approval, as people are told of it. */
+export interface StepView {
+  readonly step: Step
+  /** `stopped`: the request was closed while it was waited for, or before. */
+  readonly state: 'done' | 'waits' | 'to-come' | 'stopped'
+  /** Who approved and who refused in it, in that order. */
+  readonly approved: readonly Person[]
+  readonly refused: readonly Person[]
+  /** Distinct people that it still needs. */
+  readonly missing: number
+}
+
+/** Whom an open request waits for. */
+export interface WaitsFor extends Approvers {
+  /** More distinct people. */
+  readonly missing: number
+  readonly since: Instant
+  /** Refusals so far in this step, and how many decide. */
+  readonly refused: number
+  readonly refusals: number
+  /** Others whose word counts as well; `called`: already, and since when; otherwise from when on. */
+  readonly others: (Approvers & { readonly called: boolean; readonly at: Instant }) | null
+}
+
 /** A request with everything a page shows of it. */
 export interface RequestView {
   readonly request: Request
@@ -55,6 +80,14 @@ export interface RequestView {
   /** Distinct people that the present step still needs; 0 when it is closed. */
   readonly missing: number
   readonly approval: Approval
+  /** In order; none where nobody is needed. */
+  readonly steps: readonly StepView[]
+  /** Null when it is closed. */
+  readonly waitsFor: WaitsFor | null
+  /** What the approvals so far come to; as it was asked for when nobody narrowed it. */
+  readonly agreed: Agreed
+  /** Roles that an approver may give: the one that was asked for first. */
+  readonly rolesToGive: readonly string[]
   /** The link that the policy makes of the ticket. */
   readonly ticketLink: string | null
 }
@@ -73,7 +106,8 @@ export interface Access {
   /** Called off by its own requester. @throws Fault REQUEST_UNKNOWN, REQUEST_CLOSED */
   cancel(person: Person, request: RequestId): Promise<void>
   /**
-   * @throws Fault REQUEST_UNKNOWN, SELF_APPROVAL, NOT_ALLOWED, ALREADY_DECIDED, REQUEST_CLOSED, REQUEST_LAPSED, LOCKED
+   * @param terms what an approver makes of it: shorter, narrower, later; never more than was asked for.
+   * @throws Fault REQUEST_UNKNOWN, SELF_APPROVAL, NOT_ALLOWED, ALREADY_DECIDED, REQUEST_CLOSED, REQUEST_LAPSED, LOCKED; INPUT_INVALID, LENGTH_REFUSED (terms)
    * @returns the request as it is after this decision.
    */
   decide(
@@ -82,6 +116,7 @@ export interface Access {
     verdict: Decision['verdict'],
     comment: string,
     asker?: Asker,
+    terms?: Terms | null,
   ): Promise<Request>
   /** By an approver of that grant or an operator. Ends live sessions. @throws Fault GRANT_UNKNOWN, GRANT_IN_WRONG_STATE, NOT_ALLOWED */
   revoke(person: Person, grant: GrantId, comment: string): Promise<void>

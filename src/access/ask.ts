@@ -10,18 +10,19 @@ import type { Policy } from '../policy/rules.ts'
 import type { Situation } from '../policy/weigh.ts'
 import { unknownName } from '../resources/catalogue.ts'
 import type { Asker, Offer, Wish } from './access.ts'
+import { agreementOn } from './agree.ts'
 import { assess } from './assess.ts'
 import { knownPerson, type AccessDeps } from './deps.ts'
 import { accessEvents, actor, recordRefusal } from './events.ts'
 import { lockedFault, stoppingLock, type LockTarget } from './locks.ts'
 import type { Approved, Request, Requested } from './states.ts'
 import type { AccessReads, AccessTx } from './store.ts'
+import { startAheadMaxMs } from './terms.ts'
 import { approve, cancel, expectOpen, grantFrom } from './transitions.ts'
 
 export const openRequestsMax = 20
 /** How long a key is remembered. */
 const keyMs = 86_400_000
-const startAheadMaxMs = 90 * 86_400_000
 
 export function offersFor(deps: AccessDeps, person: Person, asker?: Asker): Offer[] {
   return deps.catalogue.resources.flatMap((resource) =>
@@ -248,7 +249,10 @@ export async function policyOf(deps: AccessDeps, { policy: name, ...asked }: Req
 
 /** The grant that follows an approval, in the same transaction. */
 export async function giveGrant(deps: AccessDeps, tx: AccessTx, request: Approved, now: Instant): Promise<void> {
-  const grant = grantFrom(request, deps.random.id('grant'), now, await policyOf(deps, request))
+  const { databases, networks, ...agreed } = await agreementOn(deps, request, await tx.decisionsOn(request.id))
+  const given = { ...request, ...agreed }
+  const life = grantFrom(given, deps.random.id('grant'), now, await policyOf(deps, given))
+  const grant = { ...life, databases, networks }
   await tx.insertGrant(grant)
   await tx.record(accessEvents.started(grant, now))
   await tx.announce({ kind: 'request-closed', request: request.id, state: 'approved' })

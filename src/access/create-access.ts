@@ -6,7 +6,7 @@ import { isOperator, type AccessDeps } from './deps.ts'
 import { handBackGrant, revokeGrant, sweep } from './end.ts'
 import { lockStands } from './locks.ts'
 import { pastUses } from './past-use.ts'
-import { decidesOn, isWaitedFor } from './place.ts'
+import { decidesOn, hasDecided, isWaitedFor } from './place.ts'
 import { liftLock, placeLock } from './place-lock.ts'
 import { decided, toDecide, viewRequest } from './views.ts'
 import { waitForGrant, WaitingPeople } from './wait-for-grant.ts'
@@ -20,7 +20,8 @@ export function createAccess(deps: AccessDeps): Access {
     offer: (person, resource, role, asker) => offerFor(deps, person, resource, role, asker),
     ask: (person, wish) => ask(deps, person, wish),
     cancel: (person, request) => cancelRequest(deps, person, request),
-    decide: (person, request, verdict, comment, asker) => decide(deps, person, request, verdict, comment, asker),
+    decide: (person, request, verdict, comment, asker, terms = null) =>
+      decide(deps, { person, id: request, verdict, comment, asker, terms }),
     revoke: (person, grant, comment) => revokeGrant(deps, person, grant, comment),
     handBack: (person, grant) => handBackGrant(deps, person, grant),
     placeLock: (person, scope, reason, lengthMs = null) => placeLock(deps, person, scope, reason, lengthMs),
@@ -28,10 +29,10 @@ export function createAccess(deps: AccessDeps): Access {
     locks: async () => (await store.standingLocks()).filter((lock) => lockStands(lock, clock.now())),
     pastLocks: (limit) => store.pastLocks(limit),
     mayDecide: (person, { request, requesters, decisions }) =>
-      isWaitedFor(request, person, requesters) && !decisions.some(({ decision }) => decision.person === person.id),
+      isWaitedFor(request, person, requesters) && !hasDecided(person, decisions),
     decidesOn: (person, { request, requesters }) => decidesOn(request, person, requesters),
     isOperator: (person) => isOperator(deps, person),
-    isReviewer: (person) => inAny(person.groups, deps.staff.reviewers),
+    isReviewer: (person) => isStaff(person, deps.staff.reviewers),
     view: (person, request) => viewRequest(deps, person, request),
     pastUses: (view) => pastUses(deps, view),
     toDecide: (person) => toDecide(deps, person),

@@ -1,89 +1,84 @@
 import type { Person } from '../identity/person.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { RequestId } from '../kernel/ids.ts'
+import type { Instant } from '../kernel/time.ts'
 import { currentStep, isApprover, mayDecideNow } from '../policy/approval.ts'
 import { sameHuman } from '../policy/subject.ts'
 import type { Asker } from './access.ts'
+import { agreementOn } from './agree.ts'
 import { giveGrant, holder, refuseLocked, unknownRequest } from './ask.ts'
 import { knownPerson, type AccessDeps } from './deps.ts'
 import { accessEvents, actor, recordRefusal } from './events.ts'
-import type { Decision, Request, Requested } from './states.ts'
-import { missingNow, placeOf, requestersOf } from './place.ts'
+import { hasDecided, missingNow, placeOf, requestersOf, type Given } from './place.ts'
+import type { Decision, Request, Requested, Terms } from './states.ts'
 import type { AccessTx } from './store.ts'
+import { readTerms } from './terms.ts'
 import { approve, deny, expectOpen, nextStep } from './transitions.ts'
 
 export const commentLengthMax = 1000
 
-/** One person's word. The transaction runs as if alone, so two people at one instant cannot both be "one more needed". */
-export async function decide(
-  deps: AccessDeps,
-  person: Person,
-  id: RequestId,
-  verdict: Decision['verdict'],
-  comment: string,
-  asker?: Asker,
-): Promise<Request> {
-  if (comment.length > commentLengthMax) {
-    throw new Fault('INPUT_INVALID', `The comment is longer than ${commentLengthMax} characters.`)
-  }
-  try {
-    return await deps.store.transact((tx) =>
-      decideIn(deps, tx, { person, id, verdict, comment: comment.trim(), asker }),
-    )
-  } catch (error) {
-    await recordRefusal(deps, 'decision.refused', person, error, { request: id })
-    throw error
-  }
-}
-
-interface Word {
+/** One person's word. */
+export interface Word {
   readonly person: Person
   readonly id: RequestId
   readonly verdict: Decision['verdict']
   readonly comment: string
   readonly asker: Asker | undefined
+  readonly terms: Terms | null
 }
 
-async function decideIn(
-  deps: AccessDeps,
-  tx: AccessTx,
-  { person, id, verdict, comment, asker }: Word,
-): Promise<Request> {
+/** The transaction runs as if alone, so two people at one instant cannot both be "one more needed". */
+export async function decide(deps: AccessDeps, word: Word): Promise<Request> {
+  if (word.comment.length > commentLengthMax) {
+    throw new Fault('INPUT_INVALID', `The comment is longer than ${commentLengthMax} characters.`)
+  }
+  try {
+    return await deps.store.transact((tx) => decideIn(deps, tx, word))
+  } catch (error) {
+    await recordRefusal(deps, 'decision.refused', word.person, error, { request: word.id })
+    throw error
+  }
+}
+
+async function decideIn(deps: AccessDeps, tx: AccessTx, word: Word): Promise<Request> {
+  const { person, id, verdict, asker } = word
   const stored = await tx.request(id)
   if (stored === undefined) throw unknownRequest()
   const now = deps.clock.now()
   const earlier = await given(deps, await tx.decisionsOn(id))
   await checkRight(deps, person, stored, earlier)
-  await refuseLocked(
-    tx,
-    {
-      ...holder(person),
-      resource: stored.resource,
-      role: stored.role,
-      addresses: asker === undefined ? [] : [asker.address],
-    },
-    now,
-  )
+  const { resource, role } = stored
+  const addresses = asker === undefined ? [] : [asker.address]
+  await refuseLocked(tx, { ...holder(person), resource, role, addresses }, now)
   const request = expectOpen(stored, now)
-  const decision: Decision = {
-    id: deps.random.id('decision'),
-    request: id,
-    person: person.id,
-    verdict,
-    step: request.step,
-    terms: null,
-    comment,
-    at: now,
-  }
-  await tx.insertDecision(decision)
-  const all = [...earlier, { decision, person }]
+  const all = [...earlier, { decision: decisionOf(deps, request, word, now), person }]
+  await checkAgreement(deps, request, all)
+  await tx.insertDecision(all.at(-1)!.decision)
   return verdict === 'deny' ? refuse(deps, tx, request, all) : second(deps, tx, request, all)
 }
 
-/** A decision, and whose it is. */
-interface Given {
-  readonly decision: Decision
-  readonly person: Person
+function decisionOf(
+  { random }: AccessDeps,
+  request: Requested,
+  { person, verdict, comment, terms }: Word,
+  now: Instant,
+): Decision {
+  if (verdict === 'deny' && terms !== null) throw new Fault('INPUT_INVALID', 'Who refuses, narrows nothing.')
+  return {
+    ...{ id: random.id('decision'), request: request.id, person: person.id, verdict, step: request.step },
+    terms: terms === null ? null : readTerms(request, terms, now),
+    ...{ comment: comment.trim(), at: now },
+  }
+}
+
+/** Nobody's terms may leave nothing, or something that cannot be had. */
+async function checkAgreement(deps: AccessDeps, request: Requested, all: readonly Given[]): Promise<void> {
+  if (all.at(-1)!.decision.terms === null) return
+  await agreementOn(
+    deps,
+    request,
+    all.map(({ decision }) => decision),
+  )
 }
 
 function given(deps: AccessDeps, decisions: readonly Decision[]): Promise<readonly Given[]> {
@@ -105,7 +100,7 @@ async function checkRight(
   if (!isApprover(request.approval, person)) {
     throw new Fault('NOT_ALLOWED', 'You are not among those who decide on this request.')
   }
-  if (earlier.some((one) => sameHuman(one.person, person))) {
+  if (hasDecided(person, earlier)) {
     throw new Fault('ALREADY_DECIDED', 'You have decided on this request already.')
   }
   if (request.state === 'requested' && !mayDecideNow(placeOf(request), person, requesters)) {

@@ -4,6 +4,12 @@ import { sameHuman } from '../policy/subject.ts'
 import { knownPerson, type AccessDeps } from './deps.ts'
 import type { Decision, Request } from './states.ts'
 
+/** A decision, and whose it is. */
+export interface Given {
+  readonly decision: Decision
+  readonly person: Person
+}
+
 /** Where the approval of a request stands. */
 export function placeOf({ approval, step, escalatedAt }: Request): ApprovalPlace {
   return { approval, step, isEscalated: escalatedAt !== null }
@@ -28,11 +34,13 @@ export function isWaitedFor(request: Request, person: Person, requesters: readon
   return request.state === 'requested' && mayDecideNow(placeOf(request), person, requesters)
 }
 
+/** By this or by another account. */
+export function hasDecided(person: Person, decisions: readonly Given[]): boolean {
+  return decisions.some((given) => sameHuman(given.person, person))
+}
+
 /** How many more people the present step needs; 0 when nobody is waited for. */
-export function missingNow(
-  request: Request,
-  decisions: readonly { readonly decision: Decision; readonly person: Person }[],
-): number {
+export function missingNow(request: Request, decisions: readonly Given[]): number {
   const step = request.state === 'requested' ? currentStep(request) : undefined
   if (step === undefined) return 0
   const approvals = decisions.filter(({ decision }) => decision.step === request.step && decision.verdict === 'approve')

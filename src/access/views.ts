@@ -3,10 +3,13 @@ import type { RequestId } from '../kernel/ids.ts'
 import { isApprover } from '../policy/approval.ts'
 import { inAny, ticketLink } from '../policy/decide.ts'
 import type { RequestView } from './access.ts'
+import { rolesToGive } from './agree.ts'
 import { unknownRequest } from './ask.ts'
 import { knownPerson, type AccessDeps } from './deps.ts'
-import { decidesOn, isWaitedFor, missingNow, requestersOf } from './place.ts'
+import { decidesOn, hasDecided, isWaitedFor, missingNow, requestersOf } from './place.ts'
 import type { Request } from './states.ts'
+import { stepsOf, waitsFor } from './steps.ts'
+import { agreedTerms } from './terms.ts'
 
 export async function viewRequest(deps: AccessDeps, person: Person, id: RequestId): Promise<RequestView> {
   const request = await deps.store.request(id)
@@ -16,7 +19,7 @@ export async function viewRequest(deps: AccessDeps, person: Person, id: RequestI
 
 async function maySee(deps: AccessDeps, person: Person, request: Request): Promise<boolean> {
   if (request.person === person.id || request.askedBy === person.id) return true
-  if (inAny(person.groups, [...deps.staff.reviewers, ...deps.staff.operators])) return true
+  if (isStaff(person, [...deps.staff.reviewers, ...deps.staff.operators])) return true
   return decidesOn(request, person, await requestersOf(deps, request))
 }
 
@@ -38,6 +41,13 @@ async function expand(deps: AccessDeps, request: Request): Promise<RequestView> 
     grant,
     missing: missingNow(request, decisions),
     approval: request.approval,
+    steps: stepsOf(request, decisions),
+    waitsFor: waitsFor(request, decisions),
+    agreed: agreedTerms(
+      request,
+      decisions.map(({ decision }) => decision),
+    ),
+    rolesToGive: rolesToGive(deps, request, requesters[0]!),
     ticketLink: ticketLink(policy, request.ticket),
   }
 }
@@ -52,7 +62,7 @@ export async function toDecide(deps: AccessDeps, person: Person): Promise<Reques
     open.map(async (request) => isWaitedFor(request, person, await requestersOf(deps, request))),
   )
   const views = await Promise.all(open.filter((_, index) => waiting[index]).map((one) => expand(deps, one)))
-  return views.filter(({ decisions }) => !decisions.some(({ decision }) => decision.person === person.id))
+  return views.filter(({ decisions }) => !hasDecided(person, decisions))
 }
 
 export async function decided(deps: AccessDeps, person: Person, limit: number): Promise<RequestView[]> {

@@ -8,8 +8,10 @@ export interface Approvers {
   readonly allOf: readonly string[]
   /** E-mail addresses in lower case. */
   readonly named: readonly string[]
-  /** The requester's manager. In a request that was filed, `named` has their address, too. */
+  /** The requester's manager. */
   readonly manager: boolean
+  /** Who that is, in a request that was filed; `named` has it, too. */
+  readonly managerAddress?: string
 }
 
 /** One step of an approval: this many distinct people. */
@@ -31,7 +33,9 @@ export interface ApprovalPlace {
   readonly isEscalated: boolean
 }
 
+/** Machines decide nothing, whatever groups they are in. */
 export function isAmong({ from, allOf, named }: Approvers, person: Subject): boolean {
+  if (person.kind === 'machine') return false
   return (
     from.some((group) => person.groups.includes(group)) ||
     (allOf.length > 0 && allOf.every((group) => person.groups.includes(group))) ||
@@ -81,12 +85,12 @@ export function stepWords(step: Step): string {
   return `${numbers[step.people] ?? step.people} of ${approversWords(step)}`
 }
 
-export function approversWords({ from, allOf, named, manager }: Approvers): string {
-  const addresses = manager ? named.slice(0, -1) : named
+export function approversWords({ from, allOf, named, manager, managerAddress }: Approvers): string {
+  const addresses = named.filter((address) => address !== managerAddress)
   return [
     ...from,
     ...(allOf.length === 0 ? [] : [`all of ${allOf.join(' and ')}`]),
     ...addresses,
-    ...(manager ? ['the manager'] : []),
+    ...(manager ? [managerAddress === undefined ? 'the manager' : `the manager (${managerAddress})`] : []),
   ].join(' or ')
 }

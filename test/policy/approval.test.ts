@@ -8,6 +8,7 @@ import {
   mayDecideNow,
   missingInStep,
   stepOf,
+  stepWords,
   type ApprovalPlace,
   type Approvers,
   type Step,
@@ -99,9 +100,13 @@ describe('how many are missing', () => {
 
 test('people read what it takes', () => {
   const first: Step = { ...stepOf(2, ['dba', 'leads']), named: ['kim@example.com'] }
-  const second: Step = { ...stepOf(1, []), allOf: ['security', 'on-call'], manager: true, named: ['boss@example.com'] }
+  const second: Step = { ...stepOf(1, []), allOf: ['security', 'on-call'], manager: true }
   expect(approvalWords({ kind: 'people', steps: [first, second] })).toBe(
     'two of dba or leads or kim@example.com, then one of all of security and on-call or the manager',
+  )
+  const filed = { ...second, named: ['kim@example.com', 'boss@example.com'], managerAddress: 'boss@example.com' }
+  expect(stepWords(filed)).toBe(
+    'one of all of security and on-call or kim@example.com or the manager (boss@example.com)',
   )
   expect(approvalWords({ kind: 'none' })).toBe('nobody')
 })
