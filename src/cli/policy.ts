@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
-import { loadRules } from '../config/load-rules.ts'
+import { loadRules, type LoadedRules } from '../config/load-rules.ts'
 import { loadPolicyCases, momentOf, situationOf, type PolicyCase, type PolicyCases } from '../config/policy-cases.ts'
 import { Fault } from '../kernel/fault.ts'
 import { isoTime } from '../kernel/time.ts'
@@ -102,6 +102,7 @@ function opinionsText({ opinions }: Pick<Result, 'opinions'>): string {
 
 interface Question {
   readonly email?: string
+  readonly machine?: string
   readonly group?: readonly string[]
   readonly claim?: Readonly<Record<string, string[]>>
   readonly at?: NonNullable<ReturnType<typeof momentOf>>
@@ -111,6 +112,7 @@ interface Question {
   readonly for?: number
   readonly reason?: string
   readonly ticket?: string
+  readonly emergency?: true
   readonly json?: true
 }
 
@@ -131,6 +133,13 @@ function addExplain(policy: Command): void {
     .argument('<resource>', 'name of a resource')
     .argument('<role>', 'name of one of its roles')
     .option('--email <address>', 'the person’s e-mail address')
+    .addOption(
+      new Option('--machine <name>', 'instead of a person, one of the file’s machines').conflicts([
+        'email',
+        'group',
+        'claim',
+      ]),
+    )
     .option('--group <name>', 'a group of theirs; may be repeated', addGroup)
     .addOption(new Option('--claim <name=value>', 'a claim of theirs; may be repeated').argParser(claimOption))
     .option('--at <moment>', 'when, such as 2026-11-23T10:00[Europe/Berlin]', momentOption)
@@ -140,6 +149,7 @@ function addExplain(policy: Command): void {
     .option('--for <length>', 'how long is asked for, such as 1h', lengthOption)
     .option('--reason <text>', 'the reason that is given')
     .option('--ticket <ticket>', 'the ticket that is given')
+    .option('--emergency', 'as an emergency')
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
@@ -179,13 +189,27 @@ async function explainOne(file: string, resource: string, role: string, question
     )
   if (!known.roles.includes(role))
     throw new Fault('ROLE_UNKNOWN', `${resource} has no role "${role}".`, hintOf(known.roles))
-  const { email, group = [], claim = {}, at, from, country, risk: score, for: lengthMs, reason = '', ticket } = question
+  const {
+    email,
+    machine,
+    group = [],
+    claim = {},
+    at,
+    from,
+    country,
+    risk: score,
+    for: lengthMs,
+    reason = '',
+    ticket,
+  } = question
+  const emergency = question.emergency === true
   if (country !== undefined && from === undefined) {
     throw new Fault('INPUT_INVALID', '--country says where an address is.', { hint: 'Give the address, too: --from' })
   }
   const situation = situationOf(loaded, {
     person: { groups: [...group], claims: claim, ...(email !== undefined && { email }) },
-    ...{ resource, role, at, from, country, for: lengthMs, reason, ticket },
+    machine: knownMachine(loaded, machine),
+    ...{ resource, role, at, from, country, for: lengthMs, reason, ticket, emergency },
     risk: score === undefined ? undefined : { score, factors: [] },
   })
   const { verdict, opinions } = explain(loaded.rules, situation)
@@ -194,6 +218,12 @@ async function explainOne(file: string, resource: string, role: string, question
   if (question.json) return printJson({ verdict: verdict.kind, policy: deciding(verdict), opensAt, opinions })
   print(`${verdictText(verdict, situation)}\n`)
   print(opinionsText({ opinions }))
+}
+
+function knownMachine({ machines }: LoadedRules, name: string | undefined): string | undefined {
+  const names = machines.map((one) => one.name)
+  if (name === undefined || names.includes(name)) return name
+  throw new Fault('INPUT_INVALID', `There is no machine "${name}" in the file.`, hintOf(names))
 }
 
 function hintOf(names: readonly string[]): { hint: string } {

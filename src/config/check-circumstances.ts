@@ -24,21 +24,23 @@ function entryFindings(path: ConfigPath, entry: PolicyEntry): readonly Finding[]
   ]
 }
 
-function allowFindings(path: ConfigPath, { who, approval, message }: PolicyEntry): readonly Finding[] {
+function allowFindings(path: ConfigPath, { who, approval, breakGlass, message }: PolicyEntry): readonly Finding[] {
   const absent = (key: string, hint: string): Finding => ({
     ...{ path: [...path, key], expected: 'a value', message: 'got nothing', at: 'key', hint },
   })
   return [
-    ...(who === undefined ? [absent('who', 'Whom it is for: groups, people or claims.')] : []),
-    ...(approval === undefined ? [absent('approval', '`none`: granted at once. Otherwise who must approve.')] : []),
+    ...(who === undefined ? [absent('who', 'Whom it is for: groups, people, claims or machines.')] : []),
+    ...(approval === undefined && breakGlass === undefined
+      ? [absent('approval', '`none`: granted at once. Otherwise who must approve.')]
+      : []),
     ...(message === undefined
       ? []
       : [{ path: [...path, 'message'], message: 'only a policy that denies says something', at: 'key' as const }]),
   ]
 }
 
-function denyFindings(path: ConfigPath, { approval, ticket }: PolicyEntry): readonly Finding[] {
-  return Object.entries({ approval, ticket })
+function denyFindings(path: ConfigPath, { approval, ticket, breakGlass }: PolicyEntry): readonly Finding[] {
+  return Object.entries({ approval, ticket, breakGlass })
     .filter(([, value]) => value !== undefined)
     .map(([key]) => ({
       ...{ path: [...path, key], message: 'a policy that denies asks for nothing', at: 'key' as const },
@@ -47,9 +49,15 @@ function denyFindings(path: ConfigPath, { approval, ticket }: PolicyEntry): read
 }
 
 function whoFindings(path: ConfigPath, { who, effect }: PolicyEntry): readonly Finding[] {
-  const isEmpty = who !== undefined && Object.keys(who.claims ?? {}).length === 0 && !who.groups && !who.people
-  if (!isEmpty) return []
-  const hint = effect === 'deny' ? 'Leave `who` out to deny everybody.' : 'Name groups, people or claims.'
+  if (who === undefined) return []
+  const { groups, people, claims = {}, machines } = who
+  const isOfPeople = people !== undefined || Object.keys(claims).length > 0
+  if (machines !== undefined && isOfPeople) {
+    const hint = 'Machines have neither addresses nor claims. Write a policy for each.'
+    return [{ path: [...path, 'who'], message: 'nothing is a machine and a person', hint }]
+  }
+  if (groups !== undefined || machines !== undefined || isOfPeople) return []
+  const hint = effect === 'deny' ? 'Leave `who` out to deny everybody.' : 'Name groups, people, claims or machines.'
   return [{ path: [...path, 'who'], message: 'it names nobody', hint }]
 }
 

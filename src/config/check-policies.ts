@@ -1,10 +1,12 @@
 import { closest } from '../kernel/closest.ts'
 import { covers } from '../policy/decide.ts'
 import { globPattern } from '../policy/glob.ts'
+import { breakGlassFindings } from './check-break-glass.ts'
 import { circumstanceFindings } from './check-circumstances.ts'
+import { machineFindings } from './check-machines.ts'
 import type { ConfigPath, Finding } from './problems.ts'
 import { ticketPattern } from './resolve-policies.ts'
-import type { PolicyEntry } from './schema-policies.ts'
+import { lengthsOf, type PolicyEntry } from './schema-policies.ts'
 import type { Placed, PlacedPolicy, Salvaged } from './salvage.ts'
 
 type Resources = Salvaged['resources']
@@ -17,9 +19,10 @@ export function policyFindings(parts: Salvaged): readonly Finding[] {
       ...sameName(placed, entries.slice(0, index)),
       ...dangling(['policies', placed.index, 'what'], placed.policy.what, parts),
     ]),
-    ...parts.policies.flatMap((placed) => [...lengths(placed), ...ticket(placed)]),
+    ...parts.policies.flatMap((placed) => [...lengths(placed), ...ticket(placed), ...breakGlassFindings(placed)]),
     ...freezes.flatMap(({ index, policy }) => dangling(['freezes', index, 'what'], policy.what, parts)),
     ...circumstanceFindings(parts),
+    ...machineFindings(parts),
   ]
   // What a policy reaches is only known when every resource and policy could be read.
   if (!parts.complete || findings.some((finding) => finding.path.includes('what'))) return findings
@@ -108,7 +111,7 @@ function unknownLabel(path: ConfigPath, key: string, value: string, carried: Sal
 }
 
 function lengths(placed: PlacedPolicy): readonly Finding[] {
-  const { default: offeredMs, most: mostMs } = placed.policy.for
+  const { defaultMs: offeredMs, mostMs } = lengthsOf(placed.policy)
   if (mostMs === 0) {
     return [{ path: at(placed, 'for', 'most'), expected: 'a length of time above 0', message: 'got 0' }]
   }
@@ -192,7 +195,10 @@ function shadowed(
   parts: Salvaged,
 ): readonly Finding[] {
   const denying = parts.entries.filter(({ policy }) => policy.effect === 'deny')
-  const hiding = [...denying, ...before]
+  const sameWay = before.filter(
+    ({ policy }) => (policy.breakGlass === undefined) === (placed.policy.breakGlass === undefined),
+  )
+  const hiding = [...denying, ...sameWay]
     .filter(({ policy }) => isUnconditional(policy))
     .map((one) => ({ ...one, who: one.policy.who, pairs: new Set(pairsOf(one.policy, parts.resources)) }))
   const covering = new Set<string>()
@@ -213,12 +219,13 @@ function isUnconditional(policy: PolicyEntry): boolean {
 }
 
 interface Whom {
-  readonly kind: 'groups' | 'people'
+  readonly kind: 'groups' | 'people' | 'machines'
   readonly name: string
 }
 
-/** Sets of people that together are all whom a policy is for; empty when only claims tell. */
-function whomOf({ groups, people }: Policy['who']): readonly Whom[] {
+/** Sets that together are all whom a policy is for; empty when only claims tell. */
+function whomOf({ groups, people, machines }: Policy['who']): readonly Whom[] {
+  if (machines !== undefined) return machines.map((name) => ({ kind: 'machines', name }))
   if (groups !== undefined) return groups.map((name) => ({ kind: 'groups', name }))
   return (people ?? []).map((name) => ({ kind: 'people', name: name.toLowerCase() }))
 }
@@ -226,8 +233,8 @@ function whomOf({ groups, people }: Policy['who']): readonly Whom[] {
 /** Whether everybody of that set is also meant by the other policy. */
 function includes({ who }: Pick<PolicyEntry, 'who'>, { kind, name }: Whom): boolean {
   if (who === undefined) return true
-  const { groups, people, claims } = who
-  const others = kind === 'groups' ? people : groups
-  const same = kind === 'groups' ? groups : people?.map((one) => one.toLowerCase())
-  return claims === undefined && others === undefined && same?.includes(name) === true
+  const { groups, claims, machines, people: addresses } = who
+  const { [kind]: same, ...others } = { groups, machines, people: addresses?.map((one) => one.toLowerCase()) }
+  const isWider = claims === undefined && Object.values(others).every((one) => one === undefined)
+  return isWider && same?.includes(name) === true
 }

@@ -5,6 +5,7 @@ import type { Instant } from '../kernel/time.ts'
 import { countryFinder, isCountryCode } from '../policy/countries.ts'
 import { levelOf, riskFactorCodes, riskLevels } from '../policy/risk.ts'
 import type { Situation } from '../policy/weigh.ts'
+import { unknownMachine } from './check-machines.ts'
 import { parseConfigDocument } from './document.ts'
 import { reasonOf } from './files.ts'
 import { loadRules, type LoadedRules } from './load-rules.ts'
@@ -19,12 +20,16 @@ const moment = z
 
 const caseSchema = z.strictObject({
   name: z.string().min(1),
-  person: z.strictObject({
-    email: z.string().optional(),
-    name: z.string().optional(),
-    groups: z.array(z.string()).default([]),
-    claims: z.record(z.string(), z.array(z.string())).default({}),
-  }),
+  person: z
+    .strictObject({
+      email: z.string().optional(),
+      name: z.string().optional(),
+      groups: z.array(z.string()).default([]),
+      claims: z.record(z.string(), z.array(z.string())).default({}),
+    })
+    .optional(),
+  /** Instead of a person: one of `machines`, with its groups. */
+  machine: z.string().optional(),
   resource: z.string(),
   role: z.string(),
   at: moment.optional(),
@@ -45,6 +50,7 @@ const caseSchema = z.strictObject({
   for: duration('How long.').optional(),
   reason: z.string().default(''),
   ticket: z.string().optional(),
+  emergency: z.boolean().default(false),
   expect: z.enum(['allow', 'deny', 'not-now']),
   /** The policy, or freeze, that decides. */
   policy: z.string().optional(),
@@ -79,7 +85,7 @@ export async function loadPolicyCases(file: string, configFile?: string): Promis
   const named = configFile ?? resolve(dirname(file), parsed.data.policies)
   const loaded = await loadRules(named)
   const unknown: ConfigProblem[] = parsed.data.cases.flatMap((one, index) =>
-    [...namesFinding(loaded, one, ['cases', index]), ...placeFinding(one, ['cases', index])].map(document.place),
+    [namesFinding, whoFinding, placeFinding].flatMap((find) => find(loaded, one, ['cases', index])).map(document.place),
   )
   if (unknown.length > 0) throw new ConfigProblems(unknown)
   const cases = parsed.data.cases.map((one, index) => ({
@@ -106,7 +112,15 @@ function namesFinding(
   ]
 }
 
-function placeFinding({ from, country }: PolicyCase, path: (string | number)[]): Finding[] {
+function whoFinding({ machines }: LoadedRules, { person, machine }: PolicyCase, path: (string | number)[]): Finding[] {
+  if ((person === undefined) === (machine === undefined)) {
+    return [{ path, message: 'a case is about a person or a machine', hint: 'Give one of them.', at: 'key' }]
+  }
+  const names = machines.map(({ name }) => name)
+  return machine === undefined || names.includes(machine) ? [] : [unknownMachine([...path, 'machine'], machine, names)]
+}
+
+function placeFinding(_: LoadedRules, { from, country }: PolicyCase, path: (string | number)[]): Finding[] {
   if (country === undefined || from !== undefined) return []
   const hint = 'Say from which address, too: from.'
   return [{ path: [...path, 'country'], message: 'nobody is in a country without an address', hint, at: 'key' }]
@@ -117,17 +131,17 @@ function placeFinding({ from, country }: PolicyCase, path: (string | number)[]):
  * nothing; an address whose country it does not name is one of which nobody can say where it is, unless it is inside.
  */
 export function situationOf(
-  { resources, claims, riskLevels: levels }: LoadedRules,
+  { resources, claims, machines, riskLevels: levels }: LoadedRules,
   one: Omit<PolicyCase, 'name' | 'expect'>,
 ): Situation {
-  const { person, role, at, from, country, for: lengthMs, reason, ticket, risk } = one
+  const { person, machine, role, at, from, country, for: lengthMs, reason, ticket, risk, emergency } = one
   return {
     person: {
-      ...{ email: person.email ?? null, name: person.name ?? null, groups: person.groups },
-      claims: { ...Object.fromEntries(claims.map((claim) => [claim, []])), ...person.claims },
+      ...(machine === undefined ? personFacts(person) : machineFacts(machine, machines)),
+      claims: { ...Object.fromEntries(claims.map((claim) => [claim, []])), ...person?.claims },
     },
     resource: resources.find(({ name }) => name === one.resource)!,
-    ...{ role, at },
+    ...{ role, emergency, at },
     client: from === undefined ? undefined : { address: from, country: countryFinder(() => country)(from) },
     request: lengthMs === undefined ? undefined : { lengthMs, reason, ticket: ticket ?? null },
     risk: risk && {
@@ -135,6 +149,15 @@ export function situationOf(
       factors: risk.factors.map((code) => ({ code })),
     },
   }
+}
+
+function personFacts(person: PolicyCase['person']) {
+  return { email: person?.email ?? null, name: person?.name ?? null, groups: person?.groups ?? [] }
+}
+
+function machineFacts(name: string, machines: LoadedRules['machines']) {
+  const groups = machines.find((machine) => machine.name === name)?.groups ?? []
+  return { kind: 'machine', email: null, name, groups } as const
 }
 
 /** `2026-11-23T10:00[Europe/Berlin]`, or with an offset. Undefined: not a moment. */

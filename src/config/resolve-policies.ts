@@ -1,11 +1,11 @@
-import { stepOf } from '../policy/approval.ts'
+import { stepOf, type Approvers } from '../policy/approval.ts'
 import { compileCondition } from '../policy/condition.ts'
 import { networksOf } from '../policy/networks.ts'
 import type { Circumstances, Dates, Denial, Policy, Weekly, What, Who } from '../policy/rules.ts'
 import { momentIn, weekdays } from '../policy/wall-clock.ts'
 import type { Instant } from '../kernel/time.ts'
 import type { ConfigFile } from './schema.ts'
-import { allows, type AllowingEntry, type PolicyEntry } from './schema-policies.ts'
+import { allows, lengthsOf, type AllowingEntry, type PolicyEntry } from './schema-policies.ts'
 
 /** Policies that allow, in the file's order, and everything that denies. */
 export function resolvePolicies({ policies, freezes }: Pick<ConfigFile, 'policies' | 'freezes'>): {
@@ -34,15 +34,22 @@ function resolvePolicy(policy: AllowingEntry): Policy {
     who: whoOf(policy.who),
     what: whatOf(policy.what),
     ...circumstancesOf(policy),
-    length: { defaultMs: policy.for.default, mostMs: policy.for.most },
+    length: lengthsOf(policy),
     reason: policy.reason,
+    ...(policy.breakGlass !== undefined && { breakGlass: { review: reviewersOf(policy.breakGlass.review) } }),
     ticket:
       ticket === undefined
         ? null
         : { pattern: ticketPattern(ticket.pattern), link: ticket.link ?? null, required: ticket.required },
     approval:
-      approval === 'none' ? { kind: 'none' } : { kind: 'people', steps: [stepOf(approval.people, approval.from)] },
+      approval === undefined || approval === 'none'
+        ? { kind: 'none' }
+        : { kind: 'people', steps: [stepOf(approval.people, approval.from)] },
   }
+}
+
+function reviewersOf({ from = [], named = [] }: NonNullable<AllowingEntry['breakGlass']>['review']): Approvers {
+  return { from, allOf: [], named: named.map((address) => address.toLowerCase()), manager: false }
 }
 
 /** The whole ticket must match. @throws SyntaxError */
@@ -71,16 +78,18 @@ function resolveFreeze({ name, what, except, message, ...written }: ConfigFile['
     who: null,
     what: whatOf(what),
     except: except?.groups ?? [],
+    ...(except?.breakGlass === true && { exceptEmergencies: true }),
     message: message ?? `Frozen${until}: ${name}.`,
     dates,
   }
 }
 
-function whoOf({ groups, people, claims }: NonNullable<PolicyEntry['who']>): Who {
+function whoOf({ groups, people, claims, machines }: NonNullable<PolicyEntry['who']>): Who {
   return {
     ...(groups !== undefined && { groups }),
     ...(people !== undefined && { people: people.map((address) => address.toLowerCase()) }),
     ...(claims !== undefined && { claims }),
+    ...(machines !== undefined && { machines }),
   }
 }
 

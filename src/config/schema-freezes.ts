@@ -9,8 +9,14 @@ export const freezeSchema = z.strictObject({
   zone,
   what: whatSchema.prefault({}).meta({ description: 'What is frozen. Absent: everything.' }),
   except: z
-    .strictObject({ groups: groups('Groups that it does not stop.') })
+    .strictObject({
+      groups: groups('Groups that it does not stop.').optional(),
+      breakGlass: z
+        .boolean()
+        .default(false)
+        .meta({ description: 'Whether it leaves emergencies alone (`breakGlass`).' }),
+    })
     .optional()
-    .meta({ description: 'Whom it does not stop.' }),
+    .meta({ description: 'Whom, or what, it does not stop.' }),
   message: z.string().min(1).max(300).optional().meta({ description: 'What people read.' }),
 })

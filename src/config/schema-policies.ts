@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { breakGlassSchema, emergencyMs } from './schema-break-glass.ts'
 import { circumstanceFields, whatSchema, whoSchema } from './schema-circumstances.ts'
 import { duration, groups } from './schema-fields.ts'
 
@@ -23,7 +24,7 @@ export const policySchema = z.strictObject({
   for: z
     .strictObject({
       default: duration('Offered length.').prefault('1h'),
-      most: duration('Longest length.').prefault('8h'),
+      most: duration('Longest length. Absent: 8h; 1h for emergencies.').optional(),
     })
     .prefault({})
     .meta({ description: 'How long.' }),
@@ -55,17 +56,31 @@ export const policySchema = z.strictObject({
       }),
     ])
     .optional()
-    .meta({ description: '`none`: granted at once. Otherwise who must approve. Required, but for one that denies.' }),
+    .meta({
+      description:
+        '`none`: granted at once. Otherwise who must approve. Required, but for one that denies or is for emergencies.',
+    }),
+  breakGlass: breakGlassSchema.optional(),
 })
 
 export type PolicyEntry = z.output<typeof policySchema>
 
-/** One that allows, with all that it needs. */
+/** One that allows, with all that it needs; without `approval` it is for emergencies. */
 export type AllowingEntry = PolicyEntry & {
   readonly who: NonNullable<PolicyEntry['who']>
-  readonly approval: NonNullable<PolicyEntry['approval']>
 }
 
 export function allows(entry: PolicyEntry): entry is AllowingEntry {
-  return entry.effect === 'allow' && entry.who !== undefined && entry.approval !== undefined
+  const asks = entry.approval !== undefined || entry.breakGlass !== undefined
+  return entry.effect === 'allow' && entry.who !== undefined && asks
+}
+
+const usualMsMax = 8 * 3_600_000
+
+/** What is offered, and the longest. */
+export function lengthsOf({ for: { default: offeredMs, most }, breakGlass }: Pick<PolicyEntry, 'for' | 'breakGlass'>): {
+  readonly defaultMs: number
+  readonly mostMs: number
+} {
+  return { defaultMs: offeredMs, mostMs: most ?? (breakGlass === undefined ? usualMsMax : emergencyMs) }
 }

@@ -41,6 +41,8 @@ function whyOf({ misses, failed }: Weighed, kind: Opinion['kind'], situation: Si
   switch (misses) {
     case 'what':
       return `is not about ${resource.name} as ${role}`
+    case 'emergency':
+      return situation.emergency === true ? 'is not for emergencies' : 'is only for emergencies'
     case 'who':
       return 'is not for this person'
     case 'if':

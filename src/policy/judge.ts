@@ -45,9 +45,9 @@ export function judge(rules: Rules, asked: Situation): Verdict {
 
 /** Whether what a policy once gave may be used now. The policy itself decides as long as the file has it. */
 export function judgeGiven(rules: Rules, name: string, asked: Situation): Verdict {
-  const situation = placed(rules, asked)
   const policy = rules.policies.find((one) => one.name === name)
-  if (policy === undefined) return judge(rules, situation)
+  if (policy === undefined) return judge(rules, asked)
+  const situation = placed(rules, asGivenBy(policy, asked))
   const denial = denying(rules, situation)
   if (denial !== undefined) return denied(rules, situation, denial)
   const { misses } = reported(rules, policy, weighPolicy(policy, situation))
@@ -55,12 +55,22 @@ export function judgeGiven(rules: Rules, name: string, asked: Situation): Verdic
   return misses === 'when' ? notNow(rules, policy, situation) : { ...no, policy, misses }
 }
 
-/** Whether somebody may know that it is there: a policy is for them, and nothing denies it without a word. */
-export function isVisible(rules: Rules, { person, resource, role }: Situation): boolean {
-  const ever = { person, resource, role }
-  const denial = denying(rules, ever)
-  if (denial?.message === null) return false
-  return rules.policies.some((policy) => weighPolicy(policy, ever).misses === null)
+/** What a policy for emergencies gave is an emergency as long as it is used. */
+export function asGivenBy({ breakGlass }: Pick<Policy, 'breakGlass'>, situation: Situation): Situation {
+  return { ...situation, emergency: breakGlass !== undefined }
+}
+
+/**
+ * Whether somebody may know that it is there: a policy is for them, and nothing denies it without a word.
+ * `emergency` absent: in the usual way, or in an emergency.
+ */
+export function isVisible(rules: Rules, { person, resource, role, emergency }: Situation): boolean {
+  const ways = emergency === undefined ? [false, true] : [emergency]
+  return ways.some((way) => {
+    const ever = { person, resource, role, emergency: way }
+    const denial = denying(rules, ever)
+    return denial?.message !== null && rules.policies.some((policy) => weighPolicy(policy, ever).misses === null)
+  })
 }
 
 const no = { kind: 'deny', by: null, opensAt: null } as const

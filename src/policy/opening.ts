@@ -74,7 +74,9 @@ function* edgesOf(parts: readonly Circumstances[], from: Instant): Generator<Ins
 function timedParts({ policies, denials = [] }: Rules, situation: Situation): readonly Circumstances[] {
   const { at: _, ...ever } = situation
   const about = policies.filter((policy) => weighPolicy(policy, ever).misses === null)
-  const against = denials.filter((denial) => !['what', 'who'].includes(weighDenial(denial, ever).misses ?? ''))
+  const against = denials.filter(
+    (denial) => !['what', 'who', 'emergency'].includes(weighDenial(denial, ever).misses ?? ''),
+  )
   return [...about, ...against]
 }
 

@@ -12,6 +12,8 @@ export interface Who {
   readonly people?: readonly string[]
   /** Name of a claim -> values of which the person has one. */
   readonly claims?: Readonly<Record<string, readonly string[]>>
+  /** Names of machines; `*` stands for any characters. */
+  readonly machines?: readonly string[]
 }
 
 /** Absent fields match everything; all that are present must match. */
@@ -91,6 +93,8 @@ export interface Denial extends Circumstances {
   readonly what: What
   /** Groups that it is not for. */
   readonly except: readonly string[]
+  /** Whether it leaves alone what is asked for, or was given, as an emergency. */
+  readonly exceptEmergencies?: boolean
   /** What people read. Null: they are not even told that it is there. */
   readonly message: string | null
 }

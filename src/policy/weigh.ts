@@ -5,8 +5,10 @@ import { isIn } from './networks.ts'
 import type { Circumstances, Denial, Policy, Rules, What, Who } from './rules.ts'
 import { isInside } from './times.ts'
 
-/** What a policy looks at in a person. */
+/** What a policy looks at in a person, or a machine. */
 export interface PersonFacts {
+  /** Absent: a person. */
+  readonly kind?: 'person' | 'machine'
   /** For people to read, and for `who.people`: the provider vouches for it. */
   readonly email: string | null
   readonly name?: string | null
@@ -22,6 +24,8 @@ export interface Situation {
   readonly person: PersonFacts
   readonly resource: ConditionFacts['resource']
   readonly role: string
+  /** Whether it is asked for, or was given, as an emergency; absent: it is not. */
+  readonly emergency?: boolean | undefined
   /** When it would be used. */
   readonly at?: Instant | undefined
   /** Where it would be used from. */
@@ -32,7 +36,7 @@ export interface Situation {
 }
 
 /** The first part of a rule that does not match, in this order. */
-export type Miss = 'what' | 'who' | 'if' | 'from' | 'when'
+export type Miss = 'what' | 'emergency' | 'who' | 'if' | 'from' | 'when'
 
 /** `misses` null: all of it matches. `failed`: why its condition could not be worked out. */
 export interface Weighed {
@@ -43,6 +47,7 @@ export interface Weighed {
 /** Whether a policy allows this. What is unknown, it lets pass; what cannot be worked out, it does not. */
 export function weighPolicy(policy: Policy, situation: Situation): Weighed {
   if (!covers(policy, situation.resource, situation.role)) return { misses: 'what' }
+  if ((policy.breakGlass !== undefined) !== (situation.emergency === true)) return { misses: 'emergency' }
   if (!isFor(policy.who, situation.person, 'is not for them')) return { misses: 'who' }
   const condition = policy.condition?.evaluate(situation)
   if (typeof condition === 'object') return { misses: 'if', failed: condition.failed }
@@ -56,6 +61,7 @@ export function weighDenial(denial: Denial, situation: Situation): Weighed {
   if (!covers(denial, situation.resource, situation.role)) return { misses: 'what' }
   if (who !== null && !isFor(who, person, 'is for them')) return { misses: 'who' }
   if (inAny(person.groups, except)) return { misses: 'who' }
+  if (denial.exceptEmergencies === true && situation.emergency === true) return { misses: 'emergency' }
   const condition = denial.condition?.evaluate(situation) ?? true
   const failed = typeof condition === 'object' ? condition : {}
   if (condition === false || condition === 'unknown') return { misses: 'if' }
@@ -112,12 +118,20 @@ export function covers(
 /** @param unasked what it means when the provider has not been asked about a claim yet. */
 export function isFor(who: Who, person: PersonFacts, unasked: 'is for them' | 'is not for them'): boolean {
   const { groups, people, claims } = who
+  if (person.kind === 'machine' ? !isForMachine(who, person) : who.machines !== undefined) return false
   if (groups !== undefined && !inAny(person.groups, groups)) return false
   if (people !== undefined && (person.email === null || !people.includes(person.email.toLowerCase()))) return false
   return Object.entries(claims ?? {}).every(([claim, values]) => {
     const known = person.claims !== undefined && Object.hasOwn(person.claims, claim) ? person.claims[claim] : undefined
     return known === undefined ? unasked === 'is for them' : inAny(known, values)
   })
+}
+
+/** Nobody vouches for an address or a claim of a machine: it is meant by its name or its groups, or not at all. */
+function isForMachine({ groups, people, claims = {}, machines }: Who, { name }: PersonFacts): boolean {
+  if (people !== undefined || Object.keys(claims).length > 0) return false
+  if (machines === undefined) return groups !== undefined
+  return name !== undefined && name !== null && machines.some((pattern) => globPattern(pattern).test(name))
 }
 
 export function inAny(groups: readonly string[], wanted: readonly string[]): boolean {
