@@ -1,7 +1,7 @@
-import { approvalWords } from '../policy/approval.ts'
 import { formatDuration } from '../kernel/durations.ts'
-import { policyFor } from '../policy/decide.ts'
-import { isVisible } from '../policy/judge.ts'
+import { approvalWords } from '../policy/approval.ts'
+import { isConditional } from '../policy/circumstance-words.ts'
+import { reachedResources, reachesOf } from '../policy/reach.ts'
 import type { Policy } from '../policy/rules.ts'
 import type { Resource } from '../resources/catalogue.ts'
 import type { Config } from './config.ts'
@@ -47,43 +47,20 @@ export interface StandingOffer {
   readonly policy: string
 }
 
-/** Who can reach what, by the rule that decides at run time; what needs nobody comes first. */
+/** Who can reach what; what needs nobody comes first. */
 export function standingOffers(config: Config): readonly StandingOffer[] {
-  const { policies, resources } = config
-  const all = whomOf(policies).flatMap(({ label, person }) =>
-    resources.flatMap((resource) =>
-      Object.keys(resource.roles).flatMap((role) => {
-        const policy = policyFor(policies, person, resource, role)
-        if (policy === undefined || !isVisible(config, { person, resource, role })) return []
-        const most = formatDuration(policy.length.mostMs)
-        return [{ group: label, resource: resource.name, role, takes: takes(policy), most, policy: policy.name }]
-      }),
-    ),
-  )
+  const all = reachesOf(config, reachedResources(config.resources)).map(({ who, resource, role, policy }) => ({
+    ...{ group: who, resource, role, takes: takes(policy) },
+    ...{ most: formatDuration(policy.length.mostMs), policy: policy.name },
+  }))
   return all.toSorted((left, right) => Number(needsNobody(right)) - Number(needsNobody(left)))
-}
-
-/** One person for each set of people that a policy is for. */
-function whomOf(policies: readonly Policy[]) {
-  const all = policies.flatMap(({ who: { groups = [null], people = [null], claims = {} } }) =>
-    groups.flatMap((group) =>
-      people.map((email) => {
-        const words = Object.entries(claims).map(([claim, values]) => `${claim}=${values.join('|')}`)
-        const label = [group, email, ...words].filter((word) => word !== null).join(', ')
-        const person = { id: 'person-of-these-only' as const, email, groups: group === null ? [] : [group], claims }
-        return [label, { label, person }] as const
-      }),
-    ),
-  )
-  return [...new Map(all).values()]
 }
 
 function needsNobody({ takes: text }: StandingOffer): boolean {
   return text.startsWith('nobody')
 }
 
-function takes({ approval, when, dates, networks, condition }: Policy): string {
-  const needs = approvalWords(approval)
-  const isConditional = [when, dates, networks, condition].some((one) => one !== undefined)
-  return isConditional ? `${needs}, sometimes` : needs
+function takes(policy: Policy): string {
+  const needs = approvalWords(policy.approval)
+  return isConditional(policy) ? `${needs}, sometimes` : needs
 }
