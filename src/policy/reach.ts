@@ -19,7 +19,7 @@ export function reachedResources(
 
 /** One set of people who may have one role of one resource by one policy. */
 export interface Reach {
-  /** A group or an address, with claims where the policy asks for them, too: `engineers, level=2|3`. */
+  /** A group, an address or a machine, with claims where the policy asks for them, too: `engineers, level=2|3`. */
   readonly who: string
   readonly subject: Who
   readonly resource: string
@@ -38,7 +38,7 @@ export function reachesOf({ policies, denials = [] }: Rules, resources: readonly
     const before = policies.slice(0, index).filter((other) => decidesAlways(other, policy))
     return pairsOf(policy, resources).flatMap(({ resource, role }) => {
       const hiding = before.filter((other) => covers(other, resource, role))
-      const against = denials.filter((denial) => covers(denial, resource, role))
+      const against = denials.filter((denial) => covers(denial, resource, role) && speaksOf(denial, policy))
       return subjectsOf(policy.who)
         .filter(({ subject }) => !hiding.some(({ who }) => includes(who, subject)))
         .filter(({ subject }) => !against.some((denial) => deniesAlways(denial, subject)))
@@ -52,7 +52,11 @@ export function reachesOf({ policies, denials = [] }: Rules, resources: readonly
 
 /** Break-glass is asked for as such: what decides otherwise does not stand before it. */
 function decidesAlways(other: Policy, policy: Policy): boolean {
-  return !isConditional(other) && (other.breakGlass === undefined) === (policy.breakGlass === undefined)
+  return  (other.breakGlass === undefined) === (policy.breakGlass === undefined)
+}
+
+function speaksOf({ exceptEmergencies }: Denial, { breakGlass }: Policy): boolean {
+  return exceptEmergencies !== true || breakGlass === undefined
 }
 
 function pairsOf(policy: Policy, resources: readonly ReachedResource[]) {
@@ -66,20 +70,27 @@ interface Subject {
   readonly subject: Who
 }
 
-/** Sets of people that together are all whom a policy is for; each is of one group, one address, or neither. */
-function subjectsOf({ groups, people, claims }: Who): readonly Subject[] {
-  const nobodyNamed: readonly (string | null)[] = [null]
+/** Sets of people that together are all whom a policy is for; each is of one group, one address, one machine, or none of them. */
+function subjectsOf({ groups, people, machines, claims }: Who): readonly Subject[] {
   const claimed = Object.entries(claims ?? {}).map(([claim, values]) => `${claim}=${values.join('|')}`)
-  return (groups ?? nobodyNamed).flatMap((group) =>
-    (people ?? nobodyNamed).map((address) => ({
-      who: [group, address, ...claimed].filter((word) => word !== null).join(', '),
-      subject: {
-        ...(group !== null && { groups: [group] }),
-        ...(address !== null && { people: [address] }),
-        ...(claims !== undefined && { claims }),
-      },
-    })),
+  return each(groups).flatMap((group) =>
+    each(people).flatMap((address) =>
+      each(machines).map((machine) => ({
+        who: [...group, ...address, ...machine.map((name) => `machine ${name}`), ...claimed].join(', '),
+        subject: {
+          ...(group.length > 0 && { groups: group }),
+          ...(address.length > 0 && { people: address }),
+          ...(machine.length > 0 && { machines: machine }),
+          ...(claims !== undefined && { claims }),
+        },
+      })),
+    ),
   )
+}
+
+/** One by one; once nothing where it is not asked about. */
+function each(all: readonly string[] | undefined): readonly (readonly string[])[] {
+  return all === undefined ? [[]] : all.map((one) => [one])
 }
 
 /** Whether everybody of that set is meant, whatever else they are. */
@@ -90,6 +101,7 @@ function includes(who: Who | null, subject: Who): boolean {
   return (
     has(who.groups, subject.groups) &&
     has(who.people, subject.people) &&
+    has(who.machines, subject.machines) &&
     Object.entries(who.claims ?? {}).every(([claim, values]) => {
       const own = subject.claims
       return own !== undefined && Object.hasOwn(own, claim) && has(values, own[claim])

@@ -29,6 +29,20 @@ test('each group and address of a policy, with its claims', () => {
   ])
 })
 
+test('a machine is named as one', () => {
+  const who = { machines: ['ci-*'] }
+  expect(inShort([allow('x', { who, what: { resources: ['wiki'], labels: {}, roles: null } })])).toEqual([
+    'machine ci-*: wiki reader by x',
+  ])
+})
+
+test('a freeze that leaves emergencies alone leaves break-glass in', () => {
+  const review = { from: ['leads'], allOf: [], named: [], manager: false }
+  const what = { resources: ['wiki'], labels: {}, roles: null }
+  const policies = [allow('glass', { what, breakGlass: { review } }), allow('usual', { what })]
+  expect(inShort(policies, [deny('freeze', { exceptEmergencies: true })])).toEqual(['engineers: wiki reader by glass'])
+})
+
 test('what always decides before takes it away, what only sometimes does not; break-glass stands beside', () => {
   const what = { resources: ['wiki'], labels: {}, roles: null }
   const free = allow('free', { what })
@@ -72,13 +86,14 @@ const sometimes = fc.oneof(
   fc.constant({ condition: condition('"a" in person.groups') }),
 )
 const rules = fc.record({
-  policies: fc
-    .array(fc.tuple(who, what, sometimes, fc.boolean()), { maxLength: 5 })
-    .map((all) =>
-      all.map(([forWhom, about, part, free], index) =>
-        allow(`p${index}`, { who: forWhom, what: about, ...part, approval: free ? { kind: 'none' } : people }),
-      ),
+  policies: fc.array(fc.tuple(who, what, sometimes, fc.boolean(), fc.boolean()), { maxLength: 5 }).map((all) =>
+    all.map(([forWhom, about, part, free, glass], index) =>
+      allow(`p${index}`, {
+        ...{ who: forWhom, what: about, ...part, approval: free ? { kind: 'none' } : people },
+        ...(glass && { breakGlass: { review: stepOf(1, ['leads']) } }),
+      }),
     ),
+  ),
   denials: fc
     .array(fc.tuple(fc.option(who), what, sometimes), { maxLength: 2 })
     .map((all) =>
@@ -91,17 +106,28 @@ test('whatever anybody is allowed at some time stands among the reaches', () => 
   const moment = fc.constantFrom(at('2026-11-23T09:00'), at('2026-11-22T03:00'))
   const address = fc.constantFrom('10.1.1.1', '203.0.113.9')
   fc.assert(
-    fc.property(rules, person, moment, address, fc.constantFrom(...resources), (all, facts, when, from, resource) => {
-      for (const role of resource.roles) {
-        const who = { email: null, ...facts }
-        const verdict = judge(all, situation({ person: who, resource, role, at: when, client: { address: from } }))
-        if (verdict.kind !== 'allow') continue
-        const found = reachesOf(all, resources).filter(
-          (one) => one.policy === verdict.policy && one.resource === resource.name && one.role === role,
-        )
-        expect(found.some(({ subject }) => isFor(subject, who, 'is not for them'))).toBe(true)
-      }
-    }),
+    fc.property(
+      rules,
+      person,
+      moment,
+      address,
+      fc.constantFrom(...resources),
+      fc.boolean(),
+      (all, facts, when, from, resource, emergency) => {
+        for (const role of resource.roles) {
+          const who = { email: null, ...facts }
+          const verdict = judge(
+            all,
+            situation({ person: who, resource, role, at: when, client: { address: from }, emergency }),
+          )
+          if (verdict.kind !== 'allow') continue
+          const found = reachesOf(all, resources).filter(
+            (one) => one.policy === verdict.policy && one.resource === resource.name && one.role === role,
+          )
+          expect(found.some(({ subject }) => isFor(subject, who, 'is not for them'))).toBe(true)
+        }
+      },
+    ),
     { numRuns: 400 },
   )
 })
