@@ -52,7 +52,7 @@ export function reachesOf({ policies, denials = [] }: Rules, resources: readonly
 
 /** Break-glass is asked for as such: what decides otherwise does not stand before it. */
 function decidesAlways(other: Policy, policy: Policy): boolean {
-  return  (other.breakGlass === undefined) === (policy.breakGlass === undefined)
+  return !isConditional(other) && (other.breakGlass === undefined) === (policy.breakGlass === undefined)
 }
 
 function speaksOf({ exceptEmergencies }: Denial, { breakGlass }: Policy): boolean {
