@@ -1,4 +1,4 @@
-import type { Person } from '../identity/person.ts'
+import { isMachinePerson, type Person } from '../identity/person.ts'
 import type { ChangeFeed } from '../kernel/change.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { PersonId, Random } from '../kernel/ids.ts'
@@ -35,5 +35,10 @@ export async function knownPerson(deps: Pick<AccessDeps, 'person'>, id: PersonId
 }
 
 export function isOperator({ staff }: Pick<AccessDeps, 'staff'>, person: Person): boolean {
-  return inAny(person.groups, staff.operators)
+  return isStaff(person, staff.operators)
+}
+
+/** Duties on the gateway itself are for people, whatever groups a machine is in. */
+export function isStaff(person: Person, groups: readonly string[]): boolean {
+  return !isMachinePerson(person) && inAny(person.groups, groups)
 }

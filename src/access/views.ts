@@ -1,11 +1,11 @@
 import type { Person } from '../identity/person.ts'
 import type { RequestId } from '../kernel/ids.ts'
 import { isApprover } from '../policy/approval.ts'
-import { inAny, ticketLink } from '../policy/decide.ts'
+import { ticketLink } from '../policy/decide.ts'
 import type { RequestView } from './access.ts'
 import { rolesToGive } from './agree.ts'
 import { unknownRequest } from './ask.ts'
-import { knownPerson, type AccessDeps } from './deps.ts'
+import { isStaff, knownPerson, type AccessDeps } from './deps.ts'
 import { decidesOn, hasDecided, isWaitedFor, missingNow, requestersOf } from './place.ts'
 import type { Request } from './states.ts'
 import { stepsOf, waitsFor } from './steps.ts'
@@ -37,6 +37,7 @@ async function expand(deps: AccessDeps, request: Request): Promise<RequestView> 
     request,
     requester: requesters[0]!,
     requesters,
+    requesterGroups: requesters[0]!.groups.filter((group) => policy?.who.groups?.includes(group)),
     decisions,
     grant,
     missing: missingNow(request, decisions),

@@ -17,21 +17,29 @@ export interface LoadedRules {
   readonly rules: Rules
   readonly resources: readonly (Situation['resource'] & { readonly roles: readonly string[] })[]
   readonly claims: readonly string[]
+  readonly machines: readonly { readonly name: string; readonly groups: readonly string[] }[]
   readonly riskLevels: RiskSettings['levels']
 }
 
-const part = configSchema.pick({ resources: true, policies: true, freezes: true, geo: true, risk: true })
+const part = configSchema.pick({
+  machines: true,
+  resources: true,
+  policies: true,
+  freezes: true,
+  geo: true,
+  risk: true,
+})
 
 /**
- * Reads `resources`, `policies`, `freezes` and `risk` of a configuration file; the rest may be missing, and no secret,
+ * Reads `machines`, `resources`, `policies`, `freezes` and `risk` of a configuration file; the rest may be missing, and no secret,
  * certificate or database is looked for. So CI can judge policies without having any.
  * @param file path as it was typed; problems carry it.
  * @throws ConfigProblems with all that is wrong in them
  */
 export async function loadRules(file: string): Promise<LoadedRules> {
   const document = parseConfigDocument(file, await textOf(file))
-  const { resources, policies, freezes, geo, risk } = mapOf(document.value)
-  const present = Object.entries({ freezes, geo, risk }).filter(([, one]) => one !== undefined)
+  const { machines, resources, policies, freezes, geo, risk } = mapOf(document.value)
+  const present = Object.entries({ machines, freezes, geo, risk }).filter(([, one]) => one !== undefined)
   const value = { resources, policies, ...Object.fromEntries(present) }
   const parsed = part.safeParse(value)
   const parts = salvage(value)
@@ -45,6 +53,7 @@ export async function loadRules(file: string): Promise<LoadedRules> {
       ...{ name, kind, labels },
       roles: Object.keys(roles),
     })),
+    machines: Object.entries(parsed.data.machines).map(([name, { groups }]) => ({ name, groups })),
     claims: claimsAskedFor([...rules.policies, ...rules.denials]),
     riskLevels: parsed.data.risk.levels,
   }

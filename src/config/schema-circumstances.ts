@@ -18,6 +18,11 @@ export const whoSchema = z.strictObject({
     .record(z.string(), z.array(z.string().min(1)).min(1))
     .optional()
     .meta({ description: 'Name of a claim, and values of which the person must have one. All claims must match.' }),
+  machines: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .meta({ description: 'Names of `machines`; `*` stands for any characters. With it, the policy is for no person.' }),
 })
 
 const labels = z

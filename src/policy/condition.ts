@@ -10,6 +10,8 @@ import { isZone, wallClock, weekdays } from './wall-clock.ts'
 /** What a condition may look at. Absent facts are not known yet. */
 export interface ConditionFacts {
   readonly person: {
+    /** Absent: a person. */
+    readonly kind?: 'person' | 'machine'
     readonly email: string | null
     readonly name?: string | null
     readonly groups: readonly string[]
@@ -71,7 +73,10 @@ const environment = new Environment({ limits })
   .registerType('Clock', { ctor: Clock, fields: {} })
   .registerVariable({
     name: 'person',
-    schema: { email: 'string', name: 'string', groups: 'list<string>', claims: 'map<string, list<string>>' },
+    schema: {
+      ...{ kind: 'string', email: 'string', name: 'string', groups: 'list<string>' },
+      claims: 'map<string, list<string>>',
+    },
   })
   .registerVariable({ name: 'resource', schema: { name: 'string', kind: 'string', labels: 'map<string, string>' } })
   .registerVariable('role', 'string')
@@ -195,9 +200,9 @@ function evaluate(parsed: Parsed, facts: ConditionFacts): ConditionResult {
 
 /** What is not known is left out: who looks at it gets an error that says so, unless the rest decides already. */
 function contextOf({ person, resource, role, request, client, at, risk }: ConditionFacts) {
-  const { email, name, groups, claims = {} } = person
+  const { kind = 'person', email, name, groups, claims = {} } = person
   return {
-    person: { email: email ?? '', name: name ?? '', groups, claims },
+    person: { kind, email: email ?? '', name: name ?? '', groups, claims },
     resource: { name: resource.name, kind: resource.kind, labels: resource.labels },
     role,
     ...(request !== undefined && {

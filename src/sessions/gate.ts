@@ -1,4 +1,5 @@
 import type { AccessReads } from '../access/store.ts'
+import { isStaff } from '../access/deps.ts'
 import { lockedFault, stoppingLock } from '../access/locks.ts'
 import type { Active } from '../access/states.ts'
 import { FailureLimit } from '../identity/failure-limit.ts'
@@ -10,7 +11,6 @@ import type { GrantId, PersonId, Random, SessionId } from '../kernel/ids.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { isoTime, type Clock, type Instant } from '../kernel/time.ts'
-import { inAny } from '../policy/decide.ts'
 import { judge, verdictFault } from '../policy/judge.ts'
 import type { Recordings } from '../recording/recorder.ts'
 import type { Admission, Ask, Gate } from './admission.ts'
@@ -250,7 +250,7 @@ export class SessionGate implements Gate, AsyncDisposable {
     await sessions.transact(async (tx) => {
       const row = await tx.session(id)
       if (row === undefined || row.end !== null) throw new Fault('NOT_FOUND', 'There is no such live session.')
-      if (row.session.person !== person.id && !inAny(person.groups, operators)) {
+      if (row.session.person !== person.id && !isStaff(person, operators)) {
         throw new Fault('NOT_ALLOWED', 'Only operators end the sessions of others.')
       }
       const by = displayName(person)
