@@ -2,6 +2,7 @@ import type { Access } from './access.ts'
 import { ask, cancelRequest, isAllowed, offerFor, offersFor } from './ask.ts'
 import { decide } from './decide.ts'
 import { isOperator, isStaff, type AccessDeps } from './deps.ts'
+import { endOfTime } from './grant-life.ts'
 import { handBackGrant, revokeGrant, sweep } from './end.ts'
 import { lockStands } from './locks.ts'
 import { pastUses } from './past-use.ts'
@@ -37,7 +38,8 @@ export function createAccess(deps: AccessDeps): Access {
     toDecide: (person) => toDecide(deps, person),
     decided: (person, limit) => decided(deps, person, limit),
     requestsOf: (person, limit) => store.requestsOf(person.id, limit),
-    livingGrants: async (person) => (await store.livingGrants(person)).filter((grant) => clock.now() < grant.expiresAt),
+    livingGrants: async (person) =>
+      (await store.livingGrants(person)).filter((grant) => clock.now() < endOfTime(grant)),
     askLink: (resource, role) => new URL(`/ask?${new URLSearchParams({ resource, role })}`, publicUrl),
     requestLink: (request) => new URL(`/requests/${request}`, publicUrl),
     waitForGrant: (identified, resource, role, waitMs, signal) =>

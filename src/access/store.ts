@@ -2,7 +2,7 @@ import type { Facts } from '../audit/facts.ts'
 import type { GrantId, LockId, PersonId, RequestId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 import type { SessionRow } from '../sessions/session.ts'
-import type { Decision, Grant, Lock, Request, Requested } from './states.ts'
+import type { Active, Decision, Grant, Lock, Request, Requested } from './states.ts'
 
 export interface AccessReads {
   request(id: RequestId): Promise<Request | undefined>
@@ -19,8 +19,8 @@ export interface AccessReads {
   grantOf(request: RequestId): Promise<Grant | undefined>
   /** In state `scheduled` or `active`, of one person or of all. */
   livingGrants(person?: PersonId): Promise<readonly Grant[]>
-  /** In state `active` for exactly this; the one that lasts longest. */
-  activeGrant(person: PersonId, resource: string, role: string): Promise<Grant | undefined>
+  /** In state `active` for exactly this; the one that lasts longest first. At most 50. */
+  activeGrants(person: PersonId, resource: string, role: string): Promise<readonly Active[]>
   /** Newest first, any state. */
   grantsOf(person: PersonId, limit: number): Promise<readonly Grant[]>
   /** Those on one resource, whichever role, and not of this request; the last that began or will first. */
@@ -39,7 +39,7 @@ export interface AccessReads {
   lock(id: LockId): Promise<Lock | undefined>
   /** Requests whose `lapsesAt` has come. */
   requestsToLapse(at: Instant): Promise<readonly Requested[]>
-  /** Scheduled grants whose start has come, and active ones whose end has come. */
+  /** Scheduled grants whose start has come, and those whose end has come, or that were not used in time. */
   grantsToSettle(at: Instant): Promise<readonly Grant[]>
   /** Not lifted, and their end has come. */
   locksToEnd(at: Instant): Promise<readonly Lock[]>

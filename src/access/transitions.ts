@@ -1,6 +1,8 @@
 import { Fault } from '../kernel/fault.ts'
 import type { GrantId, PersonId } from '../kernel/ids.ts'
 import { later, type Instant } from '../kernel/time.ts'
+import type { Policy } from '../policy/rules.ts'
+import { endOfTime, grantLife, lastsUntil } from './grant-life.ts'
 import type {
   Active,
   Approved,
@@ -40,11 +42,16 @@ export function settleRequest(request: Requested, now: Instant): Requested | Lap
   return now < request.lapsesAt ? request : { ...request, state: 'lapsed', closedAt: request.lapsesAt }
 }
 
-/** What a grant is like where no policy says otherwise. */
-const plain = { clock: 'start', uses: 'many', firstUsedAt: null, useBy: null, windows: null } as const
-
-/** The grant that an approval gives. Its clock starts now, or when it was asked for if that is later. */
-export function grantFrom(request: Approved, id: GrantId, now: Instant): Scheduled | Active {
+/**
+ * The grant that an approval gives. It starts now, or when it was asked for if that is later.
+ * @param policy that decides what its grants are like; undefined: there is none any more.
+ */
+export function grantFrom(
+  request: Approved,
+  id: GrantId,
+  now: Instant,
+  policy?: Pick<Policy, 'grants' | 'when' | 'dates'>,
+): Scheduled | Active {
   const startsAt = request.startsAt !== null && request.startsAt > now ? request.startsAt : now
   const given = {
     id,
@@ -54,22 +61,43 @@ export function grantFrom(request: Approved, id: GrantId, now: Instant): Schedul
     role: request.role,
     policy: request.policy,
     startsAt,
-    expiresAt: later(startsAt, request.lengthMs),
-    lengthMs: request.lengthMs,
-    ...plain,
+    ...grantLife(request, startsAt, policy),
     databases: null,
     networks: null,
   }
   return startsAt > now ? { ...given, state: 'scheduled' } : { ...given, state: 'active' }
 }
 
+/** Why a grant is over before its time, as its person reads it. */
+export const notUsed = 'It was not used in time.'
+export const usedUp = 'It was for one session, and that is over.'
+
 /** What time alone does to a grant. The end instant itself is already outside. */
 export function settleGrant(grant: Scheduled | Active, now: Instant): Scheduled | Active | Expired {
-  if (now >= grant.expiresAt) {
-    return { ...grant, state: 'expired', endedAt: grant.expiresAt, endedBy: null, comment: null }
+  const endsAt = endOfTime(grant)
+  if (now >= endsAt) {
+    const isUnused = grant.firstUsedAt === null && endsAt === grant.useBy
+    return { ...grant, state: 'expired', endedAt: endsAt, endedBy: null, comment: isUnused ? notUsed : null }
   }
   if (grant.state === 'scheduled' && now >= grant.startsAt) return { ...grant, state: 'active' }
   return grant
+}
+
+/** Its first session begins, and its clock if it waited for that. @throws Fault GRANT_IN_WRONG_STATE when it is over */
+export function useFirst(grant: Active, at: Instant): Active {
+  if (grant.firstUsedAt !== null) return grant
+  if (at >= endOfTime(grant)) throw new Fault('GRANT_IN_WRONG_STATE', 'The grant was not used in time.')
+  return { ...grant, firstUsedAt: at, expiresAt: lastsUntil(grant, at) }
+}
+
+/** Its only session is over. */
+export function useUp(grant: Active, at: Instant): Expired {
+  return { ...grant, state: 'expired', endedAt: at, endedBy: null, comment: usedUp }
+}
+
+/** More time, counted from its end as it is now. */
+export function extend<Living extends Scheduled | Active>(grant: Living, byMs: number): Living {
+  return { ...grant, expiresAt: later(grant.expiresAt, byMs), lengthMs: grant.lengthMs + byMs }
 }
 
 export function revoke(grant: Scheduled | Active, by: PersonId, comment: string, at: Instant): Revoked {

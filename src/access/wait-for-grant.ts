@@ -6,6 +6,7 @@ import { Fault } from '../kernel/fault.ts'
 import type { PersonId, RequestId } from '../kernel/ids.ts'
 import type { Clock } from '../kernel/time.ts'
 import type { Waiting } from './access.ts'
+import { endOfTime, isUsedUp } from './grant-life.ts'
 import { lockedFault, lockMatch, type LockTarget } from './locks.ts'
 import type { AccessReads } from './store.ts'
 
@@ -62,8 +63,8 @@ export async function waitForGrant(waiter: Waiter, around: Around): Promise<void
   const timer = clock.after(waiter.waitMs, () => reject(waitOver(waiter.waitMs)))
   waiter.signal.addEventListener('abort', aborted, { once: true })
   try {
-    const standing = store.activeGrant(waiter.person, waiter.resource, waiter.role).then((grant) => {
-      if (grant !== undefined && grant.expiresAt > clock.now()) resolve()
+    const standing = store.activeGrants(waiter.person, waiter.resource, waiter.role).then((grants) => {
+      if (grants.some((grant) => endOfTime(grant) > clock.now() && !isUsedUp(grant))) resolve()
     })
     await Promise.race([promise, standing.then(() => promise)])
   } finally {

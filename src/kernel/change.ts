@@ -41,7 +41,13 @@ export type Change =
       readonly resource: string
       readonly role: string
     }
-  | { readonly kind: 'grant-moved'; readonly grant: GrantId; readonly expiresAt: Instant }
+  /** `cause` absent: somebody approved more time. */
+  | {
+      readonly kind: 'grant-moved'
+      readonly grant: GrantId
+      readonly expiresAt: Instant
+      readonly cause?: 'first-use'
+    }
   | {
       readonly kind: 'grant-ended'
       readonly grant: GrantId

@@ -30,6 +30,7 @@ export const faultStatus: Readonly<Record<FaultCode, FaultStatus>> = {
   ROLE_REQUIRED: 400,
   REQUEST_NOT_COVERED: 403,
   NO_GRANT: 403,
+  GRANT_USED_UP: 403,
   NOT_ALLOWED: 403,
   REQUEST_DENIED: 403,
   REQUEST_CLOSED: 409,

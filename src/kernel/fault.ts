@@ -36,6 +36,7 @@ const hints = {
   REQUEST_NOT_COVERED: 'Ask for a role that covers it.',
   // may they?
   NO_GRANT: 'Ask for access with the link, then connect again.',
+  GRANT_USED_UP: 'Ask again on your access page.',
   NOT_ALLOWED: 'No policy lets you do this. Your operations people can tell which groups may.',
   REQUEST_DENIED: 'Read the comment on the request page, or ask again with another reason.',
   REQUEST_CLOSED: 'The request is no longer open; look at its page for what happened.',

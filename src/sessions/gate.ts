@@ -14,9 +14,12 @@ import { isoTime, type Clock, type Instant } from '../kernel/time.ts'
 import { judge, verdictFault } from '../policy/judge.ts'
 import type { Recordings } from '../recording/recorder.ts'
 import type { Admission, Ask, Gate } from './admission.ts'
-import { refusal, type Basis } from './basis.ts'
+import type { Basis } from './basis.ts'
 import { checkNames, type Names } from './check-names.ts'
+import { chooseGrant, usedUpFault, type Candidate as GrantCandidate } from './choose-grant.ts'
 import { sessionEvents } from './events.ts'
+import { limitsOf } from './grant-limits.ts'
+import { noteFirstUse, noteLastUse } from './grant-use.ts'
 import { LiveRegistry } from './live-registry.ts'
 import { LiveSession, type LiveSessionHost } from './live-session.ts'
 import type { Identified, Session, SessionEnd, SessionStore } from './session.ts'
@@ -95,7 +98,7 @@ export class SessionGate implements Gate, AsyncDisposable {
     }
   }
 
-  async #check(ask: Ask): Promise<{ readonly grant: Active; readonly basis: Basis }> {
+  async #check(ask: Ask): Promise<GrantCandidate> {
     const { access } = this.#deps
     if (this.#draining) throw shuttingDown()
     this.#checkCount(ask.identified.person)
@@ -105,19 +108,29 @@ export class SessionGate implements Gate, AsyncDisposable {
     const target = { person: person.id, groups: person.groups, resource, role, addresses: [client.address] }
     const lock = stoppingLock(await access.standingLocks(), target, this.#deps.clock.now())
     if (lock !== undefined) throw lockedFault(lock.reason)
-    const grant = await access.activeGrant(person.id, ask.resource, ask.role)
-    if (grant?.state !== 'active' || this.#isOver(grant.id, grant.expiresAt)) throw this.#notGranted(ask, person)
-    const basis = await this.#basisOf(grant, person)
-    const fault = basis && refusal(this.#deps, basis, ask.client.address, this.#deps.clock.now())
-    if (basis === undefined || fault !== undefined) throw fault ?? this.#noGrant(ask)
-    return { grant, basis }
+    const grants = await access.activeGrants(person.id, ask.resource, ask.role)
+    const there = grants.filter(({ id, expiresAt }) => !this.#isOver(id, expiresAt))
+    const candidates = await Promise.all(
+      there.map(async (grant) => ({ grant, basis: await this.#basisOf(grant, person) })),
+    )
+    const usable = candidates.filter((one): one is GrantCandidate => one.basis !== undefined)
+    const chosen = chooseGrant(this.#deps, usable, ask, this.#deps.clock.now())
+    if (chosen === undefined) throw this.#notGranted(ask, person)
+    if (chosen instanceof Fault) throw this.#withLink(chosen, ask)
+    return chosen
+  }
+
+  #withLink(fault: Fault, { resource, role }: Ask): Fault {
+    if (fault.code !== 'GRANT_USED_UP') return fault
+    return new Fault(fault.code, fault.message, { hint: `Ask again: ${this.#deps.askLink(resource, role)}` })
   }
 
   /** Undefined when the resource is no more. */
-  async #basisOf({ request: id, policy, resource: name, role }: Active, person: Person): Promise<Basis | undefined> {
+  async #basisOf(grant: Active, person: Person): Promise<Basis | undefined> {
     const { access, catalogue } = this.#deps
+    const { request: id, policy, resource: name, role } = grant
     const [request, resource] = [await access.request(id), catalogue.resource(name)]
-    return resource && { person, policy, request, risk: request?.risk, resource, role }
+    return resource && { person, policy, request, risk: request?.risk, resource, role, limits: limitsOf(grant) }
   }
 
   /** Nobody is told to ask for what could not be used now. */
@@ -153,14 +166,12 @@ export class SessionGate implements Gate, AsyncDisposable {
     const { metrics } = this.#deps
     const session = this.#describe(ask, grant)
     const { recorder, path, failed } = await this.#record(session)
-    try {
-      await this.#writeStart(session, path)
-    } catch (error) {
+    const used = await this.#writeStart(session, path, grant).catch(async (error: unknown) => {
       await recorder.seal({ by: 'gate', code: 'STORE_FAILED', message: 'The session could not be written down.' })
       // The grant ended between the look at it and now; the database does not let a session in under it.
-      throw asFault(error)?.code === 'GRANT_IN_WRONG_STATE' ? this.#noGrant(ask) : error
-    }
-    const live = new LiveSession(session, recorder, grant.expiresAt, basis, this.#host)
+      throw asFault(error)?.code === 'GRANT_IN_WRONG_STATE' ? this.#lost(ask, grant) : error
+    })
+    const live = new LiveSession(session, recorder, used, basis, this.#host)
     this.#live.add(live)
     this.#live.foresee(live)
     metrics.add('curfew_sessions_started_total', { protocol: session.client.protocol })
@@ -199,11 +210,19 @@ export class SessionGate implements Gate, AsyncDisposable {
     return { ...(await this.#deps.recordings.start(header, mode, resolve)), failed }
   }
 
-  async #writeStart(session: Session, recording: string | null): Promise<void> {
-    await this.#deps.sessions.transact(async (tx) => {
+  /** Somebody ended it; or, where it is for one session, another one was quicker. */
+  #lost(ask: Ask, grant: Active): Fault {
+    return grant.uses === 'once' ? this.#withLink(usedUpFault(grant), ask) : this.#noGrant(ask)
+  }
+
+  /** @returns the grant as it is with this session under it. */
+  async #writeStart(session: Session, recording: string | null, grant: Active): Promise<Active> {
+    return this.#deps.sessions.transact(async (tx) => {
+      const used = await noteFirstUse(tx, grant, session)
       await tx.insertSession(session, recording)
       await tx.record(sessionEvents.started(session, recording))
       await tx.announce({ kind: 'session-opened', session: session.id })
+      return used
     })
   }
 
@@ -221,6 +240,7 @@ export class SessionGate implements Gate, AsyncDisposable {
         if (!(await tx.endSession(session.id, end))) return
         await tx.record(sessionEvents.ended(session, end))
         await tx.announce({ kind: 'session-ended', session: session.id })
+        if (live.isSingle) await noteLastUse(tx, session.grant, end.at)
       })
       .catch(notKept)
     log.info({ session: session.id, grant: session.grant, by, code, cutLatencyMs: end.cutLatencyMs }, 'session ended')
@@ -276,7 +296,9 @@ export class SessionGate implements Gate, AsyncDisposable {
     for (const { session } of rows) {
       const end = strandedEnd(clock.now())
       await sessions.transact(async (tx) => {
-        if (await tx.endSession(session.id, end)) await tx.record(sessionEvents.ended(session, end))
+        if (!(await tx.endSession(session.id, end))) return
+        await tx.record(sessionEvents.ended(session, end))
+        await noteLastUse(tx, session.grant, end.at)
       })
     }
     return rows.length

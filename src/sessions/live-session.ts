@@ -1,4 +1,5 @@
 import type { LockTarget } from '../access/locks.ts'
+import type { Active } from '../access/states.ts'
 import { Fault, asFault } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
@@ -36,6 +37,8 @@ export class LiveSession implements Admission {
   readonly recorder: Recorder
   readonly deadline: Observable<Instant>
   readonly cutOff: AbortSignal
+  /** The only one that its grant is for. */
+  readonly isSingle: boolean
   readonly #controller = new AbortController()
   readonly #host: LiveSessionHost
   readonly #deadline: Deadline
@@ -52,7 +55,14 @@ export class LiveSession implements Admission {
   /** Used from these; the first is the one that it was opened from. */
   readonly #addresses: Set<string>
 
-  constructor(session: Session, recorder: Recorder, expiresAt: Instant, basis: Basis, host: LiveSessionHost) {
+  constructor(
+    session: Session,
+    recorder: Recorder,
+    { expiresAt, uses }: Pick<Active, 'expiresAt' | 'uses'>,
+    basis: Basis,
+    host: LiveSessionHost,
+  ) {
+    this.isSingle = uses === 'once'
     this.session = session
     this.basis = basis
     this.#grantEndsAt = expiresAt

@@ -1,3 +1,4 @@
+import type { AccessTx } from '../access/store.ts'
 import type { Facts } from '../audit/facts.ts'
 import type { BrowserSessionId, CredentialId, GrantId, PersonId, SessionId } from '../kernel/ids.ts'
 import type { FaultCode } from '../kernel/fault.ts'
@@ -71,7 +72,8 @@ export interface SessionReads {
   }): Promise<readonly SessionRow[]>
 }
 
-export interface SessionTx extends SessionReads, Facts {
+/** With the grant that a session begins and ends under: its first use and its last are written with them. */
+export interface SessionTx extends SessionReads, Facts, Pick<AccessTx, 'grant' | 'updateGrant'> {
   insertSession(session: Session, recording: string | null): Promise<void>
   /** Ends it once; false if it had ended already. */
   endSession(id: SessionId, end: SessionEnd): Promise<boolean>

@@ -176,8 +176,8 @@ function grants(makePlace: MakePlace): void {
       expect(await access.livingGrants()).toEqual([short, long, theirs])
       expect(await access.livingGrants(person.id)).toEqual([short, long])
       expect(await access.grantsOf(person.id, 1)).toEqual([long])
-      expect(await access.activeGrant(person.id, 'prod-db', 'readonly')).toEqual(long)
-      expect(await access.activeGrant(person.id, 'prod-db', 'admin')).toBeUndefined()
+      expect(await access.activeGrants(person.id, 'prod-db', 'readonly')).toEqual([long, short])
+      expect(await access.activeGrants(person.id, 'prod-db', 'admin')).toEqual([])
       expect(await access.grantsToSettle(at(99))).toEqual([])
       expect(await access.grantsToSettle(at(200))).toEqual([short, long])
     })
@@ -217,7 +217,7 @@ function grants(makePlace: MakePlace): void {
       const state = await place.open()
       const person = await storePerson(state)
       const { state: _, ...grant } = await storeScheduled(state, person.id)
-      expect(await state.access.activeGrant(person.id, 'prod-db', 'readonly')).toBeUndefined()
+      expect(await state.access.activeGrants(person.id, 'prod-db', 'readonly')).toEqual([])
       expect(await state.access.grantsToSettle(at(2999))).toEqual([])
       expect(await state.access.grantsToSettle(at(3000))).toEqual([{ ...grant, state: 'scheduled' }])
     })
@@ -244,17 +244,59 @@ function grants(makePlace: MakePlace): void {
       }
     })
 
-    test('are extended while they live, and not moved to another role', async () => {
+    test('are extended by what was approved, and not moved to another role', async () => {
       await using place = await makePlace()
       const state = await place.open()
       const grant = await storeGrant(state, (await storePerson(state)).id)
-      const extended = { ...grant, expiresAt: at(9_000_000) }
-      await state.access.transact((tx) => tx.updateGrant(extended))
-      expect(await state.access.grant(grant.id)).toEqual(extended)
-      const moved = { ...extended, role: 'admin', expiresAt: at(9_000_001) }
-      await expect(state.access.transact((tx) => tx.updateGrant(moved))).rejects.toEqual(code('STORE_FAILED'))
+      const move = (over: Partial<Grant>) =>
+        state.access.transact((tx) => tx.updateGrant({ ...grant, ...over } as Grant))
+      const later = { expiresAt: at(3_703_000), lengthMs: 3_700_000 }
+      await expect(move(later)).rejects.toEqual(code('GRANT_IN_WRONG_STATE'))
+      const extension = await storeExtension(state, grant, 100_000)
+      await expect(storeExtension(state, grant, 100_000)).rejects.toEqual(code('STORE_FAILED'))
+      await expect(move(later)).rejects.toEqual(code('GRANT_IN_WRONG_STATE'))
+      await state.access.transact((tx) => tx.updateRequest(approved(extension)))
+      await expect(move({ ...later, expiresAt: at(3_703_001) })).rejects.toEqual(code('GRANT_IN_WRONG_STATE'))
+      await expect(move({ ...later, role: 'admin' })).rejects.toEqual(code('STORE_FAILED'))
+      await move(later)
+      expect(await state.access.grant(grant.id)).toEqual({ ...grant, ...later })
       const unknown = { ...grant, id: random.id('grant') }
       await expect(state.access.transact((tx) => tx.updateGrant(unknown))).rejects.toEqual(code('GRANT_UNKNOWN'))
+    })
+
+    test('whose clock waits for the first use begin with it, once and in time', async () => {
+      await using place = await makePlace()
+      const state = await place.open()
+      const life = { clock: 'first-use', expiresAt: at(90_000), useBy: at(90_000), lengthMs: 600_000 } as const
+      const grant = await storeGrant(state, (await storePerson(state)).id, life)
+      const move = (over: Partial<Grant>) =>
+        state.access.transact((tx) => tx.updateGrant({ ...grant, ...over } as Grant))
+      const session = someSession(grant, { startedAt: at(80_000) })
+      const begin = () => state.sessions.transact((tx) => tx.insertSession(session, null))
+      const refused = code('GRANT_IN_WRONG_STATE')
+      await expect(begin()).rejects.toEqual(refused)
+      await expect(move({ expiresAt: at(680_000) })).rejects.toEqual(refused)
+      await expect(move({ firstUsedAt: at(90_000), expiresAt: at(690_000) })).rejects.toEqual(refused)
+      await expect(move({ firstUsedAt: at(80_000), expiresAt: at(680_001) })).rejects.toEqual(refused)
+      expect(await state.access.grantsToSettle(at(89_999))).toEqual([])
+      expect(await state.access.grantsToSettle(at(90_000))).toEqual([grant])
+      await move({ firstUsedAt: at(80_000), expiresAt: at(680_000) })
+      await begin()
+      await expect(move({ firstUsedAt: at(81_000), expiresAt: at(681_000) })).rejects.toEqual(code('STORE_FAILED'))
+      expect(await state.access.grantsToSettle(at(90_000))).toEqual([])
+    })
+
+    test('for one session have one, and what is unused is found', async () => {
+      await using place = await makePlace()
+      const state = await place.open()
+      const grant = await storeGrant(state, (await storePerson(state)).id, { uses: 'once', useBy: at(9000) })
+      const begin = () => state.sessions.transact((tx) => tx.insertSession(someSession(grant), null))
+      await expect(begin()).rejects.toEqual(code('GRANT_IN_WRONG_STATE'))
+      expect(await state.access.grantsToSettle(at(9000))).toEqual([grant])
+      await state.access.transact((tx) => tx.updateGrant({ ...grant, firstUsedAt: at(4000) }))
+      await begin()
+      await expect(begin()).rejects.toEqual(code('GRANT_IN_WRONG_STATE'))
+      expect(await state.access.grantsToSettle(at(9000))).toEqual([])
     })
 
     test('exist only for an approved request, once, and as it was asked', async () => {
@@ -269,6 +311,10 @@ function grants(makePlace: MakePlace): void {
       await expect(insert(someGrant(request))).rejects.toEqual(code('STORE_FAILED'))
     })
   })
+}
+
+function storeExtension(state: State, { id, person }: Grant, lengthMs: number) {
+  return storeRequest(state, person, { kind: 'extension', extends: id, approval: { kind: 'none' }, lengthMs })
 }
 
 async function storeScheduled(state: State, person: Request['person']): Promise<Grant> {

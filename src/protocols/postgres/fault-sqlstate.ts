@@ -34,6 +34,7 @@ export const sqlstate: Readonly<Record<FaultCode, string>> = {
   ROLE_REQUIRED: '42501',
   REQUEST_NOT_COVERED: '42501',
   NO_GRANT: '42501',
+  GRANT_USED_UP: '42501',
   NOT_ALLOWED: '42501',
   REQUEST_DENIED: '42501',
   REQUEST_CLOSED: '42501',

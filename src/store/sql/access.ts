@@ -2,6 +2,7 @@ import type { Kysely, UpdateResult } from 'kysely'
 import type { Grant, Request } from '../../access/states.ts'
 import type { AccessReads, AccessStore, AccessTx } from '../../access/store.ts'
 import { Fault } from '../../kernel/fault.ts'
+import type { GrantId } from '../../kernel/ids.ts'
 import {
   fromDecision,
   fromGrant,
@@ -67,25 +68,18 @@ function requestReads(db: Database): RequestReads {
   }
 }
 
+/** Of one person, for one role. */
+const activeMax = 50
+
 type GrantReads = Pick<
   AccessReads,
-  | 'grant'
-  | 'grantOf'
-  | 'livingGrants'
-  | 'activeGrant'
-  | 'grantsOf'
-  | 'pastGrants'
-  | 'sessionsUnder'
-  | 'grantsToSettle'
+  'grant' | 'grantOf' | 'livingGrants' | 'activeGrants' | 'grantsOf' | 'pastGrants' | 'sessionsUnder' | 'grantsToSettle'
 >
 
 function grantReads(db: Database): GrantReads {
   const grants = () => db.selectFrom('grants').selectAll()
   return {
-    async grant(id) {
-      const row = await grants().where('id', '=', id).executeTakeFirst()
-      return row && toGrant(row)
-    },
+    grant: (id) => grantById(db, id),
     async grantOf(request) {
       const row = await grants().where('request_id', '=', request).executeTakeFirst()
       return row && toGrant(row)
@@ -95,16 +89,11 @@ function grantReads(db: Database): GrantReads {
       const wanted = person === undefined ? living : living.where('person_id', '=', person)
       return (await wanted.orderBy('expires_at').orderBy('id').execute()).map(toGrant)
     },
-    async activeGrant(person, resource, role) {
-      const row = await grants()
-        .where('state', '=', 'active')
-        .where('person_id', '=', person)
-        .where('resource', '=', resource)
-        .where('role', '=', role)
-        .orderBy('expires_at', 'desc')
-        .limit(1)
-        .executeTakeFirst()
-      return row && toGrant(row)
+    async activeGrants(person, resource, role) {
+      const active = grants().where('state', '=', 'active').where('person_id', '=', person)
+      const meant = active.where('resource', '=', resource).where('role', '=', role)
+      const rows = await meant.orderBy('expires_at', 'desc').orderBy('id').limit(activeMax).execute()
+      return rows.map(toGrant).filter((grant) => grant.state === 'active')
     },
     async grantsOf(person, limit) {
       const mine = grants().where('person_id', '=', person)
@@ -126,13 +115,22 @@ function grantReads(db: Database): GrantReads {
   }
 }
 
+export async function grantById(db: Database, id: GrantId): Promise<Grant | undefined> {
+  const row = await db.selectFrom('grants').selectAll().where('id', '=', id).executeTakeFirst()
+  return row && toGrant(row)
+}
+
 function grantsDue(db: Database, at: number) {
   return db
     .selectFrom('grants')
     .selectAll()
     .where('state', 'in', ['scheduled', 'active'])
     .where((is) =>
-      is.or([is.and([is('state', '=', 'scheduled'), is('starts_at', '<=', at)]), is('expires_at', '<=', at)]),
+      is.or([
+        is.and([is('state', '=', 'scheduled'), is('starts_at', '<=', at)]),
+        is('expires_at', '<=', at),
+        is.and([is('first_used_at', 'is', null), is('use_by', '<=', at)]),
+      ]),
     )
     .orderBy('expires_at')
     .orderBy('id')
@@ -188,7 +186,7 @@ async function updateRequest(db: Database, request: Request): Promise<void> {
   if (!changed(result)) throw new Fault('REQUEST_UNKNOWN', 'There is no such request.')
 }
 
-async function updateGrant(db: Database, grant: Grant): Promise<void> {
+export async function updateGrant(db: Database, grant: Grant): Promise<void> {
   const { id, ...columns } = fromGrant(grant)
   const result = await db.updateTable('grants').set(columns).where('id', '=', id).executeTakeFirst()
   if (!changed(result)) throw new Fault('GRANT_UNKNOWN', 'There is no such grant.')

@@ -61,7 +61,7 @@ class Person implements Asked {
 const ended: unknown[] = []
 const gate: Gate = {
   async admit({ identified, resource, role }) {
-    const grant = await world.state.access.activeGrant(identified.person, resource, role)
+    const [grant] = await world.state.access.activeGrants(identified.person, resource, role)
     if (grant === undefined) throw new Fault('NO_GRANT', 'no grant', { hint: 'the link' })
     const end = (how: unknown) => Promise.resolve(void ended.push(how))
     return { deadline: new Subject<Instant>(grant.expiresAt), end } as unknown as Admission

@@ -7,6 +7,7 @@ import { workflows } from './0006-workflows.ts'
 import { machines } from './0007-machines.ts'
 import { history } from './0008-history.ts'
 import { scopes } from './0009-scopes.ts'
+import { grantLife } from './0010-grant-life.ts'
 
 /** By number: the first has number 1. What is published here never changes; a new need is a new number. */
 export const migrations: readonly string[] = [
@@ -19,4 +20,5 @@ export const migrations: readonly string[] = [
   machines,
   history,
   scopes,
+  grantLife,
 ]
