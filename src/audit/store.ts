@@ -30,9 +30,16 @@ export interface AuditStore {
     before?: number
     limit: number
   }): Promise<readonly ChainedEvent[]>
+  /**
+   * In order, those from `after` (exclusive) to `upTo` (inclusive) whose data holds one of `ids` as a value. Looks at each
+   * event of the range: keep it short.
+   */
+  mentioning(ids: readonly string[], after: number, upTo: number): Promise<readonly ChainedEvent[]>
   head(): Promise<{ readonly sequence: number; readonly hash: string }>
   addCheckpoint(checkpoint: Checkpoint): Promise<void>
   checkpoints(): Promise<readonly Checkpoint[]>
+  /** The first that was made at or behind this event. */
+  checkpointFrom(sequence: number): Promise<Checkpoint | undefined>
 }
 
 export type { AuditEvent }

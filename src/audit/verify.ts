@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
-import { compactVerify, decodeProtectedHeader, importJWK, type JSONWebKeySet } from 'jose'
+import type { JSONWebKeySet } from 'jose'
+import { readSigned } from '../kernel/signed.ts'
 import { chainInput, chainStart } from './chain.ts'
-import { checkpointType } from './checkpoints.ts'
+import { checkpointEventsMax, checkpointType, type SignedCheckpoint } from './checkpoints.ts'
+import { MerkleTree } from './merkle.ts'
 import type { ChainedEvent, Checkpoint } from './store.ts'
 
 /** What can be said about an audit log without its gateway. */
@@ -22,6 +24,7 @@ interface Signed {
   readonly sequence: number
   readonly hash: string
 }
+type Known = Signed & Partial<Pick<SignedCheckpoint, 'from' | 'root'>>
 
 /**
  * Checks the chain from the first event on and every checkpoint against it. Memory does not grow with the log.
@@ -33,14 +36,14 @@ export async function verifyAudit(
   checkpoints: readonly Checkpoint[],
   publicKeys: JSONWebKeySet,
 ): Promise<AuditVerification> {
-  const signed = new Map<number, string>()
+  const signed = new Map<number, Known>()
   let broken: AuditVerification['broken'] = null
   for (const checkpoint of checkpoints) {
     const content = await readCheckpoint(checkpoint, publicKeys)
     const known = content === null ? undefined : signed.get(content.sequence)
     if (content === null) broken ??= { sequence: checkpoint.sequence, why: 'a checkpoint has no valid signature' }
-    else if (known !== undefined && known !== content.hash) broken ??= contradiction(content.sequence)
-    else signed.set(content.sequence, content.hash)
+    else if (known !== undefined && known.hash !== content.hash) broken ??= contradiction(content.sequence)
+    else signed.set(content.sequence, content)
   }
   return broken === null ? follow(events, signed) : { ...nothing, broken }
 }
@@ -54,10 +57,11 @@ const nothing: AuditVerification = {
   broken: null,
 }
 
-async function follow(events: AsyncIterable<ChainedEvent>, signed: Map<number, string>): Promise<AuditVerification> {
+async function follow(events: AsyncIterable<ChainedEvent>, signed: Map<number, Known>): Promise<AuditVerification> {
   let head = nothing.head
   let signedUpTo = 0
   let checked = 0
+  const since = new HashesSince()
   const result = (broken: AuditVerification['broken']): AuditVerification => ({
     ok: broken === null,
     events: head.sequence,
@@ -70,9 +74,10 @@ async function follow(events: AsyncIterable<ChainedEvent>, signed: Map<number, s
     const why = fault(event, head)
     if (why !== null) return result({ sequence: head.sequence + 1, why })
     head = { sequence: event.sequence, hash: event.hash }
+    since.add(event)
     const vouched = signed.get(event.sequence)
     if (vouched === undefined) continue
-    if (vouched !== event.hash) return result(contradiction(event.sequence))
+    if (vouched.hash !== event.hash || !since.leadTo(vouched)) return result(contradiction(event.sequence))
     signedUpTo = event.sequence
     checked++
   }
@@ -82,6 +87,28 @@ async function follow(events: AsyncIterable<ChainedEvent>, signed: Map<number, s
     sequence: head.sequence + 1,
     why: `events up to ${Math.max(...missing)} were signed and are missing`,
   })
+}
+
+/** Hashes of the last events: as many as one root may cover, and begun anew behind each checkpoint. */
+class HashesSince {
+  #first = 1
+  #hashes: string[] = []
+
+  add({ sequence, hash }: Signed): void {
+    if (this.#hashes.length === 0 || this.#hashes.length >= checkpointEventsMax) {
+      this.#first = sequence
+      this.#hashes = []
+    }
+    this.#hashes.push(hash)
+  }
+
+  /** Whether the root is that of these events; also where it reaches further back than is known here. */
+  leadTo({ from, root }: Known): boolean {
+    const hashes = this.#hashes.slice(Math.max(0, (from ?? 0) - this.#first))
+    const reaches = from !== undefined && from >= this.#first && hashes.length > 0
+    this.#hashes = []
+    return !reaches || new MerkleTree(hashes).root === root
+  }
 }
 
 function fault(event: ChainedEvent, head: Signed): string | null {
@@ -97,16 +124,17 @@ function contradiction(sequence: number): { sequence: number; why: string } {
   return { sequence, why: 'a signed checkpoint tells of another event' }
 }
 
-async function readCheckpoint(checkpoint: Checkpoint, publicKeys: JSONWebKeySet): Promise<Signed | null> {
+/** What a checkpoint says, when a trusted key says it. Those of older gateways have no `from` and no `root`. */
+export async function readCheckpoint(checkpoint: Checkpoint, publicKeys: JSONWebKeySet): Promise<Known | null> {
+  const { payload, key } = await readSigned(checkpoint.jws, checkpointType, publicKeys)
+  if (payload === null || !key.trusted) return null
   try {
-    const { kid, typ } = decodeProtectedHeader(checkpoint.jws)
-    const jwk = publicKeys.keys.find((key) => key.kid === kid)
-    if (jwk === undefined || typ !== checkpointType) return null
-    const { payload } = await compactVerify(checkpoint.jws, await importJWK(jwk, 'EdDSA'), { algorithms: ['EdDSA'] })
-    const { sequence, hash } = JSON.parse(Buffer.from(payload).toString('utf8')) as Partial<Signed>
+    const { sequence, hash, from, root } = JSON.parse(
+      Buffer.from(payload).toString('utf8'),
+    ) as Partial<SignedCheckpoint>
     if (sequence !== checkpoint.sequence || typeof hash !== 'string') return null
-    return { sequence, hash }
+    return { sequence, hash, ...(typeof from === 'number' && typeof root === 'string' && { from, root }) }
   } catch {
-    return null // whatever fails, the signature does not hold
+    return null // not JSON
   }
 }

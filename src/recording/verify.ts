@@ -1,12 +1,6 @@
-import {
-  calculateJwkThumbprint,
-  compactVerify,
-  decodeProtectedHeader,
-  importJWK,
-  type JSONWebKeySet,
-  type JWK,
-} from 'jose'
+import type { JSONWebKeySet } from 'jose'
 import { isDeepStrictEqual } from 'node:util'
+import { readSigned, type SignatureProblem } from '../kernel/signed.ts'
 import { firstChain, nextChain, segmentHeadBytes, sha256, type SegmentHead } from './format.ts'
 import { type Manifest, manifestType, parseManifest, SparseIndex } from './manifest.ts'
 import { parseHeader } from './reading.ts'
@@ -145,9 +139,9 @@ class Check {
   }
 
   async #takeManifest({ offset, nextOffset, jws }: Found & { kind: 'manifest' }): Promise<void> {
-    const signed = await checkSignature(jws, this.#trusted)
+    const signed = await readSigned(jws, manifestType, this.#trusted)
     this.#key = signed.key
-    if (signed.payload === null) return this.#fail(signed.what, offset)
+    if (signed.payload === null) return this.#fail(signatureWords[signed.why], offset)
     const manifest = parseManifest(signed.payload)
     if (manifest === undefined) return this.#fail('what is signed is not a manifest', offset)
     const contradiction = this.#contradiction(manifest, offset)
@@ -171,37 +165,8 @@ class Check {
   }
 }
 
-interface Signed {
-  readonly key: Verification['key']
-  readonly payload: Uint8Array | null
-  readonly what: string
-}
-
-async function checkSignature(jws: string, trusted: JSONWebKeySet): Promise<Signed> {
-  let key: Verification['key'] = null
-  try {
-    const { kid, jwk, typ } = decodeProtectedHeader(jws)
-    if (!isCanonical(jws)) throw new Error('more than one text stands for these bytes')
-    if (typeof kid !== 'string' || typ !== manifestType) return { key, payload: null, what: 'the manifest is not one' }
-    const known = trusted.keys.find((candidate) => candidate.kid === kid)
-    key = { kid, trusted: known !== undefined }
-    const used = known ?? (await ownKey(jwk, kid))
-    if (used === undefined) return { key, payload: null, what: 'the manifest names a key that it does not hold' }
-    const { payload } = await compactVerify(jws, await importJWK(used, 'EdDSA'), { algorithms: ['EdDSA'] })
-    return { key, payload, what: '' }
-  } catch {
-    // Every failure of the library says the same about the file.
-    return { key, payload: null, what: 'the signature of the manifest is wrong' }
-  }
-}
-
-/** The signature covers the first two parts as text, but not how its own bytes are written. */
-function isCanonical(jws: string): boolean {
-  const signature = jws.split('.')[2] ?? ''
-  return Buffer.from(signature, 'base64url').toString('base64url') === signature
-}
-
-async function ownKey(jwk: JWK | undefined, kid: string): Promise<JWK | undefined> {
-  if (jwk?.kty !== 'OKP' || jwk.crv !== 'Ed25519') return undefined
-  return (await calculateJwkThumbprint(jwk)) === kid ? jwk : undefined
+const signatureWords: Readonly<Record<SignatureProblem, string>> = {
+  type: 'the manifest is not one',
+  key: 'the manifest names a key that it does not hold',
+  signature: 'the signature of the manifest is wrong',
 }

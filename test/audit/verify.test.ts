@@ -98,6 +98,7 @@ test('checkpoints are signed now and then, and at the end, when the head has mov
   let length = 3
   const audit = {
     head: async () => ({ sequence: length, hash: chain[length - 1]!.hash }),
+    events: async (after: number, limit: number) => chain.slice(after, after + limit),
     checkpoints: async () => kept,
     addCheckpoint: async (checkpoint: Checkpoint) => void kept.push(checkpoint),
   } as unknown as AuditStore

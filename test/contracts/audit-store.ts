@@ -79,6 +79,25 @@ export function auditStoreContract(makePlace: MakePlace): void {
     expect(await numbers(audit.search({ limit: 9, text: 'absent' }))).toEqual([])
   })
 
+  test('what mentions an id is found, as a whole value and nowhere else', async () => {
+    await using place = await makePlace()
+    const { audit } = await place.open()
+    const facts = [
+      { grant: 'grant-a' },
+      { note: 'of grant-a', list: ['grant-a'] },
+      { holder: 'grant-b', other: null },
+      { request: "it's \u0000 odd" },
+    ]
+    await audit.append(facts.map((data) => someEvent('session.started', data)))
+    const numbers = async (ids: readonly string[], after = 0, upTo = 9) =>
+      (await audit.mentioning(ids, after, upTo)).map(({ sequence }) => sequence)
+    expect(await numbers(['grant-a', 'grant-b', 'grant-c'])).toEqual([1, 3])
+    expect(await numbers(["it's \u0000 odd"])).toEqual([4])
+    expect(await numbers(['grant-a', 'grant-b'], 1, 2)).toEqual([])
+    expect(await numbers(['grant-a', 'grant-b'], 1, 3)).toEqual([3])
+    expect(await numbers([])).toEqual([])
+  })
+
   test('checkpoints come back in the order they were added', async () => {
     await using place = await makePlace()
     const { audit } = await place.open()
@@ -86,6 +105,9 @@ export function auditStoreContract(makePlace: MakePlace): void {
     const checkpoints = [1, 2, 2].map((sequence, index) => ({ sequence, jws: `e.y.${index}` }))
     for (const checkpoint of checkpoints) await audit.addCheckpoint(checkpoint)
     expect(await audit.checkpoints()).toEqual(checkpoints)
+    expect(await audit.checkpointFrom(1)).toEqual(checkpoints[0])
+    expect(await audit.checkpointFrom(2)).toEqual(checkpoints[1])
+    expect(await audit.checkpointFrom(3)).toBeUndefined()
     await expect(audit.addCheckpoint({ sequence: 3, jws: 'of nothing' })).rejects.toMatchObject({
       code: 'STORE_FAILED',
     })

@@ -22,6 +22,12 @@ export function auditStore(state: SqlState): AuditStore {
       if (before !== undefined) query = query.where('sequence', '<', before)
       return (await query.execute()).map(toEvent)
     },
+    async mentioning(ids, after, upTo) {
+      const wanted = sql<string>`select value from json_each(${JSON.stringify(ids)})`
+      const mentions = sql<boolean>`exists (select 1 from json_each(audit.json, '$.data') as one where one.value in (${wanted}))`
+      const range = log().where('sequence', '>', after).where('sequence', '<=', upTo)
+      return (await range.where(mentions).orderBy('sequence').execute()).map(toEvent)
+    },
     async head() {
       const last = await log().orderBy('sequence', 'desc').limit(1).executeTakeFirst()
       return last === undefined ? { sequence: 0, hash: chainStart } : { sequence: last.sequence, hash: last.hash }
@@ -29,6 +35,14 @@ export function auditStore(state: SqlState): AuditStore {
     addCheckpoint: ({ sequence, jws }) =>
       state.transact(async (tx) => void (await tx.db.insertInto('checkpoints').values({ sequence, jws }).execute())),
     checkpoints: () => db.selectFrom('checkpoints').select(['sequence', 'jws']).orderBy('number').execute(),
+    checkpointFrom: (sequence) =>
+      db
+        .selectFrom('checkpoints')
+        .select(['sequence', 'jws'])
+        .where('sequence', '>=', sequence)
+        .orderBy('sequence')
+        .orderBy('number')
+        .executeTakeFirst(),
   }
 }
 
