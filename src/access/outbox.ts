@@ -1,7 +1,7 @@
 import type { AuditEvent } from '../audit/event.ts'
 import type { Person } from '../identity/person.ts'
 import type { Change } from '../kernel/change.ts'
-import type { GrantId, LockId, RequestId } from '../kernel/ids.ts'
+import type { GrantId, LockId, RequestId, ReviewId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 
 /** Everything that people outside can be told. docs/notifications.md lists them; a test compares the two. */
@@ -18,6 +18,9 @@ export const noticeTypes = [
   'grant.expired',
   'grant.revoked',
   'grant.handed-back',
+  'break-glass.used',
+  'review.waiting',
+  'review.closed',
   'lock.placed',
   'lock.lifted',
   'test',
@@ -39,7 +42,7 @@ export interface Notice {
   readonly type: NoticeType
   readonly at: Instant
   /** What it is about: messages about one subject belong together. */
-  readonly subject: RequestId | GrantId | LockId | NoticeId
+  readonly subject: RequestId | GrantId | LockId | ReviewId | NoticeId
   readonly data: Readonly<Record<string, unknown>>
 }
 

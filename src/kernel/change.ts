@@ -6,6 +6,7 @@ import type {
   LockId,
   PersonId,
   RequestId,
+  ReviewId,
   SessionId,
   SignInId,
 } from './ids.ts'
@@ -56,6 +57,11 @@ export type Change =
       readonly by: string | null
       readonly comment: string | null
     }
+  /** Somebody took access as an emergency. */
+  | { readonly kind: 'glass-broken'; readonly review: ReviewId; readonly request: RequestId }
+  /** Nobody has looked at it yet. `reminder` counts from 1. */
+  | { readonly kind: 'review-waiting'; readonly review: ReviewId; readonly reminder: number }
+  | { readonly kind: 'review-closed'; readonly review: ReviewId }
   | { readonly kind: 'lock-placed'; readonly lock: LockId; readonly scope: LockScope; readonly reason: string }
   | { readonly kind: 'lock-lifted'; readonly lock: LockId }
   /** `browserSession` null: every sign-in of the person is void. */

@@ -43,6 +43,7 @@ export const faultStatus: Readonly<Record<FaultCode, FaultStatus>> = {
   LENGTH_REFUSED: 422,
   SELF_APPROVAL: 403,
   ALREADY_DECIDED: 409,
+  REVIEW_CLOSED: 409,
   GRANT_UNKNOWN: 404,
   GRANT_IN_WRONG_STATE: 409,
   UPSTREAM_UNREACHABLE: 502,

@@ -48,6 +48,7 @@ const hints = {
   LENGTH_REFUSED: 'Ask for a shorter time.',
   SELF_APPROVAL: 'Ask another approver.',
   ALREADY_DECIDED: 'You have decided on this request already.',
+  REVIEW_CLOSED: 'Its page says who decided, and what.',
   GRANT_UNKNOWN: 'Check the link.',
   GRANT_IN_WRONG_STATE: 'It has ended already.',
   // the way to the target

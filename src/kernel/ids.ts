@@ -3,6 +3,7 @@ export type RequestId = `request-${string}`
 export type DecisionId = `decision-${string}`
 export type GrantId = `grant-${string}`
 export type LockId = `lock-${string}`
+export type ReviewId = `review-${string}`
 export type BundleId = `bundle-${string}`
 export type SessionId = `session-${string}`
 export type SignInId = `signin-${string}`

@@ -41,6 +41,12 @@ export const metricTable = {
     labels: ['code'],
   },
   curfew_requests_total: { type: 'counter', help: 'Requests closed, by state', labels: ['state'] },
+  curfew_open_reviews: { type: 'gauge', help: 'Emergencies that nobody has reviewed yet', labels: [] },
+  curfew_oldest_open_review_seconds: {
+    type: 'gauge',
+    help: 'How long the oldest emergency waits for its review; 0 when none does',
+    labels: [],
+  },
   curfew_notifications_total: {
     type: 'counter',
     help: 'Attempts to send a message, by what came of them',

@@ -137,6 +137,19 @@ export interface GrantRow {
   databases: string | null
   networks: string | null
 }
+export interface ReviewRow {
+  id: string
+  request_id: string
+  person_id: string
+  reviewers: string
+  opened_at: number
+  reminders: number
+  remind_at: number
+  verdict: string | null
+  comment: string | null
+  closed_by: string | null
+  closed_at: number | null
+}
 export interface LockRow {
   id: string
   person_id: string | null
@@ -228,6 +241,7 @@ export interface Tables {
   request_keys: RequestKeyRow
   decisions: DecisionRow
   grants: GrantRow
+  reviews: ReviewRow
   locks: LockRow
   sessions: SessionTableRow
   audit: AuditRow

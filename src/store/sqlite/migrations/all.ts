@@ -8,6 +8,7 @@ import { machines } from './0007-machines.ts'
 import { history } from './0008-history.ts'
 import { scopes } from './0009-scopes.ts'
 import { grantLife } from './0010-grant-life.ts'
+import { reviewsOfEmergencies } from './0011-reviews.ts'
 
 /** By number: the first has number 1. What is published here never changes; a new need is a new number. */
 export const migrations: readonly string[] = [
@@ -21,4 +22,5 @@ export const migrations: readonly string[] = [
   history,
   scopes,
   grantLife,
+  reviewsOfEmergencies,
 ]
