@@ -15,6 +15,7 @@ import { assess } from './assess.ts'
 import { knownPerson, type AccessDeps } from './deps.ts'
 import { accessEvents, actor, recordRefusal } from './events.ts'
 import { lockedFault, stoppingLock, type LockTarget } from './locks.ts'
+import { approvalFor } from './manager.ts'
 import type { Approved, Request, Requested } from './states.ts'
 import type { AccessReads, AccessTx } from './store.ts'
 import { startAheadMaxMs } from './terms.ts'
@@ -220,7 +221,7 @@ async function file(
     recurrence: null,
     risk: wish.risk,
     policy: policy.name,
-    approval: policy.approval,
+    approval: approvalFor(deps, policy.approval, person),
     origin: wish.origin,
     askedAt: now,
     lapsesAt: later(now, policy.requestMs ?? deps.settings.requestMs),

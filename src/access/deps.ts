@@ -19,7 +19,8 @@ export interface AccessDeps extends Rules {
   readonly changes: ChangeFeed
   readonly catalogue: Catalogue
   readonly staff: { readonly reviewers: readonly string[]; readonly operators: readonly string[] }
-  readonly settings: { readonly requestMs: number }
+  /** `managerClaim` absent: nobody knows whose manager is who. */
+  readonly settings: { readonly requestMs: number; readonly managerClaim?: string }
   readonly publicUrl: URL
   readonly person: (id: PersonId) => Promise<Person | undefined>
   readonly clock: Clock

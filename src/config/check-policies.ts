@@ -2,6 +2,8 @@ import { closest } from '../kernel/closest.ts'
 import { covers } from '../policy/decide.ts'
 import { globPattern } from '../policy/glob.ts'
 import { breakGlassFindings } from './check-break-glass.ts'
+import { approvalFindings, approvalNotices } from './check-approval.ts'
+import { bundleFindings, grantsFindings } from './check-grants.ts'
 import { circumstanceFindings } from './check-circumstances.ts'
 import { machineFindings } from './check-machines.ts'
 import type { ConfigPath, Finding } from './problems.ts'
@@ -27,6 +29,8 @@ export function policyFindings(parts: Salvaged): readonly Finding[] {
   // What a policy reaches is only known when every resource and policy could be read.
   if (!parts.complete || findings.some((finding) => finding.path.includes('what'))) return findings
   return [...findings, ...parts.policies.flatMap((placed, index) => neverMatches(placed, index, parts))]
+    ...bundleFindings(parts),
+    ...approvalFindings(parts),
 }
 
 /** Resources and roles that nobody can ever ask for. */
@@ -37,6 +41,10 @@ export function policyNotices(parts: Salvaged): readonly Finding[] {
     Object.keys(resource.roles)
       .filter((role) => !reached.has(pair(name, role)))
       .map((role) => ({
+  return [...approvalNotices(parts), ...unreachedRoles(parts)]
+}
+
+function unreachedRoles(parts: Salvaged): readonly Finding[] {
         path: ['resources', name, 'roles', role],
         message: 'no policy lets anybody ask for it',
         at: 'key' as const,

@@ -86,6 +86,8 @@ export interface Config {
     readonly httpIdleMs: number
     readonly requestMs: number
     readonly warnBeforeMs: readonly number[]
+    /** The claim that has the e-mail address of a person’s manager. */
+    readonly managerClaim?: string
   }
   /** Null: nobody is told anything. */
   readonly notify: NotifySettings | null

@@ -1,9 +1,10 @@
-import { stepOf, type Approvers } from '../policy/approval.ts'
+import type { Approvers } from '../policy/approval.ts'
 import { compileCondition } from '../policy/condition.ts'
 import { networksOf } from '../policy/networks.ts'
 import type { Circumstances, Dates, Denial, Policy, Weekly, What, Who } from '../policy/rules.ts'
 import { momentIn, weekdays } from '../policy/wall-clock.ts'
 import type { Instant } from '../kernel/time.ts'
+import { asksForManager, resolveApproval } from './resolve-approval.ts'
 import type { ConfigFile } from './schema.ts'
 import { allows, lengthsOf, type AllowingEntry, type PolicyEntry } from './schema-policies.ts'
 
@@ -21,9 +22,14 @@ export function resolvePolicies({ policies, freezes }: Pick<ConfigFile, 'policie
 
 /** Names of the claims that must be kept for the rules to be asked. */
 export function claimsAskedFor(
-  rules: readonly (Pick<Policy, 'condition'> & { readonly who: Who | null })[],
+  rules: readonly (Pick<Policy, 'condition'> & Partial<Pick<Policy, 'approval'>> & { readonly who: Who | null })[],
+  managerClaim?: string,
 ): readonly string[] {
-  const names = rules.flatMap(({ who, condition }) => [...Object.keys(who?.claims ?? {}), ...(condition?.claims ?? [])])
+  const names = rules.flatMap(({ who, condition, approval }) => [
+    ...Object.keys(who?.claims ?? {}),
+    ...(condition?.claims ?? []),
+    ...(approval !== undefined && managerClaim !== undefined && asksForManager(approval) ? [managerClaim] : []),
+  ])
   return [...new Set(names)].sort()
 }
 
@@ -41,10 +47,8 @@ function resolvePolicy(policy: AllowingEntry): Policy {
       ticket === undefined
         ? null
         : { pattern: ticketPattern(ticket.pattern), link: ticket.link ?? null, required: ticket.required },
-    approval:
-      approval === undefined || approval === 'none'
-        ? { kind: 'none' }
-        : { kind: 'people', steps: [stepOf(approval.people, approval.from)] },
+    approval: resolveApproval(approval),
+    ...(typeof approval === 'object' && approval.lapseAfter !== undefined && { requestMs: approval.lapseAfter }),
   }
 }
 

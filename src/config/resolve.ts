@@ -77,7 +77,7 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
     identity: {
       oidc: {
         ...oidcSettings(identity, references),
-        policyClaims: claimsAskedFor([...rules.policies, ...rules.denials]),
+        policyClaims: claimsAskedFor([...rules.policies, ...rules.denials], identity.managerClaim),
       },
       sessionMs: identity.sessionFor,
       rememberMs: identity.rememberFor,
@@ -93,6 +93,7 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
       httpIdleMs: access.httpIdle,
       requestMs: access.requestFor,
       warnBeforeMs: access.warnBefore,
+      managerClaim: identity.managerClaim,
     },
     notify: references.notify,
     geo: references.geoFile === undefined ? null : { file: references.geoFile },

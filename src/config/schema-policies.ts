@@ -1,7 +1,8 @@
 import * as z from 'zod'
+import { approvalSchema } from './schema-approval.ts'
 import { breakGlassSchema, emergencyMs } from './schema-break-glass.ts'
 import { circumstanceFields, whatSchema, whoSchema } from './schema-circumstances.ts'
-import { duration, groups } from './schema-fields.ts'
+import { duration } from './schema-fields.ts'
 
 /** One entry of `policies`. */
 export const policySchema = z.strictObject({
@@ -47,19 +48,10 @@ export const policySchema = z.strictObject({
     })
     .optional()
     .meta({ description: 'A ticket to go with the reason.' }),
-  approval: z
-    .union([
-      z.literal('none'),
-      z.strictObject({
-        people: z.int().min(1).max(10).default(1).meta({ description: 'How many distinct people must approve.' }),
-        from: groups('Any of these groups. Never the requester.'),
-      }),
-    ])
-    .optional()
-    .meta({
-      description:
-        '`none`: granted at once. Otherwise who must approve. Required, but for one that denies or is for emergencies.',
-    }),
+  approval: approvalSchema.optional().meta({
+    description:
+      '`none`: granted at once. Otherwise who must approve. Required, but for one that denies or is for emergencies.',
+  }),
   breakGlass: breakGlassSchema.optional(),
 })
 

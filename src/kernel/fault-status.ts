@@ -32,6 +32,7 @@ export const faultStatus: Readonly<Record<FaultCode, FaultStatus>> = {
   NO_GRANT: 403,
   GRANT_USED_UP: 403,
   NOT_ALLOWED: 403,
+  APPROVER_UNKNOWN: 403,
   REQUEST_DENIED: 403,
   REQUEST_CLOSED: 409,
   REQUEST_LAPSED: 409,

@@ -38,6 +38,7 @@ const hints = {
   NO_GRANT: 'Ask for access with the link, then connect again.',
   GRANT_USED_UP: 'Ask again on your access page.',
   NOT_ALLOWED: 'No policy lets you do this. Your operations people can tell which groups may.',
+  APPROVER_UNKNOWN: 'Ask your operations people to have your manager set at the identity provider.',
   REQUEST_DENIED: 'Read the comment on the request page, or ask again with another reason.',
   REQUEST_CLOSED: 'The request is no longer open; look at its page for what happened.',
   REQUEST_LAPSED: 'Nobody decided in time. Ask again.',

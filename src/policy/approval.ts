@@ -69,6 +69,25 @@ export function missingInStep(step: Step, approvers: readonly Subject[]): number
   return Math.max(0, step.people - distinct.length)
 }
 
+/** Everybody who may ever decide in a step, where that is a list; undefined where it is a group: who is in it changes. */
+export function listedIn({ escalate, ...step }: Step): readonly string[] | undefined {
+  const all: readonly Approvers[] = escalate === null ? [step] : [step, escalate.to]
+  if (all.some(({ from, allOf }) => from.length + allOf.length > 0)) return undefined
+  return [...new Set(all.flatMap(({ named }) => named))]
+}
+
+/** Whether some steps need more people than they list together: nobody decides in two. @param besides who cannot decide */
+export function asksTooMany(steps: readonly Step[], besides: readonly string[]): boolean {
+  const listed = steps.flatMap((step) => {
+    const addresses = listedIn(step)?.filter((address) => !besides.includes(address))
+    return addresses === undefined ? [] : [{ people: step.people, addresses }]
+  })
+  const subsets = listed.reduce<(typeof listed)[]>((sets, one) => [...sets, ...sets.map((set) => [...set, one])], [[]])
+  return subsets.some(
+    (set) => new Set(set.flatMap(({ addresses }) => addresses)).size < set.reduce((sum, { people }) => sum + people, 0),
+  )
+}
+
 /** A step that asks for some of these groups, as most do. */
 export function stepOf(people: number, from: readonly string[]): Step {
   return { people, from, allOf: [], named: [], manager: false, refusals: 1, escalate: null }

@@ -181,7 +181,7 @@ const schema: readonly (readonly [string, string, string])[] = [
   [
     'an approval without groups',
     spoilt(', from: [approvers]', ''),
-    'curfew.yaml:37:5 policies[1].approval.from: expected a list, got nothing',
+    'curfew.yaml:37:5 policies[1].approval: it names nobody',
   ],
   [
     'an empty list',

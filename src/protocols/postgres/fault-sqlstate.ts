@@ -36,6 +36,7 @@ export const sqlstate: Readonly<Record<FaultCode, string>> = {
   NO_GRANT: '42501',
   GRANT_USED_UP: '42501',
   NOT_ALLOWED: '42501',
+  APPROVER_UNKNOWN: '42501',
   REQUEST_DENIED: '42501',
   REQUEST_CLOSED: '42501',
   REQUEST_LAPSED: '42501',
