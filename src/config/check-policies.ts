@@ -3,7 +3,6 @@ import { covers } from '../policy/decide.ts'
 import { globPattern } from '../policy/glob.ts'
 import { breakGlassFindings } from './check-break-glass.ts'
 import { approvalFindings, approvalNotices } from './check-approval.ts'
-import { bundleFindings, grantsFindings } from './check-grants.ts'
 import { circumstanceFindings } from './check-circumstances.ts'
 import { machineFindings } from './check-machines.ts'
 import type { ConfigPath, Finding } from './problems.ts'
@@ -24,27 +23,26 @@ export function policyFindings(parts: Salvaged): readonly Finding[] {
     ...parts.policies.flatMap((placed) => [...lengths(placed), ...ticket(placed), ...breakGlassFindings(placed)]),
     ...freezes.flatMap(({ index, policy }) => dangling(['freezes', index, 'what'], policy.what, parts)),
     ...circumstanceFindings(parts),
+    ...approvalFindings(parts),
     ...machineFindings(parts),
   ]
   // What a policy reaches is only known when every resource and policy could be read.
   if (!parts.complete || findings.some((finding) => finding.path.includes('what'))) return findings
   return [...findings, ...parts.policies.flatMap((placed, index) => neverMatches(placed, index, parts))]
-    ...bundleFindings(parts),
-    ...approvalFindings(parts),
 }
 
 /** Resources and roles that nobody can ever ask for. */
 export function policyNotices(parts: Salvaged): readonly Finding[] {
   if (!parts.complete) return []
+  return [...approvalNotices(parts), ...unreachedRoles(parts)]
+}
+
+function unreachedRoles(parts: Salvaged): readonly Finding[] {
   const reached = new Set(parts.policies.flatMap(({ policy }) => pairsOf(policy, parts.resources)))
   return Object.entries(parts.resources).flatMap(([name, resource]) =>
     Object.keys(resource.roles)
       .filter((role) => !reached.has(pair(name, role)))
       .map((role) => ({
-  return [...approvalNotices(parts), ...unreachedRoles(parts)]
-}
-
-function unreachedRoles(parts: Salvaged): readonly Finding[] {
         path: ['resources', name, 'roles', role],
         message: 'no policy lets anybody ask for it',
         at: 'key' as const,

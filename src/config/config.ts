@@ -85,9 +85,9 @@ export interface Config {
     readonly waitMs: number
     readonly httpIdleMs: number
     readonly requestMs: number
-    readonly warnBeforeMs: readonly number[]
     /** The claim that has the e-mail address of a person’s manager. */
     readonly managerClaim?: string
+    readonly warnBeforeMs: readonly number[]
   }
   /** Null: nobody is told anything. */
   readonly notify: NotifySettings | null

@@ -125,10 +125,10 @@ export const configSchema = z
           description: 'Scopes to ask for. Add `offline_access` so that groups are refreshed while people work.',
         }),
         groupsClaim: z.string().default('groups').meta({ description: 'Claim that lists the groups.' }),
-        sessionFor: duration('How long a browser stays signed in.').prefault('12h'),
         managerClaim: z.string().min(1).default('manager').meta({
           description: 'Claim with the e-mail address of the manager, for policies that ask them. Kept only for those.',
         }),
+        sessionFor: duration('How long a browser stays signed in.').prefault('12h'),
         rememberFor: duration(
           'How long a sign-in from psql (by its address) or from ssh (by its key) is remembered; 0 asks every time.',
         ).prefault('8h'),
