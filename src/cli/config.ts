@@ -51,11 +51,12 @@ async function checkForPrograms(file: string): Promise<void> {
 }
 
 function show(file: string, { config, notices }: CheckedConfig): void {
-  const { listeners, resources, policies } = summarise(config)
+  const { listeners, resources, policies, bundles } = summarise(config)
   print(`${file} is good.\n`)
   print(`listeners  ${listeners.join('\n           ')}`)
   print(`resources  ${resources.join('\n           ')}`)
-  print(`policies   ${policies}\n`)
+  print(`policies   ${policies}${bundles.length === 0 ? '\n' : ''}`)
+  if (bundles.length > 0) print(`bundles    ${bundles.join('\n           ')}\n`)
   const offers = standingOffers(config)
   const rows = offers.map((offer) => [
     offer.group,

@@ -39,8 +39,8 @@ function allowFindings(path: ConfigPath, { who, approval, breakGlass, message }:
   ]
 }
 
-function denyFindings(path: ConfigPath, { approval, ticket, breakGlass }: PolicyEntry): readonly Finding[] {
-  return Object.entries({ approval, ticket, breakGlass })
+function denyFindings(path: ConfigPath, { approval, ticket, breakGlass, grants }: PolicyEntry): readonly Finding[] {
+  return Object.entries({ approval, ticket, breakGlass, grants })
     .filter(([, value]) => value !== undefined)
     .map(([key]) => ({
       ...{ path: [...path, key], message: 'a policy that denies asks for nothing', at: 'key' as const },

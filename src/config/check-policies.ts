@@ -4,6 +4,7 @@ import { globPattern } from '../policy/glob.ts'
 import { breakGlassFindings } from './check-break-glass.ts'
 import { approvalFindings, approvalNotices } from './check-approval.ts'
 import { circumstanceFindings } from './check-circumstances.ts'
+import { bundleFindings, grantsFindings } from './check-grants.ts'
 import { machineFindings } from './check-machines.ts'
 import type { ConfigPath, Finding } from './problems.ts'
 import { ticketPattern } from './resolve-policies.ts'
@@ -20,8 +21,14 @@ export function policyFindings(parts: Salvaged): readonly Finding[] {
       ...sameName(placed, entries.slice(0, index)),
       ...dangling(['policies', placed.index, 'what'], placed.policy.what, parts),
     ]),
-    ...parts.policies.flatMap((placed) => [...lengths(placed), ...ticket(placed), ...breakGlassFindings(placed)]),
+    ...parts.policies.flatMap((placed) => [
+      ...lengths(placed),
+      ...grantsFindings(placed),
+      ...ticket(placed),
+      ...breakGlassFindings(placed),
+    ]),
     ...freezes.flatMap(({ index, policy }) => dangling(['freezes', index, 'what'], policy.what, parts)),
+    ...bundleFindings(parts),
     ...circumstanceFindings(parts),
     ...approvalFindings(parts),
     ...machineFindings(parts),

@@ -1,5 +1,6 @@
 import type { MachineSettings } from '../identity/machine.ts'
 import type { Secret } from '../kernel/secret.ts'
+import type { Bundle } from '../policy/bundle.ts'
 import type { Denial, Policy } from '../policy/rules.ts'
 import type { RiskSettings } from '../policy/risk.ts'
 import type { Resource } from '../resources/catalogue.ts'
@@ -101,4 +102,6 @@ export interface Config {
   readonly policies: readonly Policy[]
   /** Policies that deny, and freezes. */
   readonly denials?: readonly Denial[]
+  /** Absent: none. */
+  readonly bundles?: readonly Bundle[]
 }

@@ -3,6 +3,7 @@ import { compileCondition } from '../policy/condition.ts'
 import { networksOf } from '../policy/networks.ts'
 import type { Circumstances, Dates, Denial, Policy, Weekly, What, Who } from '../policy/rules.ts'
 import { momentIn, weekdays } from '../policy/wall-clock.ts'
+import { grantsOf } from './resolve-grants.ts'
 import type { Instant } from '../kernel/time.ts'
 import { asksForManager, resolveApproval } from './resolve-approval.ts'
 import type { ConfigFile } from './schema.ts'
@@ -42,6 +43,7 @@ function resolvePolicy(policy: AllowingEntry): Policy {
     ...circumstancesOf(policy),
     length: lengthsOf(policy),
     reason: policy.reason,
+    ...(policy.grants !== undefined && { grants: grantsOf(policy.grants) }),
     ...(policy.breakGlass !== undefined && { breakGlass: { review: reviewersOf(policy.breakGlass.review) } }),
     ticket:
       ticket === undefined
@@ -117,7 +119,7 @@ const several: Readonly<Record<string, readonly number[]>> = {
   daily: [1, 2, 3, 4, 5, 6, 7],
 }
 
-function weeklyOf({ days, from, to, zone }: NonNullable<PolicyEntry['when']>[number]): Weekly {
+export function weeklyOf({ days, from, to, zone }: NonNullable<PolicyEntry['when']>[number]): Weekly {
   const words: readonly string[] = typeof days === 'string' ? [days] : days
   const numbers = words.flatMap((word) => several[word] ?? [weekdays.findIndex((day) => day === word) + 1])
   return {

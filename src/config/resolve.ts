@@ -8,6 +8,7 @@ import { readMachines } from './resolve-machines.ts'
 import { readNotify } from './resolve-notify.ts'
 import { claimsAskedFor, resolvePolicies } from './resolve-policies.ts'
 import { readResource } from './resolve-resources.ts'
+import { bundleOf } from './resolve-grants.ts'
 import type { Salvaged } from './salvage.ts'
 import type { ConfigFile } from './schema.ts'
 
@@ -106,6 +107,7 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
     log: file.log,
     resources: references.resources.map((resource) => resource!),
     ...rules,
+    bundles: file.bundles.map(bundleOf),
   }
 }
 

@@ -3,6 +3,7 @@ import { mapOf } from './leftovers.ts'
 import { configSchema } from './schema.ts'
 import type { ConfigFile } from './schema.ts'
 import { freezeSchema } from './schema-freezes.ts'
+import { bundleSchema, type BundleEntry } from './schema-grants.ts'
 import { machineIssuerSchema, machineSchema } from './schema-machines.ts'
 import { allows, policySchema, type AllowingEntry, type PolicyEntry } from './schema-policies.ts'
 import { resourceSchema } from './schema-resources.ts'
@@ -44,6 +45,7 @@ export interface Salvaged {
   /** Those that allow, those that deny, and those of which something is missing. */
   readonly entries: readonly Placed<PolicyEntry>[]
   readonly freezes: readonly Placed<ConfigFile['freezes'][number]>[]
+  readonly bundles: readonly Placed<BundleEntry>[]
   /** Whether `resources` and `policies` hold everything that the file holds. */
   readonly complete: boolean
 }
@@ -61,6 +63,11 @@ export function salvage(value: unknown): Salvaged {
   const rawFreezes: readonly unknown[] = Array.isArray(raw['freezes']) ? raw['freezes'] : []
   const freezes = rawFreezes.flatMap((one, index) => {
     const parsed = freezeSchema.safeParse(one)
+    return parsed.success ? [{ index, policy: parsed.data }] : []
+  })
+  const rawBundles: readonly unknown[] = Array.isArray(raw['bundles']) ? raw['bundles'] : []
+  const bundles = rawBundles.flatMap((one, index) => {
+    const parsed = bundleSchema.safeParse(one)
     return parsed.success ? [{ index, policy: parsed.data }] : []
   })
   const policies = entries.flatMap(({ index, policy }) => (allows(policy) ? [{ index, policy }] : []))
@@ -84,7 +91,7 @@ export function salvage(value: unknown): Salvaged {
     resourceNames: Object.keys(rawResources),
     roleNames: [...new Set(Object.values(rawResources).flatMap((one) => Object.keys(mapOf(mapOf(one)['roles']))))],
     labels: Object.values(rawResources).map((one) => mapOf(mapOf(one)['labels'])),
-    ...{ policies, entries, freezes },
+    ...{ policies, entries, freezes, bundles },
     complete:
       resources.length === Object.keys(rawResources).length && entries.length === rawPolicies.length && !incomplete,
   }

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { approvalSchema } from './schema-approval.ts'
 import { breakGlassSchema, emergencyMs } from './schema-break-glass.ts'
+import { grantsSchema } from './schema-grants.ts'
 import { circumstanceFields, whatSchema, whoSchema } from './schema-circumstances.ts'
 import { duration } from './schema-fields.ts'
 
@@ -53,6 +54,7 @@ export const policySchema = z.strictObject({
       '`none`: granted at once. Otherwise who must approve. Required, but for one that denies or is for emergencies.',
   }),
   breakGlass: breakGlassSchema.optional(),
+  grants: grantsSchema.optional().meta({ description: 'What the access that it gives is like.' }),
 })
 
 export type PolicyEntry = z.output<typeof policySchema>

@@ -10,6 +10,7 @@ import {
   size,
 } from './schema-fields.ts'
 import { freezeSchema } from './schema-freezes.ts'
+import { bundleSchema } from './schema-grants.ts'
 import { machineIssuerSchema, machineSchema } from './schema-machines.ts'
 import { notifySchema } from './schema-notify.ts'
 import { policySchema } from './schema-policies.ts'
@@ -211,6 +212,10 @@ export const configSchema = z
     }),
     freezes: z.array(freezeSchema).default([]).meta({
       description: 'Times in which nothing is allowed, whatever the policies say; living sessions end when one begins.',
+    }),
+    bundles: z.array(bundleSchema).default([]).meta({
+      description:
+        'Several things that people ask for together. Whoever may ask for all of them sees the bundle. See policies.md.',
     }),
   })
   .meta({ title: 'Curfew configuration' })

@@ -1,5 +1,6 @@
 import { formatDuration } from '../kernel/durations.ts'
 import { approvalWords } from '../policy/approval.ts'
+import type { Bundle } from '../policy/bundle.ts'
 import { isConditional } from '../policy/circumstance-words.ts'
 import { reachedResources, reachesOf } from '../policy/reach.ts'
 import type { Policy } from '../policy/rules.ts'
@@ -11,6 +12,7 @@ export function summarise(config: Config): {
   readonly listeners: readonly string[]
   readonly resources: readonly string[]
   readonly policies: number
+  readonly bundles: readonly string[]
 } {
   const { web, postgres, ssh, ops } = config.listen
   return {
@@ -27,7 +29,12 @@ export function summarise(config: Config): {
       (resource) => `${resource.name} (${targetOf(resource)}): ${Object.keys(resource.roles).join(', ')}`,
     ),
     policies: config.policies.length,
+    bundles: (config.bundles ?? []).map(bundleLine),
   }
+}
+
+function bundleLine({ name, items }: Bundle): string {
+  return `${name}: ${items.map(({ resource, role }) => `${resource} as ${role}`).join(', ')}`
 }
 
 function targetOf(resource: Resource): string {
@@ -51,7 +58,7 @@ export interface StandingOffer {
 export function standingOffers(config: Config): readonly StandingOffer[] {
   const all = reachesOf(config, reachedResources(config.resources)).map(({ who, resource, role, policy }) => ({
     ...{ group: who, resource, role, takes: takes(policy) },
-    ...{ most: formatDuration(policy.length.mostMs), policy: policy.name },
+    ...{ most: [formatDuration(policy.length.mostMs), ...grantWords(policy.grants)].join(', '), policy: policy.name },
   }))
   return all.toSorted((left, right) => Number(needsNobody(right)) - Number(needsNobody(left)))
 }
