@@ -175,7 +175,8 @@ function launch(place: Place, command: readonly string[], output: FileHandle | '
 
 /** The server writes its state into the eighth line of its pid file. @see PostgreSQL source, miscadmin.h, LOCK_FILE_LINE_PM_STATUS */
 async function isReady(place: Place): Promise<boolean> {
-  return (await pidFile(place))[7]?.trim() === 'ready'
+  const state = (await pidFile(place))[7]?.trim()
+  return state === 'ready' || state === 'standby'
 }
 
 async function pidFile(place: Place): Promise<readonly string[]> {

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { readPostgresPlace } from './postgres-place.ts'
 import type { ConfigPath, Finding } from './problems.ts'
 import type { Salvaged } from './salvage.ts'
 import type { ConfigFile } from './schema.ts'
@@ -29,6 +30,7 @@ export function settingsNotices(parts: Salvaged): readonly Finding[] {
 }
 
 type ResourceInFile = Salvaged['resources'][string]
+type PostgresInFile = Extract<ResourceInFile, { kind: 'postgres' }>
 type RoleInFile = ResourceInFile['roles'][string]
 
 function readableTraffic(listener: ConfigFile['listen']['postgres'][number], index: number): readonly Finding[] {
@@ -48,14 +50,29 @@ function unreachable(path: ConfigPath, { kind }: ResourceInFile, listen: Salvage
 }
 
 function untrusted(path: ConfigPath, resource: ResourceInFile): readonly Finding[] {
-  if (resource.kind !== 'postgres' || resource.tls.mode !== 'disable' || isLoopback(resource.host)) return []
+  if (resource.kind !== 'postgres' || resource.tls.mode === 'verify-full') return []
+  const { mode, ca } = resource.tls
+  const far = placesOf(resource).filter(({ host }) => !isLoopback(host) && !host.startsWith('/'))
+  if (far.length === 0) return []
+  const how = {
+    disable: 'is neither encrypted nor verified',
+    allow: 'may be neither encrypted nor verified',
+    prefer: 'may be neither encrypted nor verified',
+    require: ca === undefined ? 'is encrypted, but not verified' : 'is verified but for the name',
+    'verify-ca': 'is verified but for the name',
+  }[mode]
   return [
     {
       path: [...path, 'tls', 'mode'],
-      message: `the way to ${resource.host} is neither encrypted nor verified`,
+      message: `the way to ${far.map(({ host }) => host).join(', ')} ${how}`,
       hint: 'Use `mode: verify-full`, with `ca` where the target has an authority of its own.',
     },
   ]
+}
+
+function placesOf({ host, port }: PostgresInFile) {
+  const texts = typeof host === 'string' ? [host] : host
+  return texts.flatMap((text) => readPostgresPlace(text, port) ?? [])
 }
 
 function roleNotices(path: ConfigPath, resource: ResourceInFile): readonly Finding[] {

@@ -5,6 +5,7 @@ import { NoMmdbFile, readMmdbFile } from '../kernel/mmdb-file.ts'
 import { Secret } from '../kernel/secret.ts'
 import type { TlsIdentity } from './config.ts'
 import type { ConfigPath, Finding } from './problems.ts'
+import { SecretFile, withoutLastNewline } from './secret-file.ts'
 
 /** Reads what the configuration file refers to. Failures are collected, never thrown, so that all are seen at once. */
 export interface ReferenceReader {
@@ -12,6 +13,8 @@ export interface ReferenceReader {
   readonly notices: Finding[]
   /** @param reference `env:NAME` or `file:PATH`. */
   secret(path: ConfigPath, reference: string): Promise<Secret | undefined>
+  /** As `secret`; one in a file is read again whenever it is used. */
+  livingSecret(path: ConfigPath, reference: string): Promise<Secret | SecretFile | undefined>
   /** A file's text. */
   text(path: ConfigPath, file: string): Promise<string | undefined>
   /** One or more PEM certificates to trust. */
@@ -47,7 +50,12 @@ export function createReferenceReader(folder: string, environment: NodeJS.Proces
     return value
   }
 
-  /** A final newline belongs to the editor, not to the secret. */
+  const livingSecret = async (path: ConfigPath, reference: string) => {
+    const first = await secret(path, reference)
+    if (first === undefined || !reference.startsWith('file:')) return first
+    return new SecretFile(resolve(folder, reference.slice('file:'.length)), first)
+  }
+
   const fromSecretFile = async (path: ConfigPath, name: string) => {
     const file = resolve(folder, name)
     const text = await read(path, file)
@@ -56,7 +64,7 @@ export function createReferenceReader(folder: string, environment: NodeJS.Proces
     if ((mode & 0o004) !== 0) {
       notices.push({ path, message: `everybody on this machine can read ${file}`, hint: `chmod o-r ${file}` })
     }
-    return text.replace(/\r?\n$/, '')
+    return withoutLastNewline(text)
   }
 
   const read = async (path: ConfigPath, file: string) => {
@@ -84,6 +92,7 @@ export function createReferenceReader(folder: string, environment: NodeJS.Proces
     findings,
     notices,
     secret,
+    livingSecret,
     text: (path, name) => read(path, resolve(folder, name)),
     async database(path, name) {
       const file = resolve(folder, name)

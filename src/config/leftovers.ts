@@ -35,6 +35,7 @@ async function listenLeftovers(listen: Raw, reader: ReferenceReader): Promise<vo
 
 async function resourceLeftovers(path: ConfigPath, resource: Raw, reader: ReferenceReader): Promise<void> {
   await authoritiesAt([...path, 'tls', 'ca'], mapOf(resource['tls'])['ca'], reader)
+  await tlsAt([...path, 'tls'], resource['tls'], reader)
   await hostKeysLeftovers([...path, 'hostKeys'], mapOf(resource['hostKeys']), reader)
   for (const [name, role] of Object.entries(mapOf(resource['roles']))) {
     await secretAt([...path, 'roles', name, 'password'], mapOf(role)['password'], reader)

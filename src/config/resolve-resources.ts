@@ -1,8 +1,9 @@
 import type { Secret } from '../kernel/secret.ts'
-import type { PostgresResource, PostgresRole, Resource, SshResource, SshRole } from '../resources/catalogue.ts'
-import { inTurn, optionalCa, type ReferenceReader } from './files.ts'
+import type { Resource, SshResource, SshRole } from '../resources/catalogue.ts'
+import { inTurn, type ReferenceReader } from './files.ts'
 import type { ConfigPath } from './problems.ts'
 import { readHttpResource } from './resolve-http.ts'
+import { readPostgresResource } from './resolve-postgres.ts'
 import type { InFile, ResourceInFile } from './schema-resources.ts'
 import { readHostAuthority, readKnownHosts, readSshKey } from './ssh-references.ts'
 
@@ -19,43 +20,6 @@ export function readResource(
       return readSshResource(name, resource, reader)
     case 'http':
       return readHttpResource(name, resource, reader)
-  }
-}
-
-async function readPostgresResource(
-  name: string,
-  resource: InFile<'postgres'>,
-  reader: ReferenceReader,
-): Promise<PostgresResource | undefined> {
-  const at = ['resources', name]
-  const ca = await optionalCa([...at, 'tls', 'ca'], resource.tls.ca, reader)
-  const roles = await inTurn(Object.entries(resource.roles), ([role, settings]) =>
-    readPostgresRole([...at, 'roles', role, 'password'], role, settings, reader),
-  )
-  if (ca === undefined) return undefined
-  return {
-    ...placeOf(name, resource),
-    kind: 'postgres',
-    tls: { mode: resource.tls.mode, ca, serverName: resource.tls.serverName ?? null },
-    roles: Object.fromEntries(roles.map((role) => [role.name, role])),
-  }
-}
-
-async function readPostgresRole(
-  path: ConfigPath,
-  name: string,
-  role: InFile<'postgres'>['roles'][string],
-  reader: ReferenceReader,
-): Promise<PostgresRole> {
-  const [first, ...rest] = role.databases
-  return {
-    kind: 'postgres',
-    name,
-    description: role.description,
-    login: role.login,
-    password: await optionalSecret(role.password, (reference) => reader.secret(path, reference)),
-    databases: [first!, ...rest], // the schema asks for at least one
-    recording: role.recording,
   }
 }
 
@@ -99,7 +63,7 @@ async function readSshRole(
   return { kind: 'ssh', name, description, login, key, allow, recordInput, recording }
 }
 
-function placeOf(name: string, { description, labels, host, port }: InFile<'postgres' | 'ssh'>) {
+function placeOf(name: string, { description, labels, host, port }: InFile<'ssh'>) {
   return { name, description, labels, host, port }
 }
 

@@ -2,45 +2,11 @@ import * as z from 'zod'
 import { sshAllowances } from '../resources/catalogue.ts'
 import { described, filePath, recording, roleDescription, roles, secretReference } from './schema-fields.ts'
 import { httpResource } from './schema-http.ts'
+import { postgresResource } from './schema-postgres.ts'
 
 const host = z.string().min(1).meta({ description: 'Host name or address of the target.' })
 
 const port = (usual: number) => z.int().min(1).max(65535).default(usual).meta({ description: 'Port of the target.' })
-
-const postgresRole = z.strictObject({
-  description: roleDescription,
-  login: z.string().min(1).max(63).meta({ description: 'The user that the gateway logs in as at the target.' }),
-  password: secretReference('Password of `login`.').optional(),
-  databases: z
-    .array(z.string().min(1).max(63))
-    .min(1)
-    .meta({ description: 'Databases that may be opened; the first is the default.' }),
-  recording,
-})
-
-const postgresResource = z
-  .strictObject({
-    kind: z.literal('postgres').meta({ description: 'A PostgreSQL server.' }),
-    ...described,
-    host,
-    port: port(5432),
-    tls: z
-      .strictObject({
-        mode: z
-          .enum(['verify-full', 'disable'])
-          .default('verify-full')
-          .meta({ description: 'As libpq names them. `disable` is for targets on the same host.' }),
-        ca: filePath('PEM file with the authorities to trust instead of the system’s.').optional(),
-        serverName: z
-          .string()
-          .optional()
-          .meta({ description: 'Name expected in the certificate, when it differs from `host`.' }),
-      })
-      .default({ mode: 'verify-full' })
-      .meta({ description: 'How the target proves who it is.' }),
-    roles: roles('what people write as the PostgreSQL user', postgresRole),
-  })
-  .meta({ title: 'PostgreSQL' })
 
 const sshRole = z.strictObject({
   description: roleDescription,

@@ -3,6 +3,7 @@ import { approvalWords } from '../policy/approval.ts'
 import type { Bundle } from '../policy/bundle.ts'
 import { isConditional } from '../policy/circumstance-words.ts'
 import { reachedResources, reachesOf } from '../policy/reach.ts'
+import { grantWords } from '../policy/grant-words.ts'
 import type { Policy } from '../policy/rules.ts'
 import type { Resource } from '../resources/catalogue.ts'
 import type { Config } from './config.ts'
@@ -39,7 +40,8 @@ function bundleLine({ name, items }: Bundle): string {
 
 function targetOf(resource: Resource): string {
   if (resource.kind === 'http') return `http ${resource.addresses.map(({ text }) => text).join(', ')}`
-  return `${resource.kind} ${resource.host}:${resource.port}`
+  const places = [resource, ...(resource.kind === 'postgres' ? resource.others : [])]
+  return `${resource.kind} ${places.map(({ host, port }) => `${host}:${port}`).join(', ')}`
 }
 
 /** What somebody may ask for, and what that takes. */

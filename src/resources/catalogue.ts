@@ -3,7 +3,30 @@ import { Fault } from '../kernel/fault.ts'
 import type { Secret } from '../kernel/secret.ts'
 
 /** How the gateway proves who the target is, in libpq's words. */
-export type UpstreamTlsMode = 'verify-full' | 'disable'
+/** As libpq names them. */
+export const upstreamTlsModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
+export type UpstreamTlsMode = (typeof upstreamTlsModes)[number]
+
+/** Which of several servers will do, as libpq names them. */
+export const targetSessionAttributes = [
+  'any',
+  'read-write',
+  'read-only',
+  'primary',
+  'standby',
+  'prefer-standby',
+] as const
+export type TargetSessionAttribute = (typeof targetSessionAttributes)[number]
+
+/** How a server may ask the gateway to prove itself, as libpq names them. `password`: in clear text. */
+export const postgresLogins = ['scram-sha-256', 'md5', 'password', 'none'] as const
+export type PostgresLogin = (typeof postgresLogins)[number]
+
+/** Where a PostgreSQL server is: a host name or address; or the folder of its socket on this machine, which begins with `/`. */
+export interface PostgresPlace {
+  readonly host: string
+  readonly port: number
+}
 
 export interface PostgresRole {
   readonly kind: 'postgres'
@@ -12,7 +35,8 @@ export interface PostgresRole {
   readonly description: string
   /** The upstream login. */
   readonly login: string
-  readonly password: Secret | null
+  /** Asked for at each login: a file may have changed since. */
+  readonly password: { reveal(): string | Promise<string> } | null
   /** Databases that may be opened; the first is the default. */
   readonly databases: readonly [string, ...string[]]
   readonly recording: RecordingMode
@@ -28,8 +52,19 @@ export interface PostgresResource {
   readonly labels: Readonly<Record<string, string>>
   readonly host: string
   readonly port: number
-  /** `ca`: PEM certificates; null means the system's. */
-  readonly tls: { readonly mode: UpstreamTlsMode; readonly ca: string | null; readonly serverName: string | null }
+  /** Tried in this order when the first cannot be reached or will not do. */
+  readonly others: readonly PostgresPlace[]
+  readonly targetSession: TargetSessionAttribute
+  /** Longest time until a server is ready for queries, for each. */
+  readonly connectMs: number
+  readonly logins: readonly PostgresLogin[]
+  /** `ca`: PEM certificates; null means the system's. `identity`: the gateway's own certificate. */
+  readonly tls: {
+    readonly mode: UpstreamTlsMode
+    readonly ca: string | null
+    readonly serverName: string | null
+    readonly identity: { readonly certificate: string; readonly key: Secret } | null
+  }
   readonly roles: Readonly<Record<string, PostgresRole>>
 }
 

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Access } from '../../src/access/access.ts'
+import type { AccessDeps } from '../../src/access/deps.ts'
 import { createAccess } from '../../src/access/create-access.ts'
 import type { Person } from '../../src/identity/person.ts'
 import type { Clock } from '../../src/kernel/time.ts'
@@ -58,7 +59,11 @@ const prodDb: Resource = {
   labels: { env: 'prod' },
   host: 'localhost',
   port: 5432,
-  tls: { mode: 'verify-full', ca: null, serverName: null },
+  others: [],
+  targetSession: 'any',
+  connectMs: 15_000,
+  logins: ['scram-sha-256', 'md5', 'none'],
+  tls: { mode: 'verify-full', ca: null, serverName: null, identity: null },
   roles: { readonly: role('readonly'), admin: role('admin'), reporting: role('reporting') },
 }
 
@@ -88,7 +93,11 @@ export interface World extends AsyncDisposable {
 }
 
 /** The access room over a real store, with people in it. */
-export async function openWorld(clock: Clock = systemClock, requestMs = 3_600_000): Promise<World> {
+export async function openWorld(
+  clock: Clock = systemClock,
+  requestMs = 3_600_000,
+  more: Partial<AccessDeps> = {},
+): Promise<World> {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'curfew-access-'))
   stack.defer(() => rm(folder, { recursive: true }))
@@ -111,6 +120,7 @@ export async function openWorld(clock: Clock = systemClock, requestMs = 3_600_00
     clock,
     random: systemRandom,
     metrics: silent,
+    ...more,
   })
   const auditTypes = async () =>
     (await state.audit.events(0, 1000)).map(({ json }) => (JSON.parse(json) as { type: string }).type)

@@ -29,7 +29,7 @@ test('a good file becomes one frozen value with lengths in milliseconds and refe
   expect(config.identity.oidc.clientSecret.reveal()).toBe('oidc-hunter2')
   const [shop] = config.resources
   if (shop?.kind !== 'postgres') throw new Error('the first is a PostgreSQL server')
-  expect(shop.roles['admin']!.password!.reveal()).toBe('admin-hunter2')
+  expect(await shop.roles['admin']!.password!.reveal()).toBe('admin-hunter2')
   expect(shop.tls.ca).toContain('BEGIN CERTIFICATE')
   expect(config.policies[1]).toMatchObject({
     length: { defaultMs: 900_000, mostMs: 3_600_000 },

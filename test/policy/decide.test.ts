@@ -12,7 +12,11 @@ const resource: Resource = {
   labels: { env: 'prod' },
   host: 'db',
   port: 5432,
-  tls: { mode: 'verify-full', ca: null, serverName: null },
+  others: [],
+  targetSession: 'any',
+  connectMs: 15_000,
+  logins: ['scram-sha-256', 'md5', 'none'],
+  tls: { mode: 'verify-full', ca: null, serverName: null, identity: null },
   roles: {},
 }
 

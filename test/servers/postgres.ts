@@ -1,7 +1,7 @@
 /** A real PostgreSQL with the shop's data for tests: TLS and SCRAM, in a temporary folder, on a free port. */
 import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { chmod, lstat, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -42,6 +42,8 @@ export interface TestPostgresOptions {
   /** Names in its certificate. Default: `localhost` and both loopback addresses. */
   readonly names?: readonly [string, ...string[]]
   readonly settings?: Readonly<Record<string, string | number>>
+  /** A hot standby that waits for a primary that never comes: it reads, and writes nothing. */
+  readonly standby?: boolean
   /** Debian's server, of the same version as its pg_dump (which refuses newer ones), instead of the package's. */
   readonly debian?: boolean
 }
@@ -61,6 +63,7 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
   try {
     // With its owner: PostgreSQL insists on owning its files.
     await promisify(execFile)('cp', ['-a', join(template.cluster, 'data'), folder])
+    if (options.standby === true) await writeAsOwner(join(folder, 'data'), 'standby.signal')
     const authority = options.authority ?? (await makeAuthority('Curfew test authority'))
     const tls = { ...(await issue(authority, { names: options.names ?? loopback })), ca: authority.certificate }
     const settings = { ...fastWith(binaries), ...options.settings }
@@ -72,6 +75,13 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
     await rm(folder, { recursive: true, force: true })
     throw error
   }
+}
+
+/** PostgreSQL insists on owning its files. */
+async function writeAsOwner(data: string, name: string): Promise<void> {
+  const { uid, gid } = await lstat(data)
+  await writeFile(join(data, name), '')
+  await chown(join(data, name), uid, gid)
 }
 
 interface Secrets {

@@ -92,6 +92,8 @@ export interface Client {
 export interface More {
   readonly resources?: readonly Resource[]
   readonly policies?: readonly Policy[]
+  /** Come before the usual ones, and so decide first. */
+  readonly before?: readonly Policy[]
 }
 
 export async function startPages(more: More = {}): Promise<Pages> {
@@ -198,7 +200,7 @@ async function openRooms(
     ...common,
     changes: state.changes,
     catalogue,
-    policies: [...policies, ...(more.policies ?? [])],
+    policies: [...(more.before ?? []), ...policies, ...(more.policies ?? [])],
     person: (id: PersonId) => identity.person(id),
   }
   const access = createAccess({
@@ -291,7 +293,11 @@ const resource = (name: string, description: string, roles: readonly PostgresRol
   labels: {},
   host: '127.0.0.1',
   port: 5432,
-  tls: { mode: 'disable', ca: null, serverName: null },
+  others: [],
+  targetSession: 'any',
+  connectMs: 15_000,
+  logins: ['scram-sha-256', 'md5', 'none'],
+  tls: { mode: 'disable', ca: null, serverName: null, identity: null },
   roles: Object.fromEntries(roles.map((one) => [one.name, one])),
 })
 

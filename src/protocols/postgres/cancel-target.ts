@@ -3,18 +3,17 @@ import { Fault } from '../../kernel/fault.ts'
 import type { Clock } from '../../kernel/time.ts'
 import { cancelRequest } from './startup.ts'
 import type { Target } from './target.ts'
-import { openTargetSocket, type TargetAddress } from './target-socket.ts'
+import { openTargetSocket } from './target-socket.ts'
 
 const cancelMsMax = 5_000
 
 /**
- * Asks the target to cancel what that connection runs, with the target's own key, over TLS where the target uses it.
+ * Asks the server to cancel what that connection runs, with the server's own key, over TLS where the connection has it.
  * Resolves when the target closed the connection, which is after it passed the signal on.
  * @throws Fault UPSTREAM_UNREACHABLE, UPSTREAM_TLS
  */
 export async function cancelTarget(
-  address: TargetAddress,
-  { processId, secret }: Pick<Target, 'processId' | 'secret'>,
+  { address, encryption, processId, secret }: Pick<Target, 'address' | 'encryption' | 'processId' | 'secret'>,
   clock: Clock,
 ): Promise<void> {
   const late = new AbortController()
@@ -22,7 +21,7 @@ export async function cancelTarget(
     late.abort(new Fault('UPSTREAM_UNREACHABLE', `${address.name} did not take the cancel request in time.`))
   })
   try {
-    const socket = await openTargetSocket(address, late.signal)
+    const socket = await openTargetSocket(address, encryption, late.signal)
     try {
       socket.on('error', () => undefined) // it is closed either way, and close is what counts
       socket.resume().write(cancelRequest(processId, secret))

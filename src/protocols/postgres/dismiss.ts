@@ -6,7 +6,7 @@ import { cancelTarget } from './cancel-target.ts'
 import { Fields, fromServer, query, terminate } from './messages.ts'
 import { Inbox } from './inbox.ts'
 import { targetUnreadBytesMax } from './target-socket.ts'
-import { connectTarget, type Target, type TargetWish } from './target.ts'
+import { connectAgain, type Target, type TargetWish } from './target.ts'
 
 export interface DismissDeps {
   readonly clock: Clock
@@ -68,7 +68,7 @@ async function insist(
   if (!busy) await pause(idleGraceMs, closed, deps.clock)
   for (const waitMs of cancelAgainMs) {
     if (closed.aborted) return
-    await cancelTarget(wish.resource, target, deps.clock).catch((error: unknown) => {
+    await cancelTarget(target, deps.clock).catch((error: unknown) => {
       deps.log.warn({ resource: wish.resource.name, error }, 'a cancel request did not get through')
     })
     await pause(waitMs, closed, deps.clock)
@@ -87,8 +87,8 @@ async function terminateBackend(
   closed: AbortSignal,
   deps: DismissDeps,
 ): Promise<void> {
-  const plain = { ...wish, parameters: [['application_name', 'curfew']] as const }
-  const second = await connectTarget(plain, new AbortController().signal, deps)
+  const parameters = [['application_name', 'curfew']] as const
+  const second = await connectAgain(target, { ...wish, parameters }, new AbortController().signal, deps)
   const inbox = new Inbox(second.socket, targetUnreadBytesMax)
   second.socket.resume()
   try {

@@ -107,7 +107,7 @@ async function relay(
   using _key = deps.cancelKeys.add({
     processId: target.processId,
     secret,
-    cancel: (address) => passCancelOn(address, admission, wish, target, deps),
+    cancel: (address) => passCancelOn(address, admission, target, deps),
   })
   client.authenticated()
   client.write(Buffer.concat(openingMessages(target, secret)))
@@ -129,15 +129,9 @@ function openingMessages(target: Target, secret: Uint8Array): Buffer[] {
   ]
 }
 
-function passCancelOn(
-  address: string,
-  { recorder }: Admission,
-  wish: TargetWish,
-  target: Target,
-  deps: SessionDeps,
-): Promise<void> {
+function passCancelOn(address: string, { recorder }: Admission, target: Target, deps: SessionDeps): Promise<void> {
   if (recorder.active) record(recorder, 'k', { address })
-  return cancelTarget(wish.resource, target, deps.clock).catch((error: unknown) => {
+  return cancelTarget(target, deps.clock).catch((error: unknown) => {
     deps.log.warn({ error }, 'a cancel request did not get through')
   })
 }

@@ -1,35 +1,54 @@
 import { once } from 'node:events'
 import { connect, isIP, type Socket } from 'node:net'
-import { checkServerIdentity, connect as connectTls, type TLSSocket } from 'node:tls'
+import { checkServerIdentity, connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { Fault } from '../../kernel/fault.ts'
-import type { PostgresResource } from '../../resources/catalogue.ts'
+import type { PostgresPlace, PostgresResource, UpstreamTlsMode } from '../../resources/catalogue.ts'
 import { Inbox } from './inbox.ts'
 import { sslRequest } from './startup.ts'
 
-export type TargetAddress = Pick<PostgresResource, 'name' | 'host' | 'port' | 'tls'>
+/** One server, and how to speak to it. */
+export interface TargetAddress extends PostgresPlace {
+  readonly name: string
+  readonly tls: PostgresResource['tls']
+}
 
 const keepAliveMs = 60_000
 const acceptsTls = 0x53
+const refusesTls = 0x4e
 /** The most that may wait unread of a target that has not let us in. */
 export const targetUnreadBytesMax = 256 * 1024
 
+/** A server on this machine, reached through a socket in that folder. */
+export function isSocketFolder(host: string): boolean {
+  return host.startsWith('/')
+}
+
 /**
- * Opens the way to a target: TCP, then TLS as its resource says.
+ * How a mode is tried, in this order: without TLS, with TLS, or with TLS where the server offers it. The second is tried
+ * where the first is turned away.
+ * @see PostgreSQL manual, "libpq", sslmode
+ */
+export function encryptionsOf(mode: UpstreamTlsMode, host: string): readonly ('none' | 'offered' | 'required')[] {
+  if (mode === 'disable' || isSocketFolder(host)) return ['none']
+  if (mode === 'allow') return ['none', 'required']
+  return mode === 'prefer' ? ['offered', 'none'] : ['required']
+}
+
+/**
+ * Opens the way to a server: TCP or a socket of this machine, then TLS.
  * @param signal ends the attempt; its reason is what this rejects with.
  * @throws Fault UPSTREAM_UNREACHABLE, UPSTREAM_TLS
  */
-export async function openTargetSocket(target: TargetAddress, signal: AbortSignal): Promise<Socket> {
+export async function openTargetSocket(
+  target: TargetAddress,
+  encryption: 'none' | 'offered' | 'required',
+  signal: AbortSignal,
+): Promise<Socket> {
   signal.throwIfAborted()
-  const socket = connect({
-    host: target.host,
-    port: target.port,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: keepAliveMs,
-  })
+  const socket = connect({ ...placeOf(target), noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs })
   try {
     await whenReady(socket, 'connect', signal)
-    return target.tls.mode === 'disable' ? socket : await secure(socket, target, signal)
+    return encryption === 'none' ? socket : await secure(socket, target, encryption, signal)
   } catch (error) {
     socket.destroy()
     signal.throwIfAborted()
@@ -38,24 +57,25 @@ export async function openTargetSocket(target: TargetAddress, signal: AbortSigna
   }
 }
 
-async function secure(socket: Socket, target: TargetAddress, signal: AbortSignal): Promise<TLSSocket> {
+function placeOf({ host, port }: PostgresPlace) {
+  return isSocketFolder(host) ? { path: `${host}/.s.PGSQL.${port}` } : { host, port }
+}
+
+async function secure(
+  socket: Socket,
+  target: TargetAddress,
+  encryption: 'offered' | 'required',
+  signal: AbortSignal,
+): Promise<Socket> {
   const inbox = new Inbox(socket, targetUnreadBytesMax)
   socket.write(sslRequest)
   const [answer] = await inbox.take(1, signal)
   const behind = inbox.detach()
+  if (answer === refusesTls && encryption === 'offered' && behind.length === 0) return socket
   if (answer !== acceptsTls) throw new Fault('UPSTREAM_TLS', `${target.name} does not offer TLS.`)
   // Bytes that came before the handshake were not protected by it (CVE-2021-23222).
   if (behind.length > 0) throw new Fault('UPSTREAM_TLS', `${target.name} sent unprotected bytes before TLS began.`)
-  const name = target.tls.serverName ?? target.host
-  const tls = connectTls({
-    socket,
-    ...(isIP(name) === 0 && { servername: name }),
-    ...(target.tls.ca !== null && { ca: target.tls.ca }),
-    minVersion: 'TLSv1.2',
-    rejectUnauthorized: true, // whatever NODE_TLS_REJECT_UNAUTHORIZED says
-    ALPNProtocols: ['postgresql'],
-    checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
-  })
+  const tls = connectTls({ socket, ...tlsOptions(target) })
   try {
     await whenReady(tls, 'secureConnect', signal)
   } catch (error) {
@@ -65,6 +85,22 @@ async function secure(socket: Socket, target: TargetAddress, signal: AbortSignal
   }
   tls.disableRenegotiation()
   return tls
+}
+
+function tlsOptions({ host, tls: { mode, ca, serverName, identity } }: TargetAddress): ConnectionOptions {
+  const name = serverName ?? host
+  // As libpq has it: whoever names authorities wants them asked.
+  const isChecked = mode === 'verify-full' || mode === 'verify-ca' || ca !== null
+  return {
+    ...(isIP(name) === 0 && { servername: name }),
+    ...(ca !== null && { ca }),
+    ...(identity !== null && { cert: identity.certificate, key: identity.key.reveal() }),
+    minVersion: 'TLSv1.2',
+    rejectUnauthorized: isChecked, // whatever NODE_TLS_REJECT_UNAUTHORIZED says
+    ALPNProtocols: ['postgresql'],
+    checkServerIdentity: (_host, certificate) =>
+      mode === 'verify-full' ? checkServerIdentity(name, certificate) : undefined,
+  }
 }
 
 /** Like `once`, but a peer that hangs up without an error counts, too. */

@@ -42,7 +42,11 @@ export function resourceOf(postgres: TestPostgres, tls?: PostgresResource['tls']
     labels: {},
     host: postgres.host,
     port: port ?? postgres.port,
-    tls: tls ?? { mode: 'verify-full', ca: postgres.ca, serverName: null },
+    others: [],
+    targetSession: 'any',
+    connectMs: 15_000,
+    logins: ['scram-sha-256', 'md5', 'none'],
+    tls: tls ?? { mode: 'verify-full', ca: postgres.ca, serverName: null, identity: null },
     roles: Object.fromEntries(roles.map((each) => [each.name, each])),
   }
 }

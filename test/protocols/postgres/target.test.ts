@@ -26,10 +26,12 @@ function wish(
     port?: number
     password?: string | null
     login?: string
+    logins?: TargetWish['resource']['logins']
     parameters?: TargetWish['parameters']
   } = {},
 ): TargetWish {
-  const resource = resourceOf(postgres, change.tls, change.port)
+  const whole = resourceOf(postgres, change.tls, change.port)
+  const resource = { ...whole, logins: change.logins ?? whole.logins }
   const { readonly } = resource.roles
   const password = change.password === undefined ? readonly!.password : change.password && new Secret(change.password)
   const role = { ...readonly!, login: change.login ?? readonly!.login, password: password || null }
@@ -59,17 +61,19 @@ test('SCRAM with channel binding over verified TLS, and what the server says of 
 test.each([
   [
     'an authority that did not sign',
-    async () => ({ tls: { mode: 'verify-full', ca: (await makeAuthority('other')).certificate, serverName: null } }),
+    async () => ({
+      tls: { mode: 'verify-full', ca: (await makeAuthority('other')).certificate, serverName: null, identity: null },
+    }),
     'UPSTREAM_TLS',
   ],
   [
     'another name',
-    async () => ({ tls: { mode: 'verify-full', ca: postgres.ca, serverName: 'db.example.com' } }),
+    async () => ({ tls: { mode: 'verify-full', ca: postgres.ca, serverName: 'db.example.com', identity: null } }),
     'UPSTREAM_TLS',
   ],
   [
     'only the system’s authorities',
-    async () => ({ tls: { mode: 'verify-full', ca: null, serverName: null } }),
+    async () => ({ tls: { mode: 'verify-full', ca: null, serverName: null, identity: null } }),
     'UPSTREAM_TLS',
   ],
   ['a wrong password', async () => ({ password: 'wrong' }), 'UPSTREAM_REFUSED'],
@@ -85,7 +89,12 @@ test.each([
 
 test('the target is checked, whatever the environment says about checking', async () => {
   vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
-  const stranger = { mode: 'verify-full', ca: (await makeAuthority('other')).certificate, serverName: null } as const
+  const stranger = {
+    mode: 'verify-full',
+    ca: (await makeAuthority('other')).certificate,
+    serverName: null,
+    identity: null,
+  } as const
   await expect(connect(wish({ tls: stranger }))).rejects.toMatchObject({ code: 'UPSTREAM_TLS' })
   vi.unstubAllEnvs()
 })
@@ -122,10 +131,12 @@ test('SCRAM, md5, clear text and trust, with and without TLS', async () => {
   expect(await outcome({ ...old, tls: plain })).toBe('in')
   expect(await outcome({ ...old, password: 'wrong' })).toContain('refused')
   await use('host all old_login all password')
-  await expect.poll(() => outcome({ ...old, tls: plain })).toContain('clear text')
-  expect(await outcome(old)).toBe('in')
+  await expect.poll(() => outcome(old)).toContain('asks for a login of the kind password')
+  expect(await outcome({ ...old, logins: ['password'] })).toBe('in')
+  expect(await outcome({ ...old, logins: ['password'], tls: plain })).toBe('in')
   await use('host all old_login all trust')
   await expect.poll(() => outcome({ ...old, password: null })).toBe('in')
+  expect(await outcome({ ...old, logins: ['scram-sha-256'] })).toContain('lets anybody in')
   await writeFile(file, before)
   await postgres.query('select pg_reload_conf()')
 })
@@ -134,9 +145,9 @@ test('a cancel request reaches the right session', async () => {
   const target = await connectTarget(wish(), never, deps)
   target.socket.resume().write(query('select pg_sleep(71)'))
   await postgres.untilRunning('pg_sleep(71)', 1)
-  await cancelTarget(wish().resource, { ...target, secret: Buffer.alloc(4) }, systemClock)
+  await cancelTarget({ ...target, secret: Buffer.alloc(4) }, systemClock)
   await postgres.untilRunning('pg_sleep(71)', 1)
-  await cancelTarget(wish().resource, target, systemClock)
+  await cancelTarget(target, systemClock)
   await postgres.untilRunning('pg_sleep(71)', 0)
   target.socket.destroy()
 })
@@ -151,7 +162,7 @@ async function fakeTarget(answer: Answering) {
   return { port, [Symbol.dispose]: () => void server.close() }
 }
 type Answering = (socket: Socket) => void
-const plain = { mode: 'disable', ca: null, serverName: null } as const
+const plain = { mode: 'disable', ca: null, serverName: null, identity: null } as const
 
 const says =
   (bytes: string | Uint8Array): Answering =>
@@ -184,7 +195,8 @@ test.each(answers)('a target that answers with %s is a fault', async (_name, ans
 test('a target that says nothing is given up in time, and an attempt can be called off', async () => {
   using silent = await fakeTarget(() => undefined)
   const which = wish({ port: silent.port, tls: plain })
-  await expect(connectTarget(which, never, { ...deps, connectMsMax: 50 })).rejects.toMatchObject({
+  const hasty = { ...which, resource: { ...which.resource, connectMs: 50 } }
+  await expect(connectTarget(hasty, never, deps)).rejects.toMatchObject({
     code: 'UPSTREAM_UNREACHABLE',
   })
   const reason = new Error('called off')

@@ -1,0 +1,70 @@
+import type { PostgresPlace, PostgresResource, PostgresRole } from '../resources/catalogue.ts'
+import { inTurn, optionalCa, type ReferenceReader } from './files.ts'
+import { readPostgresPlace } from './postgres-place.ts'
+import type { ConfigPath } from './problems.ts'
+import type { InFile } from './schema-resources.ts'
+
+type Written = InFile<'postgres'>
+
+/** Undefined when what it refers to could not be read, and the reader has a finding. */
+export async function readPostgresResource(
+  name: string,
+  resource: Written,
+  reader: ReferenceReader,
+): Promise<PostgresResource | undefined> {
+  const at = ['resources', name]
+  const places = readPlaces([...at, 'host'], resource, reader)
+  const tls = await readTls([...at, 'tls'], resource.tls, reader)
+  const roles = await inTurn(Object.entries(resource.roles), ([role, settings]) =>
+    readRole([...at, 'roles', role, 'password'], role, settings, reader),
+  )
+  const [first, ...others] = places
+  if (first === undefined || tls === undefined) return undefined
+  const { description, labels, targetSession, connectTimeout: connectMs, logins } = resource
+  return {
+    ...{ kind: 'postgres', name, description, labels, ...first, others, targetSession, connectMs, logins, tls },
+    roles: Object.fromEntries(roles.map((role) => [role.name, role])),
+  }
+}
+
+/** Empty when one of them is none. */
+function readPlaces(path: ConfigPath, { host, port }: Written, reader: ReferenceReader): readonly PostgresPlace[] {
+  const texts = typeof host === 'string' ? [host] : host
+  const places = texts.map((text) => readPostgresPlace(text, port))
+  for (const [index, place] of places.entries()) {
+    if (place !== undefined) continue
+    reader.findings.push({
+      path: typeof host === 'string' ? path : [...path, index],
+      message: `"${texts[index]}" is no place of a server`,
+      expected: 'a host name or address, with a port where it differs, or the folder of a socket',
+    })
+  }
+  const read = places.filter((place) => place !== undefined)
+  return read.length === places.length ? read : []
+}
+
+async function readTls(
+  path: ConfigPath,
+  { mode, ca: file, serverName, certificate, key }: Written['tls'],
+  reader: ReferenceReader,
+): Promise<PostgresResource['tls'] | undefined> {
+  const ca = await optionalCa([...path, 'ca'], file, reader)
+  const identity = certificate === undefined || key === undefined ? null : await reader.tls(path, { certificate, key })
+  if (ca === undefined || identity === undefined) return undefined
+  return { mode, ca, serverName: serverName ?? null, identity }
+}
+
+async function readRole(
+  path: ConfigPath,
+  name: string,
+  { description, login, password, databases, recording }: Written['roles'][string],
+  reader: ReferenceReader,
+): Promise<PostgresRole> {
+  const [first, ...rest] = databases
+  return {
+    ...{ kind: 'postgres', name, description, login, recording },
+    // Null also for one that could not be read: the reader has a finding then, and the value is never used.
+    password: password === undefined ? null : ((await reader.livingSecret(path, password)) ?? null),
+    databases: [first!, ...rest], // the schema asks for at least one
+  }
+}

@@ -1,0 +1,60 @@
+import * as z from 'zod'
+import { postgresLogins, targetSessionAttributes, upstreamTlsModes } from '../resources/catalogue.ts'
+import { described, duration, filePath, recording, roleDescription, roles, secretReference } from './schema-fields.ts'
+
+const postgresRole = z.strictObject({
+  description: roleDescription,
+  login: z.string().min(1).max(63).meta({ description: 'The user that the gateway logs in as at the target.' }),
+  password: secretReference('Password of `login`. A file is read again for each login.').optional(),
+  databases: z
+    .array(z.string().min(1).max(63))
+    .min(1)
+    .meta({ description: 'Databases that may be opened; the first is the default.' }),
+  recording,
+})
+
+const place = z.string().min(1).max(300)
+
+export const postgresResource = z
+  .strictObject({
+    kind: z.literal('postgres').meta({ description: 'A PostgreSQL server.' }),
+    ...described,
+    host: z.union([place, z.array(place).min(1).max(16)]).meta({
+      description:
+        'Host name or address of the target; or a list of them, tried in this order, each with a port of its own where it differs (`db-2.internal:5433`, `[2001:db8::7]:5433`). A folder (`/var/run/postgresql`) means the socket in it.',
+      examples: ['db.internal', ['db-1.internal', 'db-2.internal:5433'], '/var/run/postgresql'],
+    }),
+    port: z.int().min(1).max(65535).default(5432).meta({ description: 'Port of the target.' }),
+    targetSession: z.enum(targetSessionAttributes).default('any').meta({
+      description:
+        'Which of several hosts will do, as libpq’s `target_session_attrs`: the first that is, for example, `read-write` or a `standby`.',
+    }),
+    connectTimeout: duration('Longest time until a host is ready for queries; then the next one is tried.').prefault(
+      '15s',
+    ),
+    logins: z.array(z.enum(postgresLogins)).min(1).default(['scram-sha-256', 'md5', 'none']).meta({
+      description:
+        'How the target may ask the gateway to log in, as libpq’s `require_auth`. `password` sends the password in clear text; `none` is a target that does not ask (trust, peer, client certificates).',
+    }),
+    tls: z
+      .strictObject({
+        mode: z.enum(upstreamTlsModes).default('verify-full').meta({
+          description:
+            'As libpq names them. Only `verify-full` knows whom it speaks to; `disable` is for targets on the same host. A socket folder has no TLS.',
+        }),
+        ca: filePath('PEM file with the authorities to trust instead of the system’s.').optional(),
+        serverName: z
+          .string()
+          .optional()
+          .meta({ description: 'Name expected in the certificate, when it differs from `host`.' }),
+        certificate: filePath('PEM file with the gateway’s own certificate, for targets that ask for one.').optional(),
+        key: secretReference('Private key of `certificate`, PEM.').optional(),
+      })
+      .refine(({ certificate, key }) => (certificate === undefined) === (key === undefined), {
+        error: 'expected `certificate` and `key` together',
+      })
+      .default({ mode: 'verify-full' })
+      .meta({ description: 'How the target proves who it is, and the gateway to it.' }),
+    roles: roles('what people write as the PostgreSQL user', postgresRole),
+  })
+  .meta({ title: 'PostgreSQL' })
