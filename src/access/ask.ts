@@ -10,16 +10,16 @@ import type { Policy } from '../policy/rules.ts'
 import type { Situation } from '../policy/weigh.ts'
 import { unknownName } from '../resources/catalogue.ts'
 import type { Asker, Offer, Wish } from './access.ts'
-import { agreementOn } from './agree.ts'
 import { assess } from './assess.ts'
-import { knownPerson, type AccessDeps } from './deps.ts'
+import type { AccessDeps } from './deps.ts'
 import { accessEvents, actor, recordRefusal } from './events.ts'
+import { fulfil } from './give.ts'
 import { lockedFault, stoppingLock, type LockTarget } from './locks.ts'
 import { approvalFor } from './manager.ts'
-import type { Approved, Request, Requested } from './states.ts'
+import type { Request, Requested } from './states.ts'
 import type { AccessReads, AccessTx } from './store.ts'
 import { startAheadMaxMs } from './terms.ts'
-import { approve, cancel, expectOpen, grantFrom } from './transitions.ts'
+import { approve, cancel, expectOpen } from './transitions.ts'
 
 export const openRequestsMax = 20
 /** How long a key is remembered. */
@@ -236,32 +236,8 @@ async function file(
   const approved = approve(request, now)
   await tx.updateRequest(approved)
   await tx.record(accessEvents.closed(approved, theGateway))
-  await giveGrant(deps, tx, approved, now)
+  await fulfil(deps, tx, approved, now)
   return approved
-}
-
-/** The policy that let it be asked; if the file has none of that name any more, whichever decides now. */
-export async function policyOf(deps: AccessDeps, { policy: name, ...asked }: Request): Promise<Policy | undefined> {
-  const [named, resource] = [deps.policies.find((one) => one.name === name), deps.catalogue.resource(asked.resource)]
-  if (named !== undefined || resource === undefined) return named
-  const person = await knownPerson(deps, asked.person)
-  return judge(deps, { person, resource, role: asked.role, request: asked }).policy ?? undefined
-}
-
-/** The grant that follows an approval, in the same transaction. */
-export async function giveGrant(deps: AccessDeps, tx: AccessTx, request: Approved, now: Instant): Promise<void> {
-  const { databases, networks, ...agreed } = await agreementOn(deps, request, await tx.decisionsOn(request.id))
-  const given = { ...request, ...agreed }
-  const life = grantFrom(given, deps.random.id('grant'), now, await policyOf(deps, given))
-  const grant = { ...life, databases, networks }
-  await tx.insertGrant(grant)
-  await tx.record(accessEvents.started(grant, now))
-  await tx.announce({ kind: 'request-closed', request: request.id, state: 'approved' })
-  if (grant.state === 'active') {
-    const { id, person, resource, role } = grant
-    await tx.announce({ kind: 'grant-started', grant: id, person, resource, role })
-  }
-  deps.metrics.add('curfew_requests_total', { state: 'approved' })
 }
 
 export async function cancelRequest(deps: AccessDeps, person: Person, id: RequestId): Promise<void> {

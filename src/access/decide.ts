@@ -6,8 +6,9 @@ import { currentStep, isApprover, mayDecideNow } from '../policy/approval.ts'
 import { sameHuman } from '../policy/subject.ts'
 import type { Asker } from './access.ts'
 import { agreementOn } from './agree.ts'
-import { giveGrant, holder, refuseLocked, unknownRequest } from './ask.ts'
+import { holder, refuseLocked, unknownRequest } from './ask.ts'
 import { knownPerson, type AccessDeps } from './deps.ts'
+import { fulfil } from './give.ts'
 import { accessEvents, actor, recordRefusal } from './events.ts'
 import { hasDecided, missingNow, placeOf, requestersOf, type Given } from './place.ts'
 import type { Decision, Request, Requested, Terms } from './states.ts'
@@ -135,7 +136,7 @@ async function second(deps: AccessDeps, tx: AccessTx, request: Requested, all: r
   const approved = approve(next, decision.at)
   await tx.updateRequest(approved)
   await tx.record(accessEvents.closed(approved, actor(person), decision))
-  await giveGrant(deps, tx, approved, decision.at)
+  await fulfil(deps, tx, approved, decision.at)
   return approved
 }
 

@@ -43,6 +43,13 @@ export const accessEvents = {
       startsAt: isoTime(grant.startsAt),
       expiresAt: isoTime(grant.expiresAt),
     }),
+  extended: (grant: Grant, request: Request, byMs: number, by: Actor, at: Instant): AuditEvent =>
+    auditEvent('grant.extended', at, by, {
+      ...grantData(grant),
+      request: request.id,
+      lengthMs: byMs,
+      expiresAt: isoTime(grant.expiresAt),
+    }),
   ended: (grant: Extract<Grant, { endedAt: Instant }>, by: Actor): AuditEvent =>
     auditEvent(grantEnds[grant.state], grant.endedAt, by, { ...grantData(grant), comment: grant.comment }),
   locked: (lock: Lock, by: Person): AuditEvent =>
