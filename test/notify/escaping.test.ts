@@ -38,6 +38,11 @@ function factsWith(words: readonly string[]): NoticeFacts {
     },
     ...{ requester: person, lengthSeconds: 60, reason, ticket, policy: 'p', origin: '', askedAt: at, startsAt: null },
     ...{ lapsesAt: at, closedAt: null, decisions: [{ by: person, verdict: 'approve', comment, at }] },
+    risk: {
+      score: 20,
+      level: 'low',
+      factors: [{ code: 'first-time', label: `First time on ${resource}`, weight: 20 }],
+    },
   }
   return { request }
 }
@@ -94,6 +99,18 @@ test('Slack: what people write is literal text, and the only link is ours', () =
       for (const element of elements) expect(element.text).not.toBe('')
     }),
   )
+})
+
+test('risk is told to those who decide and to the security channel, not to whoever asked', () => {
+  const lines = (audience: QueuedMessage['message']['audience']) =>
+    wordingOf('request.opened', factsWith(['', '', '', '', 'prod-db']), audience).lines.filter(([label]) =>
+      /Risk|\+/.test(label),
+    )
+  const told = [
+    ['Risk', 'low, 20 of 100'],
+    ['+20', 'First time on prod-db'],
+  ]
+  expect([lines('deciders'), lines('security'), lines('requester')]).toEqual([told, told, []])
 })
 
 test('escaping loses nothing', () => {

@@ -1,0 +1,148 @@
+// Goal: the risk of a request is worked out once, from what happened before it, chooses the policy, and is told to those
+// who decide and to nobody else. Method: the use cases over a real store.
+import { describe, expect, test } from 'vitest'
+import type { Wish } from '../../src/access/access.ts'
+import { seesRisk } from '../../src/access/assess.ts'
+import type { Person } from '../../src/identity/person.ts'
+import { stepOf } from '../../src/policy/approval.ts'
+import { compileCondition } from '../../src/policy/condition.ts'
+import type { Denial, Policy } from '../../src/policy/rules.ts'
+import { HandClock } from '../clock.ts'
+import { openWorld, people, type World } from './world.ts'
+
+const { alice, bob, carol } = people
+const hourMs = 3_600_000
+
+const policy = (name: string, condition: string, approval: Policy['approval']): Policy => ({
+  name,
+  who: { groups: ['engineers'] },
+  what: { resources: ['prod-db'], labels: {}, roles: ['readonly'] },
+  condition: compileCondition(condition),
+  length: { defaultMs: hourMs, mostMs: 8 * hourMs },
+  reason: 'optional',
+  ticket: null,
+  approval,
+})
+
+/** Low: nobody; high: two people; else one. */
+const policies = [
+  policy('fast track', 'risk.level == "low"', { kind: 'none' }),
+  policy('two people', 'risk.score >= 60', { kind: 'people', steps: [stepOf(2, ['approvers'])] }),
+  policy('one person', 'true', { kind: 'people', steps: [stepOf(1, ['approvers'])] }),
+]
+const countryOf = (address: string) => (address.startsWith('198.') ? 'FR' : 'DE')
+
+async function open(denials: readonly Denial[] = []) {
+  const clock = new HandClock()
+  const world = await openWorld(clock, hourMs, { policies, denials, countryOf })
+  return { ...world, clock }
+}
+
+const wish = (part: Partial<Wish> = {}): Wish => ({
+  ...{ resource: 'prod-db', role: 'readonly', lengthMs: hourMs, reason: 'stuck invoices', ticket: null },
+  ...{ startsAt: null, origin: 'test', asker: { address: '203.0.113.9' }, ...part },
+})
+
+const grantsOf = (world: World, person: Person) => world.state.access.grantsOf(person.id, 10)
+
+test('one who is new is looked at by two, and one who is known goes through', async () => {
+  await using world = await open()
+  const first = await world.access.ask(alice, wish())
+  expect(first).toMatchObject({ state: 'requested', policy: 'two people' })
+  expect(first.risk).toEqual({
+    ...{ score: 60, level: 'high' },
+    factors: [
+      { code: 'first-time', label: 'First time on prod-db', weight: 20 },
+      { code: 'new-country', label: 'First time from DE', weight: 25 },
+      { code: 'new-network', label: 'First time from the network 203.0.113.0/24', weight: 15 },
+    ],
+  })
+  for (const approver of [bob, carol]) await world.access.decide(approver, first.id, 'approve', '')
+  const [grant] = await grantsOf(world, alice)
+  const client = { protocol: 'postgres', address: '203.0.113.9', port: 5, application: 'psql', tls: true } as const
+  const session = { id: 'session-a', person: alice.id, personName: 'alice', credential: 'token-a' } as const
+  world.clock.pass(1000)
+  await world.state.sessions.transact((tx) =>
+    tx.insertSession(
+      {
+        ...{
+          ...session,
+          browserSession: null,
+          grant: grant!.id,
+          resource: 'prod-db',
+          role: 'readonly',
+          database: null,
+        },
+        ...{ client, node: 'gw-1', startedAt: world.clock.now() },
+      },
+      null,
+    ),
+  )
+  world.clock.pass(1000)
+  const second = await world.access.ask(alice, wish({ reason: 'once more' }))
+  expect(second).toMatchObject({ state: 'approved', policy: 'fast track', risk: { score: 0, level: 'low' } })
+  const elsewhere = await world.access.ask(alice, wish({ asker: { address: '198.51.100.1' } }))
+  expect(elsewhere).toMatchObject({ state: 'requested', policy: 'one person', risk: { score: 40, level: 'medium' } })
+})
+
+test('it is kept as it was, and stands in the audit log', async () => {
+  await using world = await open()
+  const { id, risk } = await world.access.ask(alice, wish())
+  await world.access.decide(bob, id, 'deny', 'not today')
+  expect(await world.state.access.request(id)).toMatchObject({ state: 'denied', risk })
+  const events = (await world.state.audit.events(0, 100)).map(({ json }) => JSON.parse(json))
+  expect(events.find(({ type }) => type === 'request.opened').data).toMatchObject({
+    ...{ riskScore: 60, riskLevel: 'high', riskFactors: ['first-time', 'new-country', 'new-network'] },
+  })
+})
+
+test('a request does not count for itself, and one that was refused counts for the next', async () => {
+  await using world = await open()
+  const { id, risk } = await world.access.ask(alice, wish())
+  world.clock.pass(1000)
+  const beside = await world.access.ask(alice, wish({ reason: 'the same, really' }))
+  expect(beside.risk).toEqual(risk)
+  await world.access.decide(bob, id, 'deny', '')
+  world.clock.pass(1000)
+  const next = await world.access.ask(alice, wish({ reason: 'please' }))
+  expect(next.risk?.factors.at(-1)).toEqual({
+    ...{ code: 'refused-lately', label: '1 request was refused within 30 days', weight: 10 },
+  })
+})
+
+test('attempts that the rules turn away count', async () => {
+  await using world = await open()
+  for (const role of ['admin', 'root']) {
+    await expect(world.access.ask(alice, wish({ role }))).rejects.toMatchObject({ code: 'ROLE_UNKNOWN' })
+  }
+  world.clock.pass(1000)
+  const { risk } = await world.access.ask(alice, wish())
+  expect(risk?.factors.at(-1)).toMatchObject({ code: 'failed-lately', weight: 10 })
+})
+
+describe('as long as nobody has asked, it is not known', () => {
+  test('and stops no offer', async () => {
+    await using world = await open()
+    const [offer] = world.access.offers(alice)
+    expect(offer).toMatchObject({ policy: { name: 'fast track' } })
+    expect(offer?.stopped).toBeUndefined()
+  })
+
+  test('and lets no denial speak; when it is, the denial does', async () => {
+    const tooRisky: Denial = {
+      ...{ kind: 'policy', name: 'too risky', who: null, except: [], message: 'Ask your lead.' },
+      ...{ what: { resources: null, labels: {}, roles: null }, condition: compileCondition('risk.score >= 50') },
+    }
+    await using world = await open([tooRisky])
+    expect(world.access.offers(alice)[0]?.stopped).toBeUndefined()
+    await expect(world.access.ask(alice, wish())).rejects.toMatchObject({ code: 'POLICY_DENIES' })
+  })
+})
+
+test('those who ask are not told', async () => {
+  await using world = await open()
+  const { id } = await world.access.ask(alice, wish())
+  const view = await world.access.view(bob, id)
+  expect([seesRisk(view, bob), seesRisk(view, alice)]).toEqual([true, false])
+  expect(seesRisk(view, { ...bob, email: 'Alice@example.com' })).toBe(false)
+})
