@@ -8,7 +8,7 @@ import type { Policy } from '../policy/rules.ts'
 import type { Resource, Role } from '../resources/catalogue.ts'
 import type { Identified } from '../sessions/session.ts'
 import type { PastUse } from './past-use.ts'
-import type { Decision, Grant, Lock, Request, Terms } from './states.ts'
+import type { Decision, Grant, Lock, Request, Requested, Terms } from './states.ts'
 import type { Agreed } from './terms.ts'
 
 /** Something that a person may ask for, and what it takes. */
@@ -75,6 +75,8 @@ export interface RequestView {
   readonly requester: Person
   /** The requester, and who asked on their behalf: none of them decides. */
   readonly requesters: readonly Person[]
+  /** Of the requester's groups, those by which the policy is for them now. */
+  readonly requesterGroups: readonly string[]
   readonly decisions: readonly { readonly decision: Decision; readonly person: Person }[]
   readonly grant: Grant | undefined
   /** Distinct people that the present step still needs; 0 when it is closed. */
@@ -141,7 +143,9 @@ export interface Access {
   view(person: Person, request: RequestId): Promise<RequestView>
   /** What the requester did with their last grants on that resource; newest first. */
   pastUses(view: RequestView): Promise<readonly PastUse[]>
-  /** Open requests that this person may decide on, oldest first. */
+  /** Open requests that wait for this person's word, oldest first. */
+  waitingFor(person: Person): Promise<readonly Requested[]>
+  /** The same with everything a page shows of them. */
   toDecide(person: Person): Promise<readonly RequestView[]>
   /** Requests that were decided lately and that this person may see. */
   decided(person: Person, limit: number): Promise<readonly RequestView[]>

@@ -9,6 +9,7 @@ import { pastUses } from './past-use.ts'
 import { decidesOn, hasDecided, isWaitedFor } from './place.ts'
 import { liftLock, placeLock } from './place-lock.ts'
 import { decided, toDecide, viewRequest } from './views.ts'
+import { waitingFor } from './waiting-list.ts'
 import { waitForGrant, WaitingPeople } from './wait-for-grant.ts'
 
 /** Puts the use cases together over their store. */
@@ -35,6 +36,7 @@ export function createAccess(deps: AccessDeps): Access {
     isReviewer: (person) => isStaff(person, deps.staff.reviewers),
     view: (person, request) => viewRequest(deps, person, request),
     pastUses: (view) => pastUses(deps, view),
+    waitingFor: (person) => waitingFor(deps, person),
     toDecide: (person) => toDecide(deps, person),
     decided: (person, limit) => decided(deps, person, limit),
     requestsOf: (person, limit) => store.requestsOf(person.id, limit),

@@ -16,6 +16,8 @@ export interface AccessReads extends ReviewReads {
   closedRequests(limit: number): Promise<readonly Request[]>
   /** Oldest first. */
   decisionsOn(request: RequestId): Promise<readonly Decision[]>
+  /** On all requests in state `requested`. */
+  decisionsOnOpen(): Promise<readonly Decision[]>
   grant(id: GrantId): Promise<Grant | undefined>
   grantOf(request: RequestId): Promise<Grant | undefined>
   /** In state `scheduled` or `active`, of one person or of all. */

@@ -6,10 +6,11 @@ import type { RequestView } from './access.ts'
 import { rolesToGive } from './agree.ts'
 import { unknownRequest } from './ask.ts'
 import { isStaff, knownPerson, type AccessDeps } from './deps.ts'
-import { decidesOn, hasDecided, isWaitedFor, missingNow, requestersOf } from './place.ts'
+import { decidesOn, missingNow, requestersOf } from './place.ts'
 import type { Request } from './states.ts'
 import { stepsOf, waitsFor } from './steps.ts'
 import { agreedTerms } from './terms.ts'
+import { waitingFor } from './waiting-list.ts'
 
 export async function viewRequest(deps: AccessDeps, person: Person, id: RequestId): Promise<RequestView> {
   const request = await deps.store.request(id)
@@ -55,15 +56,7 @@ async function expand(deps: AccessDeps, request: Request): Promise<RequestView> 
 
 /** Open, not lapsed by now, waiting for this person's word. */
 export async function toDecide(deps: AccessDeps, person: Person): Promise<RequestView[]> {
-  const now = deps.clock.now()
-  const open = (await deps.store.openRequests()).filter(
-    (request) => now < request.lapsesAt && isApprover(request.approval, person),
-  )
-  const waiting = await Promise.all(
-    open.map(async (request) => isWaitedFor(request, person, await requestersOf(deps, request))),
-  )
-  const views = await Promise.all(open.filter((_, index) => waiting[index]).map((one) => expand(deps, one)))
-  return views.filter(({ decisions }) => !hasDecided(person, decisions))
+  return Promise.all((await waitingFor(deps, person)).map((request) => expand(deps, request)))
 }
 
 export async function decided(deps: AccessDeps, person: Person, limit: number): Promise<RequestView[]> {

@@ -10,7 +10,8 @@ import type { WebDeps } from './deps.ts'
 import { eventRoutes } from './events.ts'
 import { failureHandler } from './failure.ts'
 import { byLinkOnly, observed, ownHostOnly, ownOriginOnly, securityHeaders } from './guards.ts'
-import { approvalRoutes } from './pages/approvals.ts'
+import { approvalRoutes } from './pages/approval.ts'
+import { approvalListRoutes } from './pages/approvals.ts'
 import { askRoutes } from './pages/ask.ts'
 import { auditRoutes } from './pages/audit.ts'
 import { inBandRoutes } from './pages/in-band.ts'
@@ -49,6 +50,7 @@ export function createWebApp(deps: WebDeps, closing: AbortSignal): WebApp {
   askRoutes(site)
   openRoutes(site)
   requestRoutes(site)
+  approvalListRoutes(site)
   approvalRoutes(site)
   sessionRoutes(site)
   recordingListRoutes(site)

@@ -47,7 +47,7 @@ export function createSite(app: WebApp, deps: WebDeps, assets: Assets, auditor: 
 
   async function chromeFor({ person }: Visit): Promise<Chrome> {
     const { access } = deps
-    const toDecide = (await access.toDecide(person)).length
+    const toDecide = (await access.waitingFor(person)).length
     return {
       name: displayName(person),
       toDecide,

@@ -34,7 +34,14 @@ function accessReads(db: Database): AccessReads {
 
 type RequestReads = Pick<
   AccessReads,
-  'request' | 'requestByKey' | 'requestsOf' | 'openRequests' | 'closedRequests' | 'decisionsOn' | 'requestsToLapse'
+  | 'request'
+  | 'requestByKey'
+  | 'requestsOf'
+  | 'openRequests'
+  | 'closedRequests'
+  | 'decisionsOn'
+  | 'decisionsOnOpen'
+  | 'requestsToLapse'
 >
 
 function requestReads(db: Database): RequestReads {
@@ -62,6 +69,11 @@ function requestReads(db: Database): RequestReads {
     },
     async decisionsOn(request) {
       const decisions = db.selectFrom('decisions').selectAll().where('request_id', '=', request)
+      return (await decisions.orderBy('at').orderBy('id').execute()).map(toDecision)
+    },
+    async decisionsOnOpen() {
+      const ids = db.selectFrom('requests').select('id').where('state', '=', 'requested')
+      const decisions = db.selectFrom('decisions').selectAll().where('request_id', 'in', ids)
       return (await decisions.orderBy('at').orderBy('id').execute()).map(toDecision)
     },
     requestsToLapse: async (at) =>

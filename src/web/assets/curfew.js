@@ -106,18 +106,26 @@ function replaceMain(main, next) {
   const focused = controls(main).indexOf(document.activeElement)
   main.replaceChildren(...next.childNodes)
   main.dataset.renew = next.dataset.renew ?? ''
+  main.dataset.version = next.dataset.version ?? ''
   if (focused >= 0) controls(main)[focused]?.focus()
+}
+
+/** What somebody is writing stays; they are told that it may be in vain. */
+function tellStale(main, next) {
+  const note = main.querySelector('[data-stale]')
+  if (note && main.dataset.version !== next.dataset.version) note.hidden = false
 }
 
 async function lookAgain() {
   const main = document.getElementById('main')
-  if (inUse(main)) return
+  if (inUse(main) && !main.querySelector('[data-stale]')) return
   const answer = await fetch(location.href, { headers: { accept: 'text/html' }, cache: 'no-store' })
   if (answer.status === 429) return // it is looked at more often than it may be: this one stays until the next time
   if (answer.redirected && new URL(answer.url).pathname !== location.pathname) return location.reload()
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html')
   const next = page.getElementById('main')
-  if (!next || inUse(main)) return
+  if (!next) return
+  if (inUse(main)) return tellStale(main, next)
   // It goes on to elsewhere: browsers heed that on a page that they load, not on one that was fetched.
   if (page.querySelector('head > meta[http-equiv=refresh]')) return location.reload()
   replaceMain(main, next)
@@ -158,6 +166,11 @@ function prepare() {
   showLocalTimes()
   showCopyButtons()
 }
+
+// Back from another page: the browser may show this one as it was.
+addEventListener('pageshow', (event) => {
+  if (event.persisted) location.reload()
+})
 
 prepare()
 leaveZone()

@@ -26,6 +26,10 @@ export interface Page {
   readonly current?: NavKey
   /** One column for reading and deciding, also on a phone. */
   readonly narrow?: boolean
+  /** For somebody who came by a link, to do one thing: only the way to the rest is on top. */
+  readonly slim?: boolean
+  /** Another one tells somebody in whose hands the page is that something changed. */
+  readonly version?: string
   /** The page renews itself when something of this topic changes (see events.ts). */
   readonly topic?: string
   /** With the script: look again after so many seconds, while the page is looked at. */
@@ -71,12 +75,13 @@ export function layout(page: Page, assets: AssetHrefs, chrome: Chrome | undefine
       </head>
       <body>
         <a class="skip" href="#main">To the content</a>
-        ${chrome === undefined ? bareTop() : top(chrome, page.current)}
+        ${chrome === undefined ? bareTop() : page.slim === true ? slimTop(chrome) : top(chrome, page.current)}
         <main
           id="main"
           class="${page.narrow ? 'narrow' : 'wide'}"
           data-topic="${page.topic ?? ''}"
           data-renew="${page.renewS ?? ''}"
+          data-version="${page.version ?? ''}"
         >
           ${page.body}
         </main>
@@ -88,6 +93,22 @@ function bareTop(): Html {
   return html`<header class="top">
     <div class="in"><a class="brand" href="/">${mark}Curfew</a></div>
   </header>`
+}
+
+function slimTop(chrome: Chrome): Html {
+  return html`<header class="top slim">
+    <div class="in">
+      <a class="brand" href="/">${mark}Curfew</a>
+      <nav aria-label="Main">
+        <a href="/approvals">Approvals${chrome.toDecide > 0 && countOf(chrome)}</a>
+      </nav>
+      <div class="me"><span class="who">${chrome.name}</span></div>
+    </div>
+  </header>`
+}
+
+function countOf({ toDecide }: Chrome): Html {
+  return html` <span class="count" aria-label="${toDecide} to decide">${toDecide}</span>`
 }
 
 function top(chrome: Chrome, current: NavKey | undefined): Html {

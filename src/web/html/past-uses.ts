@@ -36,7 +36,7 @@ function pastItem(show: Show, past: Past, mayReplay: boolean): Html {
   const lastedMs = ('endedAt' in grant ? grant.endedAt : grant.expiresAt) - grant.startsAt
   return html`<li>
     <div class="between">
-      <span>${grant.role} <span class="small time">${show.moment(grant.startsAt)}</span></span
+      <span>${grant.role} <span class="small time">${show.clock(grant.startsAt)}</span></span
       >${grantChip(grant)}
     </div>
     <div class="small time">for ${formatDuration(Math.max(0, lastedMs))} · ${digest(show, past)}</div>

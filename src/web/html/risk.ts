@@ -5,6 +5,11 @@ import { chip, type Tone } from './parts.ts'
 
 const tones: Readonly<Record<RiskLevel, Tone>> = { low: 'go', medium: 'wait', high: 'stop' }
 
+/** `low risk, 15 of 100`. */
+export function riskChip({ level, score }: Risk): Html {
+  return chip(tones[level], `${level} risk, ${score} of 100`)
+}
+
 /** What speaks for looking twice, factor by factor. Nothing where it was not worked out. */
 export function riskFactors(risk: Risk | null): Html | false {
   if (risk === null) return false
