@@ -49,7 +49,7 @@ export async function placeLock(
 
 function checkScope(scope: LockScope): void {
   if (isEmpty(scope)) {
-    throw new Fault('INPUT_INVALID', 'A lock names a person, a group, a resource, a role or an address.', {
+    throw new Fault('INPUT_INVALID', 'A lock names a person or machine, a group, a resource, a role or an address.', {
       hint: 'Fill in at least one of them.',
     })
   }

@@ -2,9 +2,10 @@ import { Agent, fetch } from 'undici'
 import * as z from 'zod'
 import { Fault, faultCodes } from '../kernel/fault.ts'
 import type { FaultCode } from '../kernel/fault.ts'
-import { apiPath, problem } from '../web/api-schema.ts'
+import { apiPath, oauthProblem, problem } from '../web/api-schema.ts'
 import { CliProblem } from './problem.ts'
 import { readSession } from './session-file.ts'
+import { terminalLine } from './terminal-text.ts'
 import type { CliSession } from './session-file.ts'
 
 /** Calls to one gateway's API. Disposing closes its connections. */
@@ -20,6 +21,12 @@ export interface GatewayClient extends AsyncDisposable {
     schema: Schema,
     body?: object,
   ): Promise<{ readonly status: number; readonly value: z.output<Schema> }>
+  /** A form, answered as OAuth has it. @param path from the root. @throws as `call` does. */
+  form<Schema extends z.ZodType>(
+    path: string,
+    schema: Schema,
+    fields: Readonly<Record<string, string>>,
+  ): Promise<z.output<Schema>>
   /** One public line. @param path from the root. @throws as `call` does. */
   line<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.output<Schema>>
 }
@@ -47,12 +54,12 @@ export function createGatewayClient(at: {
     'user-agent': 'curfew-cli',
     ...(at.token === undefined ? {} : { authorization: `Bearer ${at.token}` }),
   }
-  const ask = (method: string, path: string, body?: object) =>
+  const ask = (method: string, path: string, body?: object | URLSearchParams) =>
     reach(at.gateway, async () => {
       const response = await fetch(new URL(path, at.gateway), {
         method,
-        headers: body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
-        body: body === undefined ? null : JSON.stringify(body),
+        headers: body === undefined ? headers : { ...headers, 'content-type': typeOf(body) },
+        body: body === undefined ? null : body instanceof URLSearchParams ? body.toString() : JSON.stringify(body),
         dispatcher: agent,
         redirect: 'error',
         signal: AbortSignal.timeout(callMsMax),
@@ -70,6 +77,12 @@ export function createGatewayClient(at: {
       const answer = parseJson(text)
       if (!ok) throw refusal(status, answer)
       return { status, value: checked(schema, answer) }
+    },
+    async form(path, schema, fields) {
+      const { status, ok, text } = await ask('POST', path, new URLSearchParams(fields))
+      const answer = parseJson(text)
+      if (!ok) throw oauthRefusal(status, answer)
+      return checked(schema, answer)
     },
     async line(path, schema) {
       const { status, ok, text } = await ask('GET', path)
@@ -128,6 +141,17 @@ function refusal(status: number, answer: unknown): Error {
   const { code, detail, hint } = parsed.data
   if (isFaultCode(code)) return new Fault(code, detail, { hint })
   return new CliProblem(detail, { hint })
+}
+
+function oauthRefusal(status: number, answer: unknown): Error {
+  const parsed = oauthProblem.safeParse(answer)
+  if (!parsed.success) return refusal(status, answer)
+  const { error, error_description: description } = parsed.data
+  return new CliProblem(`${terminalLine(description || 'the gateway refused')} (${terminalLine(error)})`)
+}
+
+function typeOf(body: object): string {
+  return body instanceof URLSearchParams ? 'application/x-www-form-urlencoded' : 'application/json'
 }
 
 function isFaultCode(code: string): code is FaultCode {

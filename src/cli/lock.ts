@@ -11,6 +11,7 @@ type Lock = z.output<typeof lockShape>
 
 interface Options {
   readonly person?: string
+  readonly machine?: string
   readonly group?: string
   readonly resource?: string
   readonly role?: string
@@ -23,11 +24,12 @@ interface Options {
 export function addLock(program: Command): void {
   program
     .command('lock')
-    .summary('stop people, resources, networks now (operators)')
+    .summary('stop people, machines, resources, networks now (operators)')
     .description(
       'Ends live sessions that match everything that you name, at once, and refuses new ones until the lock is lifted or its time is over.',
     )
     .option('--person <who>', 'e-mail address or id')
+    .option('--machine <name>', 'a machine of the configuration, also before it ever came')
     .option('--group <name>', 'whoever is in it, as the identity provider calls it')
     .option('--resource <name>', 'one resource')
     .option('--role <name>', 'one role')
@@ -46,7 +48,7 @@ async function placeLock({ for: lengthMs, json, ...wish }: Options): Promise<voi
   const { reason: _, ...scope } = wish
   if (Object.keys(scope).length === 0) {
     throw new CliProblem('a lock needs to know what to stop', {
-      hint: 'Give at least one of --person, --group, --resource, --role, --address.',
+      hint: 'Give at least one of --person, --machine, --group, --resource, --role, --address.',
       exitCode: 2,
     })
   }
@@ -89,9 +91,10 @@ function row(lock: Lock): readonly string[] {
   ]
 }
 
-function scopeOf({ person, group, resource, role, address }: Lock): string {
+function scopeOf({ person, machine, group, resource, role, address }: Lock): string {
   const parts = [
     person?.displayName,
+    machine === null ? undefined : `machine ${machine}`,
     group === null ? undefined : `group ${group}`,
     resource === null ? undefined : `resource ${resource}`,
     role === null ? undefined : `role ${role}`,

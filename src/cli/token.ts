@@ -5,13 +5,14 @@ import { tokenList, tokenMade } from '../web/api-schema.ts'
 import { openGateway } from './gateway-client.ts'
 import { thisProgram } from './login.ts'
 import { asUsage, lengthOption } from './options.ts'
+import { addExchange } from './token-exchange.ts'
 import { forPeople, note, print, printJson, table } from './print.ts'
 import { terminalLine } from './terminal-text.ts'
 
 export function addToken(program: Command): void {
   const token = program
     .command('token')
-    .summary('make, list and revoke tokens')
+    .summary('make, exchange, list and revoke tokens')
     .description(
       'Tokens are passwords for programs: psql "user=ROLE.token dbname=RESOURCE …" asks for one. With other scopes they speak to the API.',
     )
@@ -20,6 +21,7 @@ export function addToken(program: Command): void {
       '\nExamples:\n  curfew token create --label nightly-report --for 8h\n  PGPASSWORD=$(curfew token) psql "host=gw.example.com user=readonly.token dbname=shop"\n  curfew token create --label audit-export --scope audit:read --for 1d\n  curfew token revoke token-abcdefghijklmnop\n',
     )
   addCreate(token)
+  addExchange(token)
   addList(token)
   addRevoke(token)
 }

@@ -39,8 +39,9 @@ export function createOwnSignIns({ store, clock }: IdentityDeps): OwnSignIns {
     if (session !== undefined) return endBrowserSession(tx, person, session, at, cause)
     const binding = (await tx.bindingsOf(person.id)).find((one) => one.id === id)
     if (binding !== undefined) return forget(tx, person, binding, at)
-    const token = (await tx.tokensOf(person.id)).find((one) => one.id === id)
-    return token !== undefined && endToken(tx, person, token, at, cause)
+    // Of machines there are many.
+    const token = id.startsWith('token-') ? await tx.token(id as TokenId) : undefined
+    return token?.person === person.id && endToken(tx, person, token, at, cause)
   }
 
   /** The same address or key may be remembered more than once; forgotten is forgotten. */

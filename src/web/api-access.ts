@@ -171,8 +171,9 @@ function lockRoutes(site: Site): void {
   site.open('POST', `${apiPath}/locks`, async (c) => {
     const { person: by } = await caller(site, c, 'locks')
     const wish = await body(c, schema.lockWish)
-    const { person = null, group = null, resource = null, role = null, address = null, lengthMs = null } = wish
-    const lock = await placeLock(site, by, { person, group, resource, role, address, reason: wish.reason, lengthMs })
+    const { person = null, machine = null, group = null, resource = null, role = null, address = null } = wish
+    const { reason, lengthMs = null } = wish
+    const lock = await placeLock(site, by, { person, machine, group, resource, role, address, reason, lengthMs })
     return c.json(await lockJson(site, lock), 201)
   })
   site.app.delete(`${apiPath}/locks/:id`, async (c) => {
@@ -221,13 +222,16 @@ function grantJson(grant: Grant): z.output<typeof schema.grant> {
 
 async function lockJson(site: Site, lock: Lock): Promise<z.output<typeof schema.lock>> {
   const { id, scope, reason, placedAt, until, liftedAt } = lock
-  const [person, placedBy, liftedBy] = await Promise.all(
-    [scope.person, lock.placedBy, lock.liftedBy].map((one) => known(site, one)),
-  )
+  const [holder, placedBy, liftedBy] = await Promise.all([
+    scope.person === null ? undefined : site.deps.identity.person(scope.person),
+    ...[lock.placedBy, lock.liftedBy].map((one) => known(site, one)),
+  ])
+  const machine = holder?.kind === 'machine' ? holder.name : null
+  const person = machine === null ? await known(site, scope.person) : null
   const { group = null, resource, role, address = null } = scope
   const over = lock.liftedBy === null ? 'over' : 'lifted'
   return {
-    ...{ id, state: liftedAt === null ? 'standing' : over, person: person ?? null, group, resource, role, address },
+    ...{ id, state: liftedAt === null ? 'standing' : over, person, machine, group, resource, role, address },
     ...{ reason, placedBy: placedBy ?? { id: lock.placedBy, displayName: lock.placedBy } },
     ...{ placedAt: isoTime(placedAt), until: timeOrNull(until) },
     ...{ liftedBy: liftedBy ?? null, liftedAt: timeOrNull(liftedAt) },

@@ -23,9 +23,10 @@ const someone = z.object({
   displayName: z.string(),
 })
 
-/** What is not given may be anything. At least one of the first five. */
+/** What is not given may be anything. At least one of the first six. */
 export const lockWish = z.strictObject({
   person: line(200).optional().meta({ description: 'e-mail address or id' }),
+  machine: line(64).optional().meta({ description: 'instead of a person: name of a machine, also before it ever came' }),
   group: line(200).optional(),
   resource: line(64).optional(),
   role: line(64).optional(),
@@ -37,6 +38,8 @@ export const lock = z.object({
   id: z.string(),
   state: z.enum(['standing', 'lifted', 'over']),
   person: someone.nullable(),
+  /** Then `person` is null. */
+  machine: z.string().nullable(),
   group: z.string().nullable(),
   resource: z.string().nullable(),
   role: z.string().nullable(),

@@ -57,6 +57,7 @@ export const loginPoll = z.strictObject({ id: z.string().max(64), secret: z.stri
 export const loginWaiting = z.object({ state: z.literal('waiting') })
 const person = z.object({
   id: z.string(),
+  kind: z.enum(['person', 'machine']),
   /** As people write them: e-mail, name or subject. */
   displayName: z.string(),
   email: z.string().nullable(),
@@ -86,6 +87,18 @@ export const me = z.object({
   /** Longest life of a token. */
   tokenMsMax: z.int(),
 })
+
+/** Where machines exchange tokens of their issuers: a form, answered as RFC 8693 section 2.2 says. */
+export const tokenPath = '/oauth/token'
+export const tokenExchanged = z.object({
+  access_token: z.string().regex(/^[\w.~+/-]{1,200}$/),
+  issued_token_type: z.literal('urn:ietf:params:oauth:token-type:access_token'),
+  token_type: z.literal('Bearer'),
+  expires_in: z.int().min(0),
+  scope: z.string(),
+})
+/** RFC 6749 section 5.2. */
+export const oauthProblem = z.object({ error: z.string(), error_description: z.string().default('') })
 
 /** Those that still work; newest first. */
 export const tokenList = z.object({ tokens: z.array(token) })

@@ -175,8 +175,8 @@ async function reviewer(site: Site, c: WebContext): Promise<Caller> {
 }
 
 function personJson(person: Person): z.output<typeof schema.loginDone>['person'] {
-  const { id, email, name, groups } = person
-  return { id, displayName: displayName(person), email, name, groups: [...groups] }
+  const { id, kind = 'person', email, name, groups } = person
+  return { id, kind, displayName: displayName(person), email, name, groups: [...groups] }
 }
 
 function tokenJson(token: Token): z.output<typeof schema.token> {

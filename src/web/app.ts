@@ -2,7 +2,7 @@ import { Hono } from 'hono'
 import type { JSONWebKeySet } from 'jose'
 import { Fault } from '../kernel/fault.ts'
 import { apiRoutes } from './api.ts'
-import { apiPath } from './api-schema.ts'
+import { apiPath, tokenPath } from './api-schema.ts'
 import { loadAssets } from './assets.ts'
 import { createAuditor } from './auditor.ts'
 import type { WebApp, WebEnv } from './context.ts'
@@ -26,7 +26,7 @@ import { sessionRoutes } from './pages/sessions.ts'
 import { signInRoutes } from './pages/sign-in.ts'
 import { signInsRoutes } from './pages/sign-ins.ts'
 import { createSite, type Site } from './site.ts'
-import { tokenExchangeRoute, tokenPath } from './token-exchange.ts'
+import { tokenExchangeRoute } from './token-exchange.ts'
 
 /**
  * All pages and calls, behind their guards.

@@ -9,6 +9,8 @@ import type { Site } from './site.ts'
 export interface LockWish {
   /** E-mail address or id. */
   readonly person: string | null
+  /** Instead of a person: a machine's name, whether it ever came or not. */
+  readonly machine: string | null
   readonly group: string | null
   readonly resource: string | null
   readonly role: string | null
@@ -30,15 +32,28 @@ export async function placeLock(site: Site, by: Person, wish: LockWish): Promise
     .flatMap((one) => Object.keys(one.roles))
   checkName('resource', resource, resources)
   checkName('role', role, roles)
-  const person = wish.person === null ? null : await personNamed(site, wish.person)
+  const person = await holderOf(site, wish)
   return access.placeLock(by, { person, group, resource, role, address }, reason, lengthMs)
 }
 
-function checkName(kind: 'resource' | 'role', name: string | null, names: readonly string[]): void {
+function checkName(kind: 'resource' | 'role' | 'machine', name: string | null, names: readonly string[]): void {
   if (name === null || names.includes(name)) return
   const near = closest(name, names)
   const hint = near.length > 0 ? `Did you mean ${near.map((one) => `"${one}"`).join(' or ')}?` : 'Check the spelling.'
   throw new Fault('INPUT_INVALID', `There is no ${kind} "${name}" here.`, { hint })
+}
+
+/** Whom it stops; null: whoever. A machine is somebody, too. */
+async function holderOf(site: Site, { person, machine }: LockWish): Promise<PersonId | null> {
+  if (machine === null) return person === null ? null : personNamed(site, person)
+  if (person !== null) {
+    throw new Fault('INPUT_INVALID', 'Nobody is a person and a machine.', { hint: 'Place a lock for each.' })
+  }
+  const { machines } = site.deps.identity
+  const known = await machines.byName(machine)
+  if (known !== undefined) return known.id
+  checkName('machine', machine, machines.names)
+  throw new Fault('STORE_FAILED', `The state does not know the machine "${machine}".`)
 }
 
 /** By id, or by an e-mail address that belongs to exactly one person. */

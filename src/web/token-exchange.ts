@@ -1,12 +1,10 @@
 import { readScopes, writeScopes } from '../identity/scopes.ts'
 import { asFault, Fault, type FaultCode } from '../kernel/fault.ts'
+import { tokenPath } from './api-schema.ts'
 import { peerAddress, type WebContext } from './context.ts'
 import { readBody } from './forms.ts'
 import { createRateLimit } from './rate-limit.ts'
 import type { Site } from './site.ts'
-
-/** The token endpoint (RFC 6749 section 3.2): machines exchange tokens of their issuers (RFC 8693). */
-export const tokenPath = '/oauth/token'
 
 const grantType = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const tokenType = 'urn:ietf:params:oauth:token-type:'
@@ -34,6 +32,7 @@ class OAuthRefusal extends Error {
   }
 }
 
+/** The token endpoint (RFC 6749 section 3.2): machines exchange tokens of their issuers (RFC 8693). */
 export function tokenExchangeRoute(site: Site): void {
   const { identity, clock, publicUrl, log } = site.deps
   const limit = createRateLimit(clock, tries)

@@ -9,9 +9,10 @@ import type { IdentityDeps } from '../deps.ts'
 import { actorOf, isLive } from '../endings.ts'
 import { FailureLimit } from '../failure-limit.ts'
 import type { SshIdentity } from '../identity.ts'
-import { displayName } from '../person.ts'
+import { displayName, isMachinePerson } from '../person.ts'
 import type { Person } from '../person.ts'
 import type { Remembered } from '../remembered.ts'
+import { hasScope } from '../scopes.ts'
 import type { Token } from '../store.ts'
 import { noteUse } from '../tokens.ts'
 import { certificateSignedBy, readCertificate, signCertificate } from './certificate.ts'
@@ -43,7 +44,7 @@ export function createSshIdentity(deps: IdentityDeps, remembered: Remembered): S
       const key = readKey(publicKey)
       const at = clock.now()
       const live = await store.token(token.id)
-      if (live?.person !== person.id || tokenProblem(live, at) !== null) {
+      if (live?.person !== person.id || tokenProblem(live, person, at) !== null) {
         throw new Fault('TOKEN_REFUSED', 'The token has ended')
       }
       if (!made.count(person.id)) throw new Fault('RATE_LIMITED', `${madePerMinuteMax} certificates in a minute`)
@@ -62,7 +63,7 @@ export function createSshIdentity(deps: IdentityDeps, remembered: Remembered): S
       if (problem !== null) return refuse(problem, address, at, certificate)
       const { token, person } = await owner(certificate)
       if (token === undefined || person === undefined) return refuse('unknown', address, at, certificate)
-      const tokens = tokenProblem(token, at)
+      const tokens = tokenProblem(token, person, at)
       if (tokens !== null) return refuse(tokens, address, at, certificate, person)
       await noteUse(store, token, at)
       metrics.add('curfew_sign_ins_total', { way: 'certificate', outcome: 'ok' })
@@ -182,8 +183,10 @@ function addRange(list: BlockList, range: string): void {
   }
 }
 
-function tokenProblem(token: Token, at: Instant): string | null {
-  if (token.kind !== 'cli') return `of a token of kind ${token.kind}`
+/** Programs of people have certificates by the CLI's session; a machine has one token for everything. */
+function tokenProblem(token: Token, person: Person, at: Instant): string | null {
+  const isKind = isMachinePerson(person) ? hasScope(token.scopes, 'sessions') : token.kind === 'cli'
+  if (!isKind) return `of a token of kind ${token.kind}`
   if (isLive(token, at)) return null
   return token.endedAt === null ? 'of a token that is over' : 'of a token that was revoked'
 }

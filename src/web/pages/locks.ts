@@ -14,6 +14,7 @@ import type { Site } from '../site.ts'
 
 interface Typed {
   readonly person: string
+  readonly machine: string
   readonly group: string
   readonly resource: string
   readonly role: string
@@ -22,11 +23,13 @@ interface Typed {
   readonly reason: string
 }
 
-const nothingTyped: Typed = { person: '', group: '', resource: '', role: '', address: '', for: '', reason: '' }
+const nothingTyped: Typed = {
+  ...{ person: '', machine: '', group: '', resource: '', role: '', address: '', for: '', reason: '' },
+}
 const usualLengths = ['15m', '1h', '4h', '1d', '7d', '30d']
 const pastShownMax = 20
 
-/** Locks: this person, group, resource, role or address, nothing, now. For operators. */
+/** Locks: this person, machine, group, resource, role or address, nothing, now. For operators. */
 export function lockRoutes(site: Site): void {
   const { access } = site.deps
 
@@ -57,6 +60,7 @@ export function lockRoutes(site: Site): void {
 function read(fields: Fields): Typed {
   return {
     person: fields.text('person', 200),
+    machine: fields.text('machine', 64),
     group: fields.text('group', 200),
     resource: fields.text('resource', 64),
     role: fields.text('role', 64),
@@ -66,11 +70,11 @@ function read(fields: Fields): Typed {
   }
 }
 
-function wishOf({ person, group, resource, role, address, for: length, reason }: Typed) {
+function wishOf({ person, machine, group, resource, role, address, for: length, reason }: Typed) {
   const lengthMs = length === '' ? null : parseDurationMs(length)
   if (lengthMs === undefined) throw new Fault('INPUT_INVALID', 'Give a length of time.', { hint: 'Such as 30m or 2h.' })
   return {
-    ...{ person: person || null, group: group || null, resource: resource || null },
+    ...{ person: person || null, machine: machine || null, group: group || null, resource: resource || null },
     ...{ role: role || null, address: address || null, reason, lengthMs },
   }
 }
@@ -140,11 +144,13 @@ function told(kind: string, value: string | null | undefined): readonly string[]
 async function nameOf({ deps }: Site, id: PersonId | null): Promise<string | null> {
   if (id === null) return null
   const person = await deps.identity.person(id)
-  return person === undefined ? id : displayName(person)
+  if (person === undefined) return id
+  return person.kind === 'machine' ? `machine ${displayName(person)}` : displayName(person)
 }
 
 function lockForm({ deps }: Site, typed: Typed): Html {
   const { resources } = deps.catalogue
+  const { machines } = deps.identity
   const roles = [...new Set(resources.flatMap((resource) => Object.keys(resource.roles)))]
   const names = resources.map(({ name }) => name)
   return html`<h2>Place a lock</h2>
@@ -153,6 +159,7 @@ function lockForm({ deps }: Site, typed: Typed): Html {
         <p class="small still">It stops what matches all that you fill in.</p>
         <label for="person">Person <span class="optional">e-mail address or id; empty for everybody</span></label
         ><input id="person" name="person" value="${typed.person}" maxlength="200" autocomplete="off" />
+        ${machines.names.length > 0 && choice('machine', 'Machine', ['', ...machines.names], typed.machine, 'none in particular')}
         <div class="pair">
           ${field('group', 'Group', 'as the provider calls it', typed.group, 200)}
           ${field('address', 'Address', 'or network', typed.address, 64)}
@@ -185,14 +192,14 @@ function field(name: string, label: string, about: string, value: string, charsM
   </div>`
 }
 
-function choice(name: string, label: string, values: readonly string[], chosen: string): Html {
+function choice(name: string, label: string, values: readonly string[], chosen: string, none = 'any'): Html {
   return html`<div>
     <label for="${name}">${label}</label
     ><select id="${name}" name="${name}">
       ${values.map(
         (value) =>
           html`<option value="${value}" ${value === chosen ? ' selected' : ''}>
-            ${value === '' ? 'any' : value}
+            ${value === '' ? none : value}
           </option>`,
       )}
     </select>
