@@ -26,7 +26,9 @@ const someone = z.object({
 /** What is not given may be anything. At least one of the first six. */
 export const lockWish = z.strictObject({
   person: line(200).optional().meta({ description: 'e-mail address or id' }),
-  machine: line(64).optional().meta({ description: 'instead of a person: name of a machine, also before it ever came' }),
+  machine: line(64)
+    .optional()
+    .meta({ description: 'instead of a person: name of a machine, also before it ever came' }),
   group: line(200).optional(),
   resource: line(64).optional(),
   role: line(64).optional(),

@@ -198,9 +198,7 @@ function choice(name: string, label: string, values: readonly string[], chosen: 
     ><select id="${name}" name="${name}">
       ${values.map(
         (value) =>
-          html`<option value="${value}" ${value === chosen ? ' selected' : ''}>
-            ${value === '' ? none : value}
-          </option>`,
+          html`<option value="${value}" ${value === chosen ? ' selected' : ''}>${value === '' ? none : value}</option>`,
       )}
     </select>
   </div>`
