@@ -8,6 +8,7 @@ import type { Policy } from '../policy/rules.ts'
 import type { Resource, Role } from '../resources/catalogue.ts'
 import type { Identified } from '../sessions/session.ts'
 import type { PastUse } from './past-use.ts'
+import type { Reviews } from './reviews.ts'
 import type { Decision, Grant, Lock, Request, Requested, Terms } from './states.ts'
 import type { Agreed } from './terms.ts'
 
@@ -32,6 +33,8 @@ export interface Wish {
   readonly reason: string
   readonly ticket: string | null
   readonly startsAt: Instant | null
+  /** At once, by a policy for emergencies, loudly, and reviewed afterwards; absent: in the usual way. */
+  readonly emergency?: boolean
   /** For the approver: `browser at 203.0.113.9`. */
   readonly origin: string
   /** Absent: where it is used from is looked at when it is used. */
@@ -98,7 +101,13 @@ export interface RequestView {
 export interface Access {
   /** What the person may ask for now or later, in the file's order. */
   offers(person: Person, asker?: Asker): readonly Offer[]
-  /** @throws Fault RESOURCE_UNKNOWN, ROLE_UNKNOWN (with what they could have meant), NOT_ALLOWED */
+  /** What the person may have in an emergency, and only then. */
+  emergencies(person: Person, asker?: Asker): readonly Offer[]
+  /** @throws Fault RESOURCE_UNKNOWN, ROLE_UNKNOWN, as `offer` does */
+  emergency(person: Person, resource: string, role: string, asker?: Asker): Offer
+  /** What is done with emergencies afterwards. */
+  readonly reviews: Reviews
+  /** @throws Fault RESOURCE_UNKNOWN, ROLE_UNKNOWN (with what they could have meant), NOT_ALLOWED; NO_GRANT for what can be had in an emergency only */
   offer(person: Person, resource: string, role: string, asker?: Asker): Offer
   /**
    * Files a request; where the policy needs nobody, it is approved at once and the grant exists when this resolves.
@@ -153,6 +162,8 @@ export interface Access {
   livingGrants(person: PersonId): Promise<readonly Grant[]>
   /** The link to a prefilled request page. */
   askLink(resource: string, role: string): URL
+  /** The same for an emergency. */
+  emergencyLink(resource: string, role: string): URL
   requestLink(request: RequestId): URL
 
   /**

@@ -11,6 +11,7 @@ import type { Situation } from '../policy/weigh.ts'
 import { unknownName } from '../resources/catalogue.ts'
 import type { Asker, Offer, Wish } from './access.ts'
 import { assess } from './assess.ts'
+import { beginReview, checkEmergency, livingEmergency, tellOfEmergency } from './break-glass.ts'
 import type { AccessDeps } from './deps.ts'
 import { accessEvents, actor, recordRefusal } from './events.ts'
 import { fulfil } from './give.ts'
@@ -25,10 +26,11 @@ export const openRequestsMax = 20
 /** How long a key is remembered. */
 const keyMs = 86_400_000
 
-export function offersFor(deps: AccessDeps, person: Person, asker?: Asker): Offer[] {
+/** @param emergency what may be had in an emergency, instead of what may be asked for in the usual way. */
+export function offersFor(deps: AccessDeps, person: Person, asker?: Asker, emergency = false): Offer[] {
   return deps.catalogue.resources.flatMap((resource) =>
     Object.values(resource.roles).flatMap((role) => {
-      const situation = { person, resource, role: role.name, client: asker }
+      const situation = { person, resource, role: role.name, client: asker, emergency }
       return isVisible(deps, situation) ? [offerIn(deps, { ...situation, role, at: deps.clock.now() })] : []
     }),
   )
@@ -42,8 +44,8 @@ function offerIn(
   const situation = { ...rest, resource, role: role.name }
   const verdict = judge(deps, situation)
   if (verdict.kind === 'allow') return { resource, role, policy: verdict.policy }
-  const { person } = situation
-  const policy = verdict.policy ?? judgedFor(deps, { person, resource, role: role.name })
+  const { person, emergency } = situation
+  const policy = verdict.policy ?? judgedFor(deps, { person, resource, role: role.name, emergency })
   return { resource, role, policy, stopped: { ...verdictWords(verdict, situation), opensAt: verdict.opensAt } }
 }
 
@@ -55,8 +57,21 @@ function judgedFor({ policies }: AccessDeps, situation: Situation): Policy {
 }
 
 /** @throws Fault RESOURCE_UNKNOWN, ROLE_UNKNOWN: never says whether a name exists that the person may not see. */
-export function offerFor(deps: AccessDeps, person: Person, resource: string, role: string, asker?: Asker): Offer {
-  const offers = offersFor(deps, person, asker)
+export function offerFor(
+  deps: AccessDeps,
+  person: Person,
+  resource: string,
+  role: string,
+  asker?: Asker,
+  emergency = false,
+): Offer {
+  const offers = offersFor(deps, person, asker, emergency)
+  const isMeant = (offer: Offer) => offer.resource.name === resource && offer.role.name === role
+  if (!emergency && !offers.some(isMeant) && offersFor(deps, person, asker, true).some(isMeant)) {
+    throw new Fault('NO_GRANT', `${resource} as ${role} is for emergencies only.`, {
+      hint: `In an emergency: ${emergencyLink(deps, resource, role)}`,
+    })
+  }
   const there = offers.filter((offer) => offer.resource.name === resource)
   if (there.length === 0) {
     throw unknownName('resource', resource, [...new Set(offers.map((offer) => offer.resource.name))])
@@ -68,6 +83,10 @@ export function offerFor(deps: AccessDeps, person: Person, resource: string, rol
     role,
     there.map((candidate) => candidate.role.name),
   )
+}
+
+export function emergencyLink({ publicUrl }: Pick<AccessDeps, 'publicUrl'>, resource: string, role: string): URL {
+  return new URL(`/ask/emergency?${new URLSearchParams({ resource, role })}`, publicUrl)
 }
 
 /** Whether some policy lets them ask for it now or later, as their groups are now. */
@@ -98,7 +117,9 @@ async function askFor(deps: AccessDeps, person: Person, wish: Wish): Promise<Req
   // Before all checks: what was filed stays what it is, also where it could not be filed any more.
   const filed = await filedBefore(deps.store, person, wished, now)
   if (filed !== undefined) return filed
-  const seen = offerFor(deps, person, wish.resource, wish.role)
+  const emergency = wish.emergency === true
+  const seen = offerFor(deps, person, wish.resource, wish.role, undefined, emergency)
+  if (emergency) checkEmergency(person, wished)
   checkStart(wished.startsAt, now)
   const risk = await assess(deps, person.id, { ...wished, resource: seen.resource }, now)
   const offer = { ...seen, policy: deciding(deps, person, seen, wished, risk, now) }
@@ -111,12 +132,18 @@ async function askFor(deps: AccessDeps, person: Person, wish: Wish): Promise<Req
     const open = (await tx.openRequests()).filter((request) => request.person === person.id)
     const same = open.find((request) => sameWish(request, wished) && now < request.lapsesAt)
     if (same !== undefined) return keepKey(tx, wished, same, now)
-    if (open.length >= openRequestsMax) {
-      throw new Fault('RATE_LIMITED', `You have ${open.length} open requests already.`, {
-        hint: 'Call some of them off, or wait until they are decided.',
-      })
-    }
-    return keepKey(tx, wished, await file(deps, tx, person, offer, { ...wished, risk }, now), now)
+    const taken = emergency && (await livingEmergency(tx, person, (request) => sameWish(request, wished), now))
+    if (taken) return keepKey(tx, wished, taken, now)
+    refuseTooMany(open.length + 1)
+    return keepKey(tx, wished, await fileRequest(deps, tx, person, offer.policy, { ...wished, risk }, now), now)
+  })
+}
+
+/** @throws Fault RATE_LIMITED */
+export function refuseTooMany(open: number): void {
+  if (open <= openRequestsMax) return
+  throw new Fault('RATE_LIMITED', `Nobody has more than ${openRequestsMax} open requests.`, {
+    hint: 'Call some of them off, or wait until they are decided.',
   })
 }
 
@@ -158,6 +185,7 @@ function deciding(
     person,
     resource,
     role: role.name,
+    emergency: wish.emergency === true,
     at,
     client: asker,
     request: { lengthMs, reason, ticket },
@@ -192,7 +220,11 @@ function sameWish(request: Request, wish: Wish): boolean {
     request.lengthMs === wish.lengthMs &&
     request.reason === wish.reason &&
     request.ticket === wish.ticket &&
-    request.startsAt === wish.startsAt
+    request.extends === null &&
+    request.bundle === null &&
+    JSON.stringify(request.recurrence?.windows ?? null) === JSON.stringify(wish.windows ?? null) &&
+    request.startsAt === wish.startsAt &&
+    (request.kind === 'break-glass') === (wish.emergency === true)
   )
 }
 
@@ -236,8 +268,15 @@ async function file(
   const approved = approve(request, now)
   await tx.updateRequest(approved)
   await tx.record(accessEvents.closed(approved, theGateway))
+  const review = policy.breakGlass && (await beginReview(deps, tx, request, policy.breakGlass))
   await fulfil(deps, tx, approved, now)
+  if (review !== undefined) await tellOfEmergency(tx, approved, review, person)
   return approved
+}
+
+function kindOf({ breakGlass }: Policy, wish: Filing): Request['kind'] {
+  if (wish.extends !== undefined) return 'extension'
+  return breakGlass === undefined ? 'access' : 'break-glass'
 }
 
 export async function cancelRequest(deps: AccessDeps, person: Person, id: RequestId): Promise<void> {

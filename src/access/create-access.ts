@@ -1,5 +1,5 @@
 import type { Access } from './access.ts'
-import { ask, cancelRequest, isAllowed, offerFor, offersFor } from './ask.ts'
+import { ask, cancelRequest, emergencyLink, isAllowed, offerFor, offersFor } from './ask.ts'
 import { decide } from './decide.ts'
 import { isOperator, isStaff, type AccessDeps } from './deps.ts'
 import { endOfTime } from './grant-life.ts'
@@ -8,6 +8,7 @@ import { lockStands } from './locks.ts'
 import { pastUses } from './past-use.ts'
 import { decidesOn, hasDecided, isWaitedFor } from './place.ts'
 import { liftLock, placeLock } from './place-lock.ts'
+import { createReviews } from './reviews.ts'
 import { decided, toDecide, viewRequest } from './views.ts'
 import { waitingFor } from './waiting-list.ts'
 import { waitForGrant, WaitingPeople } from './wait-for-grant.ts'
@@ -18,6 +19,9 @@ export function createAccess(deps: AccessDeps): Access {
   const waiting = new WaitingPeople()
   return {
     offers: (person, asker) => offersFor(deps, person, asker),
+    emergencies: (person, asker) => offersFor(deps, person, asker, true),
+    emergency: (person, resource, role, asker) => offerFor(deps, person, resource, role, asker, true),
+    reviews: createReviews(deps),
     offer: (person, resource, role, asker) => offerFor(deps, person, resource, role, asker),
     ask: (person, wish) => ask(deps, person, wish),
     cancel: (person, request) => cancelRequest(deps, person, request),
@@ -43,6 +47,7 @@ export function createAccess(deps: AccessDeps): Access {
     livingGrants: async (person) =>
       (await store.livingGrants(person)).filter((grant) => clock.now() < endOfTime(grant)),
     askLink: (resource, role) => new URL(`/ask?${new URLSearchParams({ resource, role })}`, publicUrl),
+    emergencyLink: (resource, role) => emergencyLink(deps, resource, role),
     requestLink: (request) => new URL(`/requests/${request}`, publicUrl),
     waitForGrant: (identified, resource, role, waitMs, signal) =>
       waiting.of(identified.person, () =>

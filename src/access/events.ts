@@ -2,7 +2,10 @@ import { auditEvent, refusalData, theGateway, type Actor, type AuditEvent, type 
 import { asFault } from '../kernel/fault.ts'
 import type { AccessDeps } from './deps.ts'
 import { displayName, type Person } from '../identity/person.ts'
+import type { ReviewId } from '../kernel/ids.ts'
 import { isoTime, type Instant } from '../kernel/time.ts'
+import type { ClosedReview } from './review.ts'
+import { approversWords, type Approvers } from '../policy/approval.ts'
 import type { Decision, Grant, Lock, Request } from './states.ts'
 
 /** The audit events of this room: one helper for each fact. */
@@ -35,6 +38,32 @@ export const accessEvents = {
       decision: decision.id,
       comment: decision.comment,
       missing,
+    }),
+  escalated: (request: Request, to: Approvers | undefined, at: Instant): AuditEvent =>
+    auditEvent('request.escalated', at, theGateway, {
+      ...requestData(request),
+      requester: request.person,
+      step: request.step + 1,
+      called: to && approversWords(to),
+    }),
+  brokeGlass: (request: Request, grant: Grant | undefined, review: ReviewId, by: Person): AuditEvent =>
+    auditEvent('request.break-glass', request.askedAt, actor(by), {
+      ...requestData(request),
+      grant: grant?.id,
+      expiresAt: grant && isoTime(grant.expiresAt),
+      reason: request.reason,
+      ticket: request.ticket,
+      policy: request.policy,
+      origin: request.origin,
+      review,
+    }),
+  reviewed: (review: ClosedReview, request: Request, by: Person): AuditEvent =>
+    auditEvent('review.closed', review.closedAt, actor(by), {
+      review: review.id,
+      ...requestData(request),
+      requester: review.person,
+      verdict: review.verdict,
+      comment: review.comment,
     }),
   started: (grant: Grant, at: Instant): AuditEvent =>
     auditEvent('grant.started', at, theGateway, {
@@ -87,7 +116,7 @@ function scopeData({ scope }: Lock) {
 /** What was refused leaves a trace too. A failing store is the caller's bigger problem, and goes on to them. */
 export async function recordRefusal(
   { store, clock }: Pick<AccessDeps, 'store' | 'clock'>,
-  type: 'request.refused' | 'decision.refused',
+  type: 'request.refused' | 'decision.refused' | 'review.refused',
   person: Person,
   error: unknown,
   data: Readonly<Record<string, AuditValue>>,

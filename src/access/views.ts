@@ -21,6 +21,8 @@ export async function viewRequest(deps: AccessDeps, person: Person, id: RequestI
 async function maySee(deps: AccessDeps, person: Person, request: Request): Promise<boolean> {
   if (request.person === person.id || request.askedBy === person.id) return true
   if (isStaff(person, [...deps.staff.reviewers, ...deps.staff.operators])) return true
+  const review = request.kind === 'break-glass' ? await deps.store.reviewOf(request.id) : undefined
+  if (review !== undefined && isAmong(review.reviewers, person)) return true
   return decidesOn(request, person, await requestersOf(deps, request))
 }
 
