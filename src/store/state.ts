@@ -1,7 +1,9 @@
 import type { HistoryReads } from '../access/history.ts'
 import type { Outbox } from '../access/outbox.ts'
+import type { ReportReads } from '../access/reports/reads.ts'
 import type { AccessStore } from '../access/store.ts'
 import type { AuditStore } from '../audit/store.ts'
+import type { EvidenceReads } from '../evidence/store.ts'
 import type { IdentityStore } from '../identity/store.ts'
 import type { ChangeFeed } from '../kernel/change.ts'
 import type { SessionStore } from '../sessions/session.ts'
@@ -17,6 +19,8 @@ export interface State extends AsyncDisposable {
   readonly audit: AuditStore
   readonly outbox: Outbox
   readonly history: HistoryReads
+  readonly reports: ReportReads
+  readonly evidence: EvidenceReads
   /**
    * Listeners run before the `transact` that made the change resolves. A change that another process committed
    * shortly before `subscribe` may still be delivered after it: rather twice than never.

@@ -7,9 +7,11 @@ import { Delivery } from '../delivery.ts'
 import { accessStore } from '../sql/access.ts'
 import { auditStore } from '../sql/audit.ts'
 import { readChangesAfter } from '../sql/changes.ts'
+import { evidenceReads } from '../sql/evidence.ts'
 import { historyReads } from '../sql/history.ts'
 import { identityStore } from '../sql/identity.ts'
 import { outboxStore } from '../sql/notify.ts'
+import { reportReads } from '../sql/reports.ts'
 import { sessionStore } from '../sql/sessions.ts'
 import type { SqlState } from '../sql/sql-state.ts'
 import type { State } from '../state.ts'
@@ -49,6 +51,8 @@ export async function openSqliteState({ folder, clock, log }: SqliteStateOptions
     audit: auditStore(transactions),
     outbox: outboxStore(transactions),
     history: historyReads(transactions),
+    evidence: evidenceReads(transactions),
+    reports: reportReads(transactions),
     changes,
     healthy: () => answersInTime(transactions, clock),
     [Symbol.asyncDispose]: () => open.disposeAsync(),
