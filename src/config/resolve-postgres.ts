@@ -54,15 +54,23 @@ async function readTls(
   return { mode, ca, serverName: serverName ?? null, identity }
 }
 
+/** YAML reads `on` and `off` as words, `true` and `false` as truth values. */
+function settingOf(value: string | number | boolean): string {
+  return typeof value === 'boolean' ? (value ? 'on' : 'off') : String(value)
+}
+
 async function readRole(
   path: ConfigPath,
   name: string,
-  { description, login, password, databases, recording }: Written['roles'][string],
+  role: Written['roles'][string],
   reader: ReferenceReader,
 ): Promise<PostgresRole> {
-  const [first, ...rest] = databases
+  const { description, login, password, applicationName, replication, recording } = role
+  const [first, ...rest] = role.databases
   return {
-    ...{ kind: 'postgres', name, description, login, recording },
+    ...{ kind: 'postgres', name, description, login, applicationName, replication, recording },
+    parameters: Object.fromEntries(Object.entries(role.parameters).map(([key, value]) => [key, settingOf(value)])),
+    idleMs: role.idleTimeout ?? null,
     // Null also for one that could not be read: the reader has a finding then, and the value is never used.
     password: password === undefined ? null : ((await reader.livingSecret(path, password)) ?? null),
     databases: [first!, ...rest], // the schema asks for at least one

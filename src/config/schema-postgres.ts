@@ -10,6 +10,25 @@ const postgresRole = z.strictObject({
     .array(z.string().min(1).max(63))
     .min(1)
     .meta({ description: 'Databases that may be opened; the first is the default.' }),
+  parameters: z
+    .record(z.string().regex(/^[a-z_][a-z0-9_.]{0,62}$/i), z.union([z.string().max(1000), z.int(), z.boolean()]))
+    .default({})
+    .meta({
+      description:
+        'Settings that every session begins with, whatever the client says, such as `default_transaction_read_only: on`. A person may still change them with SET; rights at the target are the wall.',
+      examples: [{ default_transaction_read_only: 'on', statement_timeout: '5min', search_path: 'shop' }],
+    }),
+  applicationName: z.enum(['client', 'session']).default('client').meta({
+    description:
+      'What the target sees as `application_name`: what the client says, or the session’s id, the person and then what the client says.',
+  }),
+  replication: z.boolean().default(false).meta({
+    description:
+      'Whether replication connections (pg_basebackup, logical replication) may pass. Only commands and sizes of them are recorded.',
+  }),
+  idleTimeout: duration(
+    'A session that does nothing for so long is ended. Without it none is ended for that.',
+  ).optional(),
   recording,
 })
 

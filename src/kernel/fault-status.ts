@@ -13,6 +13,7 @@ export const faultStatus: Readonly<Record<FaultCode, FaultStatus>> = {
   FROM_ELSEWHERE: 403,
   RECORDING_FAILED: 503,
   KILLED: 403,
+  SESSION_IDLE: 403,
   SHUTTING_DOWN: 503,
   SIGN_IN_REQUIRED: 401,
   SIGN_IN_REFUSED: 403,

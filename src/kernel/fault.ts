@@ -16,6 +16,7 @@ const hints = {
   FROM_ELSEWHERE: 'Connect from a place that the policy names. Your operations people know which.',
   RECORDING_FAILED: 'Nothing may pass unrecorded here. Tell your operations people; reconnect when it is mended.',
   KILLED: 'Ask the person who ended the session before you reconnect.',
+  SESSION_IDLE: 'Connect again; your access still stands.',
   SHUTTING_DOWN: 'The gateway is restarting. Reconnect in a moment.',
   // who is this?
   SIGN_IN_REQUIRED: 'Open the link and sign in.',

@@ -39,6 +39,14 @@ export interface PostgresRole {
   readonly password: { reveal(): string | Promise<string> } | null
   /** Databases that may be opened; the first is the default. */
   readonly databases: readonly [string, ...string[]]
+  /** Settings that every session begins with, whatever the client says. */
+  readonly parameters: Readonly<Record<string, string>>
+  /** `session`: the target is told which person and session it is; `client`: what the client says. */
+  readonly applicationName: 'client' | 'session'
+  /** Whether replication connections pass: what they carry is not recorded, only how much. */
+  readonly replication: boolean
+  /** A session that does nothing for so long is ended; null: never. */
+  readonly idleMs: number | null
   readonly recording: RecordingMode
 }
 

@@ -15,6 +15,7 @@ import type { State } from '../../src/store/state.ts'
 import { createLog } from '../../src/observability/log.ts'
 import { systemClock, systemRandom } from '../../src/system.ts'
 import { stepOf } from '../../src/policy/approval.ts'
+import { plainRole } from '../postgres-role.ts'
 
 export const silent: Metrics = { add: () => undefined, set: () => undefined, observe: () => undefined }
 export const quiet = createLog({ level: 'error' })
@@ -44,6 +45,7 @@ export const people = {
 
 const role = (name: string): PostgresRole => ({
   kind: 'postgres',
+  ...plainRole,
   name,
   description: '',
   login: name,

@@ -5,11 +5,13 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { HttpRole, PostgresRole, SshAllowance, SshRole } from '../../src/resources/catalogue.ts'
 import { connectCommands, type ConnectPlace } from '../../src/resources/connect.ts'
+import { plainRole } from '../postgres-role.ts'
 
 const place: ConnectPlace = { clientHost: 'gw.example.com', postgresPort: () => 5432, sshPort: () => 22 }
 
 const postgresRole = (name: string): PostgresRole => ({
   kind: 'postgres',
+  ...plainRole,
   ...{ name, description: '', login: name, recording: 'strict' },
   password: null,
   databases: ['shop'],

@@ -10,12 +10,13 @@ import {
 import type { Ask } from '../../src/sessions/admission.ts'
 import { checkNames } from '../../src/sessions/check-names.ts'
 import { people } from '../access/world.ts'
+import { plainRole } from '../postgres-role.ts'
 
 const { alice, mallory } = people
 const common = { description: '', recording: 'strict' } as const
 
 const postgresRole = (name: string): PostgresRole => ({
-  ...{ kind: 'postgres', name, login: name, password: null, databases: ['shop'] },
+  ...{ kind: 'postgres', ...plainRole, name, login: name, password: null, databases: ['shop'] },
   ...common,
 })
 const sshRole = (name: string): SshRole => ({

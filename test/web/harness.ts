@@ -42,6 +42,7 @@ import { createPages } from '../../src/web/create-pages.ts'
 import { listenFront } from '../../src/protocols/http/front.ts'
 import { Browser, client, startProviderFor } from '../servers/oidc.ts'
 import { stepOf } from '../../src/policy/approval.ts'
+import { plainRole } from '../postgres-role.ts'
 
 const hourMs = 3_600_000
 
@@ -278,6 +279,7 @@ function identitySettings(issuer: URL) {
 
 const role = (name: string, description: string, databases: [string, ...string[]] = ['shop']): PostgresRole => ({
   kind: 'postgres',
+  ...plainRole,
   name,
   description,
   login: `shop_${name}`,

@@ -17,6 +17,7 @@ export const sqlstate: Readonly<Record<FaultCode, string>> = {
   FROM_ELSEWHERE: '42501',
   RECORDING_FAILED: '57P01',
   KILLED: '57P01',
+  SESSION_IDLE: '57P05',
   SHUTTING_DOWN: '57P01',
   SIGN_IN_REQUIRED: '28000',
   SIGN_IN_REFUSED: '28000',

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
+import { formatDuration } from '../../kernel/durations.ts'
 import { asFault, Fault } from '../../kernel/fault.ts'
-import type { Clock } from '../../kernel/time.ts'
+import type { Clock, Timer } from '../../kernel/time.ts'
 import type { Admission } from '../../sessions/admission.ts'
 import type { SessionEnd } from '../../sessions/session.ts'
 import { cutText, warningText } from '../../sessions/words.ts'
@@ -20,6 +21,8 @@ export interface RelayParts {
   readonly clientUnread: Buffer
   readonly target: Target
   readonly admission: Admission
+  /** A session that does nothing for so long is ended; null: never. */
+  readonly idleMs: number | null
   readonly clock: Clock
   /** Ends the connection to the target, in the background. */
   readonly dismiss: (state: LeaveState) => void
@@ -30,6 +33,8 @@ export type RelayEnd = Pick<SessionEnd, 'by' | 'bytesFromClient' | 'bytesFromTar
 /** PostgreSQL takes no message of 1 GiB or more (PQ_LARGE_MESSAGE_LIMIT), and sends none. */
 const clientBodyBytesMax = 0x3fff_ffff
 const targetBodyBytesMax = 0x7fff_fffb
+/** Clocks take no longer delay. */
+const timerMsMax = 2 ** 31 - 1
 
 /** The life of a session from "ready for queries" to its end: two flows, a recording, and one way for it to be over. */
 export class Relay {
@@ -41,6 +46,8 @@ export class Relay {
   readonly #warnings: Disposable
   #phase: 'open' | 'over' = 'open'
   #waitsForRecorder = false
+  #usedAtMs = 0
+  #idleTimer: Timer | undefined
 
   constructor(parts: RelayParts) {
     this.#parts = parts
@@ -49,7 +56,10 @@ export class Relay {
     for (const [name, value] of target.parameters) transcript?.parameter(name, value)
     const fromClient = new FrameWalker(this.#activity.clientTap(transcript?.client ?? null), clientBodyBytesMax)
     const fromTarget = new FrameWalker(this.#activity.targetTap(transcript?.target ?? null), targetBodyBytesMax)
-    const passed = () => this.#keepPaceWithRecorder()
+    const passed = () => {
+      this.#usedAtMs = parts.idleMs === null ? 0 : clock.monotonicMs()
+      this.#keepPaceWithRecorder()
+    }
     this.#up = new Flow(client, target.socket, fromClient, false, {
       passed,
       failed: (error) => this.#endBy('client', error),
@@ -72,9 +82,31 @@ export class Relay {
     if (admission.cutOff.aborted) this.#cutOff()
     if (this.#phase === 'open') this.#up.start(clientUnread)
     if (this.#phase === 'open') this.#down.start(target.unread)
+    this.#usedAtMs = this.#parts.clock.monotonicMs()
+    if (this.#phase === 'open') this.#watchIdle(this.#parts.idleMs)
     if (client.destroyed) this.#clientGone()
     else if (target.socket.destroyed) this.#targetGone()
     return this.#over.promise
+  }
+
+  /** Looks again when the time would be over; what passes meanwhile moves no timer. */
+  #watchIdle(leftMs: number | null): void {
+    const { clock, idleMs, admission } = this.#parts
+    if (leftMs === null || idleMs === null) return
+    this.#idleTimer = clock.after(Math.min(leftMs, timerMsMax), () => {
+      const unusedMs = clock.monotonicMs() - this.#usedAtMs
+      if (this.#activity.busy) this.#watchIdle(idleMs)
+      else if (unusedMs < idleMs) this.#watchIdle(idleMs - unusedMs)
+      else {
+        const { resource, role } = admission.session
+        this.#cut(
+          new Fault(
+            'SESSION_IDLE',
+            `This session of ${resource} as ${role} did nothing for ${formatDuration(idleMs)}.`,
+          ),
+        )
+      }
+    })
   }
 
   /** Says something to the person without ending anything. */
@@ -152,6 +184,7 @@ export class Relay {
   #stop(): boolean {
     if (this.#phase === 'over') return false
     this.#phase = 'over'
+    this.#idleTimer?.cancel()
     this.#up.stop()
     this.#down.stop()
     return true

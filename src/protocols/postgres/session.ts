@@ -3,8 +3,9 @@ import type { Random } from '../../kernel/ids.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
 import type { Clock } from '../../kernel/time.ts'
-import type { Catalogue } from '../../resources/catalogue.ts'
+import type { Catalogue, PostgresRole } from '../../resources/catalogue.ts'
 import type { Admission } from '../../sessions/admission.ts'
+import type { Session } from '../../sessions/session.ts'
 import { eitherAborts } from '../either-aborts.ts'
 import type { CancelKeys } from './cancel-keys.ts'
 import { cancelTarget } from './cancel-target.ts'
@@ -13,7 +14,7 @@ import { dismissTarget } from './dismiss.ts'
 import { fatal, backendKeyData, parameterStatus, readyForQuery } from './messages.ts'
 import { record } from './recording.ts'
 import { Relay, type RelayEnd } from './relay.ts'
-import { version32 } from './startup.ts'
+import { version32, type Startup } from './startup.ts'
 import { connectTarget, type Target, type TargetWish } from './target.ts'
 
 export interface SessionDeps {
@@ -93,7 +94,35 @@ function wishOf(client: Client, { session }: Admission, catalogue: Catalogue): T
   if (!role.databases.includes(database)) {
     throw new Fault('DATABASE_REFUSED', 'The role may not open this database.')
   }
-  return { resource, role, database, parameters: client.startup.parameters }
+  checkReplication(client.startup, role)
+  return { resource, role, database, parameters: parametersFor(client.startup, role, session) }
+}
+
+function checkReplication({ replication }: Startup, role: PostgresRole): void {
+  if (replication === null || role.replication) return
+  throw new Fault('PROTOCOL_UNSUPPORTED', `Replication connections may not pass as ${role.name}.`, {
+    hint: 'Connect without the parameter "replication", or as a role that allows it.',
+  })
+}
+
+/** NAMEDATALEN - 1: longer names are cut off by the server. */
+const applicationBytesMax = 63
+
+/** The client's own, and what the role says of every session. The server takes the last of a name. */
+function parametersFor(
+  { parameters, replication }: Startup,
+  role: PostgresRole,
+  { id, personName }: Session,
+): TargetWish['parameters'] {
+  const application = parameters.findLast(([name]) => name === 'application_name')?.[1] ?? ''
+  const shown = `${id} ${personName} ${application}`.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, applicationBytesMax)
+  const ours = [
+    ...(role.applicationName === 'session' ? [['application_name', shown.trim()] as const] : []),
+    ...Object.entries(role.parameters),
+    ...(replication === null ? [] : [['replication', replication] as const]),
+  ]
+  const names = new Set(ours.map(([name]) => name.toLowerCase()))
+  return [...parameters.filter(([name]) => !names.has(name.toLowerCase())), ...ours]
 }
 
 async function relay(
@@ -115,7 +144,8 @@ async function relay(
   const dismiss: ConstructorParameters<typeof Relay>[0]['dismiss'] = (state) => {
     dismissals.push(dismissTarget(target, wish, state, deps))
   }
-  const parts = { client: socket, clientUnread: unread, target, admission, clock: deps.clock, dismiss }
+  const { idleMs } = wish.role
+  const parts = { client: socket, clientUnread: unread, target, admission, idleMs, clock: deps.clock, dismiss }
   return await new Relay(parts).run()
 }
 

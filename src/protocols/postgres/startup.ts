@@ -26,6 +26,8 @@ export interface Startup {
   readonly database: string | null
   /** Everything else that the client sent, in its order; the target decides what it means. */
   readonly parameters: readonly (readonly [name: string, value: string])[]
+  /** The value of `replication`; null: an ordinary connection. */
+  readonly replication: string | null
   /** What it asks the gateway for; null: nothing. */
   readonly wish: InlineWish | null
   /** What both sides can speak: 3.0 or 3.2, as one int32. */
@@ -79,11 +81,11 @@ function readStartup(version: number, fields: Fields): Startup {
   const unknownOptions = all.map(([name]) => name).filter((name) => name.startsWith('_pq_.'))
   const user = all.findLast(([name]) => name === 'user')?.[1] ?? ''
   if (user === '') throw new Fault('PROTOCOL_VIOLATION', 'The startup message names no user.')
-  refuseReplication(all)
   const spoken = minor >= 2 ? version32 : version30
   return {
     user,
     database: all.findLast(([name]) => name === 'database')?.[1] || null,
+    replication: readReplication(all),
     ...takeOwnSettings(all.filter(([name]) => !ours.has(name) && !name.startsWith('_pq_.'))),
     version: spoken,
     negotiate: spoken !== version || unknownOptions.length > 0,
@@ -104,13 +106,10 @@ function readParameters(fields: Fields): [string, string][] {
   return parameters
 }
 
-/** Replication speaks another protocol inside, which would pass unrecorded. */
-function refuseReplication(parameters: readonly [string, string][]): void {
-  const value = parameters.findLast(([name]) => name === 'replication')?.[1].toLowerCase()
-  if (value === undefined || ['false', 'off', 'no', '0'].includes(value)) return
-  throw new Fault('PROTOCOL_UNSUPPORTED', 'Replication connections do not pass through the gateway.', {
-    hint: 'Connect without the parameter "replication".',
-  })
+/** Anything but a plain no counts: the target itself says what is nonsense. */
+function readReplication(parameters: readonly [string, string][]): string | null {
+  const value = parameters.findLast(([name]) => name === 'replication')?.[1]
+  return value === undefined || ['false', 'off', 'no', '0'].includes(value.toLowerCase()) ? null : value
 }
 
 export interface Wanted {
@@ -121,15 +120,26 @@ export interface Wanted {
   readonly database: string | null
 }
 
-/** `user=role` or `role.token`; `dbname=resource` or `resource/database`; no dbname means the user, as libpq has it. */
-export function readWanted({ user, database }: Startup): Wanted {
+/**
+ * `user=role`, with `.token` behind it for a token; `dbname=resource` or `resource/database`; no dbname means the user, as
+ * libpq has it. Or `user=role@resource`, for programs that choose the database themselves.
+ */
+export function readWanted({ user, database, replication }: Startup): Wanted {
   const token = user.endsWith('.token')
+  const who = token ? user.slice(0, -'.token'.length) : user
+  const way = token ? 'token' : 'in-band'
+  const at = who.indexOf('@')
+  if (at >= 0) {
+    const [role, resource] = [who.slice(0, at), who.slice(at + 1)]
+    // Where the user alone says everything, libpq takes it for the database, too; pg_basebackup says "replication".
+    const saysNothing =
+      database === user || database === resource || (replication !== null && database === 'replication')
+    return { role, resource, way, database: saysNothing ? null : database }
+  }
   const name = database ?? user
   const slash = name.indexOf('/')
   return {
-    role: token ? user.slice(0, -'.token'.length) : user,
-    way: token ? 'token' : 'in-band',
-    resource: slash < 0 ? name : name.slice(0, slash),
+    ...{ role: who, way, resource: slash < 0 ? name : name.slice(0, slash) },
     database: slash < 0 || slash === name.length - 1 ? null : name.slice(slash + 1),
   }
 }

@@ -12,6 +12,7 @@ import { systemClock, systemRandom } from '../../../src/system.ts'
 import { issue, makeAuthority } from '../../../scripts/certificates.ts'
 import type { TestPostgres } from '../../servers/postgres.ts'
 import { CountingMetrics, HandAccess, HandGate, HandIdentity, listLog, type LogLine } from './hand-made.ts'
+import { plainRole } from '../../postgres-role.ts'
 
 export type Stage = Awaited<ReturnType<typeof openStage>>
 
@@ -27,6 +28,7 @@ export interface StageOptions {
 export function resourceOf(postgres: TestPostgres, tls?: PostgresResource['tls'], port?: number): PostgresResource {
   const role = (login: keyof TestPostgres['passwords']) => ({
     kind: 'postgres' as const,
+    ...plainRole,
     name: login.replace('shop_', ''),
     description: '',
     login,

@@ -36,6 +36,7 @@ test('a startup message keeps its parameters in order and takes user and databas
       ['options', '-c work_mem=8MB'],
       ['application_name', 'psql'],
     ],
+    replication: null,
     wish: null,
     version: version30,
     negotiate: false,
@@ -63,15 +64,6 @@ test('unknown protocol options are negotiated away and not passed on', () => {
 test.each([
   ['protocol 2.0', () => startup([['user', 'a']], 0x0002_0000), 'PROTOCOL_UNSUPPORTED'],
   ['no user', () => startup([['database', 'a']]), 'PROTOCOL_VIOLATION'],
-  [
-    'replication',
-    () =>
-      startup([
-        ['user', 'a'],
-        ['replication', 'database'],
-      ]),
-    'PROTOCOL_UNSUPPORTED',
-  ],
   [
     'an SSLRequest with more in it',
     () => readFirstPacket(Buffer.concat([sslRequest.subarray(4), Buffer.from('x')])),
@@ -136,9 +128,21 @@ test.each([
     { role: 'readonly', way: 'in-band', resource: 'shop', database: null },
   ],
   [
+    { user: 'readonly@shop', database: 'archive' },
+    { role: 'readonly', way: 'in-band', resource: 'shop', database: 'archive' },
+  ],
+  [
+    { user: 'readonly@shop.token', database: 'readonly@shop.token' },
+    { role: 'readonly', way: 'token', resource: 'shop', database: null },
+  ],
+  [
+    { user: 'backup@shop', database: 'replication', replication: 'true' },
+    { role: 'backup', way: 'in-band', resource: 'shop', database: null },
+  ],
+  [
     { user: 'shop', database: null },
     { role: 'shop', way: 'in-band', resource: 'shop', database: null },
   ],
 ])('%o means %o', (names, wanted) => {
-  expect(readWanted(names as Startup)).toEqual(wanted)
+  expect(readWanted({ replication: null, ...names } as Startup)).toEqual(wanted)
 })

@@ -1,0 +1,2 @@
+/** What a role of PostgreSQL is like that says nothing special. */
+export const plainRole = { parameters: {}, applicationName: 'client', replication: false, idleMs: null } as const

@@ -1,0 +1,108 @@
+// Goal: what a role says of its sessions holds for every client, whatever the client itself says.
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { Program } from '../clients/program.ts'
+import { startTestGateway, type TestGateway } from '../servers/gateway.ts'
+import { startPostgres } from '../servers/postgres.ts'
+
+const stack = new AsyncDisposableStack()
+let gateway: TestGateway
+
+beforeAll(async () => {
+  const postgres = stack.use(await startPostgres({ debian: true, settings: { max_wal_senders: 4 } }))
+  await postgres.query('alter role shop_admin replication')
+  const { rows } = await postgres.query('show hba_file')
+  const file = (rows[0] as { hba_file: string }).hba_file
+  await writeFile(file, `hostssl replication shop_admin all scram-sha-256\n${await readFile(file, 'utf8')}`)
+  await postgres.query('select pg_reload_conf()')
+  gateway = stack.use(
+    await startTestGateway({
+      postgres,
+      configure: ({ resources }) => {
+        const shop = resources!['prod-db']!
+        if (shop.kind !== 'postgres') throw new Error('prod-db is a PostgreSQL server')
+        Object.assign(shop.roles['reporting']!, {
+          parameters: { default_transaction_read_only: true, statement_timeout: '5min', work_mem: '9MB' },
+          applicationName: 'session',
+          idleTimeout: '1s',
+        })
+        shop.roles['admin']!.replication = true
+      },
+    }),
+  )
+  for (const role of ['reporting', 'readonly', 'admin'] as const) await gateway.grant('alice', role)
+}, 60_000)
+afterAll(() => stack.disposeAsync())
+
+async function environment(role: string, more: Readonly<Record<string, string>> = {}) {
+  return {
+    PGHOST: 'localhost',
+    PGPORT: String(gateway.postgresPort),
+    PGUSER: `${role}.token`,
+    PGPASSWORD: await gateway.token('alice'),
+    PGDATABASE: 'prod-db',
+    PGSSLMODE: 'verify-full',
+    PGSSLROOTCERT: gateway.caFile,
+    HOME: gateway.folder,
+    ...more,
+  }
+}
+
+async function run(role: string, command: readonly string[], more?: Readonly<Record<string, string>>) {
+  const [program = '', ...args] = command
+  await using running = new Program(program, args, { env: await environment(role, more), waitMsMax: 60_000 })
+  return await running.exited()
+}
+
+test('its settings win over what the client sends, in whatever way', async () => {
+  const show =
+    "select string_agg(current_setting(name), ' ' order by name) from unnest(array['default_transaction_read_only', 'statement_timeout', 'work_mem']) as name"
+  const { stdout } = await run('reporting', ['psql', '-XAtqc', show], {
+    PGOPTIONS: '-c default_transaction_read_only=off -c statement_timeout=0 --work_mem=1MB',
+  })
+  expect(stdout).toBe('on 5min 9MB\n')
+})
+
+test('the server is told who it is, and which session', async () => {
+  const { stdout } = await run('reporting', ['psql', '-XAtqc', 'show application_name'], { PGAPPNAME: 'nightly' })
+  expect(stdout).toMatch(/^session-[a-z2-7]{16} alice@shop\.example nightly\n$/)
+  const plain = await run('readonly', ['psql', '-XAtqc', 'show application_name'], { PGAPPNAME: 'nightly' })
+  expect(plain.stdout).toBe('nightly\n')
+})
+
+test('a session that does nothing is ended with the reason; one that works is not', async () => {
+  await using psql = new Program('psql', ['-XAtq', '-v', 'VERBOSITY=verbose'], { env: await environment('reporting') })
+  psql.send("select 'slept', pg_sleep(2);")
+  await psql.until(/slept\|/)
+  await gateway.postgres.untilSessions({ usename: 'shop_reporting' }, 0)
+  psql.send('select 1;')
+  const { stderr } = await psql.exited()
+  expect(stderr).toMatch(/FATAL: {2}57P05: .*did nothing for 1 s/)
+  expect(stderr).toContain('your access still stands')
+})
+
+test('pg_basebackup is refused, and where the role allows it makes a backup', { timeout: 60_000 }, async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'curfew-backup-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const backup = (role: string, into: string) =>
+    run('ignored', ['pg_basebackup', '-D', join(folder, into), '-X', 'none', '-c', 'fast', '-d', ''], {
+      PGUSER: `${role}@prod-db.token`,
+    })
+  const refused = await backup('readonly', 'refused')
+  expect(refused.status).not.toBe(0)
+  expect(refused.stderr).toContain('Replication connections may not pass as readonly')
+  const { status, stderr } = await backup('admin', 'made')
+  expect(status, stderr).toBe(0)
+  expect(await readdir(join(folder, 'made'))).toContain('PG_VERSION')
+})
+
+test('programs that choose the database themselves name the resource behind the role', async () => {
+  const at = { PGUSER: 'readonly@prod-db.token' }
+  expect((await run('', ['psql', '-XAtqc', 'select current_database()'], { ...at, PGDATABASE: 'shop' })).stdout).toBe(
+    'shop\n',
+  )
+  const other = await run('', ['psql', '-XAtqc', 'select 1'], { ...at, PGDATABASE: 'template1' })
+  expect(other.stderr).toMatch(/template1/)
+})
