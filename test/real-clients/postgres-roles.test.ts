@@ -21,8 +21,8 @@ beforeAll(async () => {
     await startTestGateway({
       postgres,
       configure: ({ resources }) => {
-        const shop = resources!['prod-db']!
-        if (shop.kind !== 'postgres') throw new Error('prod-db is a PostgreSQL server')
+        const shop = resources?.['prod-db']
+        if (shop?.kind !== 'postgres') throw new Error('prod-db is a PostgreSQL server')
         Object.assign(shop.roles['reporting']!, {
           parameters: { default_transaction_read_only: true, statement_timeout: '5min', work_mem: '9MB' },
           applicationName: 'session',
