@@ -95,6 +95,8 @@ export interface Config {
   /** Absolute path of the file with the countries of addresses; null: nobody can say. */
   readonly geo: { readonly file: string } | null
   readonly risk: RiskSettings
+  /** `teams` null: every group that a policy names. */
+  readonly reports?: { readonly teams: readonly string[] | null }
   readonly recording: { readonly unsavedBytesMax: number; readonly unsavedMsMax: number; readonly freeBytesMin: number }
   readonly log: { readonly level: ConfigFile['log']['level'] }
   readonly resources: readonly Resource[]

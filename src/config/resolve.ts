@@ -99,6 +99,7 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
     notify: references.notify,
     geo: references.geoFile === undefined ? null : { file: references.geoFile },
     risk: file.risk,
+    reports: { teams: file.reports.teams ?? null },
     recording: {
       unsavedBytesMax: recording.maxUnsaved,
       unsavedMsMax: recording.maxUnsavedFor,

@@ -178,6 +178,12 @@ export const configSchema = z
     notify: notifySchema,
     geo: geoSchema.optional(),
     risk: riskSchema,
+    reports: z
+      .strictObject({
+        teams: groups('Groups that requests are told apart by. Absent: every group that a policy names.').optional(),
+      })
+      .prefault({})
+      .meta({ description: 'What happened, summed up. See reports.md.' }),
     recording: z
       .strictObject({
         maxUnsaved: size('A session pauses when more than this is not on disk yet.').prefault('1MiB'),
