@@ -48,6 +48,7 @@ export const auditTypes = [
   'recording.replayed',
   'recording.exported',
   'audit.read',
+  'evidence.exported',
   'notification.given-up',
   'notification.receiver-switched-off',
   'notification.receiver-switched-on',

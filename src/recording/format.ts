@@ -71,6 +71,18 @@ export function nextChain(previous: Uint8Array, covered: Uint8Array, payloadHash
   return sha256(previous, covered, payloadHash)
 }
 
+/** Prefix and fields of a segment record, which its chain hash covers. */
+export function segmentCover(fields: SegmentFields, payloadBytes: number): Buffer {
+  const cover = Buffer.alloc(prefixBytes + fieldsBytes)
+  writePrefix(cover, recordTypes.segment, segmentHeaderBytes + payloadBytes)
+  cover.writeUInt32BE(fields.sequence, 5)
+  cover.writeUInt32BE(fields.events, 9)
+  cover.writeUInt32BE(fields.rawBytes, 13)
+  cover.writeBigUInt64BE(BigInt(fields.firstUs), 17)
+  cover.writeBigUInt64BE(BigInt(fields.lastUs), 25)
+  return cover
+}
+
 /** One segment record around compressed lines, which may come in pieces. */
 export function encodeSegment(
   fields: SegmentFields,
@@ -79,14 +91,10 @@ export function encodeSegment(
 ): { readonly head: Buffer; readonly chain: Buffer; readonly payloadBytes: number } {
   const head = Buffer.alloc(segmentHeadBytes)
   const payloadBytes = payload.reduce((sum, { length }) => sum + length, 0)
-  writePrefix(head, recordTypes.segment, segmentHeaderBytes + payloadBytes)
-  head.writeUInt32BE(fields.sequence, 5)
-  head.writeUInt32BE(fields.events, 9)
-  head.writeUInt32BE(fields.rawBytes, 13)
-  head.writeBigUInt64BE(BigInt(fields.firstUs), 17)
-  head.writeBigUInt64BE(BigInt(fields.lastUs), 25)
+  const cover = segmentCover(fields, payloadBytes)
   const payloadHash = sha256(...payload)
-  const chain = nextChain(previous, head.subarray(0, prefixBytes + fieldsBytes), payloadHash)
+  const chain = nextChain(previous, cover, payloadHash)
+  cover.copy(head)
   payloadHash.copy(head, prefixBytes + fieldsBytes)
   chain.copy(head, prefixBytes + fieldsBytes + hashBytes)
   return { head, chain, payloadBytes }

@@ -3,7 +3,7 @@ import { dirname, join, posix } from 'node:path'
 import { expect, test } from 'vitest'
 
 const source = join(import.meta.dirname, '../../src')
-const domain = ['identity', 'resources', 'policy', 'access', 'sessions', 'recording', 'audit', 'config']
+const domain = ['identity', 'resources', 'policy', 'access', 'sessions', 'recording', 'audit', 'evidence', 'config']
 const inner = ['kernel', ...domain]
 /** What each room of src/ may import besides itself. Files at the top are rooms of their own. */
 const map: Readonly<Record<string, readonly string[]>> = {
