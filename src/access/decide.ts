@@ -131,7 +131,9 @@ async function second(deps: AccessDeps, tx: AccessTx, request: Requested, all: r
   const next = nextStep(request, decision.at)
   if (currentStep(next) !== undefined) {
     await tx.updateRequest(next)
-    return goOn(tx, next, all)
+    await goOn(tx, next, all)
+    await tx.announce({ kind: 'request-advanced', request: next.id, step: next.step })
+    return next
   }
   const approved = approve(next, decision.at)
   await tx.updateRequest(approved)

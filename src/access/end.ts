@@ -5,6 +5,7 @@ import type { GrantId } from '../kernel/ids.ts'
 import { commentLengthMax } from './decide.ts'
 import { isOperator, type AccessDeps } from './deps.ts'
 import { accessEvents, actor } from './events.ts'
+import { escalateAll } from './escalate.ts'
 import { decidesOn, requestersOf } from './place.ts'
 import { endLocks } from './place-lock.ts'
 import { remindOfReviews } from './reviews.ts'
@@ -60,6 +61,7 @@ function unknownGrant(): Fault {
 export async function sweep(deps: AccessDeps): Promise<number> {
   const now = deps.clock.now()
   const requests = await deps.store.requestsToLapse(now)
+  const escalated = await escalateAll(deps)
   const grants = await deps.store.grantsToSettle(now)
   if (requests.length > 0) await deps.store.transact((tx) => lapseAll(deps, tx))
   const locks = await deps.store.locksToEnd(now)

@@ -7,6 +7,7 @@ import { isoTime, type Instant } from '../kernel/time.ts'
 import type { ClosedReview } from './review.ts'
 import { approversWords, type Approvers } from '../policy/approval.ts'
 import type { Decision, Grant, Lock, Request } from './states.ts'
+import { termsWords } from './terms-words.ts'
 
 /** The audit events of this room: one helper for each fact. */
 export const accessEvents = {
@@ -27,16 +28,14 @@ export const accessEvents = {
     auditEvent(`request.${request.state}`, request.closedAt, by, {
       ...requestData(request),
       requester: request.person,
-      decision: decision?.id,
-      comment: decision?.comment,
+      ...(decision !== undefined && decisionData(decision)),
     }),
-  /** An approval that does not suffice alone. */
+  /** A word that settles nothing alone. `missing`: people that the step that is waited for needs. */
   seconded: (request: Request, by: Person, decision: Decision, missing: number): AuditEvent =>
-    auditEvent('request.approval-given', decision.at, actor(by), {
+    auditEvent(`request.${decision.verdict === 'approve' ? 'approval' : 'refusal'}-given`, decision.at, actor(by), {
       ...requestData(request),
       requester: request.person,
-      decision: decision.id,
-      comment: decision.comment,
+      ...decisionData(decision),
       missing,
     }),
   escalated: (request: Request, to: Approvers | undefined, at: Instant): AuditEvent =>
@@ -100,6 +99,11 @@ export function actor(person: Person): Actor {
 
 function requestData({ id, resource, role }: Request) {
   return { request: id, resource, role }
+}
+
+/** `step` counts from 1, as people do. */
+function decisionData({ id, step, terms, comment }: Decision) {
+  return { decision: id, step: step + 1, terms: termsWords(terms, isoTime) || undefined, comment }
 }
 
 function grantData({ id, request, person, resource, role }: Grant) {

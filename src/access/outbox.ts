@@ -8,6 +8,8 @@ import type { Instant } from '../kernel/time.ts'
 export const noticeTypes = [
   'request.opened',
   'request.seconded',
+  'request.advanced',
+  'request.escalated',
   'request.approved',
   'request.denied',
   'request.cancelled',
@@ -27,8 +29,19 @@ export const noticeTypes = [
 ] as const
 export type NoticeType = (typeof noticeTypes)[number]
 
+/** Those that ask for a decision; the others tell of it. */
+export const askingTypes = [
+  'request.opened',
+  'request.advanced',
+  'request.escalated',
+] as const satisfies readonly NoticeType[]
+
 export const noticeChannels = ['mail', 'slack', 'webhook'] as const
 export type NoticeChannel = (typeof noticeChannels)[number]
+
+export function isAsking(type: NoticeType): type is (typeof askingTypes)[number] {
+  return askingTypes.some((asking) => asking === type)
+}
 
 /** Why somebody is told: they may decide, they asked, or the operator wants them to know. */
 export type Audience = 'deciders' | 'requester' | 'security' | 'subscriber' | 'operator'
@@ -127,7 +140,7 @@ export interface Outbox {
   nextDue(lane: Lane): Promise<Instant | null>
   /** Does nothing to a message that is not waiting any more. */
   settle(message: MessageId, settlement: Settlement, event: AuditEvent | null): Promise<void>
-  /** The messages that asked for a decision on this request. */
+  /** The messages that asked for a decision on this request, the oldest first; one place may be asked for several steps. */
   asked(request: RequestId): Promise<readonly Message[]>
   /** By channel and recipient; messages whose time has not come are not counted. */
   waiting(at: Instant): Promise<readonly LaneCount[]>

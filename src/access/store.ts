@@ -42,6 +42,8 @@ export interface AccessReads extends ReviewReads {
   lock(id: LockId): Promise<Lock | undefined>
   /** Requests whose `lapsesAt` has come. */
   requestsToLapse(at: Instant): Promise<readonly Requested[]>
+  /** Open requests whose step has waited so long that others are called, and were not yet. */
+  requestsToEscalate(at: Instant): Promise<readonly Requested[]>
   /** Scheduled grants whose start has come, and those whose end has come, or that were not used in time. */
   grantsToSettle(at: Instant): Promise<readonly Grant[]>
   /** Not lifted, and their end has come. */

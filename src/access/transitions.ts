@@ -1,6 +1,7 @@
 import { Fault } from '../kernel/fault.ts'
 import type { GrantId, PersonId } from '../kernel/ids.ts'
 import { later, type Instant } from '../kernel/time.ts'
+import { currentStep } from '../policy/approval.ts'
 import type { Policy } from '../policy/rules.ts'
 import { endOfTime, grantLife, lastsUntil } from './grant-life.ts'
 import type {
@@ -35,6 +36,14 @@ export function cancel(request: Requested, at: Instant): Cancelled {
 /** The step of its approval is done; the next one is waited for from now on. */
 export function nextStep(request: Requested, at: Instant): Requested {
   return { ...request, step: request.step + 1, stepSince: at, escalatedAt: null }
+}
+
+/** Others are called to a step that waited for long enough. @returns undefined: not now, or they were called already */
+export function escalate(request: Requested, now: Instant): Requested | undefined {
+  const escalation = currentStep(request)?.escalate ?? null
+  if (escalation === null || request.escalatedAt !== null) return undefined
+  const isDue = now >= later(request.stepSince, escalation.afterMs) && now < request.lapsesAt
+  return isDue ? { ...request, escalatedAt: now } : undefined
 }
 
 /** What time alone does to a request. At `lapsesAt` itself it is over. */

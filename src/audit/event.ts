@@ -24,6 +24,8 @@ export const auditTypes = [
   'request.opened',
   'request.refused',
   'request.approval-given',
+  'request.refusal-given',
+  'request.escalated',
   'request.approved',
   'request.denied',
   'request.cancelled',

@@ -28,8 +28,12 @@ export interface LockScope {
  * The change feed delivers each at least once, in order, to every node.
  */
 export type Change =
-  /** `seconded`: the approval that was given since, and does not suffice alone. */
+  /** `seconded`: the word that was given since, and settles nothing alone. */
   | { readonly kind: 'request-opened'; readonly request: RequestId; readonly seconded?: DecisionId }
+  /** A step of its approval is done, and others are waited for. */
+  | { readonly kind: 'request-advanced'; readonly request: RequestId; readonly step: number }
+  /** Others are called to a step. */
+  | { readonly kind: 'request-escalated'; readonly request: RequestId; readonly step: number }
   | {
       readonly kind: 'request-closed'
       readonly request: RequestId

@@ -1,10 +1,15 @@
 import type { AccessReads } from '../access/store.ts'
-import type { Decision, Grant, Lock, Request } from '../access/states.ts'
+import type { Given } from '../access/place.ts'
+import type { Decision, Grant, Lock, Request, Terms } from '../access/states.ts'
+import { waitsFor } from '../access/steps.ts'
 import type { NoticeType } from '../access/outbox.ts'
+import type { Review } from '../access/review.ts'
+import { approversWords } from '../policy/approval.ts'
 import { displayName, type Person } from '../identity/person.ts'
-import type { GrantId, LockId, PersonId, RequestId } from '../kernel/ids.ts'
+import type { GrantId, LockId, PersonId, RequestId, ReviewId } from '../kernel/ids.ts'
 import { isoTime, type Instant } from '../kernel/time.ts'
 import type { Risk } from '../policy/risk.ts'
+import { readReview, type ReviewFacts } from './review-facts.ts'
 
 // What notices say. Webhooks carry these shapes as they are, so a field is added but never taken away or given another
 // meaning: docs/notifications.md.
@@ -14,9 +19,34 @@ export interface PersonFacts {
   readonly name: string
   readonly email: string | null
 }
+/** Null fields: as it was asked for. */
+export interface TermsFacts {
+  readonly lengthSeconds: number | null
+  readonly startsAt: string | null
+  readonly role: string | null
+  readonly databases: readonly string[] | null
+  readonly networks: readonly string[] | null
+}
+/** Whom an open request waits for. */
+export interface WaitsForFacts {
+  /** From 1, of so many. */
+  readonly step: number
+  readonly steps: number
+  /** Such as `dba or leads`. */
+  readonly who: string
+  /** More distinct people. */
+  readonly missing: number
+  readonly since: string
+  /** Who is called as well, and when they were or will be; null: nobody. */
+  readonly escalation: { readonly to: string; readonly at: string; readonly called: boolean } | null
+}
 export interface DecisionFacts {
   readonly by: PersonFacts
   readonly verdict: Decision['verdict']
+  /** From 1. */
+  readonly step: number
+  /** What an approver made of it; null: as it was asked for. */
+  readonly terms: TermsFacts | null
   /** Null when the operator keeps people's words out of messages. */
   readonly comment: string | null
   readonly at: string
@@ -38,6 +68,8 @@ export interface RequestFacts {
   readonly lapsesAt: string
   readonly closedAt: string | null
   readonly decisions: readonly DecisionFacts[]
+  /** Null when it is closed. */
+  readonly waitsFor: WaitsForFacts | null
   /** Null where it was not worked out. */
   readonly risk: Risk | null
 }
@@ -75,12 +107,13 @@ export interface LockFacts {
 export interface NoticeFacts {
   readonly request?: RequestFacts
   readonly grant?: GrantFacts
+  readonly review?: ReviewFacts
   readonly lock?: LockFacts
   readonly test?: { readonly by: PersonFacts; readonly link: string }
 }
 
 export interface FactsDeps {
-  readonly reads: Pick<AccessReads, 'request' | 'decisionsOn' | 'grant' | 'lock'>
+  readonly reads: Pick<AccessReads, 'request' | 'decisionsOn' | 'grant' | 'grantOf' | 'review' | 'lock'>
   readonly person: (id: PersonId) => Promise<Person | undefined>
   readonly publicUrl: URL
   readonly includeReason: boolean
@@ -90,9 +123,20 @@ export interface FactsDeps {
 export interface Happening {
   readonly type: NoticeType
   readonly at: Instant
-  readonly subject: RequestId | GrantId | LockId
+  readonly subject: RequestId | GrantId | ReviewId | LockId
   readonly facts: NoticeFacts
-  readonly about: { readonly request: Request; readonly requester: Person } | null
+  readonly about: About | null
+  /** Of an emergency. */
+  readonly review?: Review
+}
+
+export interface About {
+  readonly request: Request
+  readonly requester: Person
+  /** The requester, and who asked on their behalf. */
+  readonly requesters: readonly Person[]
+  /** Who said what already. */
+  readonly voices: readonly Given[]
 }
 
 /** Reads what is true now and puts it into the words of notices. Links carry ids only. */
@@ -108,7 +152,9 @@ export class Facts {
     const request = await reads.request(id)
     const requester = request && (await this.#deps.person(request.person))
     if (request === undefined || requester === undefined) return undefined
-    const decisions = await Promise.all((await reads.decisionsOn(id)).map((decision) => this.#decision(decision)))
+    const given = await reads.decisionsOn(id)
+    const decisions = await Promise.all(given.map((decision) => this.#decision(decision)))
+    const about = await this.#about(request, requester, given)
     const closedAt = request.state === 'requested' ? null : request.closedAt
     const facts: RequestFacts = {
       ...{ id, link: this.#link('requests', id), state: request.state },
@@ -119,10 +165,11 @@ export class Facts {
       ...{ policy: request.policy, origin: request.origin },
       ...{ askedAt: isoTime(request.askedAt), lapsesAt: isoTime(request.lapsesAt) },
       ...{ startsAt: timeOrNull(request.startsAt), closedAt: timeOrNull(closedAt), decisions },
+      waitsFor: waitsForFacts(request, about.voices),
       risk: request.risk,
     }
-    const at = type === 'request.opened' ? request.askedAt : (closedAt ?? request.askedAt)
-    return { type, at, subject: id, facts: { request: facts }, about: { request, requester } }
+    const at = closedAt ?? happenedAt(type, request, given)
+    return { type, at, subject: id, facts: { request: facts }, about }
   }
 
   async grant(type: NoticeType, id: GrantId): Promise<Happening | undefined> {
@@ -140,7 +187,14 @@ export class Facts {
       comment: this.#words(ended?.comment ?? null),
     }
     const at = ended?.endedAt ?? grant.startsAt
-    return { type, at, subject: id, facts: { grant: facts }, about: { request, requester } }
+    return { type, at, subject: id, facts: { grant: facts }, about: await this.#about(request, requester, []) }
+  }
+
+  async review(type: NoticeType, id: ReviewId): Promise<Happening | undefined> {
+    const read = await readReview(this.#deps, type, id)
+    if (read === undefined) return undefined
+    const { at, facts, review, request, requester } = read
+    return { type, at, subject: id, facts: { review: facts }, about: await this.#about(request, requester, []), review }
   }
 
   async lock(type: NoticeType, id: LockId): Promise<Happening | undefined> {
@@ -167,8 +221,27 @@ export class Facts {
     }
   }
 
-  async #decision({ person, verdict, comment, at }: Decision): Promise<DecisionFacts> {
-    return { by: await this.#known(person), verdict, comment: this.#words(comment), at: isoTime(at) }
+  async #decision({ person, verdict, step, terms, comment, at }: Decision): Promise<DecisionFacts> {
+    return {
+      ...{ by: await this.#known(person), verdict, step: step + 1, terms: termsFacts(terms) },
+      ...{ comment: this.#words(comment), at: isoTime(at) },
+    }
+  }
+
+  async #about(request: Request, requester: Person, given: readonly Decision[]): Promise<About> {
+    const asker = request.askedBy === null ? undefined : await this.#deps.person(request.askedBy)
+    const voices = await Promise.all(
+      given.map(async (decision) => {
+        const person = await this.#deps.person(decision.person)
+        return person === undefined ? [] : [{ decision, person }]
+      }),
+    )
+    return {
+      request,
+      requester,
+      requesters: asker === undefined ? [requester] : [requester, asker],
+      voices: voices.flat(),
+    }
   }
 
   async #person(id: PersonId | null): Promise<PersonFacts | null> {
@@ -187,6 +260,30 @@ export class Facts {
   #link(...path: readonly string[]): string {
     return new URL(path.map(encodeURIComponent).join('/'), this.#deps.publicUrl).href
   }
+}
+
+function termsFacts(terms: Terms | null): TermsFacts | null {
+  if (terms === null) return null
+  const { lengthMs, startsAt, role, databases, networks } = terms
+  const lengthSeconds = lengthMs === null ? null : Math.ceil(lengthMs / 1000)
+  return { lengthSeconds, startsAt: timeOrNull(startsAt), role, databases, networks }
+}
+
+function waitsForFacts(request: Request, voices: readonly Given[]): WaitsForFacts | null {
+  const waits = waitsFor(request, voices)
+  if (waits === null || request.approval.kind === 'none') return null
+  const { missing, since, others } = waits
+  return {
+    ...{ step: request.step + 1, steps: request.approval.steps.length, who: approversWords(waits), missing },
+    since: isoTime(since),
+    escalation: others === null ? null : { to: approversWords(others), at: isoTime(others.at), called: others.called },
+  }
+}
+
+function happenedAt(type: NoticeType, request: Request, given: readonly Decision[]): Instant {
+  if (type === 'request.advanced') return request.stepSince
+  if (type === 'request.escalated') return request.escalatedAt ?? request.stepSince
+  return type === 'request.opened' ? request.askedAt : (given.at(-1)?.at ?? request.askedAt)
 }
 
 export function factsOf(person: Person): PersonFacts {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { SendMailOptions } from 'nodemailer'
-import type { Notice, QueuedMessage } from '../access/outbox.ts'
+import { isAsking, type Notice, type QueuedMessage } from '../access/outbox.ts'
 import type { MailSettings } from '../config/notify-settings.ts'
 import type { NoticeFacts } from './facts.ts'
 import { oneLine } from './outcome.ts'
@@ -14,15 +14,17 @@ const quoteCharsMax = 4000
  * The whole mail. Names, reasons and comments are people's own words: none reaches a header but the subject, and there as
  * one line.
  * @param host what ids of mails end with: the host of the pages.
+ * @param follows whether this recipient was asked about the same request before.
  */
 export function composeMail(
   { message, notice }: QueuedMessage,
   settings: Pick<MailSettings, 'from' | 'replyTo'>,
   host: string,
+  follows = false,
 ): SendMailOptions {
   const facts = notice.data as NoticeFacts
   const wording = wordingOf(notice.type, facts, message.audience)
-  const thread = threadOf(notice, facts, message.recipient, host)
+  const thread = threadOf(notice, facts, message.recipient, host, follows)
   return {
     from: { name: 'Curfew', address: settings.from },
     to: { name: '', address: message.recipient },
@@ -47,11 +49,11 @@ interface Thread {
 }
 
 /** One thread for each request and recipient; its first mail has an id that later ones can make again. */
-function threadOf({ id, type }: Notice, facts: NoticeFacts, recipient: string, host: string): Thread {
+function threadOf({ id, type }: Notice, facts: NoticeFacts, recipient: string, host: string, follows: boolean): Thread {
   const mark = createHash('sha256').update(recipient).digest('hex').slice(0, 16)
-  const request = facts.request?.id ?? facts.grant?.request ?? id
+  const request = facts.request?.id ?? facts.grant?.request ?? facts.review?.id ?? id
   const root = `<${request}.${mark}@${host}>`
-  const first = type === 'request.opened' || request === id
+  const first = (isAsking(type) && !follows) || type === 'break-glass.used' || request === id
   return { id: first ? root : `<${safeId(id)}.${mark}@${host}>`, root, answers: !first }
 }
 

@@ -18,10 +18,11 @@ export class MailSender {
     this.#host = host
   }
 
-  async send(queued: QueuedMessage, signal: AbortSignal): Promise<Outcome> {
+  /** @param follows whether they were asked about the same request before. */
+  async send(queued: QueuedMessage, signal: AbortSignal, follows = false): Promise<Outcome> {
     const transport = createTransport(transportOptions(this.#settings, this.#host))
     try {
-      await transport.sendMail({ ...composeMail(queued, this.#settings, this.#host), signal })
+      await transport.sendMail({ ...composeMail(queued, this.#settings, this.#host, follows), signal })
       return sent
     } catch (error) {
       return outcomeOf(error)

@@ -3,6 +3,7 @@ import { auditEvent, theGateway } from '../audit/event.ts'
 import { actor } from '../access/events.ts'
 import type { Notifications, NotificationsOverview, Receiver } from '../access/notifications.ts'
 import {
+  isAsking,
   noticeChannels,
   type NoticeChannel,
   type Message,
@@ -178,7 +179,8 @@ class Telling implements RunningNotifications {
   #openMail(sender: MailSender): void {
     this.#open({ channel: 'mail', recipient: null }, async (queued, signal) => {
       const instead = await this.#timeliness.check(queued)
-      return instead !== null && 'kind' in instead ? instead : sender.send(queued, signal)
+      if (instead !== null && 'kind' in instead) return instead
+      return sender.send(queued, signal, instead !== null)
     })
   }
 
@@ -187,7 +189,10 @@ class Telling implements RunningNotifications {
       const instead = await this.#timeliness.check(queued)
       if (instead !== null && 'kind' in instead) return instead
       const wording = await this.#timeliness.wordingNow(queued)
-      return sender.send(queued, wording, instead?.follows.reference ?? null, signal)
+      // Whoever is asked again gets a new message; what tells of a decision changes those that asked.
+      const before = instead === null || isAsking(queued.notice.type) ? [] : instead.follows
+      const references = before.flatMap(({ reference }) => reference ?? [])
+      return sender.send(queued, wording, references, signal)
     })
   }
 

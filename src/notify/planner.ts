@@ -1,4 +1,12 @@
-import type { MessageId, NewMessage, Notice, NoticeId, NoticeType, Outbox } from '../access/outbox.ts'
+import {
+  isAsking,
+  type MessageId,
+  type NewMessage,
+  type Notice,
+  type NoticeId,
+  type NoticeType,
+  type Outbox,
+} from '../access/outbox.ts'
 import type { NotifySettings } from '../config/notify-settings.ts'
 import type { Change, ChangeFeed } from '../kernel/change.ts'
 import { asFault } from '../kernel/fault.ts'
@@ -7,7 +15,7 @@ import type { Log } from '../kernel/log.ts'
 import { isoTime, later, type Clock, type Instant, type Timer } from '../kernel/time.ts'
 import type { Catalogue } from '../resources/catalogue.ts'
 import type { Facts, Happening } from './facts.ts'
-import { decidersOf, distinct, placesFor, type Place } from './recipients.ts'
+import { decidersOf, distinct, placesFor, reviewersOf, type Place } from './recipients.ts'
 
 export interface PlannerDeps {
   readonly outbox: Outbox
@@ -114,7 +122,10 @@ export class Planner implements AsyncDisposable {
     try {
       const happening = await this.#happening(change)
       if (happening === undefined) return { notices: [], messages: [] }
-      return this.#inOrder([await this.#notice(`notice-${number}`, happening), await this.#ending(change, happening)])
+      return this.#inOrder([
+        await this.#notice(`notice-${number}`, change, happening),
+        await this.#ending(change, happening),
+      ])
     } catch (error) {
       if (asFault(error)?.code === 'STORE_FAILED') throw error
       this.#deps.log.error({ err: error, change: number, kind: change.kind }, 'notify: nothing is told of a change')
@@ -130,30 +141,36 @@ export class Planner implements AsyncDisposable {
     const { facts } = this.#deps
     const type = typeOf(change)
     if (type === undefined) return undefined
+    if ('review' in change) return facts.review(type, change.review)
     if ('request' in change) return facts.request(type, change.request)
     if ('grant' in change) return facts.grant(type, change.grant)
     return 'lock' in change ? facts.lock(type, change.lock) : undefined
   }
 
-  async #notice(id: NoticeId, happening: Happening): Promise<Step> {
-    const places = [...(await this.#deciders(happening)), ...placesFor(happening, this.#deps.settings)]
+  async #notice(id: NoticeId, change: Change, happening: Happening): Promise<Step> {
+    const places = [...(await this.#deciders(change, happening)), ...placesFor(happening, this.#deps.settings)]
     return this.#step(id, happening, places, this.#deps.clock.now())
   }
 
   /** Those who are asked, and those who were asked and now hear more. */
-  async #deciders({ type, about, facts }: Happening): Promise<readonly Place[]> {
+  async #deciders(change: Change, happening: Happening): Promise<readonly Place[]> {
+    const { type, about, facts } = happening
     const { outbox, settings, catalogue, clock } = this.#deps
+    if (type === 'break-glass.used' || type === 'review.waiting') {
+      return reviewersOf(happening, await outbox.people(later(clock.now(), -settings.knownMs), peopleMax), settings)
+    }
     if (about === null || !type.startsWith('request.')) return []
-    if (type !== 'request.opened') {
+    if (!isAsking(type)) {
       const asked = await outbox.asked(about.request.id)
       const decider = facts.request?.decisions.at(-1)?.by.email?.toLowerCase()
       return asked.filter(({ channel, recipient }) =>
         channel === 'mail' ? type !== 'request.seconded' && recipient !== decider : true,
       )
     }
-    if (about.request.state !== 'requested') return []
+    // What has gone on since then has a change of its own.
+    if (about.request.state !== 'requested' || about.request.step !== stepOf(change)) return []
     const known = await outbox.people(later(clock.now(), -settings.knownMs), peopleMax)
-    return decidersOf(about, known, labelsOf(catalogue, about.request.resource), settings)
+    return decidersOf(type, about, known, labelsOf(catalogue, about.request.resource), settings)
   }
 
   /** Written down when the grant starts; whether it still holds is looked at when its time comes. */
@@ -188,10 +205,19 @@ function labelsOf(catalogue: Pick<Catalogue, 'resource'>, name: string): Readonl
   return catalogue.resource(name)?.labels ?? {}
 }
 
+/** The step whose people a change asks. */
+function stepOf(change: Change): number {
+  return change.kind === 'request-advanced' || change.kind === 'request-escalated' ? change.step : 0
+}
+
 function typeOf(change: Change): NoticeType | undefined {
   switch (change.kind) {
     case 'request-opened':
       return change.seconded === undefined ? 'request.opened' : 'request.seconded'
+    case 'request-advanced':
+      return 'request.advanced'
+    case 'request-escalated':
+      return 'request.escalated'
     case 'request-closed':
       return `request.${change.state}`
     case 'grant-started':
@@ -200,6 +226,12 @@ function typeOf(change: Change): NoticeType | undefined {
       return 'grant.extended'
     case 'grant-ended':
       return `grant.${change.cause}`
+    case 'glass-broken':
+      return 'break-glass.used'
+    case 'review-waiting':
+      return 'review.waiting'
+    case 'review-closed':
+      return 'review.closed'
     case 'lock-placed':
       return 'lock.placed'
     case 'lock-lifted':
@@ -215,10 +247,15 @@ function kindsFor({ requester, security, webhooks }: NotifySettings): readonly C
   const grants = ['grant.expired', 'grant.revoked', 'grant.handed-back'] as const
   const kinds: readonly (readonly [Change['kind'], boolean])[] = [
     ['request-opened', true],
+    ['request-advanced', true],
+    ['request-escalated', true],
     ['request-closed', true],
     ['grant-started', wanted.has('grant.started') || wanted.has('grant.ending')],
     ['grant-moved', wanted.has('grant.extended') || wanted.has('grant.ending')],
     ['grant-ended', grants.some((type) => wanted.has(type))],
+    ['glass-broken', true],
+    ['review-waiting', true],
+    ['review-closed', wanted.has('review.closed')],
     ['lock-placed', wanted.has('lock.placed')],
     ['lock-lifted', wanted.has('lock.lifted')],
   ]

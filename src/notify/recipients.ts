@@ -1,9 +1,10 @@
-import type { Audience, NoticeChannel, NoticeType } from '../access/outbox.ts'
+import type { askingTypes, Audience, NoticeChannel, NoticeType } from '../access/outbox.ts'
 import type { Request } from '../access/states.ts'
 import type { NotifySettings, TellPlaces } from '../config/notify-settings.ts'
 import type { Person } from '../identity/person.ts'
-import { currentStep, mayDecideNow } from '../policy/approval.ts'
-import type { Happening } from './facts.ts'
+import { currentStep, isAmong, type Approvers } from '../policy/approval.ts'
+import { sameHuman } from '../policy/subject.ts'
+import type { About, Happening } from './facts.ts'
 
 /** One place that a notice goes to. */
 export interface Place {
@@ -22,7 +23,8 @@ export function placesFor({ type, about }: Happening, settings: NotifySettings):
     ...webhooks
       .filter(({ events }) => events.includes(type))
       .map(({ name }): Place => ({ channel: 'webhook', recipient: name, audience: 'subscriber' })),
-    ...(security.events.includes(type) ? listed(security, 'security') : []),
+    // An emergency is never quiet.
+    ...(type === 'break-glass.used' || security.events.includes(type) ? listed(security, 'security') : []),
     ...(about !== null && requester.events.includes(type) && !grantedAtOnce(type, about.request)
       ? inPerson(about.requester, 'requester', settings, settings.mail !== null)
       : []),
@@ -34,13 +36,18 @@ function grantedAtOnce(type: NoticeType, { approval }: Request): boolean {
   return type === 'request.approved' && approval.kind === 'none'
 }
 
+/** What asks people for their word. */
+type Asking = (typeof askingTypes)[number]
+
 /**
- * Those who may decide, and only those: in person, and together where the operator named a list or a channel.
- * @param known people with an e-mail address who signed in lately.
+ * Those whose word is waited for and who have not given it, and only those: in person, and together where the operator
+ * named a list or a channel. An escalation asks those whom it calls.
+ * @param known people with an e-mail address who signed in lately; who is named needs not be among them.
  * @param labels of the resource.
  */
 export function decidersOf(
-  { request, requester }: NonNullable<Happening['about']>,
+  type: Asking,
+  { request, requesters, voices }: About,
   known: readonly Person[],
   labels: Readonly<Record<string, string>>,
   settings: NotifySettings,
@@ -48,17 +55,25 @@ export function decidersOf(
   const step = currentStep(request)
   if (step === undefined) return []
   const { mail, slack, routes, groups } = settings
-  const callsOn = request.escalatedAt === null || step.escalate === null ? step.from : step.escalate.to.from
-  const asked = callsOn.flatMap((group) => (Object.hasOwn(groups, group) ? [groups[group]!] : []))
+  const whom: Approvers | undefined = type === 'request.escalated' ? step.escalate?.to : step
+  if (whom === undefined) return []
+  const asked = whom.from.flatMap((group) => (Object.hasOwn(groups, group) ? [groups[group]!] : []))
   const together = [...asked, ...routes.filter((route) => matches(route, request, labels))]
   const hasChannel = together.some((one) => one.slack !== null)
   const standard: readonly TellPlaces[] = hasChannel ? [] : [{ mail: [], slack: slack?.channel ?? null }]
-  const place = { ...request, isEscalated: request.escalatedAt !== null }
-  const people = known.filter((person) => mayDecideNow(place, person, [requester]))
+  const silent = [...requesters, ...voices.map(({ person }) => person)]
+  const people = known.filter((person) => isAmong(whom, person) && !silent.some((one) => sameHuman(one, person)))
+  const strangers = whom.named.filter((address) => ![...silent, ...people].some(({ email }) => isOf(email, address)))
   return [
     ...[...together, ...standard].flatMap((one) => listed(one, 'deciders')),
-    ...people.flatMap((person) => inPerson(person, 'deciders', settings, mail?.deciders ?? false)),
+    ...[...people, ...strangers.map((email) => ({ email }))].flatMap((one) =>
+      inPerson(one, 'deciders', settings, mail?.deciders ?? false),
+    ),
   ].slice(0, placesMax)
+}
+
+function isOf(email: string | null, address: string): boolean {
+  return email?.toLowerCase() === address
 }
 
 function matches(
@@ -73,6 +88,27 @@ function matches(
   )
 }
 
+/**
+ * Those who look at an emergency afterwards, as long as nobody has: in person whatever is told in person otherwise, and
+ * together where the operator named a list or a channel.
+ */
+export function reviewersOf(
+  { review, about }: Pick<Happening, 'review' | 'about'>,
+  known: readonly Person[],
+  settings: NotifySettings,
+): readonly Place[] {
+  if (review?.state !== 'open' || about === null) return []
+  const { reviewers } = review
+  const together = reviewers.from.flatMap((group) =>
+    Object.hasOwn(settings.groups, group) ? [settings.groups[group]!] : [],
+  )
+  const people = known.filter((person) => isAmong(reviewers, person) && !sameHuman(person, about.requester))
+  return [
+    ...together.flatMap((one) => listed(one, 'deciders')),
+    ...people.flatMap((person) => inPerson(person, 'deciders', settings, settings.mail !== null)),
+  ].slice(0, placesMax)
+}
+
 function listed({ mail, slack }: TellPlaces, audience: Audience): readonly Place[] {
   return [
     ...mail.map((recipient): Place => ({ channel: 'mail', recipient: recipient.toLowerCase(), audience })),
@@ -81,7 +117,7 @@ function listed({ mail, slack }: TellPlaces, audience: Audience): readonly Place
 }
 
 export function inPerson(
-  { email }: Person,
+  { email }: Pick<Person, 'email'>,
   audience: Audience,
   { slack }: Pick<NotifySettings, 'slack'>,
   byMail: boolean,

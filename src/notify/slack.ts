@@ -52,16 +52,16 @@ export class SlackSender implements AsyncDisposable {
     this.#agent = new Agent({ connect: { timeout: connectMsMax }, connections: 2, maxHeaderSize: 16 * 1024 })
   }
 
-  /** @param before the message to change, as Slack knows it; null posts a new one. */
+  /** @param before the messages to change, as Slack knows them; none: posts a new one. */
   async send(
     { message }: QueuedMessage,
     wording: Wording,
-    before: string | null,
+    before: readonly string[],
     signal: AbortSignal,
   ): Promise<Outcome> {
     try {
-      if (before !== null) return await this.#change(before, wording, signal)
-      return await this.#post(message, wording, signal)
+      if (before.length === 0) return await this.#post(message, wording, signal)
+      return await this.#changeAll(before, wording, signal)
     } catch (error) {
       if (!(error instanceof SlackRefusal)) return { kind: 'failed', problem: problemOf(error) }
       if (moot.has(error.error)) return { kind: 'void', why: error.message }
@@ -96,10 +96,26 @@ export class SlackSender implements AsyncDisposable {
     return { kind: 'sent', reference: answer.ts === undefined ? null : `${at}:${answer.ts}` }
   }
 
-  async #change(before: string, wording: Wording, signal: AbortSignal): Promise<Outcome> {
+  /** One that is gone holds up no other. */
+  async #changeAll(before: readonly string[], wording: Wording, signal: AbortSignal): Promise<Outcome> {
+    let changed: string | undefined
+    let gone: SlackRefusal | undefined
+    for (const one of before) {
+      try {
+        await this.#change(one, wording, signal)
+        changed = one
+      } catch (error) {
+        if (!(error instanceof SlackRefusal) || !moot.has(error.error)) throw error
+        gone = error
+      }
+    }
+    if (changed === undefined && gone !== undefined) throw gone
+    return { kind: 'sent', reference: changed ?? null }
+  }
+
+  async #change(before: string, wording: Wording, signal: AbortSignal): Promise<void> {
     const [channel, ts] = before.split(':', 2)
     await this.#call('chat.update', { channel, ts, ...slackText(wording), link_names: false, parse: 'none' }, signal)
-    return { kind: 'sent', reference: before }
   }
 
   async #conversation(email: string, signal: AbortSignal): Promise<string> {

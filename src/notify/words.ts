@@ -1,22 +1,18 @@
 import type { Audience, NoticeType } from '../access/outbox.ts'
+import { termsWords } from '../access/terms-words.ts'
 import { formatDuration } from '../kernel/durations.ts'
 import { timeForPeople, type Instant } from '../kernel/time.ts'
-import type { GrantFacts, LockFacts, NoticeFacts, RequestFacts } from './facts.ts'
+import type { GrantFacts, LockFacts, NoticeFacts, RequestFacts, TermsFacts } from './facts.ts'
+import { reviewWording } from './review-words.ts'
+import { line, moment, personLine, type Wording } from './word-parts.ts'
 
-/** A notice in words, before any channel's markup. People's own words are marked, as they are quoted. */
-export interface Wording {
-  /** One line; names in it are people's own words, too. */
-  readonly headline: string
-  readonly lines: readonly (readonly [label: string, text: string])[]
-  /** What a person wrote, whole. */
-  readonly quotes: readonly (readonly [label: string, text: string])[]
-  readonly link: { readonly text: string; readonly url: string }
-}
+export type { Wording } from './word-parts.ts'
 
 /** The same facts read differently for those who decide and those who asked. */
 export function wordingOf(type: NoticeType, facts: NoticeFacts, audience: Audience): Wording {
   if (facts.request !== undefined) return requestWording(facts.request, audience)
   if (facts.grant !== undefined) return grantWording(type, facts.grant, audience)
+  if (facts.review !== undefined) return reviewWording(type, facts.review, audience)
   if (facts.lock !== undefined) return lockWording(type, facts.lock)
   return testWording(facts)
 }
@@ -41,9 +37,13 @@ function requestWording(request: RequestFacts, audience: Audience): Wording {
       ...(audience === 'requester' ? [] : riskLines(request.risk)),
       ...line('Open until', open ? moment(request.lapsesAt) : null),
       ...request.decisions.map(
-        ({ by, verdict, at }) =>
-          [verdict === 'approve' ? 'Approved by' : 'Refused by', `${personLine(by)}, ${moment(at)}`] as const,
+        ({ by, verdict, at, terms }) =>
+          [
+            verdict === 'approve' ? 'Approved by' : 'Refused by',
+            `${personLine(by)}, ${moment(at)}${made(terms)}`,
+          ] as const,
       ),
+      ...waitsForLines(request.waitsFor),
       ['State', requestStates[request.state]],
     ],
     quotes: [
@@ -60,6 +60,26 @@ function riskLines(risk: RequestFacts['risk'] | undefined): Wording['lines'] {
   return [
     ['Risk', `${risk.level}, ${risk.score} of 100`],
     ...risk.factors.map(({ label, weight }) => [`+${weight}`, label] as const),
+  ]
+}
+
+/** Messages that were queued before there were any have none; so with whom a request waits for. */
+function made(terms: TermsFacts | null | undefined): string {
+  if (terms === null || terms === undefined) return ''
+  const startsAt = terms.startsAt === null ? null : (Date.parse(terms.startsAt) as Instant)
+  const lengthMs = terms.lengthSeconds === null ? null : terms.lengthSeconds * 1000
+  return ` (${termsWords({ ...terms, lengthMs, startsAt }, timeForPeople)})`
+}
+
+function waitsForLines(waits: RequestFacts['waitsFor'] | undefined): Wording['lines'] {
+  if (waits === null || waits === undefined) return []
+  const { who, missing, step, steps, escalation } = waits
+  const place = steps === 1 ? '' : ` (step ${step} of ${steps})`
+  return [
+    ['Waits for', `${missing === 1 ? 'one more' : `${missing} more`} of ${who}${place}`],
+    ...(escalation === null
+      ? []
+      : [[escalation.called ? 'Called since' : 'Calls', `${moment(escalation.at)}: ${escalation.to}`] as const]),
   ]
 }
 
@@ -135,16 +155,4 @@ function testWording({ test }: NoticeFacts): Wording {
     quotes: [],
     link: { text: 'Look at the notifications', url: test?.link ?? '' },
   }
-}
-
-function personLine({ name, email }: { readonly name: string; readonly email: string | null }): string {
-  return email === null || email === name ? name : `${name} (${email})`
-}
-
-function line(label: string, text: string | null): readonly (readonly [string, string])[] {
-  return text === null || text === '' ? [] : [[label, text]]
-}
-
-function moment(iso: string): string {
-  return timeForPeople(Date.parse(iso) as Instant)
 }

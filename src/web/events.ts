@@ -13,7 +13,7 @@ const gatherMs = 300
 /** Keeps proxies from closing a quiet stream, and notices a sign-in that ran out. */
 const heartbeatMs = 25_000
 
-const requests: readonly Change['kind'][] = ['request-opened', 'request-closed']
+const requests: readonly Change['kind'][] = ['request-opened', 'request-advanced', 'request-escalated', 'request-closed']
 const grants: readonly Change['kind'][] = ['grant-started', 'grant-moved', 'grant-ended']
 const sessions: readonly Change['kind'][] = ['session-opened', 'session-killed', 'session-ended']
 const locks: readonly Change['kind'][] = ['lock-placed', 'lock-lifted']

@@ -24,6 +24,10 @@ const nasty = fc.oneof(
   ),
 )
 
+function termsOf([, , , , name = '']: readonly string[]): RequestFacts['decisions'][number]['terms'] {
+  return { lengthSeconds: 30, startsAt: null, role: name, databases: [name], networks: null }
+}
+
 function factsWith(words: readonly string[]): NoticeFacts {
   const [name = '', reason = '', ticket = '', comment = '', resource = ''] = words
   const person = { id: 'person-x', name, email: null } as const
@@ -37,7 +41,12 @@ function factsWith(words: readonly string[]): NoticeFacts {
       role: 'admin',
     },
     ...{ requester: person, lengthSeconds: 60, reason, ticket, policy: 'p', origin: '', askedAt: at, startsAt: null },
-    ...{ lapsesAt: at, closedAt: null, decisions: [{ by: person, verdict: 'approve', comment, at }] },
+    ...{
+      lapsesAt: at,
+      closedAt: null,
+      decisions: [{ by: person, verdict: 'approve', step: 1, terms: termsOf(words), comment, at }],
+    },
+    waitsFor: { step: 1, steps: 2, who: resource, missing: 1, since: at, escalation: null },
     risk: {
       score: 20,
       level: 'low',

@@ -165,7 +165,7 @@ async function withSlack(token?: string) {
   const sender = new SlackSender({ ...settings, token: new Secret(token ?? slack.token) })
   return {
     slack,
-    send: (recipient: string, before: string | null = null) =>
+    send: (recipient: string, ...before: readonly string[]) =>
       sender.send(queued('slack', recipient), wording, before, patience()),
     async [Symbol.asyncDispose]() {
       await sender[Symbol.asyncDispose]()

@@ -1,4 +1,4 @@
-import type { Kysely, UpdateResult } from 'kysely'
+import { sql, type Kysely, type UpdateResult } from 'kysely'
 import type { Grant, Request } from '../../access/states.ts'
 import type { AccessReads, AccessStore, AccessTx } from '../../access/store.ts'
 import { Fault } from '../../kernel/fault.ts'
@@ -42,6 +42,7 @@ type RequestReads = Pick<
   | 'decisionsOn'
   | 'decisionsOnOpen'
   | 'requestsToLapse'
+  | 'requestsToEscalate'
 >
 
 function requestReads(db: Database): RequestReads {
@@ -76,8 +77,17 @@ function requestReads(db: Database): RequestReads {
       const decisions = db.selectFrom('decisions').selectAll().where('request_id', 'in', ids)
       return (await decisions.orderBy('at').orderBy('id').execute()).map(toDecision)
     },
-    requestsToLapse: async (at) =>
-      (await open().where('lapses_at', '<=', at).orderBy('lapses_at').orderBy('id').execute()).map(toRequested),
+    async requestsToEscalate(at) {
+      const afterMs = sql<number>`json_extract(approval, '$.steps[' || step || '].escalate.afterMs')`
+      const uncalled = open().where('escalated_at', 'is', null).where('lapses_at', '>', at)
+      const due = uncalled.where(sql<boolean>`step_since + ${afterMs} <= ${at}`)
+      return (await due.orderBy('step_since').orderBy('id').execute()).map(toRequested)
+    },
+    async requestsToLapse(at) {
+      const over = db.selectFrom('grants').select('id').where('state', 'in', ['expired', 'revoked', 'ended'])
+      const due = open().where((is) => is.or([is('lapses_at', '<=', at), is('extends_grant_id', 'in', over)]))
+      return (await due.orderBy('lapses_at').orderBy('id').execute()).map(toRequested)
+    },
   }
 }
 

@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely'
-import type { Lane, LaneCount, Outbox } from '../../access/outbox.ts'
+import { askingTypes, type Lane, type LaneCount, type Outbox } from '../../access/outbox.ts'
 import type { Change } from '../../kernel/change.ts'
 import type { Instant } from '../../kernel/time.ts'
 import { toPerson } from './identity-rows.ts'
@@ -125,8 +125,10 @@ function sending(state: SqlState): Pick<Outbox, 'due' | 'nextDue' | 'settle' | '
         .innerJoin('notices', 'notices.id', 'messages.notice_id')
         .selectAll('messages')
         .where('notices.subject', '=', request)
-        .where('notices.type', '=', 'request.opened')
+        .where('notices.type', 'in', askingTypes)
         .where('audience', '=', 'deciders')
+        .orderBy('ready_at')
+        .orderBy('messages.id')
         .execute()
       return rows.map(toMessage)
     },
