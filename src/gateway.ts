@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createAccess } from './access/create-access.ts'
 import type { Access } from './access/access.ts'
+import { createReports } from './access/reports.ts'
 import { auditEvent, theGateway } from './audit/event.ts'
 import { startCheckpoints } from './audit/checkpoints.ts'
 import type { Config } from './config/config.ts'
@@ -199,6 +200,12 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     identity,
     access,
     notifications,
+    reports: createReports({
+      ...{ reads: state.reports, audit: state.audit, rules, catalogue, staff: config.staff, clock },
+      person: (id) => identity.person(id),
+      teams: config.reports?.teams ?? null,
+      soon: setImmediate,
+    }),
     live: createLiveSessions(gate, state.sessions, state.access),
     sessions: state.sessions,
     audit: state.audit,

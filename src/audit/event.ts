@@ -50,6 +50,7 @@ export const auditTypes = [
   'recording.replayed',
   'recording.exported',
   'audit.read',
+  'report.read',
   'evidence.exported',
   'notification.given-up',
   'notification.receiver-switched-off',

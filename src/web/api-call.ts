@@ -1,6 +1,6 @@
 import type * as z from 'zod'
 import type { Person } from '../identity/person.ts'
-import type { Scope } from '../identity/scopes.ts'
+import { tooNarrow, type Scope } from '../identity/scopes.ts'
 import type { Token } from '../identity/store.ts'
 import { Fault } from '../kernel/fault.ts'
 import { peerAddress, type WebContext } from './context.ts'
@@ -31,9 +31,19 @@ export async function caller({ deps }: Site, c: WebContext, needs: NeededScope):
   return deps.identity.tokens.verify(bearer, { way: 'api', scope }, { address: peerAddress(c) })
 }
 
+/** For what a call needs besides its own scope, as it goes on. */
+export function refuseScope(c: WebContext, scope: Scope): Fault {
+  c.set('neededScope', scope)
+  return tooNarrow(scope)
+}
+
 /** @throws Fault INPUT_INVALID, TOO_LARGE */
-export async function body<Schema extends z.ZodType>(c: WebContext, shape: Schema): Promise<z.output<Schema>> {
-  return checked(shape, await readJson(c))
+export async function body<Schema extends z.ZodType>(
+  c: WebContext,
+  shape: Schema,
+  bytesMax?: number,
+): Promise<z.output<Schema>> {
+  return checked(shape, await readJson(c, bytesMax))
 }
 
 /** As `body`; nothing at all is an empty object. */

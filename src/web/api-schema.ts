@@ -21,10 +21,12 @@ import { scopes } from '../identity/scopes.ts'
  * | GET /audit/checkpoints | | 200 checkpointList (reviewers) |
  * | GET /keys | | 200 keySet |
  *
- * Workflows are in api-schema-access.ts. All calls with their shapes: `GET /openapi.json`, made in openapi.ts.
+ * Workflows are in api-schema-access.ts, reports in api-schema-reports.ts. All calls with their shapes: `GET /openapi.json`, made in openapi.ts.
  */
 export const apiPath = '/api/v1'
 export * from './api-schema-access.ts'
+export * from './api-schema-evidence.ts'
+export * from './api-schema-reports.ts'
 
 /** For everybody, without a token; plain text. */
 export const publicPaths = {

@@ -9,6 +9,7 @@ import { isoTime } from '../kernel/time.ts'
 import { body, caller, checked, type Caller } from './api-call.ts'
 import * as schema from './api-schema.ts'
 import { accessRoutes } from './api-access.ts'
+import { reportApiRoutes } from './api-reports.ts'
 import { openApiRoute } from './openapi.ts'
 import { sshRoutes } from './api-ssh.ts'
 import { peerAddress, type WebContext } from './context.ts'
@@ -27,6 +28,7 @@ export function apiRoutes(site: Site): void {
   sshRoutes(site)
   auditRoutes(site)
   accessRoutes(site)
+  reportApiRoutes(site)
   openApiRoute(site)
   site.open('GET', `${apiPath}/keys`, async (c) => {
     await caller(site, c, 'any')

@@ -10,13 +10,20 @@ const visitMs = 30 * 60_000
 
 type Data = Readonly<Record<string, AuditValue>>
 
+interface Caller {
+  readonly person: Person
+  readonly token: Token
+}
+
 /** Writes down that somebody looked: before they see it, so that a failing log shows nothing. */
 export interface Auditor {
   note(visit: Visit, type: AuditType, data: Data): Promise<void>
   /** Once per browser session and half hour for the same `about`, not once a click. */
   noteVisit(visit: Visit, about: string, type: AuditType, data: Data): Promise<void>
   /** A program reads the audit log: once per token and half hour. */
-  noteRead(caller: { readonly person: Person; readonly token: Token }, address: string): Promise<void>
+  noteRead(caller: Caller, address: string): Promise<void>
+  /** The same for something else, once for the same `about`. */
+  noteCall(caller: Caller, address: string, about: string, type: AuditType, data: Data): Promise<void>
 }
 
 export function createAuditor(audit: AuditStore, clock: Clock): Auditor {
@@ -37,5 +44,7 @@ export function createAuditor(audit: AuditStore, clock: Clock): Auditor {
       once(`${visitor.browserSession.id} ${type} ${about}`, person, type, { ...data, address }),
     noteRead: ({ person, token }, address) =>
       once(`${token.id} audit.read`, person, 'audit.read', { token: token.id, address }),
+    noteCall: ({ person, token }, address, about, type, data) =>
+      once(`${token.id} ${type} ${about}`, person, type, { ...data, token: token.id, address }),
   }
 }

@@ -1,7 +1,9 @@
 import type { JSONWebKeySet } from 'jose'
 import type { Access } from '../access/access.ts'
 import type { Notifications } from '../access/notifications.ts'
+import type { Reports } from '../access/reports.ts'
 import type { AuditStore } from '../audit/store.ts'
+import type { Evidence } from '../evidence/evidence.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { ChangeFeed } from '../kernel/change.ts'
 import type { Random } from '../kernel/ids.ts'
@@ -31,6 +33,8 @@ export interface WebDeps extends ConnectPlace {
   readonly access: Access
   /** Null when nobody is told anything. */
   readonly notifications: Notifications | null
+  readonly reports: Reports
+  readonly evidence: Evidence
   readonly live: LiveSessions
   readonly sessions: SessionReads
   readonly audit: AuditStore

@@ -39,12 +39,12 @@ export function hasControls(value: string): boolean {
   return /[\p{Cc}\p{Cs}\u202a-\u202e\u2066-\u2069]/u.test(value.replaceAll(/[\t\n]/g, ''))
 }
 
-/** @throws Fault INPUT_INVALID when it is not JSON, TOO_LARGE above 64 KiB. */
-export async function readJson(c: WebContext): Promise<unknown> {
+/** @throws Fault INPUT_INVALID when it is not JSON, TOO_LARGE above `bytesMax`, which is 64 KiB if it is not given. */
+export async function readJson(c: WebContext, bytesMax: number = bodyBytesMax): Promise<unknown> {
   if (!(c.req.header('content-type') ?? '').startsWith('application/json')) {
     throw new Fault('INPUT_INVALID', 'This address takes application/json.')
   }
-  const text = await readBody(c)
+  const text = await readBody(c, bytesMax)
   try {
     return JSON.parse(text)
   } catch (cause) {
@@ -53,14 +53,14 @@ export async function readJson(c: WebContext): Promise<unknown> {
 }
 
 /** @throws Fault TOO_LARGE above 64 KiB. */
-export async function readBody(c: WebContext): Promise<string> {
+export async function readBody(c: WebContext, bytesMax: number = bodyBytesMax): Promise<string> {
   const tooLarge = new Fault('TOO_LARGE', 'That is more than the gateway takes at once.')
-  if (Number(c.req.header('content-length') ?? 0) > bodyBytesMax) throw tooLarge
+  if (Number(c.req.header('content-length') ?? 0) > bytesMax) throw tooLarge
   const chunks: Uint8Array[] = []
   let lengthBytes = 0
   for await (const chunk of c.req.raw.body ?? []) {
     lengthBytes += chunk.byteLength
-    if (lengthBytes > bodyBytesMax) throw tooLarge
+    if (lengthBytes > bytesMax) throw tooLarge
     chunks.push(chunk)
   }
   return new TextDecoder().decode(Buffer.concat(chunks))

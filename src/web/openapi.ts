@@ -18,6 +18,8 @@ interface Call {
   readonly mayBeEmpty?: true
   readonly query?: z.ZodObject
   readonly headers?: Readonly<Record<string, string>>
+  /** The type of a body that is no JSON. */
+  readonly file?: string
   /** By status; null: no body. */
   readonly answers: Readonly<Record<number, z.ZodType | null>>
 }
@@ -41,6 +43,10 @@ const post = (
 })
 const remove = (path: string, scope: Needed, summary: string): Call => ({
   ...{ method: 'delete', path, scope, summary, answers: { 204: null } },
+})
+const evidence = (path: string, summary: string): Call => ({
+  ...{ method: 'get', path, scope: 'evidence:read', summary, file: 'application/x-tar', answers: { 200: null } },
+  query: schema.evidenceQuery,
 })
 const saying = { mayBeEmpty: true } as const
 
@@ -93,6 +99,19 @@ export const apiCalls: readonly Call[] = [
   get('/locks', 'locks', 'Locks; for operators', schema.lockList),
   post('/locks', 'locks', 'Place a lock, and end what it stops; for operators', { 201: schema.lock }, schema.lockWish),
   remove('/locks/{id}', 'locks', 'Lift a lock; for operators'),
+  evidence('/requests/{id}/evidence', 'A request’s story in an archive, with signatures; for reviewers and operators'),
+  evidence('/grants/{id}/evidence', 'The same for a grant'),
+  get('/reports', 'reports:read', 'What reports there are; for reviewers and operators', schema.reportList),
+  get('/reports/{name}', 'reports:read', 'One report; for reviewers and operators', schema.report, {
+    query: schema.reportQuery,
+  }),
+  post(
+    '/policies/dry-run',
+    'reports:read',
+    'What other policies would have said to what was asked for; for operators',
+    { 200: schema.dryRun },
+    schema.dryRunWish,
+  ),
   get('/openapi.json', null, 'This document', z.record(z.string(), z.unknown())),
 ]
 
@@ -127,6 +146,7 @@ function operation({ path, scope, summary, asks, mayBeEmpty, answers, ...call }:
     {
       description: statusWords[status] ?? 'Done',
       ...(shape === null ? {} : { content: json(shapeOf(shape, 'output')) }),
+      ...(call.file !== undefined && { content: { [call.file]: {} } }),
     },
   ])
   return {

@@ -8,6 +8,7 @@ import { Agent, fetch } from 'undici'
 import { issue, makeAuthority } from '../../scripts/certificates.ts'
 import { createAccess } from '../../src/access/create-access.ts'
 import type { Access } from '../../src/access/access.ts'
+import { createReports } from '../../src/access/reports.ts'
 import { openAssertionKeys } from '../../src/identity/assertion-keys.ts'
 import type { Assertions } from '../../src/identity/assertion.ts'
 import { createAssertions } from '../../src/identity/create-assertions.ts'
@@ -21,6 +22,8 @@ import { Secret } from '../../src/kernel/secret.ts'
 import { createMetrics } from '../../src/observability/metrics.ts'
 import { riskDefaults } from '../../src/policy/risk.ts'
 import type { Policy } from '../../src/policy/rules.ts'
+import { startCheckpoints } from '../../src/audit/checkpoints.ts'
+import { createEvidence } from '../../src/evidence/evidence.ts'
 import { openSigningKey } from '../../src/recording/keys.ts'
 import { openRecordings } from '../../src/recording/recordings.ts'
 import {
@@ -178,6 +181,7 @@ async function openRooms(
   const common = { clock: systemClock, random: systemRandom, metrics: createMetrics(), log }
   const state = stack.use(await openSqliteState({ folder, clock: systemClock, log }))
   const key = await openSigningKey(join(folder, 'keys'))
+  const checkpoints = stack.use(startCheckpoints({ audit: state.audit, key, clock: systemClock, log }))
   const sshKeys = await openSshKeys(folder)
   const recordingsFolder = join(folder, 'recordings')
   const settings = { unsavedBytesMax: 1 << 20, unsavedMsMax: 250, freeBytesMin: 1 }
@@ -243,6 +247,16 @@ async function openRooms(
     identity,
     access,
     notifications: null,
+    reports: createReports({
+      ...{ reads: state.reports, audit: state.audit, rules: shared, catalogue, clock: systemClock, soon: setImmediate },
+      staff: { reviewers: ['security'], operators: ['operations'] },
+      teams: null,
+      person: shared.person,
+    }),
+    evidence: createEvidence({
+      ...{ staff: access, access: state.access, reads: state.evidence, audit: state.audit, checkpoints, key },
+      ...{ clock: systemClock, recordingsFolder, gateway: 'gw-1', person: shared.person },
+    }),
     live: createLiveSessions(gate, state.sessions, state.access),
     sessions: state.sessions,
     audit: state.audit,
