@@ -128,7 +128,8 @@ async function lookAgain() {
   if (inUse(main)) return tellStale(main, next)
   // It goes on to elsewhere: browsers heed that on a page that they load, not on one that was fetched.
   if (page.querySelector('head > meta[http-equiv=refresh]')) return location.reload()
-  replaceMain(main, next)
+  // Nothing that matters is new: a finger may be on a button.
+  if (!main.dataset.version || main.dataset.version !== next.dataset.version) replaceMain(main, next)
   const nav = document.querySelector('nav')
   const nextNav = page.querySelector('nav')
   if (nav && nextNav && !nav.contains(document.activeElement)) nav.replaceChildren(...nextNav.childNodes)

@@ -74,12 +74,13 @@ function next({ waitsFor, steps, request }: RequestView): string {
   return `${more} must agree${word}: ${stepWords(step.step)}.`
 }
 
-/** Whether a step that is theirs is still to come. */
-function isBefore({ steps }: RequestView, { person }: Looker): boolean {
+/** Whether a step that is theirs is still to come, or they are called only after silence. */
+function isBefore({ steps, waitsFor }: RequestView, { person }: Looker): boolean {
+  const others = waitsFor?.others ?? null
+  if (others !== null && !others.called && isAmong(others, person)) return true
   return steps.some(
     ({ state, step }) =>
-      state === 'to-come' &&
-      [step, ...(step.escalate === null ? [] : [step.escalate.to])].some((one) => isAmong(one, person)),
+      state === 'to-come' && (isAmong(step, person) || (step.escalate !== null && isAmong(step.escalate.to, person))),
   )
 }
 
