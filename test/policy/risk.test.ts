@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { networkAround } from '../../src/policy/networks.ts'
@@ -208,4 +210,32 @@ test('somebody of whom nothing is known', () => {
   const { factors, level } = riskOf(wish, nobody, settings, countryOf)
   expect(factors.map(({ code }) => code)).toEqual(['first-time', 'new-country', 'new-network'])
   expect(level).toBe('high')
+})
+
+describe('docs/risk.md', async () => {
+  const text = await readFile(join(import.meta.dirname, '../../docs/risk.md'), 'utf8')
+
+  test('lists every factor with its weight, and no other', () => {
+    const rows = [...text.matchAll(/^\| `([a-z-]+)` \| (\d+)[^|]* \|/gm)].map(([, code, weight]) => [
+      code,
+      Number(weight),
+    ])
+    expect(Object.fromEntries(rows)).toEqual(riskDefaults.weights)
+  })
+
+  test('has an example that is worked out as it says', () => {
+    const sensitive = { data: ['payments'] }
+    const sessionsAt = Array.from({ length: 212 }, () => at('2026-11-20T08:30'))
+    const hotel: RiskyWish = {
+      ...{ resource: { name: 'ledger', labels: { data: 'payments' } }, lengthMs: 4 * hourMs, address: '198.51.100.7' },
+      at: at('2026-11-22T03:10[Europe/Berlin]'),
+    }
+    const placeOf = (address: string) => (address.startsWith('198') ? 'FR' : 'DE')
+    const known = { ...usual, lengthsThereMs: [], sessionsAt }
+    const told = riskOf(hotel, known, { ...settings, sensitive }, placeOf)
+    for (const { label, weight } of told.factors) expect(text).toContain(`| ${label} | +${weight} |`)
+    expect(text).toContain(`| **${told.level}** | **${told.score} of 100** |`)
+    const monday = { ...hotel, at: at('2026-11-23T09:00[Europe/Berlin]'), address: '203.0.113.9' }
+    expect(riskOf(monday, known, { ...settings, sensitive }, placeOf)).toMatchObject({ score: 40, level: 'medium' })
+  })
 })
