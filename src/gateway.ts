@@ -137,6 +137,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     settings: config.access,
     publicUrl: config.gateway.publicUrl,
     person: (id) => identity.person(id),
+    machines: identity.machines,
     clock,
     random,
     metrics,

@@ -37,6 +37,8 @@ export interface Wish {
   readonly emergency?: boolean
   /** For the approver: `browser at 203.0.113.9`. */
   readonly origin: string
+  /** Name of the machine that is to have it; absent: whoever asks. */
+  readonly onBehalfOf?: string | undefined
   /** Absent: where it is used from is looked at when it is used. */
   readonly asker?: Asker
   /** What a program calls it: the same again within a day is the same request, not another one. */
@@ -114,7 +116,9 @@ export interface Access {
    * @throws Fault NOT_ALLOWED, OUTSIDE_WINDOW, POLICY_DENIES, FROM_ELSEWHERE (at the wished start), REASON_REQUIRED, TICKET_REQUIRED, LENGTH_REFUSED, LOCKED, INPUT_INVALID
    */
   ask(person: Person, wish: Wish): Promise<Request>
-  /** Called off by its own requester. @throws Fault REQUEST_UNKNOWN, REQUEST_CLOSED */
+  /** Machines that this person may ask for; what they may have is what is offered to them. */
+  machinesFor(person: Person): Promise<readonly Person[]>
+  /** Called off by its own requester, or by who asked on their behalf. @throws Fault REQUEST_UNKNOWN, REQUEST_CLOSED */
   cancel(person: Person, request: RequestId): Promise<void>
   /**
    * @param terms what an approver makes of it: shorter, narrower, later; never more than was asked for.
@@ -159,6 +163,8 @@ export interface Access {
   /** Requests that were decided lately and that this person may see. */
   decided(person: Person, limit: number): Promise<readonly RequestView[]>
   requestsOf(person: Person, limit: number): Promise<readonly Request[]>
+  /** Those that this person filed on behalf of machines, newest first. */
+  requestsAskedBy(person: Person, limit: number): Promise<readonly Request[]>
   livingGrants(person: PersonId): Promise<readonly Grant[]>
   /** The link to a prefilled request page. */
   askLink(resource: string, role: string): URL

@@ -1,3 +1,4 @@
+import type { Machines } from '../identity/identity.ts'
 import { isMachinePerson, type Person } from '../identity/person.ts'
 import type { ChangeFeed } from '../kernel/change.ts'
 import { Fault } from '../kernel/fault.ts'
@@ -23,6 +24,8 @@ export interface AccessDeps extends Rules {
   readonly settings: { readonly requestMs: number; readonly managerClaim?: string }
   readonly publicUrl: URL
   readonly person: (id: PersonId) => Promise<Person | undefined>
+  /** Absent: there are none. */
+  readonly machines?: Pick<Machines, 'askedForBy' | 'byName'>
   readonly clock: Clock
   readonly random: Random
   readonly metrics: Metrics

@@ -10,6 +10,8 @@ export interface AccessReads extends ReviewReads {
   /** What they filed under this key after `since`. */
   requestByKey(person: PersonId, key: string, since: Instant): Promise<Request | undefined>
   requestsOf(person: PersonId, limit: number): Promise<readonly Request[]>
+  /** Filed by them on behalf of others. */
+  requestsAskedBy(person: PersonId, limit: number): Promise<readonly Request[]>
   /** State `requested`, oldest first. */
   openRequests(): Promise<readonly Requested[]>
   /** Newest first, any state but `requested`. */

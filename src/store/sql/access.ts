@@ -37,6 +37,7 @@ type RequestReads = Pick<
   | 'request'
   | 'requestByKey'
   | 'requestsOf'
+  | 'requestsAskedBy'
   | 'openRequests'
   | 'closedRequests'
   | 'decisionsOn'
@@ -62,6 +63,10 @@ function requestReads(db: Database): RequestReads {
     async requestsOf(person, limit) {
       const mine = requests().where('person_id', '=', person)
       return (await mine.orderBy('asked_at', 'desc').orderBy('id').limit(limit).execute()).map(toRequest)
+    },
+    async requestsAskedBy(person, limit) {
+      const filed = requests().where('asked_by', '=', person)
+      return (await filed.orderBy('asked_at', 'desc').orderBy('id').limit(limit).execute()).map(toRequest)
     },
     openRequests: async () => (await open().orderBy('asked_at').orderBy('id').execute()).map(toRequested),
     async closedRequests(limit) {
