@@ -72,8 +72,9 @@ function plant(root: Node, bits: readonly number[], value: Buffer): void {
     if (index === bits.length - 1) return void (node[side] = value)
     const below = node[side]
     // A network within another: the other goes on beside it.
-    node[side] = below === null || Buffer.isBuffer(below) ? { left: below, right: below } : below
-    node = node[side] as Node
+    const next: Node = below === null || Buffer.isBuffer(below) ? { left: below, right: below } : below
+    node[side] = next
+    node = next
   }
 }
 
