@@ -133,6 +133,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     changes: state.changes,
     catalogue,
     ...rules,
+    bundles: config.bundles,
     staff: config.staff,
     settings: config.access,
     publicUrl: config.gateway.publicUrl,

@@ -4,9 +4,11 @@ import type { FaultCode } from '../kernel/fault.ts'
 import type { GrantId, LockId, PersonId, RequestId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 import type { Approval, Approvers, Step } from '../policy/approval.ts'
-import type { Policy } from '../policy/rules.ts'
+import type { Policy, Weekly } from '../policy/rules.ts'
 import type { Resource, Role } from '../resources/catalogue.ts'
 import type { Identified } from '../sessions/session.ts'
+import type { BundleOffer, BundleWish } from './ask-bundle.ts'
+import type { ExtensionOffer, ExtensionWish } from './extend.ts'
 import type { PastUse } from './past-use.ts'
 import type { Reviews } from './reviews.ts'
 import type { Decision, Grant, Lock, Request, Requested, Terms } from './states.ts'
@@ -33,6 +35,8 @@ export interface Wish {
   readonly reason: string
   readonly ticket: string | null
   readonly startsAt: Instant | null
+  /** Only in these, again and again while it lasts. Absent or null: all the time. */
+  readonly windows?: readonly Weekly[] | null
   /** At once, by a policy for emergencies, loudly, and reviewed afterwards; absent: in the usual way. */
   readonly emergency?: boolean
   /** For the approver: `browser at 203.0.113.9`. */
@@ -83,6 +87,7 @@ export interface RequestView {
   /** Of the requester's groups, those by which the policy is for them now. */
   readonly requesterGroups: readonly string[]
   readonly decisions: readonly { readonly decision: Decision; readonly person: Person }[]
+  /** What came of it; of an extension, the grant that it is about. */
   readonly grant: Grant | undefined
   /** Distinct people that the present step still needs; 0 when it is closed. */
   readonly missing: number
@@ -97,6 +102,8 @@ export interface RequestView {
   readonly rolesToGive: readonly string[]
   /** The link that the policy makes of the ticket. */
   readonly ticketLink: string | null
+  /** What was asked for together with it, each decided by itself; `hidden`: how many more there are. */
+  readonly bundle: { readonly name: string; readonly siblings: readonly Request[]; readonly hidden: number } | null
 }
 
 /** The use cases from request to grant. Each is one transaction, with its audit event and its change. */
@@ -116,6 +123,19 @@ export interface Access {
    * @throws Fault NOT_ALLOWED, OUTSIDE_WINDOW, POLICY_DENIES, FROM_ELSEWHERE (at the wished start), REASON_REQUIRED, TICKET_REQUIRED, LENGTH_REFUSED, LOCKED, INPUT_INVALID
    */
   ask(person: Person, wish: Wish): Promise<Request>
+  /** Of which the person may ask for every part. */
+  bundles(person: Person, asker?: Asker): readonly BundleOffer[]
+  /** @throws Fault RESOURCE_UNKNOWN (with what they could have meant) */
+  bundle(person: Person, name: string, asker?: Asker): BundleOffer
+  /** Files a request for each part, or none. @throws Fault what `ask` throws, for any of them */
+  askBundle(person: Person, wish: BundleWish): Promise<readonly Request[]>
+  /**
+   * More time for a living grant of one's own, counted from its end; its sessions live on. Decided as the grant was.
+   * @throws Fault GRANT_UNKNOWN, GRANT_IN_WRONG_STATE, NOT_ALLOWED (where it cannot be extended), LENGTH_REFUSED, and what `ask` throws
+   */
+  extend(person: Person, grant: GrantId, wish: ExtensionWish): Promise<Request>
+  /** How much more time may be asked for. @throws Fault GRANT_UNKNOWN, GRANT_IN_WRONG_STATE, NOT_ALLOWED */
+  extension(person: Person, grant: GrantId): Promise<ExtensionOffer>
   /** Machines that this person may ask for; what they may have is what is offered to them. */
   machinesFor(person: Person): Promise<readonly Person[]>
   /** Called off by its own requester, or by who asked on their behalf. @throws Fault REQUEST_UNKNOWN, REQUEST_CLOSED */
@@ -135,7 +155,7 @@ export interface Access {
   ): Promise<Request>
   /** By an approver of that grant or an operator. Ends live sessions. @throws Fault GRANT_UNKNOWN, GRANT_IN_WRONG_STATE, NOT_ALLOWED */
   revoke(person: Person, grant: GrantId, comment: string): Promise<void>
-  /** By its own person, early. */
+  /** By its own person, or by who asked on their behalf, early. */
   handBack(person: Person, grant: GrantId): Promise<void>
   /** By operators. `lengthMs` absent: until it is lifted. @throws Fault NOT_ALLOWED, INPUT_INVALID (empty scope, no address, no reason, over already) */
   placeLock(person: Person, scope: LockScope, reason: string, lengthMs?: number | null): Promise<Lock>
@@ -171,6 +191,8 @@ export interface Access {
   /** The same for an emergency. */
   emergencyLink(resource: string, role: string): URL
   requestLink(request: RequestId): URL
+  /** Where more time is asked for. */
+  extendLink(grant: GrantId): URL
 
   /**
    * Waits until this person may open sessions as that role: an approval, or a grant by other means. Ends when what they

@@ -1,10 +1,11 @@
 import { theGateway } from '../audit/event.ts'
 import type { Person } from '../identity/person.ts'
 import { Fault } from '../kernel/fault.ts'
-import type { PersonId, RequestId } from '../kernel/ids.ts'
+import type { GrantId, PersonId, RequestId } from '../kernel/ids.ts'
 import { later, type Instant } from '../kernel/time.ts'
 import { checkWish } from '../policy/decide.ts'
 import { isVisible, judge, verdictFault, verdictWords } from '../policy/judge.ts'
+import { checkWindows, plainWindows } from '../policy/recurrence.ts'
 import type { Risk } from '../policy/risk.ts'
 import type { Policy } from '../policy/rules.ts'
 import type { Situation } from '../policy/weigh.ts'
@@ -15,8 +16,10 @@ import { beginReview, checkEmergency, livingEmergency, tellOfEmergency } from '.
 import type { AccessDeps } from './deps.ts'
 import { accessEvents, actor, recordRefusal } from './events.ts'
 import { fulfil } from './give.ts'
+import { usableFrom } from './grant-life.ts'
 import { lockedFault, stoppingLock, type LockTarget } from './locks.ts'
 import { approvalFor } from './manager.ts'
+import { holderFor, wishOfHolder } from './on-behalf.ts'
 import type { Request, Requested } from './states.ts'
 import type { AccessReads, AccessTx } from './store.ts'
 import { startAheadMaxMs } from './terms.ts'
@@ -99,11 +102,11 @@ export async function isAllowed(
   return isVisible(deps, { person, resource, role })
 }
 
-export async function ask(deps: AccessDeps, person: Person, wish: Wish): Promise<Request> {
+export async function ask(deps: AccessDeps, asker: Person, wish: Wish): Promise<Request> {
   try {
-    return await askFor(deps, person, wish)
+    return await askFor(deps, asker, await holderFor(deps, asker, wish), wish)
   } catch (error) {
-    await recordRefusal(deps, 'request.refused', person, error, {
+    await recordRefusal(deps, 'request.refused', asker, error, {
       resource: wish.resource.slice(0, 80),
       role: wish.role.slice(0, 80),
     })
@@ -111,11 +114,14 @@ export async function ask(deps: AccessDeps, person: Person, wish: Wish): Promise
   }
 }
 
-async function askFor(deps: AccessDeps, person: Person, wish: Wish): Promise<Request> {
-  const wished = { ...wish, ticket: wish.ticket?.trim() || null, reason: wish.reason.trim() }
+async function askFor(deps: AccessDeps, asker: Person, person: Person, wish: Wish): Promise<Request> {
+  const wished = wishOfHolder(plainWish(wish))
+  const askedBy = asker.id === person.id ? null : asker
   const now = deps.clock.now()
   // Before all checks: what was filed stays what it is, also where it could not be filed any more.
-  const filed = await filedBefore(deps.store, person, wished, now)
+  const isSame = (request: Request) =>
+    request.person === person.id && request.askedBy === (askedBy?.id ?? null) && sameWish(request, wished)
+  const filed = await filedBefore(deps.store, asker, wished, isSame, now)
   if (filed !== undefined) return filed
   const emergency = wish.emergency === true
   const seen = offerFor(deps, person, wish.resource, wish.role, undefined, emergency)
@@ -125,17 +131,20 @@ async function askFor(deps: AccessDeps, person: Person, wish: Wish): Promise<Req
   const offer = { ...seen, policy: deciding(deps, person, seen, wished, risk, now) }
   checkWish(offer.policy, wished)
   return deps.store.transact(async (tx) => {
-    const twin = await filedBefore(tx, person, wished, now)
+    const twin = await filedBefore(tx, asker, wished, isSame, now)
     if (twin !== undefined) return twin
+    const what = { resource: wish.resource, role: wish.role }
     const addresses = wish.asker === undefined ? [] : [wish.asker.address]
-    await refuseLocked(tx, { ...holder(person), resource: wish.resource, role: wish.role, addresses }, now)
+    await refuseLocked(tx, { ...holder(asker), ...what, addresses }, now)
+    if (askedBy !== null) await refuseLocked(tx, { ...holder(person), ...what, addresses: [] }, now)
     const open = (await tx.openRequests()).filter((request) => request.person === person.id)
-    const same = open.find((request) => sameWish(request, wished) && now < request.lapsesAt)
+    const same = open.find((request) => isSame(request) && now < request.lapsesAt)
     if (same !== undefined) return keepKey(tx, wished, same, now)
     const taken = emergency && (await livingEmergency(tx, person, (request) => sameWish(request, wished), now))
     if (taken) return keepKey(tx, wished, taken, now)
     refuseTooMany(open.length + 1)
-    return keepKey(tx, wished, await fileRequest(deps, tx, person, offer.policy, { ...wished, risk }, now), now)
+    const filing = { ...wished, risk, ...(askedBy !== null && { askedBy }) }
+    return keepKey(tx, wished, await fileRequest(deps, tx, person, offer.policy, filing, now), now)
   })
 }
 
@@ -147,23 +156,36 @@ export function refuseTooMany(open: number): void {
   })
 }
 
+function plainWish(wish: Wish): Wish {
+  if (wish.windows != null) checkWindows(wish.windows)
+  const windows = wish.windows == null ? null : plainWindows(wish.windows)
+  return { ...wish, ticket: wish.ticket?.trim() || null, reason: wish.reason.trim(), windows }
+}
+
 /** @throws Fault INPUT_INVALID when the key stands for something else */
-async function filedBefore(
+export async function filedBefore(
   reads: Pick<AccessReads, 'requestByKey'>,
   person: Person,
-  wish: Wish,
+  { key }: Pick<Wish, 'key'>,
+  isSame: (request: Request) => boolean,
   now: Instant,
 ): Promise<Request | undefined> {
-  if (wish.key === undefined) return undefined
-  const filed = await reads.requestByKey(person.id, wish.key, later(now, -keyMs))
-  if (filed === undefined || sameWish(filed, wish)) return filed
+  if (key === undefined) return undefined
+  const filed = await reads.requestByKey(person.id, key, later(now, -keyMs))
+  if (filed === undefined || isSame(filed)) return filed
   throw new Fault('INPUT_INVALID', 'Something else was asked for under this key.', {
     hint: 'Take another Idempotency-Key for another request.',
   })
 }
 
-async function keepKey(tx: AccessTx, { key }: Wish, request: Request, now: Instant): Promise<Request> {
-  if (key !== undefined) await tx.keepRequestKey(request.person, key, request.id, now, later(now, -keyMs))
+export async function keepKey(
+  tx: AccessTx,
+  { key }: Pick<Wish, 'key'>,
+  request: Request,
+  now: Instant,
+): Promise<Request> {
+  const asker = request.askedBy ?? request.person
+  if (key !== undefined) await tx.keepRequestKey(asker, key, request.id, now, later(now, -keyMs))
   return request
 }
 
@@ -171,16 +193,18 @@ async function keepKey(tx: AccessTx, { key }: Wish, request: Request, now: Insta
  * The policy that decides, by all that is known when something is asked for, at the time for which it is asked.
  * @throws Fault OUTSIDE_WINDOW, POLICY_DENIES, FROM_ELSEWHERE, NOT_ALLOWED
  */
-function deciding(
+export function deciding(
   deps: AccessDeps,
   person: Person,
-  { resource, role }: Offer,
+  { resource, role }: Pick<Offer, 'resource' | 'role'>,
   wish: Wish,
   risk: Risk,
   now: Instant,
 ): Policy {
   const { lengthMs, reason, ticket, startsAt, asker } = wish
-  const at = startsAt !== null && startsAt > now ? startsAt : now
+  const startAt = startsAt !== null && startsAt > now ? startsAt : now
+  // Of recurring hours, what counts is when they are first used.
+  const at = wish.windows == null ? startAt : usableFrom(startAt, [{ when: wish.windows }])
   const situation = {
     person,
     resource,
@@ -196,7 +220,7 @@ function deciding(
   throw verdictFault(verdict, situation)
 }
 
-function checkStart(startsAt: Instant | null, now: Instant): void {
+export function checkStart(startsAt: Instant | null, now: Instant): void {
   if (startsAt !== null && startsAt > now + startAheadMaxMs) {
     throw new Fault('INPUT_INVALID', 'The start is more than 90 days ahead.')
   }
@@ -228,14 +252,28 @@ function sameWish(request: Request, wish: Wish): boolean {
   )
 }
 
-async function file(
+/** A wish that was held against the rules. */
+export interface Filing extends Wish {
+  readonly risk: Risk
+  /** Somebody else than who gets it. */
+  readonly askedBy?: Person
+  /** The grant that is to last longer. */
+  readonly extends?: GrantId
+  readonly bundle?: NonNullable<Request['bundle']>
+  /** Lapses then at the latest. */
+  readonly lapsesBy?: Instant
+}
+
+/** Writes a request down; where its policy needs nobody, with all that follows. */
+export async function fileRequest(
   deps: AccessDeps,
   tx: AccessTx,
   person: Person,
-  { policy }: Offer,
-  wish: Wish & { readonly risk: Risk },
+  policy: Policy,
+  wish: Filing,
   now: Instant,
 ): Promise<Request> {
+  const lapsesAt = later(now, policy.requestMs ?? deps.settings.requestMs)
   const request: Requested = {
     state: 'requested',
     id: deps.random.id('request'),
@@ -246,23 +284,23 @@ async function file(
     reason: wish.reason,
     ticket: wish.ticket,
     startsAt: wish.startsAt,
-    kind: 'access',
-    askedBy: null,
-    extends: null,
-    bundle: null,
-    recurrence: null,
+    kind: kindOf(policy, wish),
+    askedBy: wish.askedBy?.id ?? null,
+    extends: wish.extends ?? null,
+    bundle: wish.bundle ?? null,
+    recurrence: wish.windows == null ? null : { windows: wish.windows },
     risk: wish.risk,
     policy: policy.name,
     approval: approvalFor(deps, policy.approval, person),
     origin: wish.origin,
     askedAt: now,
-    lapsesAt: later(now, policy.requestMs ?? deps.settings.requestMs),
+    lapsesAt: Math.min(lapsesAt, wish.lapsesBy ?? lapsesAt) as Instant,
     step: 0,
     stepSince: now,
     escalatedAt: null,
   }
   await tx.insertRequest(request)
-  await tx.record(accessEvents.opened(request, person))
+  await tx.record(accessEvents.opened(request, wish.askedBy ?? person))
   await tx.announce({ kind: 'request-opened', request: request.id })
   if (policy.approval.kind !== 'none') return request
   const approved = approve(request, now)
@@ -282,7 +320,7 @@ function kindOf({ breakGlass }: Policy, wish: Filing): Request['kind'] {
 export async function cancelRequest(deps: AccessDeps, person: Person, id: RequestId): Promise<void> {
   await deps.store.transact(async (tx) => {
     const request = await tx.request(id)
-    if (request === undefined || request.person !== person.id) throw unknownRequest()
+    if (request === undefined || ![request.person, request.askedBy].includes(person.id)) throw unknownRequest()
     const cancelled = cancel(expectOpen(request, deps.clock.now()), deps.clock.now())
     await tx.updateRequest(cancelled)
     await tx.record(accessEvents.closed(cancelled, actor(person)))

@@ -1,7 +1,9 @@
 import type { Access } from './access.ts'
 import { ask, cancelRequest, emergencyLink, isAllowed, offerFor, offersFor } from './ask.ts'
+import { askBundle, bundleFor, bundlesFor } from './ask-bundle.ts'
 import { decide } from './decide.ts'
 import { isOperator, isStaff, type AccessDeps } from './deps.ts'
+import { extendGrant, extensionFor } from './extend.ts'
 import { endOfTime } from './grant-life.ts'
 import { handBackGrant, revokeGrant, sweep } from './end.ts'
 import { lockStands } from './locks.ts'
@@ -25,6 +27,12 @@ export function createAccess(deps: AccessDeps): Access {
     reviews: createReviews(deps),
     offer: (person, resource, role, asker) => offerFor(deps, person, resource, role, asker),
     ask: (person, wish) => ask(deps, person, wish),
+    bundles: (person, asker) => bundlesFor(deps, person, asker),
+    bundle: (person, name, asker) => bundleFor(deps, person, name, asker),
+    askBundle: (person, wish) => askBundle(deps, person, wish),
+    extend: (person, grant, wish) => extendGrant(deps, person, grant, wish),
+    extension: (person, grant) => extensionFor(deps, person, grant),
+    extendLink: (grant) => new URL(`/grants/${grant}/extend`, publicUrl),
     cancel: (person, request) => cancelRequest(deps, person, request),
     decide: (person, request, verdict, comment, asker, terms = null) =>
       decide(deps, { person, id: request, verdict, comment, asker, terms }),

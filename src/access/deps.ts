@@ -5,6 +5,7 @@ import { Fault } from '../kernel/fault.ts'
 import type { PersonId, Random } from '../kernel/ids.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { Clock } from '../kernel/time.ts'
+import type { Bundle } from '../policy/bundle.ts'
 import { inAny } from '../policy/decide.ts'
 import type { RiskSettings } from '../policy/risk.ts'
 import type { Rules } from '../policy/rules.ts'
@@ -14,6 +15,8 @@ import type { AccessStore } from './store.ts'
 
 /** What the use cases stand on. */
 export interface AccessDeps extends Rules {
+  /** What is asked for together; absent: nothing. */
+  readonly bundles?: readonly Bundle[] | undefined
   readonly store: AccessStore
   readonly history: HistoryReads
   readonly risk: RiskSettings

@@ -11,7 +11,7 @@ import { endLocks } from './place-lock.ts'
 import { remindOfReviews } from './reviews.ts'
 import type { Expired, Grant, Revoked, Ended } from './states.ts'
 import type { AccessTx } from './store.ts'
-import { expectLiving, handBack, revoke, settleGrant, settleRequest } from './transitions.ts'
+import { expectLiving, handBack, lapse, revoke, settleGrant, settleRequest } from './transitions.ts'
 
 /** Grant, live sessions and future connects, in one action. */
 export async function revokeGrant(deps: AccessDeps, person: Person, id: GrantId, comment: string): Promise<void> {
@@ -32,16 +32,21 @@ async function checkMayRevoke(deps: AccessDeps, tx: AccessTx, person: Person, gr
   throw new Fault('NOT_ALLOWED', 'Only operators and the approvers of this role may revoke it.')
 }
 
+/** It was given to them, or to a machine for which they asked. */
+async function isTheirs(tx: AccessTx, person: Person, grant: Grant): Promise<boolean> {
+  return grant.person === person.id || (await tx.request(grant.request))?.askedBy === person.id
+}
+
 export async function handBackGrant(deps: AccessDeps, person: Person, id: GrantId): Promise<void> {
   await deps.store.transact(async (tx) => {
     const grant = await tx.grant(id)
-    if (grant === undefined || grant.person !== person.id) throw unknownGrant()
+    if (grant === undefined || !(await isTheirs(tx, person, grant))) throw unknownGrant()
     const now = deps.clock.now()
     await writeEnd(tx, handBack(expectLiving(grant, now), now), person)
   })
 }
 
-async function writeEnd(tx: AccessTx, grant: Revoked | Ended | Expired, by: Person | null): Promise<void> {
+export async function writeEnd(tx: AccessTx, grant: Revoked | Ended | Expired, by: Person | null): Promise<void> {
   await tx.updateGrant(grant)
   await tx.record(accessEvents.ended(grant, by === null ? theGateway : actor(by)))
   await tx.announce({
@@ -74,9 +79,10 @@ async function lapseAll(deps: AccessDeps, tx: AccessTx): Promise<void> {
   const now = deps.clock.now()
   for (const request of await tx.requestsToLapse(now)) {
     const settled = settleRequest(request, now)
-    if (settled.state !== 'lapsed') continue
-    await tx.updateRequest(settled)
-    await tx.record(accessEvents.closed(settled, theGateway))
+    if (settled.state !== 'lapsed' && request.extends === null) continue
+    const lapsed = settled.state === 'lapsed' ? settled : lapse(request, now)
+    await tx.updateRequest(lapsed)
+    await tx.record(accessEvents.closed(lapsed, theGateway))
     await tx.announce({ kind: 'request-closed', request: request.id, state: 'lapsed' })
     deps.metrics.add('curfew_requests_total', { state: 'lapsed' })
   }

@@ -1,5 +1,5 @@
 import type { Facts } from '../audit/facts.ts'
-import type { GrantId, LockId, PersonId, RequestId } from '../kernel/ids.ts'
+import type { BundleId, GrantId, LockId, PersonId, RequestId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 import type { SessionRow } from '../sessions/session.ts'
 import type { ReviewReads, ReviewTx } from './review-store.ts'
@@ -12,6 +12,8 @@ export interface AccessReads extends ReviewReads {
   requestsOf(person: PersonId, limit: number): Promise<readonly Request[]>
   /** Filed by them on behalf of others. */
   requestsAskedBy(person: PersonId, limit: number): Promise<readonly Request[]>
+  /** By resource and role. */
+  requestsOfBundle(bundle: BundleId): Promise<readonly Request[]>
   /** State `requested`, oldest first. */
   openRequests(): Promise<readonly Requested[]>
   /** Newest first, any state but `requested`. */
@@ -42,7 +44,7 @@ export interface AccessReads extends ReviewReads {
   /** Lifted or over, the last that was first. */
   pastLocks(limit: number): Promise<readonly Lock[]>
   lock(id: LockId): Promise<Lock | undefined>
-  /** Requests whose `lapsesAt` has come. */
+  /** Requests whose `lapsesAt` has come, and extensions of what is over. */
   requestsToLapse(at: Instant): Promise<readonly Requested[]>
   /** Open requests whose step has waited so long that others are called, and were not yet. */
   requestsToEscalate(at: Instant): Promise<readonly Requested[]>

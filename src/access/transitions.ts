@@ -33,6 +33,11 @@ export function cancel(request: Requested, at: Instant): Cancelled {
   return { ...request, state: 'cancelled', closedAt: at }
 }
 
+/** There is nothing left that it could be about. */
+export function lapse(request: Requested, at: Instant): Lapsed {
+  return { ...request, state: 'lapsed', closedAt: at }
+}
+
 /** The step of its approval is done; the next one is waited for from now on. */
 export function nextStep(request: Requested, at: Instant): Requested {
   return { ...request, step: request.step + 1, stepSince: at, escalatedAt: null }

@@ -1,7 +1,8 @@
 import { formatDuration } from '../kernel/durations.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { Resource } from '../resources/catalogue.ts'
-import type { Policy } from './rules.ts'
+import { checkRecurrence } from './recurrence.ts'
+import type { Policy, Weekly } from './rules.ts'
 import type { Subject } from './subject.ts'
 import { weighPolicy } from './weigh.ts'
 
@@ -22,13 +23,19 @@ export const ticketLengthMax = 100
 
 /**
  * Holds a wish against the policy that would allow it.
- * @throws Fault LENGTH_REFUSED, REASON_REQUIRED, TICKET_REQUIRED, INPUT_INVALID
+ * @throws Fault LENGTH_REFUSED, NOT_ALLOWED (recurring hours), REASON_REQUIRED, TICKET_REQUIRED, INPUT_INVALID
  */
 export function checkWish(
   policy: Policy,
-  wish: { readonly lengthMs: number; readonly reason: string; readonly ticket: string | null },
+  wish: {
+    readonly lengthMs: number
+    readonly reason: string
+    readonly ticket: string | null
+    readonly windows?: readonly Weekly[] | null
+  },
 ): void {
-  checkLength(policy, wish.lengthMs)
+  if (wish.windows == null) checkLength(policy, wish.lengthMs)
+  else checkRecurrence(policy, wish.lengthMs, wish.windows)
   if (wish.reason.length > reasonLengthMax) {
     throw new Fault('INPUT_INVALID', `The reason is longer than ${reasonLengthMax} characters.`)
   }

@@ -217,13 +217,13 @@ export function createCatalogue(resources: readonly Resource[]): Catalogue {
  * Says that a name leads nowhere, with what this person could have meant.
  * @param visible the names that this person may see; others never appear in the answer.
  */
-export function unknownName(kind: 'resource' | 'role', name: string, visible: readonly string[]): Fault {
+export function unknownName(kind: 'resource' | 'role' | 'bundle', name: string, visible: readonly string[]): Fault {
   const close = closest(name, visible)
   const shown = close.length > 0 ? close : visible.slice(0, 5)
   const hint = shown.length > 0 ? `Did you mean ${shown.map((candidate) => `"${candidate}"`).join(' or ')}?` : undefined
   const shortened = name.length > 80 ? `${name.slice(0, 80)}…` : name
   return new Fault(
-    kind === 'resource' ? 'RESOURCE_UNKNOWN' : 'ROLE_UNKNOWN',
+    kind === 'role' ? 'ROLE_UNKNOWN' : 'RESOURCE_UNKNOWN',
     `There is no ${kind} "${shortened}" that you may use.`,
     hint === undefined ? {} : { hint },
   )

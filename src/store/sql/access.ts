@@ -38,6 +38,7 @@ type RequestReads = Pick<
   | 'requestByKey'
   | 'requestsOf'
   | 'requestsAskedBy'
+  | 'requestsOfBundle'
   | 'openRequests'
   | 'closedRequests'
   | 'decisionsOn'
@@ -67,6 +68,10 @@ function requestReads(db: Database): RequestReads {
     async requestsAskedBy(person, limit) {
       const filed = requests().where('asked_by', '=', person)
       return (await filed.orderBy('asked_at', 'desc').orderBy('id').limit(limit).execute()).map(toRequest)
+    },
+    async requestsOfBundle(bundle) {
+      const together = requests().where('bundle_id', '=', bundle)
+      return (await together.orderBy('resource').orderBy('role').execute()).map(toRequest)
     },
     openRequests: async () => (await open().orderBy('asked_at').orderBy('id').execute()).map(toRequested),
     async closedRequests(limit) {

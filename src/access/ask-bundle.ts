@@ -1,0 +1,166 @@
+import type { Person } from '../identity/person.ts'
+import { Fault } from '../kernel/fault.ts'
+import type { BundleId } from '../kernel/ids.ts'
+import type { Instant } from '../kernel/time.ts'
+import type { Bundle } from '../policy/bundle.ts'
+import { checkWish } from '../policy/decide.ts'
+import type { Policy } from '../policy/rules.ts'
+import { unknownName } from '../resources/catalogue.ts'
+import type { Asker, Offer, Wish } from './access.ts'
+import {
+  checkStart,
+  deciding,
+  filedBefore,
+  fileRequest,
+  holder,
+  keepKey,
+  offersFor,
+  refuseLocked,
+  refuseTooMany,
+  type Filing,
+} from './ask.ts'
+import { assess } from './assess.ts'
+import type { AccessDeps } from './deps.ts'
+import { recordRefusal } from './events.ts'
+import type { Request } from './states.ts'
+import type { AccessReads, AccessTx } from './store.ts'
+
+/** A bundle that a person may ask for, with what each part takes. */
+export interface BundleOffer {
+  readonly bundle: Bundle
+  readonly offers: readonly Offer[]
+}
+
+/** `lengthMs` null: each part as long as the bundle says, or as its policy offers. */
+export interface BundleWish extends Pick<Wish, 'reason' | 'ticket' | 'startsAt' | 'origin' | 'asker' | 'key'> {
+  readonly bundle: string
+  readonly lengthMs: number | null
+}
+
+/** Those of which the person may ask for every part. */
+export function bundlesFor(deps: AccessDeps, person: Person, asker?: Asker): readonly BundleOffer[] {
+  if (deps.bundles === undefined || deps.bundles.length === 0) return []
+  const offers = offersFor(deps, person, asker)
+  return deps.bundles.flatMap((bundle) => {
+    const parts = bundle.items.flatMap(
+      ({ resource, role }) => offers.find((one) => one.resource.name === resource && one.role.name === role) ?? [],
+    )
+    return parts.length === bundle.items.length ? [{ bundle, offers: parts }] : []
+  })
+}
+
+/** @throws Fault RESOURCE_UNKNOWN: never says whether there is a bundle that the person may not see. */
+export function bundleFor(deps: AccessDeps, person: Person, name: string, asker?: Asker): BundleOffer {
+  const all = bundlesFor(deps, person, asker)
+  const found = all.find(({ bundle }) => bundle.name === name)
+  if (found !== undefined) return found
+  throw unknownName(
+    'bundle',
+    name,
+    all.map(({ bundle }) => bundle.name),
+  )
+}
+
+/**
+ * Files a request for each part, or none of them. Each is decided by its own policy.
+ * @throws Fault RESOURCE_UNKNOWN, and what asking for any of the parts throws
+ */
+export async function askBundle(deps: AccessDeps, person: Person, wish: BundleWish): Promise<readonly Request[]> {
+  try {
+    return await askAll(deps, person, wish)
+  } catch (error) {
+    await recordRefusal(deps, 'request.refused', person, error, { bundle: wish.bundle.slice(0, 80) })
+    throw error
+  }
+}
+
+async function askAll(deps: AccessDeps, person: Person, typed: BundleWish): Promise<readonly Request[]> {
+  const wish = { ...typed, reason: typed.reason.trim(), ticket: typed.ticket?.trim() || null }
+  const now = deps.clock.now()
+  const isSame = (request: Request) => sameBundle(request, wish)
+  const filed = await filedBefore(deps.store, person, wish, isSame, now)
+  if (filed !== undefined) return siblingsOf(deps.store, filed)
+  const { bundle, offers } = bundleFor(deps, person, wish.bundle)
+  checkStart(wish.startsAt, now)
+  const id = { id: deps.random.id('bundle') satisfies BundleId, name: bundle.name }
+  const filings = await Promise.all(
+    offers.map((offer, index) => filingOf(deps, person, offer, { ...wish, item: bundle.items[index]!, id }, now)),
+  )
+  return deps.store.transact((tx) => fileAll(deps, tx, person, wish, filings, isSame, now))
+}
+
+interface Part {
+  readonly policy: Policy
+  readonly filing: Filing
+}
+
+async function filingOf(
+  deps: AccessDeps,
+  person: Person,
+  offer: Offer,
+  {
+    item,
+    id,
+    ...wish
+  }: BundleWish & { readonly item: Bundle['items'][number]; readonly id: NonNullable<Filing['bundle']> },
+  now: Instant,
+): Promise<Part> {
+  const lengthMs = wish.lengthMs ?? item.lengthMs ?? offer.policy.length.defaultMs
+  const { key: _, ...rest } = wish
+  const wished = { ...rest, resource: item.resource, role: item.role, lengthMs, windows: null }
+  const risk = await assess(deps, person.id, { ...wished, resource: offer.resource }, now)
+  const policy = deciding(deps, person, offer, wished, risk, now)
+  try {
+    checkWish(policy, wished)
+  } catch (error) {
+    throw error instanceof Fault ? aboutPart(error, item) : error
+  }
+  return { policy, filing: { ...wished, risk, bundle: id } }
+}
+
+/** The sentence of a fault does not say which part it is about. */
+function aboutPart({ code, message, hint }: Fault, { resource, role }: Bundle['items'][number]): Fault {
+  return new Fault(code, `${resource} as ${role}: ${message}`, { hint })
+}
+
+async function fileAll(
+  deps: AccessDeps,
+  tx: AccessTx,
+  person: Person,
+  wish: BundleWish,
+  parts: readonly Part[],
+  isSame: (request: Request) => boolean,
+  now: Instant,
+): Promise<readonly Request[]> {
+  const twin = await filedBefore(tx, person, wish, isSame, now)
+  if (twin !== undefined) return siblingsOf(tx, twin)
+  const addresses = wish.asker === undefined ? [] : [wish.asker.address]
+  for (const { filing } of parts) {
+    await refuseLocked(tx, { ...holder(person), resource: filing.resource, role: filing.role, addresses }, now)
+  }
+  const open = (await tx.openRequests()).filter((request) => request.person === person.id)
+  const same = open.find((request) => isSame(request) && now < request.lapsesAt)
+  if (same !== undefined) return siblingsOf(tx, await keepKey(tx, wish, same, now))
+  refuseTooMany(open.length + parts.length)
+  const requests: Request[] = []
+  for (const { policy, filing } of parts) requests.push(await fileRequest(deps, tx, person, policy, filing, now))
+  await keepKey(tx, wish, requests[0]!, now)
+  return requests
+}
+
+function sameBundle(request: Request, { bundle, reason, ticket, startsAt }: BundleWish): boolean {
+  return (
+    request.bundle?.name === bundle &&
+    request.reason === reason &&
+    request.ticket === ticket &&
+    request.startsAt === startsAt
+  )
+}
+
+/** All requests that were filed together with this one, in the bundle's order; itself alone where there are none. */
+export async function siblingsOf(
+  reads: Pick<AccessReads, 'requestsOfBundle'>,
+  request: Request,
+): Promise<readonly Request[]> {
+  return request.bundle === null ? [request] : reads.requestsOfBundle(request.bundle.id)
+}

@@ -1,0 +1,164 @@
+import type { Person } from '../identity/person.ts'
+import { formatDuration } from '../kernel/durations.ts'
+import { Fault } from '../kernel/fault.ts'
+import type { GrantId } from '../kernel/ids.ts'
+import type { Instant } from '../kernel/time.ts'
+import { checkWish } from '../policy/decide.ts'
+import { judgeGiven, verdictFault } from '../policy/judge.ts'
+import type { Policy } from '../policy/rules.ts'
+import type { Resource } from '../resources/catalogue.ts'
+import type { Wish } from './access.ts'
+import { assess } from './assess.ts'
+import { fileRequest, filedBefore, holder, keepKey, refuseLocked } from './ask.ts'
+import type { AccessDeps } from './deps.ts'
+import { recordRefusal } from './events.ts'
+import { policyOf } from './give.ts'
+import { endOfTime, isUsedUp, waitsForUse } from './grant-life.ts'
+import type { Active, Grant, Request, Scheduled } from './states.ts'
+import { expectLiving } from './transitions.ts'
+
+/** More time for a grant, as somebody asks for it. */
+export type ExtensionWish = Pick<Wish, 'lengthMs' | 'reason' | 'ticket' | 'origin' | 'asker' | 'key'>
+
+/**
+ * Asks for more time for a living grant, by the policy that gave it. Where that needs nobody, it has it when this resolves.
+ * @throws Fault GRANT_UNKNOWN, GRANT_IN_WRONG_STATE, NOT_ALLOWED, LENGTH_REFUSED, and what asking throws
+ */
+export async function extendGrant(
+  deps: AccessDeps,
+  person: Person,
+  id: GrantId,
+  wish: ExtensionWish,
+): Promise<Request> {
+  try {
+    return await extendIt(deps, person, id, wish)
+  } catch (error) {
+    await recordRefusal(deps, 'request.refused', person, error, { grant: id.slice(0, 80) })
+    throw error
+  }
+}
+
+async function extendIt(deps: AccessDeps, person: Person, id: GrantId, wish: ExtensionWish): Promise<Request> {
+  const now = deps.clock.now()
+  const grant = await ownGrant(deps, person, id)
+  const wished = wishFor(grant, wish)
+  const isSame = (request: Request) => sameExtension(request, grant, wished)
+  // Before all checks: what was filed stays what it is, also where it could not be filed any more.
+  const filed = await filedBefore(deps.store, person, wished, isSame, now)
+  if (filed !== undefined) return filed
+  const resource = knownResource(deps, grant)
+  const risk = await assess(deps, person.id, { ...wished, resource }, now)
+  const policy = deciding(deps, person, grant, resource, { ...wished, risk }, now)
+  checkWish(policy, wished)
+  return deps.store.transact(async (tx) => {
+    const twin = await filedBefore(tx, person, wished, isSame, now)
+    if (twin !== undefined) return twin
+    const addresses = wish.asker === undefined ? [] : [wish.asker.address]
+    const { resource: name, role } = grant
+    await refuseLocked(tx, { ...holder(person), resource: name, role, addresses }, now)
+    const standing = await tx.grant(id)
+    const living = expectExtendable(standing ?? grant, policy, wished.lengthMs, now)
+    const open = (await tx.openRequests()).find((request) => request.extends === id && now < request.lapsesAt)
+    if (open !== undefined && isSame(open)) return keepKey(tx, wished, open, now)
+    if (open !== undefined) throw asksAlready()
+    const filing = { ...wished, risk, extends: id, lapsesBy: endOfTime(living) }
+    return keepKey(tx, wished, await fileRequest(deps, tx, person, policy, filing, now), now)
+  })
+}
+
+async function ownGrant({ store }: AccessDeps, person: Person, id: GrantId): Promise<Grant> {
+  const grant = await store.grant(id)
+  if (grant !== undefined && grant.person === person.id) return grant
+  throw new Fault('GRANT_UNKNOWN', 'You have no such grant.')
+}
+
+function wishFor({ resource, role }: Grant, wish: ExtensionWish): Wish {
+  const { reason, ticket } = wish
+  return { ...wish, resource, role, reason: reason.trim(), ticket: ticket?.trim() || null, startsAt: null }
+}
+
+function sameExtension(request: Request, { id }: Grant, wish: Wish): boolean {
+  return (
+    request.extends === id &&
+    request.lengthMs === wish.lengthMs &&
+    request.reason === wish.reason &&
+    request.ticket === wish.ticket
+  )
+}
+
+function knownResource({ catalogue }: AccessDeps, { resource: name }: Grant): Resource {
+  const resource = catalogue.resource(name)
+  if (resource === undefined) throw new Fault('RESOURCE_UNKNOWN', `There is no resource "${name}" any more.`)
+  return resource
+}
+
+/** The policy that gave it, as long as the file has it. @throws Fault as asking anew would */
+function deciding(
+  deps: AccessDeps,
+  person: Person,
+  { policy: name, role }: Grant,
+  resource: Resource,
+  { lengthMs, reason, ticket, asker, risk }: Wish & { readonly risk: NonNullable<Request['risk']> },
+  at: Instant,
+): Policy {
+  const situation = { person, resource, role, at, client: asker, request: { lengthMs, reason, ticket }, risk }
+  const verdict = judgeGiven(deps, name, situation)
+  if (verdict.kind === 'allow') return verdict.policy
+  throw verdictFault(verdict, situation)
+}
+
+/** @throws Fault GRANT_IN_WRONG_STATE, NOT_ALLOWED, LENGTH_REFUSED */
+function expectExtendable(stored: Grant, policy: Policy, byMs: number, now: Instant): Scheduled | Active {
+  const grant = expectLiving(stored, now)
+  const why = whyNotExtendable(grant, policy)
+  if (why !== undefined) throw new Fault('NOT_ALLOWED', why, { hint: 'Ask for new access instead.' })
+  const leftMs = leftToExtendMs(grant, policy)
+  if (byMs <= leftMs) return grant
+  const totalMs = policy.grants?.totalMs ?? 0
+  throw new Fault('LENGTH_REFUSED', `With extensions this access lasts at most ${formatDuration(totalMs)}.`, {
+    hint: leftMs < 60_000 ? 'Ask for new access.' : `Ask for at most ${formatDuration(leftMs)} more.`,
+  })
+}
+
+/** Why nobody can extend it, whatever they ask for. `policy`: the one that gives it. */
+export function whyNotExtendable(grant: Scheduled | Active, policy: Pick<Policy, 'breakGlass'>): string | undefined {
+  if (grant.windows !== null) return 'Access for certain hours is not extended.'
+  if (policy.breakGlass !== undefined) return 'What was taken in an emergency is not extended.'
+  if (waitsForUse(grant)) return 'Its time has not begun yet: it begins with the first session.'
+  if (grant.uses === 'once' && !isUsedUp(grant)) return 'It is for one session, which has not begun yet.'
+  return undefined
+}
+
+/** How much more time the policy would allow; infinite where it does not say. */
+export function leftToExtendMs(grant: Grant, { grants }: Pick<Policy, 'grants'>): number {
+  const totalMs = grants?.totalMs ?? null
+  return totalMs === null ? Infinity : Math.max(0, totalMs - grant.lengthMs)
+}
+
+function asksAlready(): Fault {
+  return new Fault('INPUT_INVALID', 'You have asked for more time already.', {
+    hint: 'Wait until that is decided, or call it off first.',
+  })
+}
+
+/** What a grant may be extended by. */
+export interface ExtensionOffer {
+  readonly grant: Scheduled | Active
+  readonly policy: Policy
+  /** The longest that one request may ask for; 0: it has lasted as long as it may. */
+  readonly mostMs: number
+  /** Why it cannot be extended; null: it can. */
+  readonly why: string | null
+  /** The request for more time that waits already. */
+  readonly open: Request | undefined
+}
+
+export async function extensionFor(deps: AccessDeps, person: Person, id: GrantId): Promise<ExtensionOffer> {
+  const grant = expectLiving(await ownGrant(deps, person, id), deps.clock.now())
+  const request = await deps.store.request(grant.request)
+  const policy = request && (await policyOf(deps, { ...request, policy: grant.policy, role: grant.role }))
+  if (policy === undefined) throw new Fault('NOT_ALLOWED', 'No policy lets you have this any more.')
+  const mostMs = Math.min(policy.length.mostMs, leftToExtendMs(grant, policy))
+  const open = (await deps.store.openRequests()).find(({ extends: extended }) => extended === id)
+  return { grant, policy, mostMs, why: whyNotExtendable(grant, policy) ?? null, open }
+}
