@@ -37,9 +37,9 @@ export function approvalNotices({ entries }: Pick<Salvaged, 'entries'>): readonl
   })
 }
 
-function formFindings(path: ConfigPath, { steps, lapseAfter: _, ...own }: PeopleEntry): readonly Finding[] {
-  const [key] = Object.keys(own).filter((name) => own[name as keyof typeof own] !== undefined)
-  if (steps === undefined || key === undefined) return []
+function formFindings(path: ConfigPath, approval: PeopleEntry): readonly Finding[] {
+  const [key] = Object.keys(approval).filter((name) => name !== 'steps' && name !== 'lapseAfter')
+  if (approval.steps === undefined || key === undefined) return []
   const hint = 'Put it into one of the steps.'
   return [{ path: [...path, key], message: 'it stands beside `steps`', at: 'key', hint }]
 }
@@ -62,12 +62,20 @@ function stepFindings(path: ConfigPath, step: StepEntry): readonly Finding[] {
   return [
     ...(people > most ? [{ path: [...path, 'people'], message: `${people} must approve, but ${few}` }] : []),
     ...(refusals > most ? [{ path: [...path, 'refusals'], message: `${refusals} must refuse, but ${few}` }] : []),
+    ...(people <= most && refusals <= most && refusals > most - people + 1
+      ? [tooManyRefusals([...path, 'refusals'], most - people + 1)]
+      : []),
   ]
 }
 
 /** Nobody here knows how many are in a group. */
 function mostPeople(step: Step): number {
   return listedIn(withTheManager(step))?.length ?? Infinity
+}
+
+function tooManyRefusals(path: ConfigPath, enough: number): Finding {
+  const message = `after ${enough === 1 ? 'one refusal' : `${enough} refusals`} too few are left to approve`
+  return { path, message, hint: 'It would neither be approved nor refused. Lower it, or name more people.' }
 }
 
 function meansNobody({ from, allOf, named, manager }: Approvers): boolean {

@@ -65,6 +65,7 @@ describe('what cannot be', () => {
     ['{ people: 3, named: [a@x.com, A@x.com, b@x.com] }', 'approval.people: 3 must approve, but only 2 people can'],
     ['{ people: 2, manager: true }', 'approval.people: 2 must approve, but only one person can'],
     ['{ refusals: 2, named: [a@x.com] }', 'approval.refusals: 2 must refuse, but only one person can'],
+    ['{ people: 2, refusals: 2, named: [a@x.com, b@x.com] }', 'approval.refusals: after one refusal too few are left'],
     ['{ steps: [{ named: [a@x.com] }, { named: [a@x.com] }] }', 'approval.steps: its steps need more people'],
     ['{ named: [kim] }', 'approval.named[0]: expected an e-mail address, got "kim"'],
     ['{ from: [a], lapseAfter: 0h }', 'approval.lapseAfter: expected a length of time above 0'],
