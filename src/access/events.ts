@@ -97,8 +97,8 @@ export function actor(person: Person): Actor {
   return { id: person.id, name: displayName(person) }
 }
 
-function requestData({ id, resource, role }: Request) {
-  return { request: id, resource, role }
+function requestData({ id, person, askedBy, resource, role }: Request) {
+  return { request: id, resource, role, holder: askedBy === null ? undefined : person }
 }
 
 /** `step` counts from 1, as people do. */
