@@ -49,6 +49,11 @@ export interface Wish {
   readonly key?: string | undefined
 }
 
+/** Somebody who decides elsewhere than on a page of the gateway, from an address that nobody knows. */
+export interface Elsewhere {
+  readonly via: 'slack'
+}
+
 /** Somebody known who waits, and where. */
 export interface Waiting extends Identified {
   readonly address?: string
@@ -150,7 +155,7 @@ export interface Access {
     request: RequestId,
     verdict: Decision['verdict'],
     comment: string,
-    asker?: Asker,
+    asker?: Asker | Elsewhere,
     terms?: Terms | null,
   ): Promise<Request>
   /** By an approver of that grant or an operator. Ends live sessions. @throws Fault GRANT_UNKNOWN, GRANT_IN_WRONG_STATE, NOT_ALLOWED */

@@ -4,7 +4,7 @@ import type { RequestId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 import { currentStep, isApprover, mayDecideNow } from '../policy/approval.ts'
 import { sameHuman } from '../policy/subject.ts'
-import type { Asker } from './access.ts'
+import type { Asker, Elsewhere } from './access.ts'
 import { agreementOn } from './agree.ts'
 import { holder, refuseLocked, unknownRequest } from './ask.ts'
 import { knownPerson, type AccessDeps } from './deps.ts'
@@ -24,7 +24,7 @@ export interface Word {
   readonly id: RequestId
   readonly verdict: Decision['verdict']
   readonly comment: string
-  readonly asker: Asker | undefined
+  readonly asker: Asker | Elsewhere | undefined
   readonly terms: Terms | null
 }
 
@@ -36,7 +36,7 @@ export async function decide(deps: AccessDeps, word: Word): Promise<Request> {
   try {
     return await deps.store.transact((tx) => decideIn(deps, tx, word))
   } catch (error) {
-    await recordRefusal(deps, 'decision.refused', word.person, error, { request: word.id })
+    await recordRefusal(deps, 'decision.refused', word.person, error, { request: word.id, ...viaData(word) })
     throw error
   }
 }
@@ -49,13 +49,18 @@ async function decideIn(deps: AccessDeps, tx: AccessTx, word: Word): Promise<Req
   const earlier = await given(deps, await tx.decisionsOn(id))
   await checkRight(deps, person, stored, earlier)
   const { resource, role } = stored
-  const addresses = asker === undefined ? [] : [asker.address]
+  const addresses = asker !== undefined && 'address' in asker ? [asker.address] : []
   await refuseLocked(tx, { ...holder(person), resource, role, addresses }, now)
   const request = expectOpen(stored, now)
   const all = [...earlier, { decision: decisionOf(deps, request, word, now), person }]
   await checkAgreement(deps, request, all)
   await tx.insertDecision(all.at(-1)!.decision)
-  return verdict === 'deny' ? refuse(deps, tx, request, all) : second(deps, tx, request, all)
+  return verdict === 'deny' ? refuse(deps, tx, request, all, word) : second(deps, tx, request, all, word)
+}
+
+/** Where it came from, unless from a page of ours. */
+function viaData({ asker }: Pick<Word, 'asker'>): { readonly via?: string } {
+  return asker !== undefined && 'via' in asker ? { via: asker.via } : {}
 }
 
 function decisionOf(
@@ -112,40 +117,52 @@ async function checkRight(
 }
 
 /** Enough refusals in a step decide. */
-async function refuse(deps: AccessDeps, tx: AccessTx, request: Requested, all: readonly Given[]): Promise<Request> {
+async function refuse(
+  deps: AccessDeps,
+  tx: AccessTx,
+  request: Requested,
+  all: readonly Given[],
+  word: Word,
+): Promise<Request> {
   const step = stepOf(request)
   const refusals = all.filter(({ decision }) => decision.step === request.step && decision.verdict === 'deny')
-  if (refusals.length < step.refusals) return goOn(tx, request, all)
+  if (refusals.length < step.refusals) return goOn(tx, request, all, word)
   const { decision, person } = all.at(-1)!
   const denied = deny(request, decision.at)
   await tx.updateRequest(denied)
-  await tx.record(accessEvents.closed(denied, actor(person), decision))
+  await tx.record(accessEvents.closed(denied, actor(person), decision, viaData(word)))
   await tx.announce({ kind: 'request-closed', request: request.id, state: 'denied' })
   deps.metrics.add('curfew_requests_total', { state: 'denied' })
   return denied
 }
 
-async function second(deps: AccessDeps, tx: AccessTx, request: Requested, all: readonly Given[]): Promise<Request> {
-  if (missingNow(request, all) > 0) return goOn(tx, request, all)
+async function second(
+  deps: AccessDeps,
+  tx: AccessTx,
+  request: Requested,
+  all: readonly Given[],
+  word: Word,
+): Promise<Request> {
+  if (missingNow(request, all) > 0) return goOn(tx, request, all, word)
   const { decision, person } = all.at(-1)!
   const next = nextStep(request, decision.at)
   if (currentStep(next) !== undefined) {
     await tx.updateRequest(next)
-    await goOn(tx, next, all)
+    await goOn(tx, next, all, word)
     await tx.announce({ kind: 'request-advanced', request: next.id, step: next.step })
     return next
   }
   const approved = approve(next, decision.at)
   await tx.updateRequest(approved)
-  await tx.record(accessEvents.closed(approved, actor(person), decision))
+  await tx.record(accessEvents.closed(approved, actor(person), decision, viaData(word)))
   await fulfil(deps, tx, approved, decision.at)
   return approved
 }
 
 /** A word that does not settle it. */
-async function goOn(tx: AccessTx, request: Requested, all: readonly Given[]): Promise<Request> {
+async function goOn(tx: AccessTx, request: Requested, all: readonly Given[], word: Word): Promise<Request> {
   const { decision, person } = all.at(-1)!
-  await tx.record(accessEvents.seconded(request, person, decision, missingNow(request, all)))
+  await tx.record(accessEvents.seconded(request, person, decision, missingNow(request, all), viaData(word)))
   await tx.announce({ kind: 'request-opened', request: request.id, seconded: decision.id })
   return request
 }

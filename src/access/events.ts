@@ -9,6 +9,11 @@ import { approversWords, type Approvers } from '../policy/approval.ts'
 import type { Decision, Grant, Lock, Request } from './states.ts'
 import { termsWords } from './terms-words.ts'
 
+/** How a decision came, if not from a page or the API. */
+interface Via {
+  readonly via?: string
+}
+
 /** The audit events of this room: one helper for each fact. */
 export const accessEvents = {
   opened: (request: Request, by: Person): AuditEvent =>
@@ -24,19 +29,26 @@ export const accessEvents = {
       riskFactors: request.risk?.factors.map(({ code }) => code),
       startsAt: request.startsAt === null ? null : isoTime(request.startsAt),
     }),
-  closed: (request: Exclude<Request, { state: 'requested' }>, by: Actor, decision?: Decision): AuditEvent =>
+  closed: (
+    request: Exclude<Request, { state: 'requested' }>,
+    by: Actor,
+    decision?: Decision,
+    via: Via = {},
+  ): AuditEvent =>
     auditEvent(`request.${request.state}`, request.closedAt, by, {
       ...requestData(request),
       requester: request.person,
       ...(decision !== undefined && decisionData(decision)),
+      ...via,
     }),
   /** A word that settles nothing alone. `missing`: people that the step that is waited for needs. */
-  seconded: (request: Request, by: Person, decision: Decision, missing: number): AuditEvent =>
+  seconded: (request: Request, by: Person, decision: Decision, missing: number, via: Via): AuditEvent =>
     auditEvent(`request.${decision.verdict === 'approve' ? 'approval' : 'refusal'}-given`, decision.at, actor(by), {
       ...requestData(request),
       requester: request.person,
       ...decisionData(decision),
       missing,
+      ...via,
     }),
   escalated: (request: Request, to: Approvers | undefined, at: Instant): AuditEvent =>
     auditEvent('request.escalated', at, theGateway, {
