@@ -20,7 +20,6 @@ import { usableFrom } from './grant-life.ts'
 import { lockedFault, stoppingLock, type LockTarget } from './locks.ts'
 import { approvalFor } from './manager.ts'
 import { holderFor, wishOfHolder } from './on-behalf.ts'
-import { holderFor, wishOfHolder } from './on-behalf.ts'
 import type { Request, Requested } from './states.ts'
 import type { AccessReads, AccessTx } from './store.ts'
 import { startAheadMaxMs } from './terms.ts'
@@ -256,8 +255,6 @@ function sameWish(request: Request, wish: Wish): boolean {
 /** A wish that was held against the rules. */
 export interface Filing extends Wish {
   readonly risk: Risk
-  /** Somebody else than who gets it. */
-  readonly askedBy?: Person
   /** Somebody else than who gets it. */
   readonly askedBy?: Person
   /** The grant that is to last longer. */

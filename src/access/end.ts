@@ -37,11 +37,6 @@ async function isTheirs(tx: AccessTx, person: Person, grant: Grant): Promise<boo
   return grant.person === person.id || (await tx.request(grant.request))?.askedBy === person.id
 }
 
-/** It was given to them, or to a machine for which they asked. */
-async function isTheirs(tx: AccessTx, person: Person, grant: Grant): Promise<boolean> {
-  return grant.person === person.id || (await tx.request(grant.request))?.askedBy === person.id
-}
-
 export async function handBackGrant(deps: AccessDeps, person: Person, id: GrantId): Promise<void> {
   await deps.store.transact(async (tx) => {
     const grant = await tx.grant(id)
