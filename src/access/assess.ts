@@ -2,12 +2,16 @@ import type { Person } from '../identity/person.ts'
 import type { PersonId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 import { riskOf, type Risk, type RiskyWish } from '../policy/risk.ts'
+import type { Weekly } from '../policy/rules.ts'
 import { sameHuman } from '../policy/subject.ts'
 import type { Asker, RequestView } from './access.ts'
 import type { AccessDeps } from './deps.ts'
+import { usableFrom } from './grant-life.ts'
 
 type Assessed = Pick<RiskyWish, 'resource' | 'lengthMs'> & {
   readonly startsAt: Instant | null
+  /** Of recurring hours. */
+  readonly windows?: readonly Weekly[] | null | undefined
   readonly asker?: Asker | undefined
 }
 
@@ -15,11 +19,12 @@ type Assessed = Pick<RiskyWish, 'resource' | 'lengthMs'> & {
 export async function assess(
   deps: Pick<AccessDeps, 'history' | 'risk' | 'countryOf'>,
   person: PersonId,
-  { resource, lengthMs, startsAt, asker }: Assessed,
+  { resource, lengthMs, startsAt, windows, asker }: Assessed,
   now: Instant,
 ): Promise<Risk> {
   const history = await deps.history.history(person, resource.name, now)
-  const at = startsAt !== null && startsAt > now ? startsAt : now
+  const startAt = startsAt !== null && startsAt > now ? startsAt : now
+  const at = windows == null ? startAt : usableFrom(startAt, [{ when: windows }])
   return riskOf({ resource, lengthMs, at, address: asker?.address }, history, deps.risk, deps.countryOf)
 }
 

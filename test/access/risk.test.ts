@@ -2,9 +2,11 @@
 // who decide and to nobody else. Method: the use cases over a real store.
 import { describe, expect, test } from 'vitest'
 import type { Wish } from '../../src/access/access.ts'
-import { seesRisk } from '../../src/access/assess.ts'
+import { assess, seesRisk } from '../../src/access/assess.ts'
 import type { Person } from '../../src/identity/person.ts'
 import { stepOf } from '../../src/policy/approval.ts'
+import { riskDefaults, type History } from '../../src/policy/risk.ts'
+import type { Instant } from '../../src/kernel/time.ts'
 import { compileCondition } from '../../src/policy/condition.ts'
 import type { Denial, Policy } from '../../src/policy/rules.ts'
 import { HandClock } from '../clock.ts'
@@ -145,4 +147,18 @@ test('those who ask are not told', async () => {
   const view = await world.access.view(bob, id)
   expect([seesRisk(view, bob), seesRisk(view, alice)]).toEqual([true, false])
   expect(seesRisk(view, { ...bob, email: 'Alice@example.com' })).toBe(false)
+})
+
+test('of recurring hours, the first counts', async () => {
+  const sessionsAt = [16, 17, 18, 19, 20].map((day) => Date.UTC(2026, 10, day, 9) as Instant)
+  const known: History = { lengthsThereMs: [hourMs], sessionsAt, addresses: ['203.0.113.9'], refusals: 0, failures: 0 }
+  const deps = { history: { history: () => Promise.resolve(known) }, risk: riskDefaults }
+  const night = Date.UTC(2026, 10, 23, 2) as Instant
+  const windows = [{ days: [1, 2, 3, 4, 5], fromMinute: 540, toMinute: 600, zone: 'UTC' }]
+  const codes = async (part: object) => {
+    const wished = { resource: { name: 'prod-db', labels: {} }, lengthMs: hourMs, startsAt: null, ...part }
+    return (await assess(deps, alice.id, wished, night)).factors.map(({ code }) => code)
+  }
+  expect(await codes({})).toEqual(['unusual-hour'])
+  expect(await codes({ windows })).toEqual([])
 })
