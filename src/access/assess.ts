@@ -24,7 +24,7 @@ export async function assess(
 ): Promise<Risk> {
   const history = await deps.history.history(person, resource.name, now)
   const startAt = startsAt !== null && startsAt > now ? startsAt : now
-  const at = windows == null ? startAt : usableFrom(startAt, [{ when: windows }])
+  const at = windows === null || windows === undefined ? startAt : usableFrom(startAt, [{ when: windows }])
   return riskOf({ resource, lengthMs, at, address: asker?.address }, history, deps.risk, deps.countryOf)
 }
 
