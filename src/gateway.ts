@@ -6,6 +6,7 @@ import { createReports } from './access/reports.ts'
 import { auditEvent, theGateway } from './audit/event.ts'
 import { startCheckpoints } from './audit/checkpoints.ts'
 import type { Config } from './config/config.ts'
+import { createEvidence } from './evidence/evidence.ts'
 import { openCountriesFile } from './geo/countries-file.ts'
 import { openAssertionKeys } from './identity/assertion-keys.ts'
 import { createAssertions } from './identity/create-assertions.ts'
@@ -92,7 +93,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   const recordings = stack.use(
     await openRecordings({ folder: recordingsFolder, key, settings: config.recording, clock, log, metrics }),
   )
-  stack.use(startCheckpoints({ audit: state.audit, key, clock, log, everyMs: checkpointMs }))
+  const checkpoints = stack.use(startCheckpoints({ audit: state.audit, key, clock, log, everyMs: checkpointMs }))
   await noteStartAndStop(state, config, clock, stack)
 
   const catalogue = createCatalogue(config.resources)
@@ -207,6 +208,10 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
       person: (id) => identity.person(id),
       teams: config.reports?.teams ?? null,
       soon: setImmediate,
+    }),
+    evidence: createEvidence({
+      ...{ staff: access, access: state.access, reads: state.evidence, audit: state.audit, checkpoints, key, clock },
+      ...{ recordingsFolder, gateway: config.gateway.name, person: (id) => identity.person(id) },
     }),
     live: createLiveSessions(gate, state.sessions, state.access),
     sessions: state.sessions,

@@ -1,4 +1,4 @@
-import { Agent, fetch } from 'undici'
+import { Agent, fetch, type Response } from 'undici'
 import * as z from 'zod'
 import { Fault, faultCodes } from '../kernel/fault.ts'
 import type { FaultCode } from '../kernel/fault.ts'
@@ -12,6 +12,7 @@ import type { CliSession } from './session-file.ts'
 export interface GatewayClient extends AsyncDisposable {
   /**
    * @param path below /api/v1.
+   * @param waitMs for the answer, where it takes longer than most.
    * @returns the status and the body, checked.
    * @throws Fault as the gateway says; CliProblem when it cannot be reached or answers something else.
    */
@@ -20,6 +21,7 @@ export interface GatewayClient extends AsyncDisposable {
     path: string,
     schema: Schema,
     body?: object,
+    waitMs?: number,
   ): Promise<{ readonly status: number; readonly value: z.output<Schema> }>
   /** A form, answered as OAuth has it. @param path from the root. @throws as `call` does. */
   form<Schema extends z.ZodType>(
@@ -27,11 +29,15 @@ export interface GatewayClient extends AsyncDisposable {
     schema: Schema,
     fields: Readonly<Record<string, string>>,
   ): Promise<z.output<Schema>>
+  /** A file, piece by piece, however long it is. @param path below /api/v1. @throws as `call` does, also while it comes. */
+  download(path: string): Promise<AsyncIterable<Uint8Array>>
   /** One public line. @param path from the root. @throws as `call` does. */
   line<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.output<Schema>>
 }
 
 const callMsMax = 15_000
+/** Until a file begins to come. */
+const beginMsMax = 120_000
 const answerBytesMax = 64 * 1024 * 1024
 
 /** For the person who logged in. @throws CliProblem when nobody did. */
@@ -49,12 +55,14 @@ export function createGatewayClient(at: {
     connect: { ...(at.ca === null ? {} : { ca: at.ca }), timeout: callMsMax },
     maxResponseSize: answerBytesMax,
   })
+  // Of any length; a pause of five minutes ends it.
+  const files = new Agent({ connect: { ...(at.ca === null ? {} : { ca: at.ca }), timeout: callMsMax } })
   const headers = {
     accept: 'application/json',
     'user-agent': 'curfew-cli',
     ...(at.token === undefined ? {} : { authorization: `Bearer ${at.token}` }),
   }
-  const ask = (method: string, path: string, body?: object | URLSearchParams) =>
+  const ask = (method: string, path: string, body?: object | URLSearchParams, waitMs = callMsMax) =>
     reach(at.gateway, async () => {
       const response = await fetch(new URL(path, at.gateway), {
         method,
@@ -62,18 +70,28 @@ export function createGatewayClient(at: {
         body: body === undefined ? null : body instanceof URLSearchParams ? body.toString() : JSON.stringify(body),
         dispatcher: agent,
         redirect: 'error',
-        signal: AbortSignal.timeout(callMsMax),
+        signal: AbortSignal.timeout(waitMs),
       })
       return { status: response.status, ok: response.ok, text: await response.text() }
     })
+  const begin = async (path: string) => {
+    const late = new AbortController()
+    const timer = setTimeout(() => late.abort(new Error('it does not answer in time')), beginMsMax)
+    try {
+      const url = new URL(path, at.gateway)
+      return await fetch(url, { headers, dispatcher: files, redirect: 'error', signal: late.signal })
+    } finally {
+      clearTimeout(timer)
+    }
+  }
   const checked = <Schema extends z.ZodType>(schema: Schema, answer: unknown): z.output<Schema> => {
     const parsed = schema.safeParse(answer)
     if (!parsed.success) throw notCurfew(at.gateway, parsed.error)
     return parsed.data
   }
   return {
-    async call(method, path, schema, body) {
-      const { status, ok, text } = await ask(method, `${apiPath}${path}`, body)
+    async call(method, path, schema, body, waitMs) {
+      const { status, ok, text } = await ask(method, `${apiPath}${path}`, body, waitMs)
       const answer = parseJson(text)
       if (!ok) throw refusal(status, answer)
       return { status, value: checked(schema, answer) }
@@ -89,7 +107,20 @@ export function createGatewayClient(at: {
       if (!ok) throw refusal(status, parseJson(text))
       return checked(schema, text.trimEnd())
     },
-    [Symbol.asyncDispose]: () => agent.close(),
+    async download(path) {
+      const response = await reach(at.gateway, () => begin(`${apiPath}${path}`))
+      if (!response.ok) throw refusal(response.status, parseJson(await response.text()))
+      return piecesOf(at.gateway, response)
+    },
+    [Symbol.asyncDispose]: async () => void (await Promise.all([agent.close(), files.close()])),
+  }
+}
+
+async function* piecesOf(gateway: string, { body }: Response): AsyncGenerator<Uint8Array> {
+  try {
+    yield* (body ?? []) as AsyncIterable<Uint8Array>
+  } catch (cause) {
+    throw new CliProblem(`${gateway} broke off in the middle`, { cause, hint: 'Try again; its log says why.' })
   }
 }
 

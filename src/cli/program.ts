@@ -3,13 +3,16 @@ import { version } from '../kernel/version.ts'
 import { addAudit } from './audit.ts'
 import { addCompletion } from './completion.ts'
 import { addConfig } from './config.ts'
+import { addEvidence } from './evidence.ts'
 import { addEnd, addGrants, addRevoke } from './grant.ts'
 import { addLock, addLocks, addUnlock } from './lock.ts'
 import { addLogin, addLogout, addWhoami } from './login.ts'
 import { addPolicy } from './policy.ts'
+import { addNotify } from './notify.ts'
 import { explain } from './problem.ts'
 import { addReplay } from './replay.ts'
 import { addApprove, addDeny, addRequest, addRequests } from './request.ts'
+import { addSessions } from './sessions.ts'
 import { addServe } from './serve.ts'
 import { addSsh } from './ssh.ts'
 import { addSshCa } from './ssh-ca.ts'
@@ -64,6 +67,7 @@ const commands: readonly ((program: Command) => void)[] = [
   addGrants,
   addEnd,
   addRevoke,
+  addSessions,
   addLock,
   addLocks,
   addUnlock,
@@ -71,7 +75,9 @@ const commands: readonly ((program: Command) => void)[] = [
   addSshConfig,
   addSshCa,
   addToken,
+  addNotify,
   addAudit,
+  addEvidence,
   addVerify,
   addReplay,
   addCompletion,

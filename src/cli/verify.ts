@@ -1,9 +1,14 @@
 import type { Command } from 'commander'
+import type { JSONWebKeySet } from 'jose'
+import { blockBytes } from '../evidence/tar.ts'
+import { verifyBundle, type BundleVerification } from '../evidence/verify.ts'
 import { asFault } from '../kernel/fault.ts'
+import { openFile } from '../recording/source.ts'
 import { type Verification, verifyRecording } from '../recording/verify.ts'
+import { bundleText, bundleVerdict, checkedBundle } from './bundle-words.ts'
 import { print, printJson, styled } from './print.ts'
 import { describeSession, offsetTime, sizeInWords } from './recording-words.ts'
-import { trustedKeys } from './recording-keys.ts'
+import { keyText, trustedKeys, type KeysUsed } from './recording-keys.ts'
 import { terminalLine } from './terminal-text.ts'
 
 /** The worst of several files counts; tampering is the worst. */
@@ -15,40 +20,49 @@ const verdicts = Object.keys(verifyExitCodes) as Verdict[] // from best to worst
 export function addVerify(program: Command): void {
   program
     .command('verify')
-    .summary('check recordings, without a gateway')
+    .summary('check recordings and evidence, without a gateway')
     .description(
-      `Checks every hash, the chain and the signature of recordings. Needs no gateway.
+      `Checks every hash, the chain and the signature of recordings, and all parts of evidence. Needs no gateway.
 Exit code: 0 sealed and unchanged, 1 tampered, 2 unreadable, 3 incomplete (not sealed) but unchanged as far as it goes,
 4 unchanged but signed by a key that is not trusted.`,
     )
-    .argument('<file...>', 'recordings (.curfew)')
-    .option('--key <file>', 'public keys to trust: a JWK or a JWK set (default: keys/public.jwks of the data folder)')
+    .argument('<file...>', 'recordings (.curfew) and evidence (.tar)')
+    .option(
+      '--key, --keys <file>',
+      'public keys to trust: a JWK or a JWK set, in a file or at https://GATEWAY/.well-known/curfew/keys.json (default: keys/public.jwks of the data folder)',
+    )
     .option('--json', 'print one JSON object per file')
-    .action(async (files: string[], options: { key?: string; json?: boolean }) => {
-      const found = await Promise.all(files.map((file) => checkFile(file, options.key)))
+    .action(async (files: string[], options: { keys?: string; json?: boolean }) => {
+      const found = await Promise.all(files.map((file) => checkFile(file, options.keys)))
       for (const one of found) {
-        if (options.json === true) printJson(one)
-        else print(verdictText(one))
+        if (options.json === true)
+          printJson(one.evidence === null ? one : { ...one, evidence: checkedBundle(one.evidence) })
+        else print(one.evidence === null ? verdictText(one) : bundleText(one.file, one.evidence, one))
       }
       process.exitCode = verifyExitCodes[verdicts.findLast((verdict) => found.some((one) => one.verdict === verdict))!]
     })
 }
 
-export interface CheckedFile {
+export interface CheckedFile extends KeysUsed {
   readonly file: string
   readonly verdict: Verdict
-  readonly keyFile: string | null
-  readonly keysBeside: boolean
   /** Why it could not be read. */
   readonly error: string | null
+  /** Of a recording. */
   readonly verification: Verification | null
+  /** Of a bundle of evidence. */
+  readonly evidence: BundleVerification | null
 }
 
 /** @throws Fault INPUT_INVALID for a key file that holds no key. */
 export async function checkFile(file: string, keyFile: string | undefined): Promise<CheckedFile> {
   const keys = await trustedKeys(file, keyFile)
-  const known = { file, keyFile: keys.file, keysBeside: keys.beside }
+  const known = { file, keyFile: keys.file, keysBeside: keys.beside, evidence: null }
   try {
+    const evidence = await checkBundle(file, keys.keys)
+    if (evidence !== null) {
+      return { ...known, verdict: bundleVerdict(evidence), error: null, verification: null, evidence }
+    }
     const verification = await verifyRecording(file, keys.keys)
     return { ...known, verdict: verdictOf(verification), error: null, verification }
   } catch (error) {
@@ -56,6 +70,13 @@ export async function checkFile(file: string, keyFile: string | undefined): Prom
     if (fault === undefined) throw error
     return { ...known, verdict: 'unreadable', error: fault.message, verification: null }
   }
+}
+
+/** Null for what is no archive. */
+async function checkBundle(file: string, keys: JSONWebKeySet): Promise<BundleVerification | null> {
+  await using source = await openFile(file)
+  const start = await source.read(0, blockBytes)
+  return start.toString('latin1', 257, 262) === 'ustar' ? verifyBundle(source, keys) : null
 }
 
 function verdictOf({ state, key }: Verification): Verdict {
@@ -77,7 +98,7 @@ export function verdictText(checked: CheckedFile): string {
   const [format, text] = words[checked.verdict]
   const lines = [`${terminalLine(checked.file)}: ${styled(format, text)}`]
   if (checked.verification === null) lines.push(terminalLine(checked.error ?? ''))
-  else lines.push(...details(checked.verification, checked.verdict), keyText(checked.verification, checked))
+  else lines.push(...details(checked.verification, checked.verdict), keyText(checked.verification.key, checked))
   return lines.filter((line) => line !== '').join('\n  ')
 }
 
@@ -105,17 +126,6 @@ function details(found: Verification, verdict: Verdict): string[] {
     lines.push(`Recording stopped ${offsetTime(gap.fromUs / 1e6)} into the session: ${terminalLine(gap.why)}`)
   }
   return lines
-}
-
-function keyText({ key }: Verification, keys: Pick<CheckedFile, 'keyFile' | 'keysBeside'>): string {
-  if (key === null) return ''
-  const kid = terminalLine(key.kid)
-  if (!key.trusted) {
-    const where = keys.keyFile === null ? 'no public keys lie beside it' : `it is not in ${keys.keyFile}`
-    return `Key ${kid}: ${where}. Give the keys that the gateway publishes with --key FILE.`
-  }
-  const beside = keys.keysBeside ? ' (beside the recording; --key FILE takes a copy that you keep elsewhere)' : ''
-  return `signed by key ${kid}, trusted by ${keys.keyFile}${beside}`
 }
 
 function count(number: number, noun: string): string {

@@ -55,3 +55,9 @@ export function writeScopes(held: readonly Scope[]): string {
 export function inOrder(held: readonly Scope[]): readonly Scope[] {
   return scopes.filter((scope) => held.includes(scope))
 }
+
+export function tooNarrow(scope: Scope): Fault {
+  return new Fault('INSUFFICIENT_SCOPE', `This token may not do that: it needs the scope ${scope}.`, {
+    hint: `Make one that may, with: curfew token create --scope ${scope}`,
+  })
+}

@@ -12,7 +12,7 @@ import { SeenOnce } from './seen-once.ts'
 import type { Tokens, TokenUse } from './identity.ts'
 import { isMachinePerson } from './person.ts'
 import type { Person } from './person.ts'
-import { hasScope, inOrder, usualScopes, writeScopes, type Scope } from './scopes.ts'
+import { hasScope, inOrder, tooNarrow, usualScopes, writeScopes, type Scope } from './scopes.ts'
 import type { IdentityStore, Token } from './store.ts'
 
 const labelLengthMax = 80
@@ -135,12 +135,6 @@ function problemOf(token: Token, { way }: TokenUse, at: Instant): string | null 
   if (token.endedAt !== null) return 'revoked'
   if (at >= token.expiresAt) return 'over'
   return way === 'session' && token.kind === 'cli' ? `of kind ${token.kind}` : null
-}
-
-function tooNarrow(scope: Scope): Fault {
-  return new Fault('INSUFFICIENT_SCOPE', `This token may not do that: it needs the scope ${scope}.`, {
-    hint: `Make one that may, with: curfew token create --scope ${scope}`,
-  })
 }
 
 function checkScopes(wanted: readonly Scope[]): readonly Scope[] {

@@ -26,6 +26,7 @@ import { scopes } from '../identity/scopes.ts'
 export const apiPath = '/api/v1'
 export * from './api-schema-access.ts'
 export * from './api-schema-evidence.ts'
+export * from './api-schema-notify.ts'
 export * from './api-schema-reports.ts'
 
 /** For everybody, without a token; plain text. */

@@ -7,6 +7,8 @@ import { loadAssets } from './assets.ts'
 import { createAuditor } from './auditor.ts'
 import type { WebApp, WebEnv } from './context.ts'
 import type { WebDeps } from './deps.ts'
+import { evidenceRoutes } from './api-evidence.ts'
+import { notifyRoutes } from './api-notify.ts'
 import { eventRoutes } from './events.ts'
 import { failureHandler } from './failure.ts'
 import { byLinkOnly, observed, ownHostOnly, ownOriginOnly, securityHeaders } from './guards.ts'
@@ -61,6 +63,8 @@ export function createWebApp(deps: WebDeps, closing: AbortSignal): WebApp {
   notificationRoutes(site)
   eventRoutes(site, closing)
   apiRoutes(site)
+  evidenceRoutes(site)
+  notifyRoutes(site)
   tokenExchangeRoute(site)
   return app
 }

@@ -112,6 +112,20 @@ export const apiCalls: readonly Call[] = [
     { 200: schema.dryRun },
     schema.dryRunWish,
   ),
+  get(
+    '/notifications',
+    'notifications',
+    'What waits, and what did not get through; for operators',
+    schema.notificationList,
+  ),
+  post('/notifications/test', 'notifications', 'Send a test message', { 204: null }, schema.receiverWish),
+  post(
+    '/notifications/switch-on',
+    'notifications',
+    'Send to a webhook again that had said it wants no more',
+    { 204: null },
+    schema.switchOnWish,
+  ),
   get('/openapi.json', null, 'This document', z.record(z.string(), z.unknown())),
 ]
 

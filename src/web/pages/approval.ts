@@ -16,6 +16,7 @@ import { approvalFacts, approvalTitle } from '../html/approval-facts.ts'
 import { approvalForm, commentCharsMax, type Choices, type Refused } from '../html/approval-form.ts'
 import { approvalStanding, type Looker } from '../html/approval-standing.ts'
 import { approvalSteps } from '../html/approval-steps.ts'
+import { evidenceLinks } from '../html/evidence.ts'
 import type { Page } from '../html/layout.ts'
 import { path, query } from '../html/parts.ts'
 import { pastUsesCard, type Past } from '../html/past-uses.ts'
@@ -151,7 +152,8 @@ function approvalPage(site: Site, visit: Visit, { view, past, looker, refused }:
     ${standing} ${standing !== false && afterwards(site, visit, view)}
     ${approvalFacts(show, view, deps.catalogue.role(request.resource, request.role))} ${riskFactors(request.risk)}
     ${pastUsesCard(show, request.resource, past, deps.access.isReviewer(visit.person))} ${approvalSteps(show, view)}
-    ${standing === false && approvalForm(show, view, choicesOn(site, view), refused)}`
+    ${standing === false && approvalForm(show, view, choicesOn(site, view), refused)}
+    ${evidenceLinks(site, visit, request)}`
   return {
     ...{ title, current: 'approvals', narrow: true, slim: true, topic: 'request', body },
     version: versionOf(view),
