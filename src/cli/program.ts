@@ -11,6 +11,8 @@ import { addPolicy } from './policy.ts'
 import { addNotify } from './notify.ts'
 import { explain } from './problem.ts'
 import { addReplay } from './replay.ts'
+import { addReport } from './report.ts'
+import { addReview, addReviews } from './review.ts'
 import { addApprove, addDeny, addRequest, addRequests } from './request.ts'
 import { addSessions } from './sessions.ts'
 import { addServe } from './serve.ts'
@@ -64,6 +66,8 @@ const commands: readonly ((program: Command) => void)[] = [
   addRequests,
   addApprove,
   addDeny,
+  addReviews,
+  addReview,
   addGrants,
   addEnd,
   addRevoke,

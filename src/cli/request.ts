@@ -15,6 +15,7 @@ interface Options {
   readonly for?: number
   readonly reason?: string
   readonly ticket?: string
+  readonly emergency?: true
   readonly wait?: true
   readonly json?: true
 }
@@ -34,6 +35,7 @@ export function addRequest(program: Command): void {
     .option('--for <length>', 'how long, such as 1h (default: what the policy says)', lengthOption)
     .option('--reason <text>', 'why; those who decide read it')
     .option('--ticket <id>', 'ticket, in the form that the policy asks for')
+    .option('--emergency', 'at once, where a policy allows it: security is told, and somebody looks at it afterwards')
     .option('--wait', 'wait until it is decided; Ctrl-C leaves it open')
     .option('--json', 'print one line of JSON')
     .addHelpText(
@@ -44,15 +46,19 @@ export function addRequest(program: Command): void {
 }
 
 async function ask(resource: string, role: string | undefined, options: Options): Promise<void> {
-  const { for: lengthMs, reason, ticket, wait, json } = options
+  const { for: lengthMs, reason, ticket, emergency, wait, json } = options
   const { client } = await openGateway()
   await using _ = client
-  const wish = Object.entries({ resource, role, lengthMs, reason, ticket }).filter(([, value]) => value !== undefined)
+  const wish = Object.entries({ resource, role, lengthMs, reason, ticket, emergency }).filter(
+    ([, value]) => value !== undefined,
+  )
   const asked = (await client.call('POST', '/requests', requestShape, Object.fromEntries(wish))).value
   if (wait && asked.state === 'requested') note(waitText(asked))
   const request = wait ? await decided(client, asked) : asked
   if (json) printJson(request)
   else print(outcome(request))
+  if (request.emergency && !json)
+    note('Security and those who review it are told. Somebody will look at it afterwards.')
   if (wait && request.state !== 'approved') process.exitCode = 1
 }
 

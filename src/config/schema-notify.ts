@@ -112,6 +112,8 @@ export const notifySchema = z
           'request.denied',
           'request.lapsed',
           'grant.revoked',
+          'break-glass.used',
+          'review.closed',
         ]),
       })
       .prefault({})
@@ -119,7 +121,13 @@ export const notifySchema = z
     security: z
       .strictObject({
         ...places,
-        events: events('Which events.', ['grant.revoked', 'lock.placed', 'lock.lifted']),
+        events: events('Which events; `break-glass.used` in any case.', [
+          'grant.revoked',
+          'review.waiting',
+          'review.closed',
+          'lock.placed',
+          'lock.lifted',
+        ]),
       })
       .prefault({})
       .meta({ description: 'Those who want to know, whoever decides.' }),

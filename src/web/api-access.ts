@@ -59,17 +59,24 @@ function completed(
   { deps }: Site,
   person: Person,
   c: WebContext,
-  { resource, role, lengthMs, reason, ticket, startsAt }: z.output<typeof schema.requestWish>,
+  { resource, role, lengthMs, reason, ticket, startsAt, emergency }: z.output<typeof schema.requestWish>,
 ) {
   const asker = { address: peerAddress(c) }
-  const offer = deps.access.offer(
-    person,
-    resource,
-    role ?? onlyRole(deps.access.offers(person, asker), resource),
-    asker,
-  )
+  const { access } = deps
+  const offers = emergency ? access.emergencies(person, asker) : access.offers(person, asker)
+  const named = role ?? onlyRole(offers, resource)
+  const offer = emergency
+    ? access.emergency(person, resource, named, asker)
+    : access.offer(person, resource, named, asker)
   return {
-    ...{ resource, reason, ticket, role: offer.role.name, lengthMs: lengthMs ?? offer.policy.length.defaultMs },
+    ...{
+      resource,
+      reason,
+      ticket,
+      emergency,
+      role: offer.role.name,
+      lengthMs: lengthMs ?? offer.policy.length.defaultMs,
+    },
     startsAt: startsAt === null ? null : (Date.parse(startsAt) as Instant),
   }
 }
@@ -194,6 +201,7 @@ function requestJson({ deps }: Site, reader: Person) {
     const { id, state, resource, role, lengthMs, reason, ticket, policy, origin } = request
     return {
       ...{ id, link: deps.access.requestLink(id).href, state, person: someone(requester), resource, role },
+      emergency: request.kind === 'break-glass',
       ...{ lengthMs, reason, ticket, startsAt: timeOrNull(request.startsAt), policy, origin },
       ...{ askedAt: isoTime(request.askedAt), lapsesAt: isoTime(request.lapsesAt) },
       closedAt: request.state === 'requested' ? null : isoTime(request.closedAt),

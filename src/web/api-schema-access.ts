@@ -64,6 +64,13 @@ export const requestWish = z.strictObject({
   reason: shown(1000).default(''),
   ticket: line(100).nullable().default(null),
   startsAt: instant.nullable().default(null).meta({ description: 'Not before; null: at the approval.' }),
+  onBehalfOf: line(64)
+    .optional()
+    .meta({ description: 'Name of the machine that is to have it; you must be named by its `askedForBy`.' }),
+  emergency: z
+    .boolean()
+    .default(false)
+    .meta({ description: 'At once, by a policy for emergencies; people are told, and somebody reviews it.' }),
 })
 export const grant = z.object({
   id: z.string(),
@@ -86,6 +93,9 @@ export const request = z.object({
   link: z.url(),
   state: z.enum(['requested', 'approved', 'denied', 'cancelled', 'lapsed']),
   person: someone,
+  /** Who asked on its behalf; null: `person`. */
+  askedBy: someone.nullable(),
+  emergency: z.boolean().default(false),
   resource: z.string(),
   role: z.string(),
   lengthMs: z.int(),

@@ -25,6 +25,8 @@ import { scopes } from '../identity/scopes.ts'
  */
 export const apiPath = '/api/v1'
 export * from './api-schema-access.ts'
+export { approving } from './api-schema-approval.ts'
+export * from './api-schema-reviews.ts'
 export * from './api-schema-evidence.ts'
 export * from './api-schema-notify.ts'
 export * from './api-schema-reports.ts'

@@ -15,6 +15,7 @@ import { byLinkOnly, observed, ownHostOnly, ownOriginOnly, securityHeaders } fro
 import { approvalRoutes } from './pages/approval.ts'
 import { approvalListRoutes } from './pages/approvals.ts'
 import { askRoutes } from './pages/ask.ts'
+import { askEmergencyRoutes } from './pages/ask-emergency.ts'
 import { auditRoutes } from './pages/audit.ts'
 import { inBandRoutes } from './pages/in-band.ts'
 import { lockRoutes } from './pages/locks.ts'
@@ -24,6 +25,7 @@ import { openRoutes } from './pages/open.ts'
 import { recordingRoutes } from './pages/recording.ts'
 import { recordingListRoutes } from './pages/recordings.ts'
 import { requestRoutes } from './pages/requests.ts'
+import { reviewRoutes } from './pages/reviews.ts'
 import { sessionRoutes } from './pages/sessions.ts'
 import { signInRoutes } from './pages/sign-in.ts'
 import { signInsRoutes } from './pages/sign-ins.ts'
@@ -50,10 +52,12 @@ export function createWebApp(deps: WebDeps, closing: AbortSignal): WebApp {
   inBandRoutes(site)
   myAccessRoutes(site)
   askRoutes(site)
+  askEmergencyRoutes(site)
   openRoutes(site)
   requestRoutes(site)
   approvalListRoutes(site)
   approvalRoutes(site)
+  reviewRoutes(site)
   sessionRoutes(site)
   recordingListRoutes(site)
   recordingRoutes(site)

@@ -15,13 +15,15 @@ const heartbeatMs = 25_000
 
 const requests: readonly Change['kind'][] = ['request-opened', 'request-advanced', 'request-escalated', 'request-closed']
 const grants: readonly Change['kind'][] = ['grant-started', 'grant-moved', 'grant-ended']
+const reviews: readonly Change['kind'][] = ['glass-broken', 'review-waiting', 'review-closed']
 const sessions: readonly Change['kind'][] = ['session-opened', 'session-killed', 'session-ended']
 const locks: readonly Change['kind'][] = ['lock-placed', 'lock-lifted']
 
 /** Which changes are a reason for a page to look again. The stream says "look again" and nothing else. */
 const topics: Readonly<Record<string, readonly Change['kind'][]>> = {
   access: [...requests, ...grants, ...sessions, ...locks, 'person-changed'],
-  request: [...requests, ...grants],
+  reviews: [...reviews, ...grants, ...sessions],
+  request: [...requests, ...grants, ...reviews],
   approvals: [...requests, ...grants],
   sessions: [...sessions, ...grants],
   locks,

@@ -84,6 +84,9 @@ export const apiCalls: readonly Call[] = [
   post('/requests/{id}/approve', 'decide', 'Approve it', { 200: schema.request }, schema.comment, saying),
   post('/requests/{id}/deny', 'decide', 'Refuse it', { 200: schema.request }, schema.comment, saying),
   post('/requests/{id}/cancel', 'requests:write', 'Call your own off', { 200: schema.request }),
+  get('/reviews', 'requests:read', 'Emergencies that are or were reviewed; for reviewers', schema.reviewList),
+  get('/reviews/{id}', 'requests:read', 'One emergency, with its sessions', schema.review),
+  post('/reviews/{id}/close', 'decide', 'Close a review, once', { 200: schema.review }, schema.reviewClosing),
   get('/grants', 'requests:read', 'Your access that lives', schema.grantList),
   post('/grants/{id}/end', 'grants:write', 'Hand your access back, and end its sessions', { 204: null }),
   post(

@@ -1,5 +1,6 @@
 import { join, resolve, sep } from 'node:path'
 import { Fault } from '../kernel/fault.ts'
+import type { Person } from '../identity/person.ts'
 import { openRecording, type Recording } from '../recording/reading.ts'
 import type { SessionRow } from '../sessions/session.ts'
 import type { Visit } from './context.ts'
@@ -11,10 +12,15 @@ export interface RecordedSession {
   readonly file: string
 }
 
-/** Reviewers see all recordings, a person their own. @throws Fault NOT_FOUND, also for a session without a recording. */
+/** Reviewers see all recordings, whoever reviews an emergency what was done in it, a person their own. */
+async function maySee({ access }: Site['deps'], person: Person, { session }: SessionRow): Promise<boolean> {
+  return session.person === person.id || access.isReviewer(person) || access.reviews.looksAt(person, session.grant)
+}
+
+/** A recording that this person may see. @throws Fault NOT_FOUND, also for a session without a recording. */
 export async function recordedSession({ deps }: Site, { c, person }: Visit): Promise<RecordedSession> {
   const row = await deps.sessions.session((c.req.param('id') ?? '') as SessionRow['session']['id'])
-  const seen = row !== undefined && (row.session.person === person.id || deps.access.isReviewer(person))
+  const seen = row !== undefined && (await maySee(deps, person, row))
   if (!seen || row.recording === null) throw new Fault('NOT_FOUND', 'There is no such recording that you may see.')
   const folder = resolve(deps.recordingsFolder)
   const file = join(folder, row.recording)

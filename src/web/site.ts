@@ -47,10 +47,11 @@ export function createSite(app: WebApp, deps: WebDeps, assets: Assets, auditor: 
 
   async function chromeFor({ person }: Visit): Promise<Chrome> {
     const { access } = deps
-    const toDecide = (await access.waitingFor(person)).length
+    const [waiting, toReview] = await Promise.all([access.waitingFor(person), access.reviews.waiting(person)])
     return {
       name: displayName(person),
-      toDecide,
+      toDecide: waiting.length,
+      toReview,
       reviewer: access.isReviewer(person),
       operator: access.isOperator(person),
     }

@@ -5,6 +5,7 @@ import type { Html } from '../context.ts'
 export type NavKey =
   | 'access'
   | 'approvals'
+  | 'reviews'
   | 'sessions'
   | 'recordings'
   | 'audit'
@@ -16,6 +17,8 @@ export type NavKey =
 export interface Chrome {
   readonly name: string
   readonly toDecide: number
+  /** Null: they review nothing. */
+  readonly toReview: number | null
   readonly reviewer: boolean
   readonly operator: boolean
 }
@@ -121,8 +124,11 @@ function top(chrome: Chrome, current: NavKey | undefined): Html {
       <a class="brand" href="/">${mark}Curfew</a>
       <nav aria-label="Main">
         ${link('access', '/', 'My access')} ${link('approvals', '/approvals', 'Approvals', chrome.toDecide)}
+        ${chrome.toReview !== null && link('reviews', '/reviews', 'Reviews', chrome.toReview)}
         ${link('sessions', '/sessions', 'Sessions')} ${link('recordings', '/recordings', 'Recordings')}
-        ${chrome.reviewer && link('audit', '/audit', 'Audit')} ${chrome.operator && link('locks', '/locks', 'Locks')}
+        ${chrome.reviewer && link('audit', '/audit', 'Audit')}
+        ${(chrome.reviewer || chrome.operator) && link('reports', '/reports', 'Reports')}
+        ${chrome.operator && link('locks', '/locks', 'Locks')}
         ${chrome.operator && link('notifications', '/operations/notifications', 'Notifications')}
         ${link('sign-ins', '/sign-ins', 'Sign-ins')}
       </nav>

@@ -40,8 +40,10 @@ export function askRoutes(site: Site): void {
   site.page('/ask', (visit) => {
     const typed = read(fieldsOf(new URL(visit.c.req.url).searchParams))
     if (typed.resource === '' || typed.role === '') return chooseFirst(site, visit)
-    const offer = access.offer(visit.person, typed.resource, typed.role, visit)
-    return site.render(visit.c, askPage(visit, offer, typed, undefined), visit)
+    const { only, link } = emergencyOf(site, visit, typed)
+    if (only && typed.onBehalfOf === '') return visit.c.redirect(link, 303)
+    const offer = await offerFor(site, visit, typed)
+    return site.render(visit.c, await askPage(site, visit, offer, typed, undefined, link), visit)
   })
 
   site.form('/ask', async (visit, fields) => {
@@ -122,7 +124,17 @@ function chooseFirst(site: Site, visit: Visit): Promise<Response> {
   return site.render(visit.c, { title: 'Ask for access', current: 'access', body }, visit)
 }
 
-function askPage(visit: Visit, offer: Offer, typed: Typed, wrong: Wrong | undefined) {
+/** Where the same can be had in an emergency, and whether there is no other way. */
+function emergencyOf({ deps }: Site, visit: Visit, { resource, role, onward }: Typed) {
+  const isMeant = (offer: Offer) => offer.resource.name === resource && offer.role.name === role
+  const { person } = visit
+  const isThere = deps.access.emergencies(person, visit).some(isMeant)
+  const only = isThere && !deps.access.offers(person, visit).some(isMeant)
+  const link = query('/ask/emergency', { resource, role, ...onwardFields(onward, 'then') })
+  return { only, link: isThere ? link : '' }
+}
+
+async function askPage(site: Site, visit: Visit, offer: Offer, typed: Typed, wrong: Wrong | undefined, emergency = '') {
   const { resource, role, policy, stopped } = offer
   const may = [role.description, ...(role.kind === 'postgres' ? [] : [roleFacts(role)])].filter(Boolean).join(' · ')
   const body = html`<h1>Ask for ${resource.name} as ${role.name}</h1>
@@ -156,7 +168,8 @@ function askPage(visit: Visit, offer: Offer, typed: Typed, wrong: Wrong | undefi
       ${lengthField(offer, typed, wrong)} ${reasonField(offer, typed, wrong)} ${ticketField(offer, typed, wrong)}
       ${startField(visit, typed, wrong)}
       <div class="actions"><a class="btn plain" href="/">Back</a><button class="btn go">Ask</button></div>
-    </form>`
+    </form>
+    ${emergency !== '' && html`<p class="small">Something is on fire? <a href="${emergency}">In an emergency</a> it begins at once.</p>`}`
   return {
     title: `Ask for ${resource.name}`,
     current: 'access' as const,
@@ -170,7 +183,7 @@ function hiddenFields(fields: Readonly<Record<string, string>>): Html[] {
   return Object.entries(fields).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`)
 }
 
-function lengthField({ policy }: Offer, typed: Typed, wrong: Wrong | undefined): Html {
+export function lengthField({ policy }: Offer, typed: Pick<Typed, 'length'>, wrong: Wrong | undefined): Html {
   const { defaultMs, mostMs } = policy.length
   const wishedMs = parseDurationMs(typed.length)
   const chosenMs = wishedMs !== undefined && wishedMs > 0 && wishedMs <= mostMs ? wishedMs : Math.min(defaultMs, mostMs)
@@ -206,7 +219,7 @@ ${typed.reason}</textarea>
     </p>`
 }
 
-function ticketField({ policy }: Offer, typed: Typed, wrong: Wrong | undefined): Html | false {
+export function ticketField({ policy }: Offer, typed: Pick<Typed, 'ticket'>, wrong: Wrong | undefined): Html | false {
   if (policy.ticket === null) return false
   const { pattern, required } = policy.ticket
   return html`<label for="ticket">Ticket ${!required && html`<span class="optional">optional</span>`}</label>

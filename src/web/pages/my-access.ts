@@ -24,6 +24,7 @@ import {
 import { roleFacts } from '../html/role-facts.ts'
 import type { Show } from '../html/show.ts'
 import type { Site } from '../site.ts'
+import { emergencyOffers } from './ask-emergency.ts'
 
 const pastMax = 8
 const soonMs = 5 * 60_000
@@ -52,7 +53,8 @@ export function myAccessRoutes(site: Site): void {
         past.filter((request) => request.state === 'requested'),
       )}
       <h2>You can ask for</h2>
-      ${offersTable(visit.show, access.offers(visit.person, visit))} ${recent(visit.show, views)}`
+      ${offersTable(visit.show, access.offers(visit.person, visit))}
+      ${emergencyOffers(visit.show, access.emergencies(visit.person, visit))} ${recent(visit.show, views)}`
     return site.render(visit.c, { title: 'My access', current: 'access', topic: 'access', body }, visit)
   })
 

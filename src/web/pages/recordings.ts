@@ -1,5 +1,6 @@
 import { html } from 'hono/html'
 import { formatDuration } from '../../kernel/durations.ts'
+import type { GrantId } from '../../kernel/ids.ts'
 import type { Instant } from '../../kernel/time.ts'
 import type { SessionRow } from '../../sessions/session.ts'
 import type { Html, Visit } from '../context.ts'
@@ -8,7 +9,7 @@ import type { Page } from '../html/layout.ts'
 import { empty, path, query } from '../html/parts.ts'
 import { createRanInShort } from '../ran-in-short.ts'
 import type { Site } from '../site.ts'
-import { endChip, programOf } from './sessions.ts'
+import { emergencyChip, endChip, programOf } from './sessions.ts'
 
 const shownMax = 50
 /** Sessions looked at for one page of matches: a rare name must not read the whole table at once. */
@@ -34,6 +35,7 @@ interface Found {
 interface Shown {
   readonly shown: readonly { readonly row: SessionRow; readonly ran: string }[]
   readonly next: Instant | undefined
+  readonly emergencies: ReadonlySet<GrantId>
 }
 
 /** The list of recordings: reviewers see all, everybody sees their own. */
@@ -45,7 +47,8 @@ export function recordingListRoutes(site: Site): void {
     const all = site.deps.access.isReviewer(visit.person)
     const found = await find(site, visit, filter, all)
     const shown = await Promise.all(found.rows.map(async (row) => ({ row, ran: await ranInShort(row) })))
-    return site.render(visit.c, listPage(site, visit, filter, { shown, next: found.next }, all), visit)
+    const emergencies = await site.deps.access.reviews.emergencies(found.rows.map(({ session }) => session.grant))
+    return site.render(visit.c, listPage(site, visit, filter, { shown, next: found.next, emergencies }, all), visit)
   })
 }
 
@@ -103,7 +106,7 @@ function earliest(left: Instant | undefined, right: Instant | undefined): Instan
   return Math.min(left, right) as Instant
 }
 
-function listPage(site: Site, visit: Visit, filter: Filter, { shown, next }: Shown, all: boolean): Page {
+function listPage(site: Site, visit: Visit, filter: Filter, { shown, next, emergencies }: Shown, all: boolean): Page {
   const { before: _paging, ...kept } = filter
   const older = next !== undefined && query('/recordings', { ...kept, before: next })
   const filtered = Object.values(kept).some((value) => value !== '')
@@ -112,7 +115,7 @@ function listPage(site: Site, visit: Visit, filter: Filter, { shown, next }: Sho
       ${all ? 'What happened in every session.' : 'What happened in your sessions.'} Looking at one is written in the
       audit log.
     </p>
-    ${filterForm(site, filter, all)} ${shown.length === 0 ? nothing(filtered) : table(visit, shown)}
+    ${filterForm(site, filter, all)} ${shown.length === 0 ? nothing(filtered) : table(visit, shown, emergencies)}
     ${older && html`<p class="next"><a class="btn plain" href="${older}">Older</a></p>`}`
   return { title: 'Recordings', current: 'recordings', body }
 }
@@ -143,7 +146,7 @@ function filterForm({ deps }: Site, filter: Filter, all: boolean): Html {
   </form>`
 }
 
-function table({ show }: Visit, shown: Shown['shown']): Html {
+function table({ show }: Visit, shown: Shown['shown'], emergencies: Shown['emergencies']): Html {
   return html`<section class="card flat">
     <table>
       <thead>
@@ -170,7 +173,7 @@ function table({ show }: Visit, shown: Shown['shown']): Html {
               <td class="wide small">${programOf(session)}</td>
               <td class="wide time small line">${show.moment(session.startedAt)}</td>
               <td class="wide num small">${end === null ? '' : formatDuration(end.at - session.startedAt)}</td>
-              <td>${endChip(end)}</td>
+              <td>${endChip(end)} ${emergencies.has(session.grant) && emergencyChip()}</td>
             </tr>`,
         )}
       </tbody>

@@ -1,9 +1,11 @@
 import { html } from 'hono/html'
 import type { RequestView } from '../../access/access.ts'
+import type { Review } from '../../access/review.ts'
 import type { Request } from '../../access/states.ts'
 import { displayName } from '../../identity/person.ts'
 import { formatDuration } from '../../kernel/durations.ts'
 import type { RequestId } from '../../kernel/ids.ts'
+import { approversWords } from '../../policy/approval.ts'
 import type { Catalogue } from '../../resources/catalogue.ts'
 import type { Html, Visit } from '../context.ts'
 import { fieldsOf } from '../forms.ts'
@@ -13,6 +15,7 @@ import type { Show } from '../html/show.ts'
 import { onwardFields, readOnward, type Onward } from '../onward.ts'
 import type { Site } from '../site.ts'
 import { openGrant } from './my-access.ts'
+import { reviewChip } from './reviews.ts'
 
 /** A request as its requester sees it: what it waits for, and what to type once it is approved. */
 export function requestRoutes(site: Site): void {
@@ -21,9 +24,13 @@ export function requestRoutes(site: Site): void {
   site.page('/requests/:id', async (visit) => {
     const view = await access.view(visit.person, visit.c.req.param('id') as RequestId)
     // one link for both: the requester watches here, everybody else decides or reads there
-    if (view.requester.id !== visit.person.id) return visit.c.redirect(path('approvals', view.request.id), 303)
+    const review = view.request.kind === 'break-glass' ? await access.reviews.ofRequest(view.request.id) : undefined
+    if (view.requester.id !== visit.person.id) {
+      const there = review === undefined ? path('approvals', view.request.id) : path('reviews', review.id)
+      return visit.c.redirect(there, 303)
+    }
     const onward = onwardOf(visit, view)
-    return site.render(visit.c, requestPage(site, visit, view, onward), visit)
+    return site.render(visit.c, requestPage(site, visit, view, onward, review), visit)
   })
 
   site.form('/requests/:id/cancel', async (visit) => {
@@ -39,7 +46,14 @@ export function requestRoutes(site: Site): void {
   }
 }
 
-function requestPage(site: Site, { show }: Visit, view: RequestView, onward: Onward | undefined): Page {
+function requestPage(
+  site: Site,
+  visit: Visit,
+  view: RequestView,
+  onward: Onward | undefined,
+  review: Review | undefined,
+): Page {
+  const { show } = visit
   const { request, grant } = view
   const open = request.state === 'requested'
   const starts = grant?.state === 'scheduled' && show.now < grant.expiresAt
@@ -48,7 +62,7 @@ function requestPage(site: Site, { show }: Visit, view: RequestView, onward: Onw
   const body = html`<h1>${request.resource} as ${request.role}</h1>
     <p class="lead">${requestChip(request)} ${standing(show, view)}</p>
     ${wayIn && goingOn(request.resource, wayIn)} ${open && linkForApprovers(site, view, onward !== undefined)}
-    ${afterwards(site, show, view, onward)}
+    ${afterwards(site, show, view, onward)} ${review !== undefined && reviewNote(review)}
     <section class="card">${requestFacts(show, view)}</section>
     ${decisionsList(show, view)}
     ${open && html`<p class="next">${action(path('requests', request.id, 'cancel'), 'Call it off')}</p>`}`
@@ -61,6 +75,19 @@ function requestPage(site: Site, { show }: Visit, view: RequestView, onward: Onw
     ...((open || (starts && onward !== undefined)) && { refreshS: 5 }),
     body,
   }
+}
+
+/** The person learns what was said of their emergency, not who will look at it next. */
+function reviewNote(review: Review): Html {
+  return html`<section class="card row">
+    <span class="grow"
+      >${
+        review.state === 'open'
+          ? html`This was an emergency. ${approversWords(review.reviewers)} will look at it.`
+          : html`Somebody looked at this emergency: ${words(`“${review.comment}”`)}`
+      }</span
+    >${reviewChip(review)}
+  </section>`
 }
 
 function wayInto({ resource, role }: Request, onward: Onward): string {

@@ -1,6 +1,6 @@
 import { html } from 'hono/html'
 import { Fault } from '../../kernel/fault.ts'
-import type { SessionId } from '../../kernel/ids.ts'
+import type { GrantId, SessionId } from '../../kernel/ids.ts'
 import { formatDuration } from '../../kernel/durations.ts'
 import type { Instant } from '../../kernel/time.ts'
 import type { Client, SessionEnd, SessionRow } from '../../sessions/session.ts'
@@ -19,7 +19,8 @@ export function sessionRoutes(site: Site): void {
   site.page('/sessions', async (visit) => {
     const all = deps.access.isOperator(visit.person)
     const rows = await deps.live.live(all ? {} : { person: visit.person.id })
-    return site.render(visit.c, livePage(visit, rows, all), visit)
+    const emergencies = await deps.access.reviews.emergencies(rows.map(({ session }) => session.grant))
+    return site.render(visit.c, livePage(visit, rows, all, emergencies), visit)
   })
 
   site.page('/sessions/:id', async (visit) => {
@@ -36,11 +37,12 @@ export function sessionRoutes(site: Site): void {
   })
 }
 
-/** A session that this person may see: their own; operators and reviewers see all. @throws Fault NOT_FOUND */
+/** A session that this person may see: their own, or in an emergency that they review; operators and reviewers see all. @throws Fault NOT_FOUND */
 export async function seenSession({ deps }: Site, { person }: Visit, id: string): Promise<SessionRow> {
   const row = await deps.sessions.session(id as SessionId)
   const seesAll = deps.access.isOperator(person) || deps.access.isReviewer(person)
-  if (row === undefined || (row.session.person !== person.id && !seesAll)) {
+  const isTheirs = row !== undefined && (row.session.person === person.id || seesAll)
+  if (row === undefined || !(isTheirs || (await deps.access.reviews.looksAt(person, row.session.grant)))) {
     throw new Fault('NOT_FOUND', 'There is no such session that you may see.')
   }
   return row
@@ -50,22 +52,28 @@ export function mayEnd({ deps }: Site, { person }: Visit, { session, end }: Sess
   return end === null && (session.person === person.id || deps.access.isOperator(person))
 }
 
-function livePage({ show }: Visit, rows: readonly (SessionRow & { expiresAt: Instant })[], all: boolean): Page {
+function livePage(
+  { show }: Visit,
+  rows: readonly (SessionRow & { expiresAt: Instant })[],
+  all: boolean,
+  emergencies: ReadonlySet<GrantId>,
+): Page {
   const body = html`<h1>Sessions</h1>
     <p class="lead">
       ${all ? 'Every connection that is open now.' : 'Your connections that are open now.'} Earlier ones are under
       <a href="/recordings">Recordings</a>.
     </p>
-    ${rows.length === 0 ? empty('No connection is open.', { href: '/', text: 'See what to type' }) : rows.map((row) => liveCard(show, row))}`
+    ${rows.length === 0 ? empty('No connection is open.', { href: '/', text: 'See what to type' }) : rows.map((row) => liveCard(show, row, emergencies.has(row.session.grant)))}`
   return { title: 'Sessions', current: 'sessions', topic: 'sessions', body }
 }
 
-function liveCard(show: Show, { session, expiresAt }: SessionRow & { expiresAt: Instant }): Html {
+function liveCard(show: Show, { session, expiresAt }: SessionRow & { expiresAt: Instant }, isEmergency: boolean): Html {
   return html`<section class="card" aria-label="Session of ${session.personName} on ${session.resource}">
     <div class="row">
       <div class="grow">
         <a class="name" href="${path('sessions', session.id)}">${session.personName}</a>
         <span class="role">on ${session.resource} as ${session.role}</span>
+        ${isEmergency && emergencyChip()}
         <div class="small">${programOf(session)} · since ${show.clock(session.startedAt)}</div>
       </div>
       <div class="time">${countdown(show, expiresAt)} <span class="small">until ${show.clock(expiresAt)}</span></div>
@@ -76,6 +84,10 @@ function liveCard(show: Show, { session, expiresAt }: SessionRow & { expiresAt: 
       ${endForm(session.id)}
     </details>
   </section>`
+}
+
+export function emergencyChip(): Html {
+  return chip('stop', 'emergency')
 }
 
 export function endForm(id: string): Html {
