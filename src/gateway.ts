@@ -179,6 +179,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
       person: (id) => identity.person(id),
       stands: (identified) => identity.stands(identified),
       askLink: (resource, role) => access.askLink(resource, role),
+      extendLink: (grant) => access.extendLink(grant),
       warnBeforeMs: config.access.warnBeforeMs,
       sessionsPerPersonMax: config.limits.sessionsPerPersonMax,
       clock,

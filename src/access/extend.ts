@@ -13,7 +13,8 @@ import { fileRequest, filedBefore, holder, keepKey, refuseLocked } from './ask.t
 import type { AccessDeps } from './deps.ts'
 import { recordRefusal } from './events.ts'
 import { policyOf } from './give.ts'
-import { endOfTime, isUsedUp, waitsForUse } from './grant-life.ts'
+import { leftToExtendMs, whyNotExtendable } from './extendable.ts'
+import { endOfTime } from './grant-life.ts'
 import type { Active, Grant, Request, Scheduled } from './states.ts'
 import { expectLiving } from './transitions.ts'
 
@@ -118,21 +119,6 @@ function expectExtendable(stored: Grant, policy: Policy, byMs: number, now: Inst
   throw new Fault('LENGTH_REFUSED', `With extensions this access lasts at most ${formatDuration(totalMs)}.`, {
     hint: leftMs < 60_000 ? 'Ask for new access.' : `Ask for at most ${formatDuration(leftMs)} more.`,
   })
-}
-
-/** Why nobody can extend it, whatever they ask for. `policy`: the one that gives it. */
-export function whyNotExtendable(grant: Scheduled | Active, policy: Pick<Policy, 'breakGlass'>): string | undefined {
-  if (grant.windows !== null) return 'Access for certain hours is not extended.'
-  if (policy.breakGlass !== undefined) return 'What was taken in an emergency is not extended.'
-  if (waitsForUse(grant)) return 'Its time has not begun yet: it begins with the first session.'
-  if (grant.uses === 'once' && !isUsedUp(grant)) return 'It is for one session, which has not begun yet.'
-  return undefined
-}
-
-/** How much more time the policy would allow; infinite where it does not say. */
-export function leftToExtendMs(grant: Grant, { grants }: Pick<Policy, 'grants'>): number {
-  const totalMs = grants?.totalMs ?? null
-  return totalMs === null ? Infinity : Math.max(0, totalMs - grant.lengthMs)
 }
 
 function asksAlready(): Fault {

@@ -13,8 +13,8 @@ export interface Ask {
   readonly client: Client
 }
 
-/** Why the end is near: the grant's deadline, or the gateway's own stop. */
-export type WarningCause = 'deadline' | 'shutdown'
+/** Why the end is near: the grant's deadline, the rules or hours that close before it, or the gateway's own stop. */
+export type WarningCause = 'deadline' | 'closing' | 'shutdown'
 
 /**
  * The right to open one upstream. Only the gate makes one.
@@ -29,6 +29,8 @@ export interface Admission {
   /** `listener` runs some minutes before the deadline (`access.warnBefore`), or when the gateway will stop, with the time left. */
   onWarning(listener: (leftMs: number, cause: WarningCause) => void): Disposable
   readonly recorder: Recorder
+  /** Where its person asks for more time; absent: the grant cannot be extended. */
+  readonly extendLink?: URL | undefined
   /** Why a client at another address than the session's own may not use it; undefined: it may. For sessions that outlive connections. */
   refusalFrom(address: string): Promise<Fault | undefined> | undefined
   /** The goodbye has been handed to the system: stops the clock of the cut latency. Harmless when there was no cut. */

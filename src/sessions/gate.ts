@@ -1,5 +1,6 @@
 import type { AccessReads } from '../access/store.ts'
 import { isStaff } from '../access/deps.ts'
+import { leftToExtendMs, whyNotExtendable } from '../access/extendable.ts'
 import { lockedFault, stoppingLock } from '../access/locks.ts'
 import type { Active } from '../access/states.ts'
 import { FailureLimit } from '../identity/failure-limit.ts'
@@ -36,6 +37,7 @@ export interface GateDeps extends Names {
   /** Whether what somebody was known by still holds. They may have waited for long since they were known. */
   readonly stands: (identified: Identified) => Promise<boolean>
   readonly askLink: (resource: string, role: string) => URL
+  readonly extendLink: (grant: GrantId) => URL
   readonly warnBeforeMs: readonly number[]
   readonly sessionsPerPersonMax: number
   readonly clock: Clock
@@ -174,7 +176,7 @@ export class SessionGate implements Gate, AsyncDisposable {
       // The grant ended between the look at it and now; the database does not let a session in under it.
       throw asFault(error)?.code === 'GRANT_IN_WRONG_STATE' ? this.#lost(ask, grant) : error
     })
-    const live = new LiveSession(session, recorder, used, basis, this.#host)
+    const live = new LiveSession(session, recorder, used, this.#extendLink(used), basis, this.#host)
     this.#live.add(live)
     this.#live.foresee(live)
     metrics.add('curfew_sessions_started_total', { protocol: session.client.protocol })
@@ -211,6 +213,12 @@ export class SessionGate implements Gate, AsyncDisposable {
     const header = { session: id, startedAt: isoTime(startedAt), ...rest }
     const { promise: failed, resolve } = Promise.withResolvers<Error>()
     return { ...(await this.#deps.recordings.start(header, mode, resolve)), failed }
+  }
+
+  #extendLink(grant: Active): URL | undefined {
+    const policy = this.#deps.policies.find(({ name }) => name === grant.policy) ?? {}
+    const isPossible = whyNotExtendable(grant, policy) === undefined && leftToExtendMs(grant, policy) > 0
+    return isPossible ? this.#deps.extendLink(grant.id) : undefined
   }
 
   /** Somebody ended it; or, where it is for one session, another one was quicker. */

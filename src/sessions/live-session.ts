@@ -39,6 +39,7 @@ export class LiveSession implements Admission {
   readonly cutOff: AbortSignal
   /** The only one that its grant is for. */
   readonly isSingle: boolean
+  readonly extendLink: URL | undefined
   readonly #controller = new AbortController()
   readonly #host: LiveSessionHost
   readonly #deadline: Deadline
@@ -59,10 +60,12 @@ export class LiveSession implements Admission {
     session: Session,
     recorder: Recorder,
     { expiresAt, uses }: Pick<Active, 'expiresAt' | 'uses'>,
+    extendLink: URL | undefined,
     basis: Basis,
     host: LiveSessionHost,
   ) {
     this.isSingle = uses === 'once'
+    this.extendLink = extendLink
     this.session = session
     this.basis = basis
     this.#grantEndsAt = expiresAt
@@ -77,7 +80,7 @@ export class LiveSession implements Admission {
         if (this.#closesFirst === null) host.grantOver(this, dueMs)
         else host.windowOver(this, dueMs)
       },
-      warning: (leftMs) => this.warn(leftMs, 'deadline'),
+      warning: (leftMs) => this.warn(leftMs, this.#closesFirst === null ? 'deadline' : 'closing'),
     })
     this.deadline = this.#deadline.instant
   }

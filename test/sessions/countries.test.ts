@@ -38,6 +38,7 @@ test('countries count when a session begins, and as long as it lives', async () 
       person: (id) => state.identity.person(id),
       stands: () => Promise.resolve(true),
       askLink: (resource, role) => access.askLink(resource, role),
+      extendLink: (id) => access.extendLink(id),
       ...{ warnBeforeMs: [], sessionsPerPersonMax: 9, clock, random, log, metrics, soon: setImmediate },
     }),
   )

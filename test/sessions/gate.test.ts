@@ -78,6 +78,7 @@ function newGate(world: World, recordings: Awaited<ReturnType<typeof openRecordi
     person: (id) => world.state.identity.person(id),
     stands: (identified) => stands(world.state.identity, identified, systemClock.now()),
     askLink: (resource, role) => world.access.askLink(resource, role),
+    extendLink: (id) => world.access.extendLink(id),
     warnBeforeMs: [],
     sessionsPerPersonMax,
     clock: systemClock,

@@ -228,6 +228,7 @@ async function openRooms(
       recordings,
       stands: (identified) => identity.stands(identified),
       askLink: (name, role) => access.askLink(name, role),
+      extendLink: (id) => access.extendLink(id),
       warnBeforeMs: [],
       sessionsPerPersonMax: 100,
       soon: setImmediate,

@@ -5,7 +5,7 @@ import { isoTime, type Clock } from '../../kernel/time.ts'
 import { displayName, type Person } from '../../identity/person.ts'
 import type { HttpClaim, HttpResource, HttpRole } from '../../resources/catalogue.ts'
 import type { Admission } from '../../sessions/admission.ts'
-import { warningText } from '../../sessions/words.ts'
+import { announceEnds } from '../../sessions/announce-ends.ts'
 import { ownHeaders, targetPlaces, type ClientFacts, type OwnHeaders } from './forward-headers.ts'
 import type { RequestHead } from './request-head.ts'
 import { compileRules, type Rules } from './rules.ts'
@@ -79,9 +79,9 @@ export class HttpSession {
     this.maskedNames = new Set(resource.maskQuery)
     this.#places = targetPlaces(resource.addresses, `https://${parts.place.host}`)
     this.#lastUsedMs = clock.monotonicMs()
-    this.#warnings = admission.onWarning((leftMs, cause) => {
+    this.#warnings = announceEnds(admission, (text) => {
       this.#isWarned = true
-      this.transcript.message('warning', warningText(`${resource.name} as ${role.name}`, leftMs, cause))
+      this.transcript.message('warning', text)
     })
     admission.cutOff.addEventListener('abort', this.#onCut, { once: true })
     if (admission.cutOff.aborted) this.#cut()

@@ -4,7 +4,8 @@ import { asFault, Fault } from '../../kernel/fault.ts'
 import type { Clock, Timer } from '../../kernel/time.ts'
 import type { Admission } from '../../sessions/admission.ts'
 import type { SessionEnd } from '../../sessions/session.ts'
-import { cutText, warningText } from '../../sessions/words.ts'
+import { announceEnds } from '../../sessions/announce-ends.ts'
+import { cutText } from '../../sessions/words.ts'
 import { Activity } from './activity.ts'
 import type { LeaveState } from './dismiss.ts'
 import { farewell } from './farewell.ts'
@@ -13,6 +14,7 @@ import { FrameWalker } from './frames.ts'
 import { errorResponse, fatal, fromServer, internalError, warning } from './messages.ts'
 import { record } from './recording.ts'
 import type { Target } from './target.ts'
+import type { RowsKept } from './target-tap.ts'
 import { Transcript } from './transcript.ts'
 
 export interface RelayParts {
@@ -23,6 +25,8 @@ export interface RelayParts {
   readonly admission: Admission
   /** A session that does nothing for so long is ended; null: never. */
   readonly idleMs: number | null
+  /** What is recorded of each result; null: only how many rows it had. */
+  readonly recordRows: RowsKept | null
   readonly clock: Clock
   /** Ends the connection to the target, in the background. */
   readonly dismiss: (state: LeaveState) => void
@@ -52,7 +56,7 @@ export class Relay {
   constructor(parts: RelayParts) {
     this.#parts = parts
     const { client, target, admission, clock } = parts
-    const transcript = admission.recorder.active ? new Transcript(admission.recorder, clock) : null
+    const transcript = admission.recorder.active ? new Transcript(admission.recorder, clock, parts.recordRows) : null
     for (const [name, value] of target.parameters) transcript?.parameter(name, value)
     const fromClient = new FrameWalker(this.#activity.clientTap(transcript?.client ?? null), clientBodyBytesMax)
     const fromTarget = new FrameWalker(this.#activity.targetTap(transcript?.target ?? null), targetBodyBytesMax)
@@ -68,9 +72,7 @@ export class Relay {
       passed,
       failed: (error) => this.#endBy('target', error),
     })
-    this.#warnings = admission.onWarning((leftMs, cause) => {
-      this.say(warningText(`${admission.session.resource} as ${admission.session.role}`, leftMs, cause))
-    })
+    this.#warnings = announceEnds(admission, (text) => this.say(text))
   }
 
   /** @returns when the session is over and the client has been told what there was to tell. Never rejects. */

@@ -4,7 +4,8 @@ import type { Clock } from '../../../kernel/time.ts'
 import type { SshRole } from '../../../resources/catalogue.ts'
 import type { Admission } from '../../../sessions/admission.ts'
 import type { SessionEnd } from '../../../sessions/session.ts'
-import { cutText, warningText } from '../../../sessions/words.ts'
+import { announceEnds } from '../../../sessions/announce-ends.ts'
+import { cutText } from '../../../sessions/words.ts'
 import type { AdoptedChannel } from '../conversation.ts'
 import type { ChannelTap } from '../tap.ts'
 import { PeerLeft, type Transport } from '../transport.ts'
@@ -69,9 +70,7 @@ export class Relay implements RelayHost {
     this.role = role
     this.recorder = admission.recorder
     this.globalReplies = new Replies((reply) => client.send(reply))
-    this.#warnings = admission.onWarning((leftMs, cause) => {
-      this.#say(warningText(`${admission.session.resource} as ${admission.session.role}`, leftMs, cause))
-    })
+    this.#warnings = announceEnds(admission, (text) => this.#say(text))
   }
 
   /**
