@@ -7,6 +7,7 @@ import { isCountryCode } from '../policy/countries.ts'
 import { explain, type Opinion } from '../policy/explain.ts'
 import { verdictFault, type Verdict } from '../policy/judge.ts'
 import type { Situation } from '../policy/weigh.ts'
+import { addDryRun } from './dry-run.ts'
 import { asUsage, lengthOption } from './options.ts'
 import { print, printJson, styled, table } from './print.ts'
 import { terminalLine } from './terminal-text.ts'
@@ -15,9 +16,10 @@ export function addPolicy(program: Command): void {
   const policy = program
     .command('policy')
     .summary('try policies before people do')
-    .description('Says what the policies of a file decide, without a gateway, secrets or certificates.')
+    .description('Says what the policies of a file decide, without secrets or certificates.')
   addTest(policy)
   addExplain(policy)
+  addDryRun(policy)
 }
 
 function addTest(policy: Command): void {

@@ -12,6 +12,7 @@ import { addNotify } from './notify.ts'
 import { explain } from './problem.ts'
 import { addReplay } from './replay.ts'
 import { addReport } from './report.ts'
+import { addReport } from './report.ts'
 import { addReview, addReviews } from './review.ts'
 import { addApprove, addDeny, addRequest, addRequests } from './request.ts'
 import { addSessions } from './sessions.ts'
@@ -81,6 +82,7 @@ const commands: readonly ((program: Command) => void)[] = [
   addToken,
   addNotify,
   addAudit,
+  addReport,
   addEvidence,
   addVerify,
   addReplay,

@@ -17,6 +17,7 @@ import { approvalListRoutes } from './pages/approvals.ts'
 import { askRoutes } from './pages/ask.ts'
 import { askEmergencyRoutes } from './pages/ask-emergency.ts'
 import { auditRoutes } from './pages/audit.ts'
+import { dryRunRoutes } from './pages/dry-run.ts'
 import { inBandRoutes } from './pages/in-band.ts'
 import { lockRoutes } from './pages/locks.ts'
 import { myAccessRoutes } from './pages/my-access.ts'
@@ -24,6 +25,7 @@ import { notificationRoutes } from './pages/notifications.ts'
 import { openRoutes } from './pages/open.ts'
 import { recordingRoutes } from './pages/recording.ts'
 import { recordingListRoutes } from './pages/recordings.ts'
+import { reportRoutes } from './pages/reports.ts'
 import { requestRoutes } from './pages/requests.ts'
 import { reviewRoutes } from './pages/reviews.ts'
 import { sessionRoutes } from './pages/sessions.ts'
@@ -63,6 +65,9 @@ export function createWebApp(deps: WebDeps, closing: AbortSignal): WebApp {
   recordingRoutes(site)
   signInsRoutes(site)
   auditRoutes(site)
+  // before the reports, of which each has a name
+  dryRunRoutes(site)
+  reportRoutes(site)
   lockRoutes(site)
   notificationRoutes(site)
   eventRoutes(site, closing)

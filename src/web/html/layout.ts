@@ -9,6 +9,7 @@ export type NavKey =
   | 'sessions'
   | 'recordings'
   | 'audit'
+  | 'reports'
   | 'locks'
   | 'notifications'
   | 'sign-ins'
