@@ -16,9 +16,9 @@ export const emergencyReasonLengthMin = 10
 export const openReviewsMax = 20
 
 /** What no policy can allow in an emergency. @throws Fault REASON_REQUIRED, INPUT_INVALID, NOT_ALLOWED */
-export function checkEmergency(person: Person, { reason, startsAt }: Wish): void {
+export function checkEmergency(person: Person, { reason, startsAt, windows }: Wish): void {
   if (isMachinePerson(person)) throw new Fault('NOT_ALLOWED', 'Emergencies are for people.')
-  if (startsAt !== null) {
+  if (startsAt !== null || (windows ?? null) !== null) {
     throw new Fault('INPUT_INVALID', 'An emergency begins at once.', {
       hint: 'Ask for a later start in the usual way.',
     })

@@ -41,6 +41,9 @@ test('what would make it quiet, long or unreviewed is refused', async () => {
   ])
   expect(await problems(`${glass}    reason: optional\n`)).toMatchObject([expect.stringContaining('needs a reason')])
   expect(await problems(`${glass}    for: { most: 5h }\n`)).toMatchObject([expect.stringContaining('is short')])
+  expect(await problems(`${glass}    grants: { clock: first-use }\n`)).toMatchObject([
+    expect.stringContaining('begins at once'),
+  ])
   expect(await problems('    breakGlass: { review: {} }\n')).toMatchObject([expect.stringContaining('names nobody')])
   expect(await problems('    breakGlass: {}\n')).toHaveLength(1)
   expect(await problems('    effect: deny\n    breakGlass: { review: { from: [security] } }\n')).toContainEqual(

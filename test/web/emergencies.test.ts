@@ -183,8 +183,6 @@ test('in a browser, on a telephone: take it, be seen, be reviewed', { timeout: 6
   await reviewer.getByRole('button', { name: 'Justified', exact: true }).click()
   await reviewer.getByText('ada@example.test looked at it').waitFor()
   await page.getByText('Somebody looked at this emergency').waitFor() // it renewed itself
-  const wide = await reviewer.evaluate(
-    () => document.documentElement.scrollWidth > document.documentElement.clientWidth,
-  )
+  const wide = await reviewer.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth')
   expect(wide).toBe(false)
 })
