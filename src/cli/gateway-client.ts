@@ -13,7 +13,6 @@ export interface GatewayClient extends AsyncDisposable {
   /**
    * @param path below /api/v1.
    * @param waitMs for the answer, where it takes longer than most.
-   * @param waitMs for the answer, where it takes longer than most.
    * @returns the status and the body, checked.
    * @throws Fault as the gateway says; CliProblem when it cannot be reached or answers something else.
    */
