@@ -5,7 +5,7 @@ import { lengthsOf } from './schema-policies.ts'
 
 /** What a policy for emergencies must not be: asked of somebody, without a word, long, or looked at by nobody. */
 export function breakGlassFindings({ index, policy }: PlacedPolicy): readonly Finding[] {
-  const { breakGlass, approval, reason, grants } = policy
+  const { breakGlass, approval, reason } = policy
   if (breakGlass === undefined) return []
   const at = (...rest: ConfigPath): ConfigPath => ['policies', index, ...rest]
   const { from, named } = breakGlass.review
@@ -21,11 +21,6 @@ export function breakGlassFindings({ index, policy }: PlacedPolicy): readonly Fi
       expected: 'at most 4h',
       message: 'an emergency is short',
       hint: 'Whoever needs longer asks in the usual way meanwhile.',
-    }),
-    ...when(grants?.clock === 'first-use' || grants?.recurring !== undefined, {
-      path: at('grants'),
-      message: 'an emergency begins at once, and once',
-      hint: 'Remove `clock` and `recurring`.',
     }),
     ...when(from === undefined && named === undefined, {
       path: at('breakGlass', 'review'),

@@ -42,7 +42,7 @@ test('what would make it quiet, long or unreviewed is refused', async () => {
   expect(await problems(`${glass}    reason: optional\n`)).toMatchObject([expect.stringContaining('needs a reason')])
   expect(await problems(`${glass}    for: { most: 5h }\n`)).toMatchObject([expect.stringContaining('is short')])
   expect(await problems(`${glass}    grants: { clock: first-use }\n`)).toMatchObject([
-    expect.stringContaining('begins at once'),
+    expect.stringContaining('it says nothing about emergencies'),
   ])
   expect(await problems('    breakGlass: { review: {} }\n')).toMatchObject([expect.stringContaining('names nobody')])
   expect(await problems('    breakGlass: {}\n')).toHaveLength(1)
