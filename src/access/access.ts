@@ -143,6 +143,8 @@ export interface Access {
   extension(person: Person, grant: GrantId): Promise<ExtensionOffer>
   /** Machines that this person may ask for; what they may have is what is offered to them. */
   machinesFor(person: Person): Promise<readonly Person[]>
+  /** Who would have it: the machine of that name, or the person. @throws Fault NOT_ALLOWED */
+  holder(person: Person, onBehalfOf: string | undefined): Promise<Person>
   /** Called off by its own requester, or by who asked on their behalf. @throws Fault REQUEST_UNKNOWN, REQUEST_CLOSED */
   cancel(person: Person, request: RequestId): Promise<void>
   /**

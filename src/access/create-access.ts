@@ -9,7 +9,7 @@ import { handBackGrant, revokeGrant, sweep } from './end.ts'
 import { lockStands } from './locks.ts'
 import { pastUses } from './past-use.ts'
 import { decidesOn, hasDecided, isWaitedFor } from './place.ts'
-import { machinesFor } from './on-behalf.ts'
+import { holderFor, machinesFor } from './on-behalf.ts'
 import { liftLock, placeLock } from './place-lock.ts'
 import { createReviews } from './reviews.ts'
 import { decided, toDecide, viewRequest } from './views.ts'
@@ -55,6 +55,7 @@ export function createAccess(deps: AccessDeps): Access {
     requestsOf: (person, limit) => store.requestsOf(person.id, limit),
     requestsAskedBy: (person, limit) => store.requestsAskedBy(person.id, limit),
     machinesFor: (person) => machinesFor(deps, person),
+    holder: (person, onBehalfOf) => holderFor(deps, person, { onBehalfOf }),
     livingGrants: async (person) =>
       (await store.livingGrants(person)).filter((grant) => clock.now() < endOfTime(grant)),
     askLink: (resource, role) => new URL(`/ask?${new URLSearchParams({ resource, role })}`, publicUrl),

@@ -14,8 +14,11 @@ export async function machinesFor({ machines }: AccessDeps, person: Person): Pro
  * Who gets what is asked for: whoever asks, or the machine that they name.
  * @throws Fault NOT_ALLOWED, which says nothing about which machines there are; INPUT_INVALID for an emergency
  */
-export async function holderFor(deps: AccessDeps, asker: Person, wish: Wish): Promise<Person> {
-  const { onBehalfOf: name } = wish
+export async function holderFor(
+  deps: AccessDeps,
+  asker: Person,
+  { onBehalfOf: name, emergency }: Pick<Wish, 'onBehalfOf' | 'emergency'>,
+): Promise<Person> {
   if (name === undefined) return asker
   const machine = (await machinesFor(deps, asker)).find((one) => one.name === name)
   if (machine === undefined) {
@@ -23,7 +26,7 @@ export async function holderFor(deps: AccessDeps, asker: Person, wish: Wish): Pr
       hint: 'The configuration names who may: `askedForBy` of the machine.',
     })
   }
-  if (wish.emergency === true) throw new Fault('INPUT_INVALID', 'A machine has no emergencies.')
+  if (emergency === true) throw new Fault('INPUT_INVALID', 'A machine has no emergencies.')
   return machine
 }
 

@@ -15,6 +15,7 @@ interface Options {
   readonly for?: number
   readonly reason?: string
   readonly ticket?: string
+  readonly forMachine?: string
   readonly emergency?: true
   readonly wait?: true
   readonly json?: true
@@ -36,6 +37,7 @@ export function addRequest(program: Command): void {
     .option('--reason <text>', 'why; those who decide read it')
     .option('--ticket <id>', 'ticket, in the form that the policy asks for')
     .option('--emergency', 'at once, where a policy allows it: security is told, and somebody looks at it afterwards')
+    .option('--for-machine <name>', 'the machine that is to have it, instead of you; it must name you')
     .option('--wait', 'wait until it is decided; Ctrl-C leaves it open')
     .option('--json', 'print one line of JSON')
     .addHelpText(
@@ -46,10 +48,10 @@ export function addRequest(program: Command): void {
 }
 
 async function ask(resource: string, role: string | undefined, options: Options): Promise<void> {
-  const { for: lengthMs, reason, ticket, emergency, wait, json } = options
+  const { for: lengthMs, reason, ticket, forMachine: onBehalfOf, emergency, wait, json } = options
   const { client } = await openGateway()
   await using _ = client
-  const wish = Object.entries({ resource, role, lengthMs, reason, ticket, emergency }).filter(
+  const wish = Object.entries({ resource, role, lengthMs, reason, ticket, onBehalfOf, emergency }).filter(
     ([, value]) => value !== undefined,
   )
   const asked = (await client.call('POST', '/requests', requestShape, Object.fromEntries(wish))).value
@@ -144,8 +146,9 @@ function riskWords(risk: Request['risk']): string {
   return risk === null ? '' : `${risk.level} ${risk.score}`
 }
 
-function ownRow({ id, resource, role, lengthMs, state, askedAt }: Request): readonly string[] {
-  return [terminalLine(id), terminalLine(`${resource} as ${role}`), formatDuration(lengthMs), state, forPeople(askedAt)]
+function ownRow({ id, person, askedBy, resource, role, lengthMs, state, askedAt }: Request): readonly string[] {
+  const behalf = askedBy === null ? '' : ` for ${person.displayName}`
+  return [terminalLine(id), terminalLine(`${resource} as ${role}${behalf}`), formatDuration(lengthMs), state, forPeople(askedAt)]
 }
 
 export function addApprove(program: Command): void {

@@ -100,7 +100,7 @@ async function ask(
     ...(machine !== undefined && { machine }),
     ...(scope !== undefined && { scope: writeScopes(scope) }),
   }
-  return client.form(tokenPath, tokenExchanged, form)
+  return await client.form(tokenPath, tokenExchanged, form)
 }
 
 /** What `curfew login` leaves: the session, and where the gateway speaks SSH, a certificate that ends with it. */

@@ -31,13 +31,18 @@ function requestRoutes(site: Site): void {
   const { access } = site.deps
   site.open('GET', `${apiPath}/requests`, async (c) => {
     const { person } = await caller(site, c, 'requests:read')
-    const [own, toDecide] = await Promise.all([access.requestsOf(person, ownShownMax), access.toDecide(person)])
-    const views = await Promise.all(own.map(({ id }) => access.view(person, id)))
+    const [own, filed, toDecide] = await Promise.all([
+      access.requestsOf(person, ownShownMax),
+      access.requestsAskedBy(person, ownShownMax),
+      access.toDecide(person),
+    ])
+    const newest = [...own, ...filed].toSorted((left, right) => right.askedAt - left.askedAt).slice(0, ownShownMax)
+    const views = await Promise.all(newest.map(({ id }) => access.view(person, id)))
     return c.json({ own: views.map(requestJson(site, person)), toDecide: toDecide.map(requestJson(site, person)) })
   })
   site.open('POST', `${apiPath}/requests`, async (c) => {
     const { person, token } = await caller(site, c, 'requests:write')
-    const wish = completed(site, person, c, await body(c, schema.requestWish))
+    const wish = await completed(site, person, c, await body(c, schema.requestWish))
     const address = peerAddress(c)
     const origin = `${token.label} at ${address}`
     const { id } = await access.ask(person, { ...wish, origin, asker: { address }, key: idempotencyKey(c) })
@@ -55,14 +60,15 @@ function requestRoutes(site: Site): void {
 }
 
 /** With the role and the length that were left to us. */
-function completed(
+async function completed(
   { deps }: Site,
-  person: Person,
+  caller: Person,
   c: WebContext,
-  { resource, role, lengthMs, reason, ticket, startsAt, emergency }: z.output<typeof schema.requestWish>,
+  { onBehalfOf, resource, role, lengthMs, reason, ticket, startsAt, emergency }: z.output<typeof schema.requestWish>,
 ) {
-  const asker = { address: peerAddress(c) }
   const { access } = deps
+  const person = await access.holder(caller, onBehalfOf)
+  const asker = onBehalfOf === undefined ? { address: peerAddress(c) } : undefined
   const offers = emergency ? access.emergencies(person, asker) : access.offers(person, asker)
   const named = role ?? onlyRole(offers, resource)
   const offer = emergency
@@ -78,6 +84,7 @@ function completed(
       lengthMs: lengthMs ?? offer.policy.length.defaultMs,
     },
     startsAt: startsAt === null ? null : (Date.parse(startsAt) as Instant),
+    onBehalfOf,
   }
 }
 
@@ -201,6 +208,7 @@ function requestJson({ deps }: Site, reader: Person) {
     const { id, state, resource, role, lengthMs, reason, ticket, policy, origin } = request
     return {
       ...{ id, link: deps.access.requestLink(id).href, state, person: someone(requester), resource, role },
+      askedBy: view.requesters[1] === undefined ? null : someone(view.requesters[1]),
       emergency: request.kind === 'break-glass',
       ...{ lengthMs, reason, ticket, startsAt: timeOrNull(request.startsAt), policy, origin },
       ...{ askedAt: isoTime(request.askedAt), lapsesAt: isoTime(request.lapsesAt) },

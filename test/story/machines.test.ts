@@ -19,7 +19,10 @@ beforeAll(async () => {
       config.machineIssuers = { ci: { issuer: issuer.issuer, audience: gatewayAudience } }
       config.machines = {
         'ci-deploy': { issuer: 'ci', claims: shop, groups: ['approvers'] },
-        'ci-test': { issuer: 'ci', claims: { repository: 'org/test' }, groups: ['engineering'] },
+        'ci-test': {
+          ...{ issuer: 'ci', claims: { repository: 'org/test' }, groups: ['engineering'] },
+          askedForBy: { groups: ['engineering', 'approvers'] },
+        },
       }
       config.policies = [
         ...config.policies,
@@ -54,8 +57,7 @@ const asked = (subjectToken: string): Record<string, string> => ({
 async function call(path: string, init: RequestInit) {
   const response = await fetch(new URL(path, gateway.url), { ...init, dispatcher: agent })
   const text = await response.text()
-  // oxlint-disable-next-line typescript/no-explicit-any -- tests state what they expect of an answer
-  return { status: response.status, headers: response.headers, body: text === '' ? null : (JSON.parse(text) as any) }
+  return { status: response.status, headers: response.headers, body: text === '' ? null : JSON.parse(text) }
 }
 
 function exchange(form: Form, headers: Record<string, string> = {}) {
@@ -168,9 +170,7 @@ test('a job asks for itself, works in psql, and is gone when somebody locks it',
   psql.send('select pg_sleep(60);\n')
   await gateway.postgres.untilRunning('pg_sleep', 1)
 
-  const olga = await gateway.person('olga')
-  const operator = (await gateway.gateway.identity.tokens.make(olga, { label: 'CLI', kind: 'cli', lengthMs: 60_000 }))
-    .text
+  const operator = await cliToken('olga')
   const lock = await api(operator, 'POST', '/locks', { machine: 'ci-deploy', reason: 'a leaked pipeline' })
   expect([lock.status, lock.body]).toMatchObject([201, { machine: 'ci-deploy', person: null }])
   await psql.until(/Access is locked: a leaked pipeline/)
@@ -182,13 +182,7 @@ test('a job asks for itself, works in psql, and is gone when somebody locks it',
 })
 
 test('a lock by name stands before the machine ever came, and an unknown name is refused', async () => {
-  const operator = (
-    await gateway.gateway.identity.tokens.make(await gateway.person('olga'), {
-      label: 'CLI',
-      kind: 'cli',
-      lengthMs: 60_000,
-    })
-  ).text
+  const operator = await cliToken('olga')
   const place = (body: object) => api(operator, 'POST', '/locks', { reason: 'not yet', ...body })
   const lock = await place({ machine: 'ci-test' })
   const token = await tokenOf({ repository: 'org/test' })
@@ -204,6 +198,61 @@ test('a lock by name stands before the machine ever came, and an unknown name is
     code: 'INPUT_INVALID',
   })
 })
+
+test('people ask for it by page and API, and it uses what they got', async () => {
+  const alice = await gateway.visitor('alice')
+  const list = await (await alice.get(page('/ask'))).text()
+  expect(list).toContain('For the machine ci-test')
+  expect(list).not.toContain('For the machine ci-deploy')
+  const form = await (await alice.get(page('/ask?resource=prod-db&role=readonly&onBehalfOf=ci-test'))).text()
+  expect(form).toMatch(/<option value="">me<\/option>\s*<option value="ci-test" {2}selected>the machine ci-test/)
+  expect(
+    (await (await gateway.visitor('olga')).get(page('/ask?resource=prod-db&role=readonly&onBehalfOf=ci-test'))).status,
+  ).toBe(403)
+  const wish = { resource: 'prod-db', role: 'readonly', for: '5m', reason: 'tonight', onBehalfOf: 'ci-test' }
+  const asked = await alice.post(page('/ask'), wish)
+  expect([asked.status, asked.headers.get('location')]).toEqual([303, expect.stringMatching(/^\/requests\/request-/)])
+  const machine = (await gateway.gateway.identity.machines.byName('ci-test'))!
+  const [filed] = await gateway.gateway.access.requestsAskedBy(await gateway.person('alice'), 1)
+  expect(filed).toMatchObject({ person: machine.id, state: 'requested', role: 'readonly' })
+
+  const bob = await cliToken('bob')
+  const own = { resource: 'prod-db', role: 'readonly', reason: 'also', onBehalfOf: 'ci-test' }
+  const other = await api(bob, 'POST', '/requests', own)
+  expect([other.status, other.body]).toMatchObject([
+    201,
+    { person: { displayName: 'ci-test' }, askedBy: { displayName: 'bob@shop.example' }, state: 'requested' },
+  ])
+  expect((await api(bob, 'GET', '/requests')).body.own).toMatchObject([{ id: other.body.id }])
+  expect((await api(bob, 'POST', `/requests/${other.body.id}/approve`)).body).toMatchObject({ code: 'SELF_APPROVAL' })
+  expect((await api(bob, 'POST', `/requests/${filed!.id}/approve`)).body).toMatchObject({ state: 'approved' })
+  expect((await api(bob, 'POST', '/requests', { ...own, onBehalfOf: 'ci-deploy' })).body).toMatchObject({
+    code: 'NOT_ALLOWED',
+  })
+
+  const password = await tokenOf({ repository: 'org/test' })
+  await using psql = gateway.psql({ user: 'readonly.token', password, commands: ['select 40 + 2'] })
+  expect(await psql.exited()).toMatchObject({ status: 0, stdout: '42\n' })
+})
+
+test('psql asks by itself, where the policy needs nobody', async () => {
+  const password = await tokenOf({ repository: 'org/test' })
+  const grant = async () => gateway.gateway.access.livingGrants(machineId('ci-test'))
+  for (const { id, role } of await grant()) {
+    if (role === 'reporting')
+      await gateway.gateway.access.handBack((await gateway.gateway.identity.machines.byName('ci-test'))!, id)
+  }
+  const options = '-c curfew.for=5m -c curfew.reason=nightly'
+  await using psql = gateway.psql({ user: 'reporting.token', password, options, commands: ['select 40 + 2'] })
+  expect(await psql.exited()).toMatchObject({ status: 0, stdout: '42\n' })
+})
+
+const page = (path: string) => new URL(path, gateway.url)
+
+async function cliToken(login: 'bob' | 'olga'): Promise<string> {
+  const wish = { label: 'CLI', kind: 'cli', lengthMs: 60_000 } as const
+  return (await gateway.gateway.identity.tokens.make(await gateway.person(login), wish)).text
+}
 
 test('a machine decides nothing, has no duties, makes no tokens and sees only its own', async () => {
   const token = await tokenOf()

@@ -6,6 +6,7 @@ import type { Instant } from '../../kernel/time.ts'
 import type { Html, Visit } from '../context.ts'
 import { faultStatus } from '../../kernel/fault-status.ts'
 import { fieldsOf, type Fields } from '../forms.ts'
+import { forField, machineOffersFor, machineOffersList } from '../html/on-behalf.ts'
 import { needs, notice, path, query } from '../html/parts.ts'
 import { roleFacts } from '../html/role-facts.ts'
 import { onwardFields, readOnward, type Onward } from '../onward.ts'
@@ -23,6 +24,8 @@ interface Typed {
   readonly ticket: string
   readonly startsAt: string
   readonly zone: string
+  /** Name of a machine; empty: for themselves. */
+  readonly onBehalfOf: string
   /** The application that waits for it. */
   readonly onward: Onward | undefined
 }
@@ -37,7 +40,7 @@ interface Wrong {
 export function askRoutes(site: Site): void {
   const { access } = site.deps
 
-  site.page('/ask', (visit) => {
+  site.page('/ask', async (visit) => {
     const typed = read(fieldsOf(new URL(visit.c.req.url).searchParams))
     if (typed.resource === '' || typed.role === '') return chooseFirst(site, visit)
     const { only, link } = emergencyOf(site, visit, typed)
@@ -48,7 +51,7 @@ export function askRoutes(site: Site): void {
 
   site.form('/ask', async (visit, fields) => {
     const typed = read(fields)
-    const offer = access.offer(visit.person, typed.resource, typed.role, visit)
+    const offer = await offerFor(site, visit, typed)
     try {
       const request = await access.ask(visit.person, wishOf(visit, typed))
       return visit.c.redirect(query(path('requests', request.id), onwardFields(typed.onward, 'then')), 303)
@@ -56,7 +59,7 @@ export function askRoutes(site: Site): void {
       const fault = asFault(error)
       const field = fault && fieldOf(fault.code, error)
       if (fault === undefined || field === null) throw error
-      return site.render(visit.c, askPage(visit, offer, typed, { field, fault }), visit)
+      return site.render(visit.c, await askPage(site, visit, offer, typed, { field, fault }), visit)
     }
   })
 }
@@ -70,8 +73,16 @@ function read(fields: Fields): Typed {
     ticket: fields.text('ticket', limits.ticket),
     startsAt: fields.text('startsAt', limits.zone),
     zone: fields.text('zone', limits.zone),
+    onBehalfOf: fields.text('onBehalfOf', limits.name),
     onward: readOnward(fields, 'then'),
   }
+}
+
+/** Of the machine, if it is for one: where it will be is not known. */
+async function offerFor({ deps }: Site, visit: Visit, { resource, role, onBehalfOf }: Typed): Promise<Offer> {
+  const { access } = deps
+  if (onBehalfOf === '') return access.offer(visit.person, resource, role, visit)
+  return access.offer(await access.holder(visit.person, onBehalfOf), resource, role)
 }
 
 class StartRefused extends Fault {}
@@ -89,6 +100,7 @@ function wishOf({ address }: Visit, typed: Typed) {
     ticket: typed.ticket === '' ? null : typed.ticket,
     startsAt: typed.startsAt === '' ? null : instantIn(typed.startsAt, typed.zone),
     origin: `browser at ${address}`,
+    onBehalfOf: typed.onBehalfOf || undefined,
     asker: { address },
   }
 }
@@ -117,15 +129,17 @@ function fieldOf(code: FaultCode, error: unknown): FieldName | undefined | null 
   return ofTheForm.includes(code) ? undefined : null
 }
 
-function chooseFirst(site: Site, visit: Visit): Promise<Response> {
+async function chooseFirst(site: Site, visit: Visit): Promise<Response> {
   const body = html`<h1>Ask for access</h1>
     <p class="lead">Pick what you need. Access begins when it is approved and ends by itself.</p>
-    ${offersTable(visit.show, site.deps.access.offers(visit.person, visit))}`
+    ${offersTable(visit.show, site.deps.access.offers(visit.person, visit))}
+    ${machineOffersList(await machineOffersFor(site, visit))}`
   return site.render(visit.c, { title: 'Ask for access', current: 'access', body }, visit)
 }
 
 /** Where the same can be had in an emergency, and whether there is no other way. */
-function emergencyOf({ deps }: Site, visit: Visit, { resource, role, onward }: Typed) {
+function emergencyOf({ deps }: Site, visit: Visit, { resource, role, onward, onBehalfOf }: Typed) {
+  if (onBehalfOf !== '') return { only: false, link: '' } // machines have no emergencies
   const isMeant = (offer: Offer) => offer.resource.name === resource && offer.role.name === role
   const { person } = visit
   const isThere = deps.access.emergencies(person, visit).some(isMeant)
@@ -136,6 +150,9 @@ function emergencyOf({ deps }: Site, visit: Visit, { resource, role, onward }: T
 
 async function askPage(site: Site, visit: Visit, offer: Offer, typed: Typed, wrong: Wrong | undefined, emergency = '') {
   const { resource, role, policy, stopped } = offer
+  const own = site.deps.access.offers(visit.person, visit)
+  const forThemselves = own.some((one) => one.resource.name === resource.name && one.role.name === role.name)
+  const machines = await machineOffersFor(site, visit)
   const may = [role.description, ...(role.kind === 'postgres' ? [] : [roleFacts(role)])].filter(Boolean).join(' · ')
   const body = html`<h1>Ask for ${resource.name} as ${role.name}</h1>
     <p class="lead">
@@ -165,8 +182,8 @@ async function askPage(site: Site, visit: Visit, offer: Offer, typed: Typed, wro
     <form method="post" action="/ask" class="stack">
       ${wrong !== undefined && html`<p class="notice stop" role="alert">${wrong.fault.message} ${wrong.fault.hint}</p>`}
       ${hiddenFields({ resource: resource.name, role: role.name, ...onwardFields(typed.onward, 'then') })}
-      ${lengthField(offer, typed, wrong)} ${reasonField(offer, typed, wrong)} ${ticketField(offer, typed, wrong)}
-      ${startField(visit, typed, wrong)}
+      ${forField(offer, machines, { forThemselves, chosen: typed.onBehalfOf })} ${lengthField(offer, typed, wrong)}
+      ${reasonField(offer, typed, wrong)} ${ticketField(offer, typed, wrong)} ${startField(visit, typed, wrong)}
       <div class="actions"><a class="btn plain" href="/">Back</a><button class="btn go">Ask</button></div>
     </form>
     ${emergency !== '' && html`<p class="small">Something is on fire? <a href="${emergency}">In an emergency</a> it begins at once.</p>`}`
