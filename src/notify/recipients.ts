@@ -26,7 +26,8 @@ export function placesFor({ type, about }: Happening, settings: NotifySettings):
     // An emergency is never quiet.
     ...(type === 'break-glass.used' || security.events.includes(type) ? listed(security, 'security') : []),
     ...(about !== null && requester.events.includes(type) && !grantedAtOnce(type, about.request)
-      ? inPerson(about.requester, 'requester', settings, settings.mail !== null)
+      ? // A machine reads no mail: who asked for it does.
+        inPerson(about.requesters.at(-1) ?? about.requester, 'requester', settings, settings.mail !== null)
       : []),
   ]
 }

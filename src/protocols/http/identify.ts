@@ -96,7 +96,8 @@ export class Identifier implements Disposable {
     const role = await this.#roleOf(person, place.resource, wanted)
     const known: Known = { identified, person, role, entry: null, ownAuthorization }
     if (this.#tokens.size >= rememberedTokensMax) this.#tokens.clear()
-    const untilMs = this.#deps.clock.monotonicMs() + rememberTokenMs
+    const { clock } = this.#deps
+    const untilMs = clock.monotonicMs() + Math.min(rememberTokenMs, token.expiresAt - clock.now())
     this.#tokens.set(keyOf(text, place, wanted), { known, untilMs })
     return known
   }
