@@ -146,6 +146,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   })
   const notifications = await startNotifications({
     settings: config.notify,
+    policies: config.policies,
     gateway: config.gateway.name,
     publicUrl: config.gateway.publicUrl,
     outbox: state.outbox,

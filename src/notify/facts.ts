@@ -9,6 +9,8 @@ import { displayName, type Person } from '../identity/person.ts'
 import type { GrantId, LockId, PersonId, RequestId, ReviewId } from '../kernel/ids.ts'
 import { isoTime, type Instant } from '../kernel/time.ts'
 import type { Risk } from '../policy/risk.ts'
+import type { Policy } from '../policy/rules.ts'
+import { grantLifeFacts, requestLife, type GrantLifeFacts, type RequestLifeFacts } from './life-facts.ts'
 import { readReview, type ReviewFacts } from './review-facts.ts'
 
 // What notices say. Webhooks carry these shapes as they are, so a field is added but never taken away or given another
@@ -51,7 +53,7 @@ export interface DecisionFacts {
   readonly comment: string | null
   readonly at: string
 }
-export interface RequestFacts {
+export interface RequestFacts extends RequestLifeFacts {
   readonly id: RequestId
   readonly link: string
   readonly state: Request['state']
@@ -73,7 +75,7 @@ export interface RequestFacts {
   /** Null where it was not worked out. */
   readonly risk: Risk | null
 }
-export interface GrantFacts {
+export interface GrantFacts extends GrantLifeFacts {
   readonly id: GrantId
   readonly request: RequestId
   readonly link: string
@@ -115,6 +117,7 @@ export interface NoticeFacts {
 export interface FactsDeps {
   readonly reads: Pick<AccessReads, 'request' | 'decisionsOn' | 'grant' | 'grantOf' | 'review' | 'lock'>
   readonly person: (id: PersonId) => Promise<Person | undefined>
+  readonly policy: (name: string) => Policy | undefined
   readonly publicUrl: URL
   readonly includeReason: boolean
 }
@@ -167,6 +170,7 @@ export class Facts {
       ...{ startsAt: timeOrNull(request.startsAt), closedAt: timeOrNull(closedAt), decisions },
       waitsFor: waitsForFacts(request, about.voices),
       risk: request.risk,
+      ...requestLife(request),
     }
     const at = closedAt ?? happenedAt(type, request, given)
     return { type, at, subject: id, facts: { request: facts }, about }
@@ -185,6 +189,7 @@ export class Facts {
       endedAt: timeOrNull(ended?.endedAt ?? null),
       endedBy: await this.#person(ended?.endedBy ?? null),
       comment: this.#words(ended?.comment ?? null),
+      ...grantLifeFacts(grant, this.#deps.policy(grant.policy), ({ id: of }) => this.#link('grants', of, 'extend')),
     }
     const at = ended?.endedAt ?? grant.startsAt
     return { type, at, subject: id, facts: { grant: facts }, about: await this.#about(request, requester, []) }

@@ -22,6 +22,7 @@ import type { PersonId, Random } from '../kernel/ids.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { Clock, Timer } from '../kernel/time.ts'
+import type { Rules } from '../policy/rules.ts'
 import type { Catalogue } from '../resources/catalogue.ts'
 import { Timeliness } from './timeliness.ts'
 import { Facts } from './facts.ts'
@@ -42,6 +43,7 @@ export interface NotifyDeps {
   readonly reads: AccessReads
   readonly changes: ChangeFeed
   readonly catalogue: Pick<Catalogue, 'resource'>
+  readonly policies: Rules['policies']
   readonly person: (id: PersonId) => Promise<Person | undefined>
   readonly isOperator: (person: Person) => boolean
   readonly clock: Clock
@@ -83,7 +85,8 @@ class Telling implements RunningNotifications {
     this.#deps = deps
     this.#settings = settings
     const { reads, person, publicUrl, outbox, clock } = deps
-    this.#facts = new Facts({ reads, person, publicUrl, includeReason: settings.includeReason })
+    const policy = (name: string) => deps.policies.find((one) => one.name === name)
+    this.#facts = new Facts({ reads, person, policy, publicUrl, includeReason: settings.includeReason })
     this.#timeliness = new Timeliness({ outbox, reads, facts: this.#facts, clock })
   }
 

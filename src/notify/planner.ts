@@ -121,11 +121,8 @@ export class Planner implements AsyncDisposable {
   async #stepFor(number: number, change: Change): Promise<Step> {
     try {
       const happening = await this.#happening(change)
-      if (happening === undefined) return { notices: [], messages: [] }
-      return this.#inOrder([
-        await this.#notice(`notice-${number}`, change, happening),
-        await this.#ending(change, happening),
-      ])
+      const told = happening === undefined ? [] : [await this.#notice(`notice-${number}`, change, happening)]
+      return this.#inOrder([...told, await this.#ending(change)])
     } catch (error) {
       if (asFault(error)?.code === 'STORE_FAILED') throw error
       this.#deps.log.error({ err: error, change: number, kind: change.kind }, 'notify: nothing is told of a change')
@@ -174,14 +171,15 @@ export class Planner implements AsyncDisposable {
   }
 
   /** Written down when the grant starts; whether it still holds is looked at when its time comes. */
-  async #ending(change: Change, { facts, about }: Happening): Promise<Step> {
+  async #ending(change: Change): Promise<Step> {
     const { settings, clock } = this.#deps
-    if (about === null || (change.kind !== 'grant-started' && change.kind !== 'grant-moved')) {
-      return { notices: [], messages: [] }
-    }
+    if (change.kind !== 'grant-started' && change.kind !== 'grant-moved') return { notices: [], messages: [] }
     const ending: Happening | undefined = await this.#deps.facts.grant('grant.ending', change.grant)
-    if (ending === undefined || facts.grant === undefined) return { notices: [], messages: [] }
-    const expiresAt = Date.parse(facts.grant.expiresAt) as Instant
+    const grant = ending?.facts.grant
+    // One whose clock has not started has no end yet.
+    if (ending === undefined || grant === undefined || grant.lengthSeconds !== null)
+      return { notices: [], messages: [] }
+    const expiresAt = Date.parse(grant.expiresAt) as Instant
     const leftMs = expiresAt - clock.now()
     if (leftMs <= 2 * settings.endingMs) return { notices: [], messages: [] }
     const at = later(expiresAt, -settings.endingMs)
@@ -223,7 +221,7 @@ function typeOf(change: Change): NoticeType | undefined {
     case 'grant-started':
       return 'grant.started'
     case 'grant-moved':
-      return 'grant.extended'
+      return change.cause === 'first-use' ? undefined : 'grant.extended'
     case 'grant-ended':
       return `grant.${change.cause}`
     case 'glass-broken':

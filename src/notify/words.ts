@@ -3,6 +3,7 @@ import { termsWords } from '../access/terms-words.ts'
 import { formatDuration } from '../kernel/durations.ts'
 import { timeForPeople, type Instant } from '../kernel/time.ts'
 import type { GrantFacts, LockFacts, NoticeFacts, RequestFacts, TermsFacts } from './facts.ts'
+import { grantLifeLines, requestLifeLines } from './life-facts.ts'
 import { reviewWording } from './review-words.ts'
 import { line, moment, personLine, type Wording } from './word-parts.ts'
 
@@ -18,8 +19,8 @@ export function wordingOf(type: NoticeType, facts: NoticeFacts, audience: Audien
 }
 
 /** What all messages about one request share, so that mail programs keep them together. */
-export function requestTopic({ requester, role, resource }: RequestFacts): string {
-  return `${requester.name} asks for ${role} on ${resource}`
+export function requestTopic({ requester, role, resource, kind }: RequestFacts): string {
+  return `${requester.name} asks for ${kind === 'extension' ? 'more time as ' : ''}${role} on ${resource}`
 }
 
 function requestWording(request: RequestFacts, audience: Audience): Wording {
@@ -31,7 +32,8 @@ function requestWording(request: RequestFacts, audience: Audience): Wording {
     lines: [
       ['Who', personLine(request.requester)],
       ['What', `${role} on ${resource}`],
-      ['How long', formatDuration(request.lengthSeconds * 1000)],
+      ['How long', formatDuration(request.lengthSeconds * 1000) + (request.kind === 'extension' ? ' more' : '')],
+      ...requestLifeLines(request),
       ...line('Ticket', request.ticket),
       ...line('From', request.startsAt === null ? null : moment(request.startsAt)),
       ...(audience === 'requester' ? [] : riskLines(request.risk)),
@@ -102,6 +104,7 @@ function grantWording(type: NoticeType, grant: GrantFacts, audience: Audience): 
       ['What', access],
       ['From', moment(grant.startsAt)],
       ['Until', moment(grant.endedAt ?? grant.expiresAt)],
+      ...(grant.endedAt === null ? grantLifeLines(grant, audience === 'requester') : []),
       ...line('Ended by', endedBy === null ? null : personLine(endedBy)),
     ],
     quotes: line('Comment', grant.comment),

@@ -52,6 +52,7 @@ function factsWith(words: readonly string[]): NoticeFacts {
       level: 'low',
       factors: [{ code: 'first-time', label: `First time on ${resource}`, weight: 20 }],
     },
+    ...{ kind: 'access', hours: null, bundle: resource },
   }
   return { request }
 }
