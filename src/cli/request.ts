@@ -1,15 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from 'commander'
-import type * as z from 'zod'
 import { formatDuration } from '../kernel/durations.ts'
 import { request as requestShape, requestList } from '../web/api-schema.ts'
 import { openGateway, type GatewayClient } from './gateway-client.ts'
 import { lengthOption } from './options.ts'
 import { forPeople, note, print, printJson, table } from './print.ts'
-import { CliProblem } from './problem.ts'
+import { outcome, waitsWords, type Request } from './request-words.ts'
 import { terminalLine } from './terminal-text.ts'
-
-type Request = z.output<typeof requestShape>
 
 interface Options {
   readonly for?: number
@@ -22,7 +19,6 @@ interface Options {
 }
 
 const pollMs = 2000
-const idHint = 'as `curfew requests` shows it'
 
 export function addRequest(program: Command): void {
   program
@@ -76,38 +72,6 @@ async function decided(client: GatewayClient, asked: Request): Promise<Request> 
   }
 }
 
-/** How it stands, in a sentence. */
-function outcome(request: Request): string {
-  const what = terminalLine(`${request.resource} as ${request.role}`)
-  const id = terminalLine(request.id)
-  switch (request.state) {
-    case 'requested':
-      return `${id}: ${what} waits for ${request.missing === 1 ? 'one approval' : `${request.missing} approvals`}. ${terminalLine(request.link)}`
-    case 'approved':
-      return `${id}: ${what} is approved${grantWords(request)}.`
-    case 'denied':
-      return `${id}: ${what} was refused${saying(request, 'deny')}`
-    case 'cancelled':
-      return `${id}: ${what} was called off.`
-    case 'lapsed':
-      return `${id}: ${what} lapsed: not enough people decided in time.`
-  }
-}
-
-function grantWords({ grant }: Request): string {
-  if (grant === null) return ''
-  if (grant.state === 'scheduled') return `, from ${forPeople(grant.startsAt)} until ${forPeople(grant.expiresAt)}`
-  if (grant.state !== 'active') return ', and the access is over'
-  return ` until ${forPeople(grant.expiresAt)} (${terminalLine(grant.id)})`
-}
-
-function saying({ decisions }: Request, verdict: 'approve' | 'deny'): string {
-  const last = decisions.findLast((decision) => decision.verdict === verdict)
-  if (last === undefined) return '.'
-  const by = ` by ${terminalLine(last.person.displayName)}`
-  return last.comment === '' ? `${by}.` : `${by}: ${terminalLine(last.comment)}`
-}
-
 export function addRequests(program: Command): void {
   program
     .command('requests')
@@ -123,7 +87,7 @@ export function addRequests(program: Command): void {
         print(table(['TO DECIDE', 'WHO', 'WHAT', 'FOR', 'RISK', 'LAPSES', 'REASON'], toDecide.map(toDecideRow)))
       }
       if (toDecide.length > 0 && own.length > 0) print('')
-      if (own.length > 0) print(table(['YOUR REQUEST', 'WHAT', 'FOR', 'STATE', 'ASKED'], own.map(ownRow)))
+      if (own.length > 0) print(table(['YOUR REQUEST', 'WHAT', 'FOR', 'STATE', 'ASKED', 'WAITS FOR'], own.map(ownRow)))
       if (own.length + toDecide.length === 0) note('You have asked for nothing. Ask with: curfew request RESOURCE')
     })
 }
@@ -146,53 +110,17 @@ function riskWords(risk: Request['risk']): string {
   return risk === null ? '' : `${risk.level} ${risk.score}`
 }
 
-function ownRow({ id, person, askedBy, resource, role, lengthMs, state, askedAt }: Request): readonly string[] {
+function ownRow(request: Request): readonly string[] {
+  const { id, person, askedBy, resource, role, lengthMs, state, askedAt } = request
   const behalf = askedBy === null ? '' : ` for ${person.displayName}`
-  return [terminalLine(id), terminalLine(`${resource} as ${role}${behalf}`), formatDuration(lengthMs), state, forPeople(askedAt)]
-}
-
-export function addApprove(program: Command): void {
-  addDecision(program, 'approve', {
-    summary: 'approve a request of somebody else',
-    description: 'Your word for a request. Access begins when as many people as the policy asks for have approved.',
-  })
-}
-
-export function addDeny(program: Command): void {
-  addDecision(program, 'deny', {
-    summary: 'refuse a request of somebody else',
-    description: 'Your word against a request. One refusal decides.',
-  })
-}
-
-interface About {
-  readonly summary: string
-  readonly description: string
-}
-
-function addDecision(program: Command, verdict: 'approve' | 'deny', { summary, description }: About): void {
-  program
-    .command(verdict)
-    .summary(summary)
-    .description(description)
-    .argument('<id>', idHint)
-    .option('--comment <text>', 'what you have to say; the requester reads it')
-    .option('--json', 'print one line of JSON')
-    .action(async (id: string, { comment, json }: { comment?: string; json?: true }) => {
-      if (!id.startsWith('request-')) {
-        throw new CliProblem('that is no request', { hint: 'Give an id (request-…): curfew requests', exitCode: 2 })
-      }
-      const { client } = await openGateway()
-      await using _ = client
-      const { value } = await client.call(
-        'POST',
-        `${pathOf(id)}/${verdict}`,
-        requestShape,
-        comment === undefined ? {} : { comment },
-      )
-      if (json) return printJson(value)
-      print(outcome(value))
-    })
+  return [
+    terminalLine(id),
+    terminalLine(`${resource} as ${role}${behalf}`),
+    formatDuration(lengthMs),
+    state,
+    forPeople(askedAt),
+    waitsWords(request),
+  ]
 }
 
 function pathOf(id: string): string {

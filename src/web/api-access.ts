@@ -8,6 +8,7 @@ import type { GrantId, LockId, PersonId, RequestId, SessionId } from '../kernel/
 import { isoTime, type Instant } from '../kernel/time.ts'
 import type { Risk } from '../policy/risk.ts'
 import { unknownName } from '../resources/catalogue.ts'
+import { approvalJson, termsFrom } from './api-approval.ts'
 import { body, bodyIfAny, caller, checked } from './api-call.ts'
 import * as schema from './api-schema.ts'
 import { peerAddress, type WebContext } from './context.ts'
@@ -107,14 +108,19 @@ function idempotencyKey(c: WebContext): string | undefined {
 
 function decisionRoutes(site: Site): void {
   const { access } = site.deps
-  for (const verdict of ['approve', 'deny'] as const) {
-    site.open('POST', `${apiPath}/requests/:id/${verdict}`, async (c) => {
-      const { person } = await caller(site, c, 'decide')
-      const { comment } = await bodyIfAny(c, schema.comment)
-      const { id } = await access.decide(person, idOf<RequestId>(c), verdict, comment, { address: peerAddress(c) })
-      return c.json(requestJson(site, person)(await access.view(person, id)))
-    })
-  }
+  site.open('POST', `${apiPath}/requests/:id/approve`, async (c) => {
+    const { person } = await caller(site, c, 'decide')
+    const { comment, ...less } = await bodyIfAny(c, schema.approving)
+    const asker = { address: peerAddress(c) }
+    const { id } = await access.decide(person, idOf<RequestId>(c), 'approve', comment, asker, termsFrom(less))
+    return c.json(requestJson(site, person)(await access.view(person, id)))
+  })
+  site.open('POST', `${apiPath}/requests/:id/deny`, async (c) => {
+    const { person } = await caller(site, c, 'decide')
+    const { comment } = await bodyIfAny(c, schema.comment)
+    const { id } = await access.decide(person, idOf<RequestId>(c), 'deny', comment, { address: peerAddress(c) })
+    return c.json(requestJson(site, person)(await access.view(person, id)))
+  })
 }
 
 function grantRoutes(site: Site): void {
@@ -204,7 +210,7 @@ function idOf<Id extends string>(c: WebContext): Id {
 
 function requestJson({ deps }: Site, reader: Person) {
   return (view: RequestView): z.output<typeof schema.request> => {
-    const { request, requester, decisions, grant, missing } = view
+    const { request, requester, grant, missing } = view
     const { id, state, resource, role, lengthMs, reason, ticket, policy, origin } = request
     return {
       ...{ id, link: deps.access.requestLink(id).href, state, person: someone(requester), resource, role },
@@ -215,9 +221,7 @@ function requestJson({ deps }: Site, reader: Person) {
       closedAt: request.state === 'requested' ? null : isoTime(request.closedAt),
       risk: seesRisk(view, reader) ? riskJson(request.risk) : null,
       missing,
-      decisions: decisions.map(({ decision: { verdict, comment, at }, person }) => ({
-        ...{ person: someone(person), verdict, comment, at: isoTime(at) },
-      })),
+      ...approvalJson(view),
       grant: grant === undefined ? null : grantJson(grant),
     }
   }

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { riskFactorCodes, riskLevels } from '../policy/risk.ts'
+import { agreed, step, terms, waitsFor } from './api-schema-approval.ts'
 import { hasControls } from './forms.ts'
 
 // Requests, grants, sessions and locks, as the API gives and takes them. Lengths are milliseconds.
@@ -88,10 +89,20 @@ export const risk = z.object({
   level: z.enum(riskLevels),
   factors: z.array(z.object({ code: z.enum(riskFactorCodes), label: z.string(), weight: z.int() })),
 })
+const decision = z.object({
+  person: someone,
+  verdict: z.enum(['approve', 'deny']),
+  step: z.int().meta({ description: 'From 1.' }),
+  /** Null: as it was asked for. */
+  terms: terms.nullable(),
+  comment: z.string(),
+  at: instant,
+})
 export const request = z.object({
   id: z.string(),
   link: z.url(),
   state: z.enum(['requested', 'approved', 'denied', 'cancelled', 'lapsed']),
+  /** Who gets it. */
   person: someone,
   /** Who asked on its behalf; null: `person`. */
   askedBy: someone.nullable(),
@@ -112,9 +123,14 @@ export const request = z.object({
   risk: risk.nullable(),
   /** How many distinct people are still missing; 0 when it is closed. */
   missing: z.int(),
-  decisions: z.array(
-    z.object({ person: someone, verdict: z.enum(['approve', 'deny']), comment: z.string(), at: instant }),
-  ),
+  /** In order; none where nobody is needed. */
+  steps: z.array(step),
+  /** Null when it is closed. */
+  waitsFor: waitsFor.nullable(),
+  agreed,
+  /** Roles that an approver may give: the one that was asked for first. */
+  rolesToGive: z.array(z.string()),
+  decisions: z.array(decision),
   grant: grant.nullable(),
 })
 /** `own`: the newest first. `toDecide`: those that wait for your word, oldest first. */

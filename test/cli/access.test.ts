@@ -50,7 +50,9 @@ test('a request waits until somebody decides; what was given is handed back', as
   await using waiting = curfew('alice', 'request', 'prod-db', 'readonly', '--for', '1h', '--reason', 'why', '--wait')
   const [id] = await waiting.until(/request-\w+/)
   const list = await run('bob', 'requests')
-  expect(list.stdout).toMatch(new RegExp(`${id} +alice@shop\\.example +prod-db as readonly +1 h +20.* why\n`))
+  expect(list.stdout).toMatch(
+    new RegExp(`${id} +alice@shop\\.example +prod-db as readonly +1 h +\\w+ \\d+ +20.* why\n`),
+  )
   expect((await run('alice', 'approve', id)).stderr).toMatch(/^curfew: Nobody decides on their own request\.\n {2}/)
   expect((await run('bob', 'approve', id, '--comment', 'fine')).stdout).toMatch(
     /is approved until 20.* \(grant-\w+\)\.\n/,
@@ -73,6 +75,25 @@ test('a refusal ends the wait with its comment and exit code 1', async () => {
   await run('bob', 'deny', id, '--comment', 'not today')
   const { status, stdout } = await waiting.exited()
   expect([status, stdout]).toEqual([1, expect.stringMatching(/was refused by bob@shop\.example: not today\n$/)])
+})
+
+test('an approver gives less than was asked for', async () => {
+  const [asked] = json(
+    await run('alice', 'request', 'prod-db', 'readonly', '--reason', 'less', '--for', '1h', '--json'),
+  )
+  const id = asked!['id'] as string
+  expect((await run('alice', 'requests')).stdout).toMatch(
+    new RegExp(`${id} .* requested +20.* one more of approvers\n`),
+  )
+  expect((await run('bob', 'approve', id, '--for', '2h')).stderr).toContain('They asked for 1 h; nobody gets more.')
+  expect((await run('bob', 'approve', id, '--from', 'soon')).stderr).toContain('expected a moment such as')
+  const less = ['--for', '10m', '--from', '2030-01-01T09:00Z', '--network', '127.0.0.1', '--network', '10.1.2.3/8']
+  expect((await run('bob', 'approve', id, ...less)).stderr).toContain('The start is more than 90 days ahead.')
+  const given = await run('bob', 'approve', id, ...less.toSpliced(2, 2), '--comment', 'ten minutes will do')
+  expect(given.stdout).toMatch(
+    /is approved until 20.*\n {2}bob@shop\.example approved it for at most 10 min, only from 10\.0\.0\.0\/8 and 127\.0\.0\.1\.\n$/,
+  )
+  expect((await run('alice', 'end', 'prod-db')).status).toBe(0)
 })
 
 test('what needs nobody is there at once; approvers and operators revoke it', async () => {

@@ -74,6 +74,36 @@ test('a request is filed, decided, used, handed back and revoked', async () => {
   expect((await erin.api('GET', `/requests/${other.id}`)).body.grant.state).toBe('revoked')
 })
 
+test('an approver gives less; everybody reads whom it waits for and what was made of it', async () => {
+  const { erin, ada } = people
+  const { id, ...asked } = (await erin.api('POST', '/requests', { ...wish, reason: 'less of it' })).body
+  expect(asked).toMatchObject({
+    steps: [{ groups: ['approvers', 'security'], state: 'waits', people: 1, missing: 1, approvedBy: [] }],
+    waitsFor: { words: 'approvers or security', step: 1, missing: 1, since: asked.askedAt, others: null },
+    agreed: { lengthMs: 60_000, role: 'readonly', databases: null, networks: null },
+    rolesToGive: ['readonly', 'admin'],
+  })
+  const approve = (body: object) => ada.api('POST', `/requests/${id}/approve`, body)
+  for (const bad of [
+    { lengthMs: 61_000 },
+    { databases: ['billing'] },
+    { networks: ['x'] },
+    { role: 'root' },
+    { databases: [] },
+  ]) {
+    expect((await approve(bad)).status).toBe(422)
+  }
+  expect((await ada.api('POST', `/requests/${id}/deny`, { lengthMs: 1000 })).status).toBe(422)
+  const less = { lengthMs: 30_000, networks: ['127.0.0.0/8'] }
+  const { body } = await approve({ ...less, comment: 'half a minute' })
+  expect(body).toMatchObject({
+    ...{ state: 'approved', waitsFor: null, lengthMs: 60_000, agreed: { ...less, role: 'readonly' } },
+    steps: [{ state: 'done', approvedBy: [{ id: ada.person.id }] }],
+    decisions: [{ step: 1, comment: 'half a minute', terms: { ...less, startsAt: null, role: null, databases: null } }],
+  })
+  expect(Date.parse(body.grant.expiresAt) - Date.parse(body.grant.startsAt)).toBe(30_000)
+})
+
 test('what is missing in a wish is filled in by the policy, and what is wrong is said', async () => {
   const { erin } = people
   const alone = await erin.api('POST', '/requests', { resource: 'staging' })
