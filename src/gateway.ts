@@ -154,6 +154,12 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     changes: state.changes,
     person: (id) => identity.person(id),
     isOperator: (person) => access.isOperator(person),
+    deciding: {
+      decide: access.decide,
+      peopleByEmail: (email) => identity.peopleByEmail(email),
+      isSignedIn: (person) => identity.isSignedIn(person),
+      record: (event) => state.audit.append([event]),
+    },
     ...{ catalogue, clock, random, log, metrics },
   })
   stack.use(notifications)

@@ -22,8 +22,27 @@ export interface NotificationsOverview {
   readonly recent: readonly QueuedMessage[]
 }
 
+/** A button in a message was pressed, as the channel posts it to us. Nothing in it is believed before it is checked. */
+export interface PostedPress {
+  /** As it came; at most 64 KiB. */
+  readonly body: string
+  readonly timestamp: string
+  readonly signature: string
+}
+
+/** Decisions by buttons in messages. */
+export interface DecisionButtons {
+  /**
+   * Checks where it comes from, and goes on with it behind the caller's back: the channel gives no time to wait.
+   * `refused`: not from the channel, or not from now. `busy`: too much is under way.
+   */
+  take(post: PostedPress): 'taken' | 'refused' | 'busy'
+}
+
 /** What operators see and do about messages to people outside. Everything throws Fault NOT_ALLOWED for others. */
 export interface Notifications {
+  /** Null where messages have no buttons. */
+  readonly buttons: DecisionButtons | null
   overview(person: Person): Promise<NotificationsOverview>
   /** Queues a message that says nothing. @throws Fault NOT_FOUND for a receiver that there is not. */
   test(person: Person, channel: NoticeChannel, name: string): Promise<void>

@@ -34,6 +34,15 @@ export interface SlackSettings {
   /** For requests that no group or route has a channel for; null: none. */
   readonly channel: string | null
   readonly directMessages: boolean
+  /** Null: messages have none. */
+  readonly buttons: SlackButtonSettings | null
+}
+
+export interface SlackButtonSettings {
+  /** With which the app's posts to us are signed. */
+  readonly signingSecret: Secret
+  /** The workspace, `T…`: presses from another one are not believed. */
+  readonly team: string
 }
 
 export interface WebhookSettings {

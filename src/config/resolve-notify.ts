@@ -1,7 +1,14 @@
 import type { Secret } from '../kernel/secret.ts'
 import { isLoopback } from './check-settings.ts'
 import { inTurn, optionalCa, type ReferenceReader } from './files.ts'
-import type { MailSettings, NotifySettings, SlackSettings, TellPlaces, WebhookSettings } from './notify-settings.ts'
+import type {
+  SlackButtonSettings,
+  MailSettings,
+  NotifySettings,
+  SlackSettings,
+  TellPlaces,
+  WebhookSettings,
+} from './notify-settings.ts'
 import type { ConfigPath, Finding } from './problems.ts'
 import type { Salvaged } from './salvage.ts'
 import type { NotifyInFile } from './schema-notify.ts'
@@ -58,7 +65,24 @@ async function readSlack(slack: NotifyInFile['slack'], reader: ReferenceReader):
     reader.findings.push({ path, expected: 'a bot token, xoxb-…', message: 'got something with other characters' })
   }
   const apiUrl = new URL(slack.apiUrl.endsWith('/') ? slack.apiUrl : `${slack.apiUrl}/`)
-  return { token, apiUrl, channel: slack.channel ?? null, directMessages: slack.directMessages }
+  const buttons = await readSlackButtons(slack, reader)
+  return { token, apiUrl, channel: slack.channel ?? null, directMessages: slack.directMessages, buttons }
+}
+
+async function readSlackButtons(
+  { buttons, signingSecret, team }: NonNullable<NotifyInFile['slack']>,
+  reader: ReferenceReader,
+): Promise<SlackButtonSettings | null> {
+  const path = ['notify', 'slack']
+  const secret =
+    signingSecret === undefined ? undefined : await reader.secret([...path, 'signingSecret'], signingSecret)
+  if (!buttons) return null
+  if (signingSecret === undefined || team === undefined) {
+    const message = '`buttons` need `signingSecret` and `team`'
+    reader.findings.push({ path: [...path, 'buttons'], message, at: 'key' })
+    return null
+  }
+  return secret === undefined ? null : { signingSecret: secret, team }
 }
 
 async function readWebhook(

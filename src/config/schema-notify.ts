@@ -71,6 +71,19 @@ const slackSchema = z
       .url({ protocol: /^https?$/ })
       .default('https://slack.com/api/')
       .meta({ description: 'Where the API is. `http` only on loopback.' }),
+    buttons: z.boolean().default(false).meta({
+      description:
+        'Whether messages to those who decide have buttons, beside the link. Read notifications.md first: it says what that trusts.',
+    }),
+    signingSecret: secretReference('The app’s signing secret. For `buttons`.').optional(),
+    team: z
+      .string()
+      .regex(/^T[A-Z0-9]{2,30}$/, { error: 'expected the id of a workspace such as T0123456789' })
+      .optional()
+      .meta({
+        description: 'The workspace’s id. For `buttons`: nobody from another one decides.',
+        examples: ['T0123456789'],
+      }),
   })
   .meta({ description: 'Slack.' })
 

@@ -43,6 +43,11 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity & Asy
     ssh: createSshIdentity(deps, remembered),
     apps,
     person: (id) => deps.store.person(id),
+    isSignedIn: async ({ id }) => {
+      const now = deps.clock.now()
+      const sessions = await deps.store.browserSessionsOf(id)
+      return sessions.some(({ endedAt, expiresAt }) => endedAt === null && now < expiresAt)
+    },
     stands: (identified) => stands(deps.store, identified, deps.clock.now()),
     peopleByEmail: (email) => deps.store.peopleByEmail(email),
     [Symbol.asyncDispose]: () => running.disposeAsync(),

@@ -175,6 +175,8 @@ export interface Identity {
   readonly ssh: SshIdentity
   readonly apps: AppSignIn
   person(id: PersonId): Promise<Person | undefined>
+  /** Whether they are signed in now, in whichever browser. */
+  isSignedIn(person: Pick<Person, 'id'>): Promise<boolean>
   /** Whether what somebody was known by has neither ended nor run out since. */
   stands(identified: Identified): Promise<boolean>
   /** For operators who name somebody in a lock. Letters' case does not matter; at most 10. */

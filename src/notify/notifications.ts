@@ -30,6 +30,7 @@ import { Lane, type Deliver } from './lane.ts'
 import { MailSender } from './mail.ts'
 import { Planner } from './planner.ts'
 import { readAddress } from './recipients.ts'
+import { SlackButtons, type Deciding } from './slack-buttons.ts'
 import { SlackSender } from './slack.ts'
 import { WebhookSender } from './webhook.ts'
 
@@ -46,6 +47,8 @@ export interface NotifyDeps {
   readonly policies: Rules['policies']
   readonly person: (id: PersonId) => Promise<Person | undefined>
   readonly isOperator: (person: Person) => boolean
+  /** For buttons in messages. */
+  readonly deciding: Deciding
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -77,6 +80,7 @@ class Telling implements RunningNotifications {
   readonly #stack = new AsyncDisposableStack()
   readonly #lanes: Lane[] = []
   readonly #switchedOff = new Set<string>()
+  readonly buttons: SlackButtons | null
   #timer: Timer | undefined
   #measuring: Promise<void> | undefined
   #over = false
@@ -87,6 +91,10 @@ class Telling implements RunningNotifications {
     const { reads, person, publicUrl, outbox, clock } = deps
     const policy = (name: string) => deps.policies.find((one) => one.name === name)
     this.#facts = new Facts({ reads, person, policy, publicUrl, includeReason: settings.includeReason })
+    const { slack } = settings
+    const hasButtons = slack !== null && slack.buttons !== null
+    this.buttons = hasButtons ? new SlackButtons({ ...deps, settings: { ...slack, buttons: slack.buttons } }) : null
+    this.#stack.use(this.buttons)
     this.#timeliness = new Timeliness({ outbox, reads, facts: this.#facts, clock })
   }
 

@@ -20,17 +20,46 @@ interface Section {
   readonly elements: readonly Element[]
 }
 
+/** A button that asks once more before it says anything to us. @see Slack, "Button element", "Confirmation dialog object" */
+interface Button {
+  readonly type: 'button'
+  readonly action_id: SlackActionId
+  readonly value: string
+  readonly text: PlainText
+  readonly style: 'primary' | 'danger'
+  readonly confirm: {
+    readonly title: PlainText
+    readonly text: PlainText
+    readonly confirm: PlainText
+    readonly deny: PlainText
+    readonly style: 'primary' | 'danger'
+  }
+}
+interface PlainText {
+  readonly type: 'plain_text'
+  readonly text: string
+  readonly emoji: false
+}
+type Block =
+  | { readonly type: 'rich_text'; readonly elements: readonly Section[] }
+  | { readonly type: 'actions'; readonly elements: readonly Button[] }
+
+export type SlackActionId = 'curfew-approve' | 'curfew-deny'
+
 export interface SlackText {
   /** For notifications on phones, where blocks are not shown. */
   readonly text: string
-  readonly blocks: readonly { readonly type: 'rich_text'; readonly elements: readonly Section[] }[]
+  readonly blocks: readonly Block[]
 }
 
 /**
  * A message in rich text. Its text elements are literal: what people wrote cannot become a mention, a link or markup there.
  * @see Slack, "Rich text block"
  */
-export function slackText({ headline, lines, quotes, link }: Wording): SlackText {
+export function slackText(
+  { headline, lines, quotes, link, decides }: Wording,
+  withButtons: boolean = false,
+): SlackText {
   const sections: readonly Section[] = [
     section([bold(oneLine(headline, textCharsMax))]),
     section(lines.flatMap(([label, value]) => [plain(`\n${label}: `), bold(oneLine(value, textCharsMax))])),
@@ -42,8 +71,32 @@ export function slackText({ headline, lines, quotes, link }: Wording): SlackText
   ]
   return {
     text: escapeSlack(oneLine(headline, textCharsMax)),
-    blocks: [{ type: 'rich_text', elements: sections.filter(({ elements }) => elements.length > 0) }],
+    blocks: [
+      { type: 'rich_text', elements: sections.filter(({ elements }) => elements.length > 0) },
+      ...(withButtons && decides !== undefined ? [buttons(decides)] : []),
+    ],
   }
+}
+
+function buttons({ request, approve, deny }: NonNullable<Wording['decides']>): Block {
+  const button = (action: SlackActionId, word: string, sentence: string, style: Button['style']): Button => ({
+    ...{ type: 'button', action_id: action, value: request, text: label(word), style },
+    confirm: {
+      ...{ title: label(`${word}?`), text: label(oneLine(sentence, textCharsMax)), style },
+      ...{ confirm: label(word), deny: label('Back') },
+    },
+  })
+  return {
+    type: 'actions',
+    elements: [
+      button('curfew-deny', 'Refuse', deny, 'danger'),
+      button('curfew-approve', 'Approve', approve, 'primary'),
+    ],
+  }
+}
+
+function label(text: string): PlainText {
+  return { type: 'plain_text', text, emoji: false }
 }
 
 function section(elements: readonly Element[]): Section {

@@ -1,3 +1,4 @@
+import type { RequestId } from '../kernel/ids.ts'
 import { timeForPeople, type Instant } from '../kernel/time.ts'
 
 /** A notice in words, before any channel's markup. People's own words are marked, as they are quoted. */
@@ -8,6 +9,8 @@ export interface Wording {
   /** What a person wrote, whole. */
   readonly quotes: readonly (readonly [label: string, text: string])[]
   readonly link: { readonly text: string; readonly url: string }
+  /** Set where the reader is asked to decide: the request, and what an approval and a refusal mean, in a sentence. */
+  readonly decides?: { readonly request: RequestId; readonly approve: string; readonly deny: string }
 }
 
 export function personLine({ name, email }: { readonly name: string; readonly email: string | null }): string {

@@ -53,6 +53,16 @@ function requestWording(request: RequestFacts, audience: Audience): Wording {
       ...request.decisions.flatMap(({ by, comment }) => line(`Comment of ${by.name}`, comment)),
     ],
     link: { text: open && audience === 'deciders' ? 'Look at it and decide' : 'Look at it', url: link },
+    ...(open && audience === 'deciders' && { decides: decidesWords(request) }),
+  }
+}
+
+function decidesWords({ id, requester, role, resource, lengthSeconds }: RequestFacts): NonNullable<Wording['decides']> {
+  const what = `${role} on ${resource} for ${formatDuration(lengthSeconds * 1000)}`
+  return {
+    request: id,
+    approve: `You approve ${requester.name}: ${what}.`,
+    deny: `You refuse ${requester.name}: ${what}.`,
   }
 }
 

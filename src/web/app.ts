@@ -32,6 +32,7 @@ import { sessionRoutes } from './pages/sessions.ts'
 import { signInRoutes } from './pages/sign-in.ts'
 import { signInsRoutes } from './pages/sign-ins.ts'
 import { createSite, type Site } from './site.ts'
+import { slackActionRoutes, slackActionsPath } from './slack-actions.ts'
 import { tokenExchangeRoute } from './token-exchange.ts'
 
 /**
@@ -70,6 +71,7 @@ export function createWebApp(deps: WebDeps, closing: AbortSignal): WebApp {
   reportRoutes(site)
   lockRoutes(site)
   notificationRoutes(site)
+  slackActionRoutes(site)
   eventRoutes(site, closing)
   apiRoutes(site)
   evidenceRoutes(site)
@@ -78,9 +80,14 @@ export function createWebApp(deps: WebDeps, closing: AbortSignal): WebApp {
   return app
 }
 
-/** The API carries a bearer; logout calls of the provider and tokens to exchange are signed: no foreign page can forge them. */
+/** The API carries a bearer; logout calls of the provider, tokens to exchange and Slack's posts are signed: no foreign page can forge them. */
 function comesWithoutCookies(path: string): boolean {
-  return path.startsWith(`${apiPath}/`) || path === '/sign-in/back-channel-logout' || path === tokenPath
+  return (
+    path.startsWith(`${apiPath}/`) ||
+    path === '/sign-in/back-channel-logout' ||
+    path === tokenPath ||
+    path === slackActionsPath
+  )
 }
 
 /** The same for everybody, whoever asks. */

@@ -37,7 +37,7 @@ test('everything that can be said is read, and secrets do not show', async () =>
     security: {
       mail: ['soc@example.com'],
       slack: '#security',
-      events: ['grant.revoked', 'lock.placed', 'lock.lifted'],
+      events: ['grant.revoked', 'review.waiting', 'review.closed', 'lock.placed', 'lock.lifted'],
     },
     groups: { approvers: { mail: ['approvers@example.com'], slack: 'C0123456789' } },
     routes: [{ policies: null, resources: null, labels: { env: 'production' }, mail: [], slack: '#production' }],
@@ -91,4 +91,20 @@ test('plain http and plain SMTP are for this machine', async () => {
     .replace("'https://siem.example.com/in?key=1'", 'http://127.0.0.1:9/in')
     .replace('host: smtp.example.com', 'tls: none, host: localhost')
   expect((await folder.check(local, env)).config.notify?.mail?.tls).toBe('none')
+})
+
+test('buttons need the signing secret and the workspace', async () => {
+  const slack = "slack: { token: env:SLACK, channel: '#access', directMessages: true }"
+  const buttons = (more: string) => whole.replace(slack, `slack: { token: env:SLACK, buttons: true${more} }`)
+  const signed = { ...env, SIGNING: 'hunter2-signing' }
+  expect((await folder.check(whole, env)).config.notify?.slack?.buttons).toBeNull()
+  for (const more of ['', ', signingSecret: env:SIGNING', ', team: T0SHOP']) {
+    const problems = await folder.problems(buttons(more), signed)
+    expect(problems.join('\n')).toContain('`buttons` need `signingSecret` and `team`')
+  }
+  const problems = await folder.problems(buttons(', signingSecret: env:SIGNING, team: shop'), signed)
+  expect(problems.join('\n')).toContain('the id of a workspace')
+  const { config } = await folder.check(buttons(', signingSecret: env:SIGNING, team: T0SHOP'), signed)
+  expect(config.notify?.slack?.buttons).toMatchObject({ team: 'T0SHOP' })
+  expect(JSON.stringify(config.notify)).not.toContain('hunter2')
 })

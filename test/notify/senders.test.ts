@@ -161,7 +161,7 @@ test('mail: a server that says nothing is left when the attempt is over', async 
 
 async function withSlack(token?: string) {
   const slack = await startSlackLike({ 'bob@shop.example': 'UBOB' }, ['#access'])
-  const settings = { apiUrl: new URL(slack.apiUrl), channel: null, directMessages: true }
+  const settings = { apiUrl: new URL(slack.apiUrl), channel: null, directMessages: true, buttons: null }
   const sender = new SlackSender({ ...settings, token: new Secret(token ?? slack.token) })
   return {
     slack,
@@ -178,7 +178,7 @@ test('a server that behaves as Slack documents: posts, direct messages, changes'
   await using on = await withSlack()
   const posted = await on.send('#access')
   expect(posted).toEqual({ kind: 'sent', reference: expect.stringMatching(/^C0:\d+\.\d+$/) })
-  expect(await on.send('#access', posted.kind === 'sent' ? posted.reference : '')).toEqual(posted)
+  expect(await on.send('#access', posted.kind === 'sent' ? posted.reference! : '')).toEqual(posted)
   expect(on.slack.posted).toMatchObject([{ updates: 1, metadata: { event_payload: { message: 'message-x' } } }])
   expect(await on.send('@bob@shop.example')).toMatchObject({ reference: expect.stringMatching(/^DUBOB:/) })
   await on.send('@bob@shop.example')

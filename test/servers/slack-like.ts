@@ -7,6 +7,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+// oxlint-disable-next-line typescript/no-explicit-any -- bodies of requests
+type Fields = any
+
 export interface Posted {
   readonly channel: string
   readonly ts: string
@@ -15,8 +18,16 @@ export interface Posted {
   shown: string
   blocks: unknown
   readonly links: string[]
+  buttons: Fields[]
   updates: number
   readonly metadata: unknown
+}
+
+export interface Answered {
+  readonly to: string
+  readonly text: string
+  readonly response_type: string
+  readonly replace_original: boolean
 }
 
 export interface SlackLike extends AsyncDisposable {
@@ -24,13 +35,20 @@ export interface SlackLike extends AsyncDisposable {
   readonly token: string
   readonly posted: readonly Posted[]
   readonly calls: readonly string[]
+  /** The workspace. */
+  readonly team: string
+  readonly signingSecret: string
+  /** What presses were answered with, seen by whoever pressed only. */
+  readonly answers: readonly Answered[]
+  /** What users.info says of a user beside the usual. */
+  odd: Record<string, Record<string, unknown>>
+  untilAnswered(to: string): Promise<Answered>
   /** The next calls are answered 429 with this Retry-After, once for each. */
   rateLimits: number[]
   until(wanted: (message: Posted) => boolean): Promise<Posted>
 }
 
-// oxlint-disable-next-line typescript/no-explicit-any -- bodies of requests
-type Fields = any
+const team = 'T0SHOP'
 
 export async function startSlackLike(
   members: Readonly<Record<string, string>>,
@@ -39,6 +57,7 @@ export async function startSlackLike(
   const token = 'xoxb-a-token-for-tests-only'
   const posted: Posted[] = []
   const calls: string[] = []
+  const answers: Answered[] = []
   let clock = 1_700_000_000
   const methods: Readonly<Record<string, (fields: Fields) => Record<string, unknown>>> = {
     'chat.postMessage'({ channel, text, blocks, metadata }) {
@@ -59,6 +78,14 @@ export async function startSlackLike(
         ? { ok: true, user: { id: members[email] } }
         : { ok: false, error: 'users_not_found' }
     },
+    'users.info'({ user }) {
+      const email = Object.keys(members).find((one) => members[one] === user)
+      if (email === undefined) return { ok: false, error: 'user_not_found' }
+      return {
+        ok: true,
+        user: { id: user, team_id: team, deleted: false, is_bot: false, profile: { email }, ...slack.odd[user] },
+      }
+    },
     'conversations.open': ({ users }) => ({ ok: true, channel: { id: `D${users}` } }),
   }
   const server = createServer((request, response) => void answer(request, response))
@@ -66,6 +93,10 @@ export async function startSlackLike(
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const method = (request.url ?? '').replace('/api/', '')
+    if (method.startsWith('/answers/')) {
+      answers.push({ to: method, ...JSON.parse(Buffer.concat(chunks).toString()) })
+      return void response.end('ok')
+    }
     calls.push(method)
     const limit = slack.rateLimits.shift()
     if (limit !== undefined) return void response.writeHead(429, { 'retry-after': String(limit) }).end()
@@ -74,15 +105,31 @@ export async function startSlackLike(
     const json = (request.headers['content-type'] ?? '').startsWith('application/json')
     if (request.headers.authorization !== `Bearer ${token}`)
       return void response.end('{"ok":false,"error":"invalid_auth"}')
-    if (json && method === 'users.lookupByEmail') return void response.end('{"ok":false,"error":"invalid_arguments"}')
+    if (json && method.startsWith('users.')) return void response.end('{"ok":false,"error":"invalid_arguments"}')
     const fields: Fields = json ? JSON.parse(body) : Object.fromEntries(new URLSearchParams(body))
     response.end(JSON.stringify(methods[method]?.(fields) ?? { ok: false, error: 'unknown_method' }))
   }
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const slack: SlackLike = {
-    ...{ token, posted, calls, rateLimits: [] },
+    ...{
+      token,
+      posted,
+      calls,
+      answers,
+      team,
+      odd: {},
+      signingSecret: 'a-signing-secret-for-tests-only',
+      rateLimits: [],
+    },
     apiUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/`,
+    async untilAnswered(to) {
+      for (;;) {
+        const found = answers.find((one) => one.to === to)
+        if (found !== undefined) return found
+        await sleep(10)
+      }
+    },
     async until(wanted) {
       for (;;) {
         const found = posted.find(wanted)
@@ -100,10 +147,12 @@ export async function startSlackLike(
   return slack
 }
 
-function read(blocks: Fields): { shown: string; links: string[] } {
-  const elements: Fields[] = blocks.flatMap((block: Fields) => block.elements.flatMap((one: Fields) => one.elements))
+function read(blocks: Fields): { shown: string; links: string[]; buttons: Fields[] } {
+  const rich = blocks.filter(({ type }: Fields) => type === 'rich_text')
+  const elements: Fields[] = rich.flatMap((block: Fields) => block.elements.flatMap((one: Fields) => one.elements))
   return {
     shown: elements.map(({ text }) => text).join(''),
     links: elements.filter(({ type }) => type === 'link').map(({ url }) => url),
+    buttons: blocks.filter(({ type }: Fields) => type === 'actions').flatMap((block: Fields) => block.elements),
   }
 }
