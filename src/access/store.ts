@@ -2,10 +2,11 @@ import type { Facts } from '../audit/facts.ts'
 import type { BundleId, GrantId, LockId, PersonId, RequestId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 import type { SessionRow } from '../sessions/session.ts'
+import type { CampaignReads, CampaignTx } from './campaign-store.ts'
 import type { ReviewReads, ReviewTx } from './review-store.ts'
 import type { Active, Decision, Grant, Lock, Request, Requested } from './states.ts'
 
-export interface AccessReads extends ReviewReads {
+export interface AccessReads extends ReviewReads, CampaignReads {
   request(id: RequestId): Promise<Request | undefined>
   /** What they filed under this key after `since`. */
   requestByKey(person: PersonId, key: string, since: Instant): Promise<Request | undefined>
@@ -55,7 +56,7 @@ export interface AccessReads extends ReviewReads {
 }
 
 /** The database refuses what the types forbid: illegal steps, deleting, self-approval, a second decision by one person. */
-export interface AccessTx extends AccessReads, ReviewTx, Facts {
+export interface AccessTx extends AccessReads, ReviewTx, CampaignTx, Facts {
   insertRequest(request: Request): Promise<void>
   /** Forgets all keys that were kept at `since` or before. */
   keepRequestKey(person: PersonId, key: string, request: RequestId, at: Instant, since: Instant): Promise<void>

@@ -1,7 +1,9 @@
 import type {
   BrowserSessionId,
+  CampaignId,
   CredentialId,
   DecisionId,
+  EntryId,
   GrantId,
   LockId,
   PersonId,
@@ -66,6 +68,10 @@ export type Change =
   /** Nobody has looked at it yet. `reminder` counts from 1. */
   | { readonly kind: 'review-waiting'; readonly review: ReviewId; readonly reminder: number }
   | { readonly kind: 'review-closed'; readonly review: ReviewId }
+  /** Standing access is looked at: it began, is due soon, or is over. */
+  | { readonly kind: 'campaign-moved'; readonly campaign: CampaignId; readonly to: 'started' | 'due-soon' | 'finished' }
+  /** A reviewer, or silence, ended somebody's access. */
+  | { readonly kind: 'campaign-entry-ended'; readonly campaign: CampaignId; readonly entry: EntryId }
   | { readonly kind: 'lock-placed'; readonly lock: LockId; readonly scope: LockScope; readonly reason: string }
   | { readonly kind: 'lock-lifted'; readonly lock: LockId }
   /** `browserSession` null: every sign-in of the person is void. */

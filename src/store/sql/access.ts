@@ -15,6 +15,7 @@ import {
   toRequested,
 } from './access-rows.ts'
 import { toSessionRow } from './sessions.ts'
+import { campaignReads, campaignTx } from './campaigns.ts'
 import { reviewReads, reviewTx } from './reviews.ts'
 import type { SqlState, SqlTx } from './sql-state.ts'
 import type { Tables } from './tables.ts'
@@ -29,7 +30,7 @@ export function accessStore(state: SqlState): AccessStore {
 }
 
 function accessReads(db: Database): AccessReads {
-  return { ...requestReads(db), ...grantReads(db), ...lockReads(db), ...reviewReads(db) }
+  return { ...requestReads(db), ...grantReads(db), ...lockReads(db), ...reviewReads(db), ...campaignReads(db) }
 }
 
 type RequestReads = Pick<
@@ -193,6 +194,7 @@ function accessTx(tx: SqlTx): AccessTx {
   return {
     ...accessReads(tx.db),
     ...reviewTx(tx.db),
+    ...campaignTx(tx.db),
     record: (event) => tx.record(event),
     announce: (change) => tx.announce(change),
     insertRequest: async (request) => void (await tx.db.insertInto('requests').values(fromRequest(request)).execute()),

@@ -150,6 +150,34 @@ export interface ReviewRow {
   closed_by: string | null
   closed_at: number | null
 }
+export interface CampaignRow {
+  id: string
+  name: string
+  started_by: string
+  started_at: number
+  due_at: number
+  grant_ms: number
+  token_ms: number
+  reviewers: string
+  reminded_at: number | null
+  finished_at: number | null
+}
+export interface CampaignEntryRow {
+  id: string
+  campaign_id: string
+  position: number
+  kind: string
+  subject: string
+  person_id: string | null
+  title: string
+  details: string
+  expires_at: number | null
+  last_used_at: number | null
+  state: string
+  decided_by: string | null
+  decided_at: number | null
+  comment: string
+}
 export interface LockRow {
   id: string
   person_id: string | null
@@ -242,6 +270,8 @@ export interface Tables {
   decisions: DecisionRow
   grants: GrantRow
   reviews: ReviewRow
+  campaigns: CampaignRow
+  campaign_entries: CampaignEntryRow
   locks: LockRow
   sessions: SessionTableRow
   audit: AuditRow

@@ -9,6 +9,7 @@ import { history } from './0008-history.ts'
 import { scopes } from './0009-scopes.ts'
 import { grantLife } from './0010-grant-life.ts'
 import { reviewsOfEmergencies } from './0011-reviews.ts'
+import { campaigns } from './0012-campaigns.ts'
 import { reports } from './0013-reports.ts'
 
 /** By number: the first has number 1. What is published here never changes; a new need is a new number. */
@@ -24,5 +25,6 @@ export const migrations: readonly string[] = [
   scopes,
   grantLife,
   reviewsOfEmergencies,
+  campaigns,
   reports,
 ]
