@@ -15,8 +15,8 @@ export interface RuleSet {
 
 /** In the order in which they matter. Names are for good. */
 export const differenceWords = {
-  'now-allowed': 'would be allowed now',
-  'now-refused': 'would be refused now',
+  'now-allowed': 'would be allowed',
+  'now-refused': 'would be refused',
   'grant-stopped': 'living access that would stop',
   'other-approval': 'would take another approval',
   'other-approvers': 'would take other approvers',

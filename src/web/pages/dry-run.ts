@@ -86,13 +86,9 @@ function resultBody({ show }: Visit, run: DryRun): Html {
       found.length === 0
         ? empty('Nothing of it would have been judged otherwise.')
         : html`<section class="card">
-            <dl>
-              ${found.map(
-                (kind) =>
-                  html`<dt>${counts[kind]}</dt>
-                    <dd>${differenceWords[kind]}</dd>`,
-              )}
-            </dl>
+            <ul class="rows">
+              ${found.map((kind) => html`<li><strong>${counts[kind]}</strong> ${differenceWords[kind]}</li>`)}
+            </ul>
           </section>`
     }
     ${differences.length > 0 && differencesTable(show, differences.slice(0, shownMost))}

@@ -145,7 +145,7 @@ function reportTable(show: Show, { name }: Report, rows: Report['rows']): Html {
         ${rows.map((row) => {
           const more = others.map((column) => moreOf(show, column, cellOf(row, column)))
           return html`<tr>
-              ${first.map((column) => html`<td class="${classOf(column)}">${cellHtml(show, column, cellOf(row, column))}</td>`)}
+              ${first.map((column) => html`<td class="${classOf(column)}" data-head="${column.head}">${cellHtml(show, column, cellOf(row, column))}</td>`)}
               <td class="wide more">${more}</td>
             </tr>
             <tr class="narrow-only below">
