@@ -1,2 +1,8 @@
 /** What a role of PostgreSQL is like that says nothing special. */
-export const plainRole = { parameters: {}, applicationName: 'client', replication: false, idleMs: null } as const
+export const plainRole = {
+  parameters: {},
+  applicationName: 'client',
+  replication: false,
+  idleMs: null,
+  recordRows: null,
+} as const

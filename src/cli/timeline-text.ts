@@ -28,6 +28,8 @@ function linesOf(item: TimelineItem, paint: Paint): string[] {
       return [...sqlLines(item.sql, null), paint('dim', `-> parsed at ${offsetTime(item.parsedAt)}, not executed`)]
     case 'notice':
       return [noticeLine(item.notice)]
+    case 'transaction':
+      return [paint('dim', transactionWords[item.status])]
     case 'cancel':
       return [paint('yellow', `cancel asked for from ${terminalLine(item.address)}`)]
     case 'parameter':
@@ -39,11 +41,18 @@ function linesOf(item: TimelineItem, paint: Paint): string[] {
   }
 }
 
+const transactionWords = {
+  open: '(in a transaction)',
+  failed: '(the transaction has failed)',
+  idle: '(the transaction is over)',
+} as const
+
 function statementLines(item: StatementItem, paint: Paint): string[] {
   const lines = item.sql === null ? ['(a statement that was parsed before)'] : sqlLines(item.sql, item.sqlBytes)
   if (item.binds.length + item.bindsLeftOut > 0) lines.push(paint('dim', bindsLine(item)))
   lines.push(...item.notices.map(noticeLine))
   if (item.copy !== null) lines.push(`COPY ${item.copy.direction}: ${sizeInWords(item.copy.bytes)}`)
+  lines.push(...keptLines(item.kept).map((line) => paint('dim', line)))
   lines.push(...item.results.map((result) => paint('green', resultLine(result))))
   const answeredMs = item.results.reduce((sum, { ms }) => sum + (ms ?? 0), 0)
   const errorMs = item.durationMs === null ? null : item.durationMs - answeredMs
@@ -51,6 +60,13 @@ function statementLines(item: StatementItem, paint: Paint): string[] {
   else if (item.cutOff) lines.push(paint('yellow', `-> cut off after ${duration(item.durationMs ?? 0)}`))
   else if (item.results.length === 0) lines.push(paint('dim', '-> no answer'))
   return lines
+}
+
+/** The rows that were kept, under their columns. */
+function keptLines({ columns, rows }: StatementItem['kept']): readonly string[] {
+  if (rows.length === 0) return []
+  const head = columns.map(({ name }) => terminalLine(name)).join(' | ')
+  return [...(head === '' ? [] : [head]), ...rows.map((row) => row.map(bindText).join(' | '))]
 }
 
 function sqlLines(sql: string, wholeBytes: number | null): string[] {
@@ -69,7 +85,9 @@ function bindText(value: BoundValue): string {
   if (value === null) return 'NULL'
   if (typeof value === 'string') return quoted(value)
   const whole = value.bytes === undefined ? '' : ` (cut; ${sizeInWords(value.bytes)} in all)`
-  return 'text' in value ? `${quoted(value.text)}${whole}` : `binary ${terminalLine(value.base64)}${whole}`
+  if ('base64' in value) return `binary ${terminalLine(value.base64)}${whole}`
+  const type = value.type === undefined ? '' : `::${terminalLine(value.type)}`
+  return `${quoted(value.text)}${type}${whole}`
 }
 
 function quoted(text: string): string {
@@ -77,12 +95,14 @@ function quoted(text: string): string {
 }
 
 /** `-> 3 rows (SELECT), 3.2 ms`; `-> CREATE TABLE, 4.0 ms`. */
-function resultLine({ tag, rows, ms, suspended }: StatementItem['results'][number]): string {
+function resultLine({ tag, rows, ms, suspended, bytes, firstMs }: StatementItem['results'][number]): string {
   const verb = tag === null ? null : terminalLine(tag).replace(/( \d+)+$/, '')
   const parts = [
     rows === null ? (verb ?? (suspended ? null : 'empty')) : `${rowCount(rows)}${verb === null ? '' : ` (${verb})`}`,
     suspended ? 'more to fetch' : null,
+    bytes === null ? null : sizeInWords(bytes),
     ms === null ? null : duration(ms),
+    firstMs === null ? null : `the first after ${duration(firstMs)}`,
   ]
   return `-> ${parts.filter((part) => part !== null).join(', ')}`
 }

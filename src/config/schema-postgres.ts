@@ -1,6 +1,15 @@
 import * as z from 'zod'
 import { postgresLogins, targetSessionAttributes, upstreamTlsModes } from '../resources/catalogue.ts'
-import { described, duration, filePath, recording, roleDescription, roles, secretReference } from './schema-fields.ts'
+import {
+  described,
+  duration,
+  filePath,
+  recording,
+  roleDescription,
+  roles,
+  secretReference,
+  size,
+} from './schema-fields.ts'
 
 const postgresRole = z.strictObject({
   description: roleDescription,
@@ -29,6 +38,16 @@ const postgresRole = z.strictObject({
   idleTimeout: duration(
     'A session that does nothing for so long is ended. Without it none is ended for that.',
   ).optional(),
+  recordRows: z
+    .strictObject({
+      rows: z.int().min(1).max(10_000).default(100).meta({ description: 'At most so many rows of each result.' }),
+      size: size('At most so much of each result.').prefault('64KiB'),
+    })
+    .optional()
+    .meta({
+      description:
+        'Record the beginning of each result, too. Without it results are only counted. They hold what people read.',
+    }),
   recording,
 })
 

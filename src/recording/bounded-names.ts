@@ -1,6 +1,6 @@
 interface Entry<Value> {
   readonly value: Value
-  readonly chars: number
+  chars: number
 }
 
 /** Values by name, bounded in number and in size: of too many, the oldest are forgotten. */
@@ -31,6 +31,18 @@ export class BoundedNames<Value> {
     }
     this.#entries.set(name, { value, chars })
     this.#chars += chars
+  }
+
+  /** The value of that name has become larger. */
+  grow(name: string, byChars: number): void {
+    const entry = this.#entries.get(name)
+    if (entry === undefined) return
+    entry.chars += byChars
+    this.#chars += byChars
+    for (const oldest of this.#entries.keys()) {
+      if (this.#chars <= this.#charsMax || oldest === name) break
+      this.#drop(oldest)
+    }
   }
 
   clear(): void {

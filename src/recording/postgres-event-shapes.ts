@@ -7,22 +7,30 @@ const maybe = <Shape extends z.ZodType>(shape: Shape) => z.exactOptional(shape)
 const statement = { sql: text, bytes: maybe(count), sha256: maybe(text) }
 const report = { severity: text, sqlstate: text, message: text, detail: maybe(text) }
 const answer = { n: count.nullable(), ms: z.number().nullable() }
+const sent = { bytes: maybe(count), firstMs: maybe(z.number()) }
 const bound = z.union([
   text,
   z.null(),
   z.object({ base64: text, bytes: maybe(count) }),
-  z.object({ text, bytes: count }),
+  z.object({ text, bytes: maybe(count), type: maybe(text) }),
 ])
 
 /** A file can hold anything: what is read is checked before it is used. */
 const shapes: { readonly [Code in PostgresCode]: z.ZodType<PostgresEvents[Code]> } = {
   q: z.object({ n: count, ...statement }),
+  '+': z.object({ sql: text }),
+  r: z.object({
+    n: count.nullable(),
+    columns: maybe(z.array(z.object({ name: text, type: maybe(text) }))),
+    rows: z.array(z.array(bound)),
+  }),
+  t: z.object({ status: z.enum(['open', 'failed', 'idle']) }),
   p: z.object({ name: text, ...statement }),
   b: z.object({ portal: text, statement: text, values: z.array(bound), more: maybe(count) }),
   x: z.object({ n: count, portal: text, rows: z.int() }),
   f: z.object({ n: count, oid: count, argumentBytes: count }),
-  c: z.object({ ...answer, tag: text.nullable(), rows: count.nullable(), suspended: maybe(z.literal(true)) }),
-  e: z.object({ ...answer, ...report, rows: count }),
+  c: z.object({ ...answer, ...sent, tag: text.nullable(), rows: count.nullable(), suspended: maybe(z.literal(true)) }),
+  e: z.object({ ...answer, ...sent, ...report, rows: count }),
   n: z.object(report),
   cp: z.object({ direction: z.enum(['in', 'out', 'both']), bytes: count }),
   k: z.object({ address: text }),

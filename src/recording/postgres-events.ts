@@ -5,6 +5,8 @@
 export interface PostgresEvents {
   /** A simple query; may hold several statements. `n` numbers what the session executes, from 1. */
   readonly q: { readonly n: number } & StatementText
+  /** Goes on with the text of the `q` or `p` before it. */
+  readonly '+': { readonly sql: string }
   /** A statement is parsed under a name ('' is the unnamed one). */
   readonly p: { readonly name: string } & StatementText
   /** A parsed statement gets its values; `more` counts the ones left out. */
@@ -18,13 +20,21 @@ export interface PostgresEvents {
   readonly x: { readonly n: number; readonly portal: string; readonly rows: number }
   /** A function is called by its number (large objects of old drivers). */
   readonly f: { readonly n: number; readonly oid: number; readonly argumentBytes: number }
+  /** Rows of a result, where the role says that they are kept; `columns` with the first of an answer. */
+  readonly r: {
+    readonly n: number | null
+    readonly columns?: readonly { readonly name: string; readonly type?: string }[]
+    readonly rows: readonly (readonly BoundValue[])[]
+  }
   /** Complete. `tag` as the server says it; null: the query was empty. `rows`: from the tag, or counted when it has none. */
-  readonly c: Answer & { readonly tag: string | null; readonly rows: number | null; readonly suspended?: true }
+  readonly c: Answer & Sent & { readonly tag: string | null; readonly rows: number | null; readonly suspended?: true }
   /** An error. `rows`: how many had been sent before. */
-  readonly e: Answer & ReportText & { readonly rows: number }
+  readonly e: Answer & Sent & ReportText & { readonly rows: number }
   readonly n: ReportText
   /** Data of a COPY has passed. `in`: to the server. */
   readonly cp: { readonly direction: 'in' | 'out' | 'both'; readonly bytes: number }
+  /** A transaction begins, fails or is over. */
+  readonly t: { readonly status: 'open' | 'failed' | 'idle' }
   /** Somebody asked to cancel what runs, with this session's key. */
   readonly k: { readonly address: string }
   /** The gate spoke to the person. */
@@ -37,14 +47,17 @@ export type PostgresCode = keyof PostgresEvents
 /** Every code, with its name in words. */
 export const postgresCodes: Readonly<Record<PostgresCode, string>> = {
   q: 'simple query',
+  '+': 'more of a text',
   p: 'parse',
   b: 'bind',
   x: 'execute',
   f: 'function call',
+  r: 'rows',
   c: 'complete',
   e: 'error',
   n: 'notice',
   cp: 'copy',
+  t: 'transaction',
   k: 'cancel',
   m: 'message of the gate',
   s: 'parameter',
@@ -53,22 +66,31 @@ export const postgresCodes: Readonly<Record<PostgresCode, string>> = {
 export interface StatementText {
   /** Passwords masked. */
   readonly sql: string
-  /** Only when it was cut: length of the whole, and the SHA-256 of all its bytes, hex. */
+  /** Only when it is longer than what is kept, `+` included: length of the whole, and the SHA-256 of all its bytes, hex. */
   readonly bytes?: number
   readonly sha256?: string
 }
 
-/** Text as it is; binary as base64; a long value only its beginning, with the whole length; null for NULL. */
+/**
+ * Text as it is; binary as text with its type where that is known, else as base64; a long value only its beginning, with
+ * the whole length; null for NULL.
+ */
 export type BoundValue =
   | string
   | null
   | { readonly base64: string; readonly bytes?: number }
-  | { readonly text: string; readonly bytes: number }
+  | { readonly text: string; readonly bytes?: number; readonly type?: string }
 
 /** `n`: the number of the `q`, `x` or `f` that it answers; null when that is not known. `ms`: since that began. */
 export interface Answer {
   readonly n: number | null
   readonly ms: number | null
+}
+
+/** Of an answer with rows: their bytes, and milliseconds until the first. */
+export interface Sent {
+  readonly bytes?: number
+  readonly firstMs?: number
 }
 
 export interface ReportText {

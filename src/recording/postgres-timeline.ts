@@ -23,7 +23,16 @@ export interface StatementItem {
     readonly ms: number | null
     /** The row limit of the Execute was reached; the rest may be fetched later. */
     readonly suspended: boolean
+    /** Of the rows that were sent; null: there were none. */
+    readonly bytes: number | null
+    /** Until the first row; null: there was none. */
+    readonly firstMs: number | null
   }[]
+  /** Rows that were kept of its results, and the columns of the last of them. */
+  readonly kept: {
+    readonly columns: NonNullable<PostgresEvents['r']['columns']>
+    readonly rows: readonly (readonly BoundValue[])[]
+  }
   readonly error: StatementError | null
   /** Sum of what its answers took; null while there is none. */
   readonly durationMs: number | null
@@ -50,6 +59,7 @@ export type TimelineItem =
    */
   | { readonly kind: 'parsed'; readonly at: number; readonly parsedAt: number; readonly sql: string }
   | { readonly kind: 'notice'; readonly at: number; readonly notice: ReportText }
+  | { readonly kind: 'transaction'; readonly at: number; readonly status: PostgresEvents['t']['status'] }
   | { readonly kind: 'cancel'; readonly at: number; readonly address: string }
   | { readonly kind: 'parameter'; readonly at: number; readonly name: string; readonly value: string }
   /** The gate spoke to the person. */
@@ -80,11 +90,12 @@ export async function* postgresTimeline(events: AsyncIterable<RecordedEvent>): A
 }
 
 type Draft = { -readonly [Key in keyof StatementItem]: StatementItem[Key] } & {
+  kept: { columns: StatementItem['kept']['columns']; rows: (readonly BoundValue[])[] }
   results: StatementItem['results'][number][]
   notices: ReportText[]
 }
 interface Text {
-  readonly sql: string
+  sql: string
   readonly sqlBytes: number | null
 }
 interface Parsed extends Text {
@@ -98,7 +109,7 @@ interface Bound {
 }
 interface Waiting {
   readonly item: TimelineItem
-  readonly chars: number
+  chars: number
   readonly draft: Draft | null
   readonly many: boolean
   done: boolean
@@ -113,6 +124,10 @@ class TimelineBuilder {
   readonly #portals = new BoundedNames<Bound>(namesMax, charsMax)
   /** Parsed, and not yet part of anything executed. */
   #parsing: Parsed | null = null
+  /** Whose text came last. */
+  #last: { sql: string | null; readonly n?: number } | null = null
+  /** Of the statement that it is the text of; null: of a simple query. */
+  #lastName: string | null = null
   #lastAt = 0
 
   take({ seconds: at, code, data }: RecordedEvent): void {
@@ -121,6 +136,12 @@ class TimelineBuilder {
     switch (event?.code) {
       case 'p':
         return this.#parse(at, event.data)
+      case '+':
+        return this.#more(event.data.sql)
+      case 'r':
+        return this.#keep(event.data)
+      case 't':
+        return this.#add({ kind: 'transaction', at, status: event.data.status })
       case 'b':
         return this.#bind(event.data)
       case 'q':
@@ -184,6 +205,7 @@ class TimelineBuilder {
       binds: bind?.values ?? [],
       bindsLeftOut: bind?.more ?? 0,
       results: [],
+      kept: { columns: [], rows: [] },
       error: null,
       durationMs: null,
       notices: [],
@@ -197,11 +219,37 @@ class TimelineBuilder {
     this.#waitingChars += chars
     this.#open.set(n, waiting)
     this.#parsing = null
+    this.#last = draft
+    this.#lastName = null
+  }
+
+  /** Goes on with the last text. */
+  #more(sql: string): void {
+    const last = this.#last
+    if (last === null || last.sql === null) return
+    last.sql += sql
+    if (this.#lastName !== null) this.#statements.grow(this.#lastName, sql.length)
+    const waiting = 'n' in last ? this.#open.get(last.n) : undefined
+    if (waiting === undefined) return
+    waiting.chars += sql.length
+    this.#waitingChars += sql.length
+  }
+
+  #keep({ n, columns, rows }: PostgresEvents['r']): void {
+    const waiting = n === null ? undefined : this.#open.get(n)
+    if (waiting === undefined || waiting.draft === null) return
+    if (columns !== undefined) waiting.draft.kept.columns = columns
+    waiting.draft.kept.rows.push(...rows)
+    const chars = rows.flat().reduce((sum, value) => sum + lengthOf(value), 0)
+    waiting.chars += chars
+    this.#waitingChars += chars
   }
 
   #parse(at: number, parse: PostgresEvents['p']): void {
     this.#parsing = { ...textOf(parse), at, shown: false }
     this.#statements.set(parse.name, this.#parsing, parse.sql.length)
+    this.#last = this.#parsing
+    this.#lastName = parse.name
   }
 
   /** Its name is given away, if the server agreed. */
@@ -222,13 +270,16 @@ class TimelineBuilder {
     this.#begin(at, n, bound?.statement ?? null, bound?.bind ?? null, false)
   }
 
-  #complete({ n, ms, tag, rows, suspended }: PostgresEvents['c']): void {
+  #complete({ n, ms, tag, rows, suspended, ...sent }: PostgresEvents['c']): void {
+    const { bytes = null, firstMs = null } = sent
     const waiting = this.#answered(n, ms)
-    waiting?.draft?.results.push({ tag, rows, ms, suspended: suspended === true })
+    waiting?.draft?.results.push({ tag, rows, ms, suspended: suspended === true, bytes, firstMs })
     if (waiting?.many === false) waiting.done = true
   }
 
-  #fail(at: number, { n, ms, ...error }: PostgresEvents['e']): void {
+  #fail(at: number, { n, ms, ...said }: PostgresEvents['e']): void {
+    const { severity, sqlstate, message, detail, rows } = said
+    const error = { severity, sqlstate, message, ...(detail !== undefined && { detail }), rows }
     const waiting = this.#answered(n, ms)
     if (waiting === undefined || waiting.draft === null) {
       if (this.#parsing !== null) this.#parsing.shown = true

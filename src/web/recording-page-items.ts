@@ -49,6 +49,7 @@ function keepSlowest(page: StatementItem[]): void {
 }
 
 export function isWanted(item: TimelineItem, { view, text }: Wanted): boolean {
+  if (item.kind === 'transaction' && view !== 'all') return false
   if (item.kind === 'parameter' && (view !== 'all' || text === '')) return false // a dozen at each start, of no interest
   if (view === 'errors' && errorOf(item) === null) return false
   if (view === 'changes' && !isChange(item)) return false
@@ -76,7 +77,8 @@ function textOf(item: TimelineItem): string {
     case 'statement': {
       const reports = [...item.notices, ...(item.error === null ? [] : [item.error])]
       const said = reports.map(({ sqlstate, message }) => `${sqlstate} ${message}`)
-      return [item.sql ?? '', ...item.binds.map(bindText), ...said].join('\n')
+      const kept = item.kept.rows.map((row) => row.map(bindText).join(' '))
+      return [item.sql ?? '', ...item.binds.map(bindText), ...said, ...kept].join('\n')
     }
     case 'error':
       return `${item.error.sqlstate} ${item.error.message} ${item.sql ?? ''}`
@@ -90,6 +92,8 @@ function textOf(item: TimelineItem): string {
       return `${item.name} ${item.value}`
     case 'gate':
       return item.text
+    case 'transaction':
+      return item.status
     case 'unknown':
       return item.code
   }
@@ -100,5 +104,7 @@ export function bindText(value: BoundValue): string {
   if (value === null) return 'NULL'
   if (typeof value === 'string') return `'${value.replaceAll("'", "''")}'`
   if ('base64' in value) return `binary ${value.base64}${value.bytes === undefined ? '' : `… (${value.bytes} bytes)`}`
-  return `'${value.text}…' (${value.bytes} bytes)`
+  const quoted = `'${value.text.replaceAll("'", "''")}${value.bytes === undefined ? '' : '…'}'`
+  const typed = value.type === undefined ? quoted : `${quoted}::${value.type}`
+  return value.bytes === undefined ? typed : `${typed} (${value.bytes} bytes)`
 }

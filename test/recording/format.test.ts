@@ -70,7 +70,7 @@ test.each([
   ['HTTP', httpCodes],
 ])('docs/recording-format.md lists every code of %s sessions, and no others', (name, codes) => {
   const section = page.split(/^## /m).find((part) => part.startsWith(`${name} sessions\n`)) ?? ''
-  const listed = [...section.matchAll(/^\| `(=?\w+)` +\| ([\w ]*\w) +\|/gm)]
+  const listed = [...section.matchAll(/^\| `(\+|=?\w+)` +\| ([\w ]*\w) +\|/gm)]
   expect(Object.fromEntries(listed.map(([, code, what]) => [code, what]))).toEqual(codes)
 })
 

@@ -90,9 +90,10 @@ test('times carry their zone; an unknown zone is UTC', () => {
 })
 
 function statement(at: number, sql: string, more: object = {}): TimelineItem {
-  const results = [{ tag: 'SELECT 1', rows: 1, ms: at, suspended: false }]
+  const results = [{ tag: 'SELECT 1', rows: 1, ms: at, suspended: false, bytes: null, firstMs: null }]
+  const kept = { columns: [], rows: [] }
   const base = { kind: 'statement', at, n: at, sql, sqlBytes: null, binds: [], bindsLeftOut: 0, results, error: null }
-  return { ...base, durationMs: at, notices: [], copy: null, cancelled: false, cutOff: false, ...more } as TimelineItem
+  return { ...base, kept, durationMs: at, notices: [], copy: null, cancelled: false, cutOff: false, ...more } as TimelineItem
 }
 
 async function* from(items: readonly TimelineItem[]): AsyncGenerator<TimelineItem> {

@@ -36,6 +36,11 @@ export function maskText(text: string): string {
   return worthLooking.test(text) ? maskPairs(text) : text
 }
 
+/** A value of a column that is named like a secret. */
+export function secretValue<Value>(name: string, value: Value): Value | typeof mask {
+  return secretName.test(name) ? mask : value
+}
+
 function maskPairs(text: string): string {
   return text.replaceAll(urlSecret, `$1${mask}`).replaceAll(pairSecret, `$1${mask}`)
 }

@@ -12,6 +12,7 @@ export const fromClient = {
   copyData: 0x64,
   copyDone: 0x63,
   copyFail: 0x66,
+  describe: 0x44,
   execute: 0x45,
   flush: 0x48,
   functionCall: 0x46,
@@ -34,10 +35,13 @@ export const fromServer = {
   errorResponse: 0x45,
   functionCallResponse: 0x56,
   negotiateProtocolVersion: 0x76,
+  noData: 0x6e,
   noticeResponse: 0x4e,
+  parameterDescription: 0x74,
   parameterStatus: 0x53,
   portalSuspended: 0x73,
   readyForQuery: 0x5a,
+  rowDescription: 0x54,
 } as const
 
 /** One whole message: type byte, int32 length (counts itself, not the type byte), body. */

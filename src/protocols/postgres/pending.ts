@@ -1,5 +1,6 @@
 import type { Clock } from '../../kernel/time.ts'
 import type { Answer } from '../../recording/postgres-events.ts'
+import type { KnownPortal } from './statement-book.ts'
 
 /** Where a Sync or the end of a simple query stands in the row of what is unanswered. */
 const syncMark = 0
@@ -13,7 +14,11 @@ interface Unanswered {
   /** A simple query may be answered several times, up to ReadyForQuery. */
   readonly many: boolean
   startMs: number
+  /** What an Execute executes, as far as that is known; null for a simple query. */
+  readonly portal: KnownPortal | null
 }
+
+const unknownPortal: KnownPortal = { statement: null, formats: [], columns: null }
 
 /** Tells which statement an answer belongs to, and how long that took. Pipelines are answered in order. */
 export class Pending {
@@ -29,15 +34,30 @@ export class Pending {
 
   /** A simple query or a function call begins; ReadyForQuery ends it. @returns its number. */
   query(): number {
-    return this.#push(true)
+    return this.#push(true, null)
   }
 
-  execute(): number {
-    return this.#push(false)
+  execute(portal: KnownPortal = unknownPortal): number {
+    return this.#push(false, portal)
   }
 
   sync(): void {
-    this.#add({ n: syncMark, many: true, startMs: 0 })
+    this.#add({ n: syncMark, many: true, startMs: 0, portal: null })
+  }
+
+  /** The number of what is being answered; null when that is not known. */
+  get running(): number | null {
+    return this.#head()?.n || null
+  }
+
+  get portal(): KnownPortal | null {
+    return this.#head()?.portal ?? null
+  }
+
+  /** How long what is being answered runs by now. */
+  sinceBegunMs(): number {
+    const head = this.#head()
+    return head === undefined || head.n === syncMark ? 0 : rounded(this.#clock.monotonicMs() - head.startMs)
   }
 
   answered(): Answer {
@@ -63,9 +83,9 @@ export class Pending {
     this.#shift(this.#clock.monotonicMs())
   }
 
-  #push(many: boolean): number {
+  #push(many: boolean, portal: KnownPortal | null): number {
     this.#last += 1
-    this.#add({ n: this.#last, many, startMs: this.#clock.monotonicMs() })
+    this.#add({ n: this.#last, many, startMs: this.#clock.monotonicMs(), portal })
     return this.#last
   }
 

@@ -144,8 +144,9 @@ async function relay(
   const dismiss: ConstructorParameters<typeof Relay>[0]['dismiss'] = (state) => {
     dismissals.push(dismissTarget(target, wish, state, deps))
   }
-  const { idleMs } = wish.role
-  const parts = { client: socket, clientUnread: unread, target, admission, idleMs, clock: deps.clock, dismiss }
+  const { idleMs, recordRows } = wish.role
+  const { clock } = deps
+  const parts = { client: socket, clientUnread: unread, target, admission, idleMs, recordRows, clock, dismiss }
   return await new Relay(parts).run()
 }
 

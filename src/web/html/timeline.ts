@@ -1,5 +1,6 @@
 import { html } from 'hono/html'
 import type { Instant } from '../../kernel/time.ts'
+import type { BoundValue } from '../../recording/postgres-events.ts'
 import type { StatementItem, TimelineItem } from '../../recording/postgres-timeline.ts'
 import type { Html } from '../context.ts'
 import { bindText } from '../recording-page-items.ts'
@@ -9,6 +10,7 @@ import type { Show } from './show.ts'
 /** What one row shows of a long statement; the export has all that was recorded. */
 const shownCharsMax = 4000
 const bindsShownMax = 50
+const rowsShownMax = 100
 
 /** A PostgreSQL session as a person reads it: what was sent when, and what came of it. */
 export function timelineTable(show: Show, items: readonly TimelineItem[], at: (seconds: number) => Instant): Html {
@@ -49,6 +51,8 @@ function row(item: TimelineItem, time: Html): Html {
       </tr>`
     case 'notice':
       return wordRow(time, `${item.notice.severity}: ${item.notice.message}`)
+    case 'transaction':
+      return wordRow(time, transactionWords[item.status])
     case 'cancel':
       return wordRow(time, `Somebody at ${item.address} asked to cancel what runs.`)
     case 'parameter':
@@ -59,6 +63,12 @@ function row(item: TimelineItem, time: Html): Html {
       return wordRow(time, `A line of a kind that this version does not know (${item.code}).`)
   }
 }
+
+const transactionWords = {
+  open: 'In a transaction from here on.',
+  failed: 'The transaction has failed: nothing of it will stay.',
+  idle: 'The transaction is over.',
+} as const
 
 function wordRow(time: Html, text: string): Html {
   return html`<tr class="word">
@@ -79,7 +89,7 @@ function statementRow(item: StatementItem, time: Html): Html {
   return html`<tr class="${item.error !== null && 'err'}">
     <td class="time line">${time}</td>
     <td>
-      ${statementText(item)}${binds(item)}${item.notices.map(({ severity, message }) => html`<span class="bind mono">${severity}: ${clipped(message)}</span>`)}${item.error !== null && errorLine(item.error)}<span
+      ${statementText(item)}${binds(item)}${item.notices.map(({ severity, message }) => html`<span class="bind mono">${severity}: ${clipped(message)}</span>`)}${keptRows(item)}${item.error !== null && errorLine(item.error)}<span
         class="bind narrow-only"
         >${result}</span
       >
@@ -103,6 +113,45 @@ function sqlText(sql: string): Html {
 function binds({ binds: values, bindsLeftOut }: StatementItem): Html {
   const hidden = Math.max(0, values.length - bindsShownMax) + bindsLeftOut
   return html`${values.slice(0, bindsShownMax).map((value, at) => html`<span class="bind mono">$${at + 1} = ${clipped(bindText(value))}</span>`)}${hidden > 0 && html`<span class="bind">and ${hidden} more values</span>`}`
+}
+
+/** What the role let be kept of the results. */
+function keptRows({ kept: { columns, rows }, results: all }: StatementItem): Html | false {
+  if (rows.length === 0) return false
+  const sent = all.reduce((sum, { rows: count }) => sum + (count ?? 0), 0)
+  const shown = rows.slice(0, rowsShownMax)
+  const left = Math.max(sent, rows.length) - shown.length
+  return html`<details class="kept">
+    <summary>${shown.length === 1 ? 'One row' : `${shown.length} rows`} kept</summary>
+    <div class="sideways">
+      <table>
+        ${
+          columns.length > 0 &&
+          html`<thead>
+            <tr>
+              ${columns.map(({ name, type }) => html`<th scope="col" title="${type ?? ''}">${clipped(name)}</th>`)}
+            </tr>
+          </thead>`
+        }
+        <tbody>
+          ${shown.map(
+            (row) =>
+              html`<tr>
+                ${row.map((value) => html`<td class="mono">${clipped(cellText(value))}</td>`)}
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
+    ${left > 0 && html`<span class="small">and ${left} more</span>`}
+  </details>`
+}
+
+function cellText(value: BoundValue): string {
+  if (value === null) return 'NULL'
+  if (typeof value === 'string') return value
+  const text = 'base64' in value ? value.base64 : value.text
+  return value.bytes === undefined ? text : `${text}… (${value.bytes} bytes)`
 }
 
 function errorLine(error: NonNullable<StatementItem['error']>): Html {

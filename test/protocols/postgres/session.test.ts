@@ -65,8 +65,8 @@ test('psql works as it does without us, and is recorded', async () => {
     { n: 3, sql: 'select nothing' },
   ])
   expect(recorder.of('c')).toEqual([
-    { n: 1, tag: 'SELECT 1', rows: 1, ms: expect.any(Number) },
-    { n: 2, tag: 'SELECT 1', rows: 1, ms: expect.any(Number) },
+    { n: 1, tag: 'SELECT 1', rows: 1, ms: expect.any(Number), bytes: 7, firstMs: expect.any(Number) },
+    { n: 2, tag: 'SELECT 1', rows: 1, ms: expect.any(Number), bytes: expect.any(Number), firstMs: expect.any(Number) },
   ])
   expect(recorder.of('e')).toMatchObject([{ n: 3, sqlstate: '42703', severity: 'ERROR', rows: 0 }])
   expect(recorder.of('s').map(({ name }) => name)).toContain('server_version')

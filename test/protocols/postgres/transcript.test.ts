@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { Activity } from '../../../src/protocols/postgres/activity.ts'
 import { FrameWalker } from '../../../src/protocols/postgres/frames.ts'
 import {
@@ -15,7 +15,8 @@ import {
   readyForQuery,
   terminate,
 } from '../../../src/protocols/postgres/messages.ts'
-import { readBind } from '../../../src/protocols/postgres/read-bind.ts'
+import { readBind } from '../../../src/protocols/postgres/read-values.ts'
+import type { RowsKept } from '../../../src/protocols/postgres/target-tap.ts'
 import { Transcript } from '../../../src/protocols/postgres/transcript.ts'
 import { HandClock } from '../../clock.ts'
 import { ListRecorder } from './hand-made.ts'
@@ -38,10 +39,10 @@ function bindBody(values: readonly (string | null)[], format: number[] = []): Bu
   return Buffer.concat([cstring(''), cstring('s'), formats, int16(values.length), ...parts, int16(0)])
 }
 
-function listen() {
+function listen(kept: RowsKept | null = null) {
   const recorder = new ListRecorder()
   const clock = new HandClock()
-  const transcript = new Transcript(recorder, clock)
+  const transcript = new Transcript(recorder, clock, kept)
   const [client, target] = [new FrameWalker(transcript.client, 1 << 30), new FrameWalker(transcript.target, 1 << 30)]
   return { recorder, clock, client, target }
 }
@@ -58,8 +59,8 @@ test('answers in a pipeline belong to their executions; an error skips to the ne
   session.clock.pass(7)
   session.target.walk(Buffer.concat([row, row, complete('SELECT 2'), ready]))
   expect(session.recorder.of('c')).toEqual([
-    { n: 1, ms: 5, tag: 'SELECT 1', rows: 1 },
-    { n: 4, ms: 7, tag: 'SELECT 2', rows: 2 },
+    { n: 1, ms: 5, tag: 'SELECT 1', rows: 1, bytes: 2, firstMs: 5 },
+    { n: 4, ms: 7, tag: 'SELECT 2', rows: 2, bytes: 4, firstMs: 7 },
   ])
   expect(session.recorder.of('e')).toMatchObject([{ n: 2, ms: 0, sqlstate: '22012', rows: 1 }])
 })
@@ -105,6 +106,147 @@ test('passwords are masked, also when backslashes are escapes', () => {
     "alter role r password '[masked]'",
     "alter role r password '[masked]' login",
   ])
+})
+
+test('a transaction is bracketed', () => {
+  const session = listen()
+  const readyAs = (status: string) => readyForQuery(status.charCodeAt(0))
+  session.target.walk(Buffer.concat(['I', 'T', 'T', 'E', 'I', 'I'].map(readyAs)))
+  expect(session.recorder.of('t')).toEqual([{ status: 'open' }, { status: 'failed' }, { status: 'idle' }])
+})
+
+test('a long text is kept in lines that each hold a part of it, beyond 1 MiB only its hash', () => {
+  const session = listen()
+  const text = `select ${'x'.repeat(200_000)}`
+  session.client.walk(query(text))
+  const parts = [...session.recorder.of('q'), ...session.recorder.of('+')].map(({ sql }) => sql)
+  expect(parts.join('')).toBe(text)
+  expect(parts.length).toBe(4)
+  session.client.walk(query('y'.repeat(1_500_000)))
+  expect(session.recorder.of('q')[1]).toMatchObject({
+    bytes: 1_500_000,
+    sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+  })
+})
+
+const describeStatement = (name: string) => message(fromClient.describe, Buffer.from('S'), cstring(name))
+const int4 = 23
+const typed = (name: string, oid: number, format = 0) =>
+  Buffer.concat([cstring(name), int32(0), int16(0), int32(oid), int16(4), int32(-1), int16(format)])
+const rowDescription = (...columns: Buffer[]) => message(fromServer.rowDescription, int16(columns.length), ...columns)
+const parameterDescription = (...oids: number[]) =>
+  message(fromServer.parameterDescription, int16(oids.length), ...oids.map(int32))
+const dataRow = (...values: (Buffer | null)[]) =>
+  message(
+    fromServer.dataRow,
+    int16(values.length),
+    ...values.map((value) => (value === null ? int32(-1) : Buffer.concat([int32(value.length), value]))),
+  )
+const bindBinary = (statement: string, value: Buffer, resultFormat = 0) =>
+  message(
+    fromClient.bind,
+    ...[cstring(''), cstring(statement), int16(1), int16(1), int16(1), int32(value.length), value],
+    ...[int16(1), int16(resultFormat)],
+  )
+
+describe('values by type', () => {
+  test('of a Parse that names them, and of one that the server describes', () => {
+    const session = listen()
+    const named = message(fromClient.parse, cstring('named'), cstring('select $1'), int16(1), int32(int4))
+    session.client.walk(Buffer.concat([named, bindBinary('named', int32(42)), execute(), sync]))
+    session.client.walk(Buffer.concat([parse('asked', 'select $1'), describeStatement('asked'), sync]))
+    session.target.walk(
+      Buffer.concat([complete('SELECT 0'), ready, parameterDescription(20), message(fromServer.noData), ready]),
+    )
+    session.client.walk(Buffer.concat([bindBinary('asked', Buffer.from('000000000000002a', 'hex')), execute(), sync]))
+    session.client.walk(bindBinary('unknown', int32(42)))
+    expect(session.recorder.of('b').map(({ values }) => values)).toEqual([
+      [{ text: '42', type: 'int4' }],
+      [{ text: '42', type: 'int8' }],
+      [{ base64: 'AAAAKg==' }],
+    ])
+  })
+
+  test('a description that an error skipped is not taken for another', () => {
+    const session = listen()
+    session.client.walk(Buffer.concat([parse('a', '!'), describeStatement('a'), sync]))
+    session.client.walk(Buffer.concat([parse('b', 'select $1'), describeStatement('b'), sync]))
+    session.target.walk(Buffer.concat([failure, ready, parameterDescription(int4), message(fromServer.noData), ready]))
+    session.client.walk(Buffer.concat([bindBinary('a', int32(1)), bindBinary('b', int32(2))]))
+    expect(session.recorder.of('b').map(({ values }) => values)).toEqual([
+      [{ base64: 'AAAAAQ==' }],
+      [{ text: '2', type: 'int4' }],
+    ])
+  })
+})
+
+describe('rows', () => {
+  const kept = { rowsMax: 3, bytesMax: 1000 }
+
+  test('are not kept unless the role says so', () => {
+    const session = listen()
+    session.client.walk(query('select 1'))
+    session.target.walk(
+      Buffer.concat([rowDescription(typed('a', int4)), dataRow(Buffer.from('1')), complete('SELECT 1'), ready]),
+    )
+    expect(session.recorder.of('r')).toEqual([])
+  })
+
+  test('of a simple query, as many as are kept; secrets masked by the name of their column', () => {
+    const session = listen(kept)
+    session.client.walk(query('select'))
+    const rows = ['1', '2', '3', '4'].map((text) => dataRow(Buffer.from(text), Buffer.from('hunter2'), null))
+    const head = rowDescription(typed('a', int4), typed('password', 25), typed('c', 600))
+    session.target.walk(Buffer.concat([head, ...rows, complete('SELECT 4'), ready]))
+    const cells = (text: string) => [text, '[masked]', null]
+    expect(session.recorder.of('r')).toEqual([
+      {
+        n: 1,
+        columns: [{ name: 'a', type: 'int4' }, { name: 'password', type: 'text' }, { name: 'c' }],
+        rows: ['1', '2', '3'].map(cells),
+      },
+    ])
+  })
+
+  test('of a prepared statement that was described long ago, in the format that Bind asked for', () => {
+    const session = listen(kept)
+    session.client.walk(Buffer.concat([parse('s', 'select $1'), describeStatement('s'), sync]))
+    session.target.walk(Buffer.concat([parameterDescription(int4), rowDescription(typed('n', int4)), ready]))
+    for (const value of [7, 8]) {
+      session.client.walk(Buffer.concat([bindBinary('s', int32(value), 1), execute(), sync]))
+      session.target.walk(Buffer.concat([dataRow(int32(value)), complete('SELECT 1'), ready]))
+    }
+    expect(session.recorder.of('r').map(({ n, rows }) => [n, rows])).toEqual([
+      [1, [[{ text: '7', type: 'int4' }]]],
+      [2, [[{ text: '8', type: 'int4' }]]],
+    ])
+  })
+
+  test('are bounded in bytes', () => {
+    const session = listen({ rowsMax: 1000, bytesMax: 100 })
+    session.client.walk(query('select'))
+    const row = dataRow(Buffer.alloc(40, 'x'))
+    session.target.walk(
+      Buffer.concat([rowDescription(typed('a', 25)), ...Array<Buffer>(50).fill(row), complete('SELECT 50'), ready]),
+    )
+    expect(session.recorder.of('r').flatMap(({ rows }) => rows).length).toBe(3)
+    expect(session.recorder.of('c')).toMatchObject([{ rows: 50, bytes: 50 * 46 }])
+  })
+
+  test('whatever either side sends, nothing breaks', () => {
+    const bytes = fc.uint8Array({ maxLength: 60 })
+    const types = fc.constantFrom(...Object.values(fromServer), ...Object.values(fromClient))
+    const messages = fc.array(fc.tuple(fc.boolean(), types, bytes), { maxLength: 30 })
+    fc.assert(
+      fc.property(messages, (all) => {
+        const session = listen(kept)
+        for (const [fromTheClient, type, body] of all) {
+          const walker = fromTheClient ? session.client : session.target
+          walker.walk(message(type, body))
+        }
+      }),
+    )
+  })
 })
 
 const long = (lengthBytes: number) => 'n'.repeat(lengthBytes)
