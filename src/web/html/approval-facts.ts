@@ -3,12 +3,13 @@ import type { RequestView } from '../../access/access.ts'
 import type { Terms } from '../../access/states.ts'
 import { displayName, isMachinePerson } from '../../identity/person.ts'
 import { formatDuration } from '../../kernel/durations.ts'
+import { windowsWords } from '../../policy/grant-words.ts'
 import type { Role } from '../../resources/catalogue.ts'
 import type { Html } from '../context.ts'
-import { chip, words } from './parts.ts'
+import { chip, path, words } from './parts.ts'
 import { roleFacts } from './role-facts.ts'
 import type { Show } from './show.ts'
-import { termsWords, windowsWords } from './terms.ts'
+import { termsWords } from './terms.ts'
 
 /** `alice@example.com wants to be admin on prod-db` */
 export function approvalTitle({ request, requester }: RequestView): string {
@@ -34,17 +35,36 @@ export function approvalFacts(show: Show, view: RequestView, role: Role | undefi
       <dd>${role === undefined ? html`<span class="small">The role is gone since.</span>` : may(role)}</dd>
       <dt>Who</dt>
       <dd>${whoWords(view)}</dd>
-      ${
-        request.bundle !== null &&
-        html`<dt>Part of</dt>
-          <dd>“${request.bundle.name}”; each part is decided by itself</dd>`
-      }
+      ${bundleRow(view)}
       <dt>Asked</dt>
       <dd class="time">${show.moment(request.askedAt)}, ${request.origin}</dd>
       <dt>Policy</dt>
       <dd>“${request.policy}”</dd>
     </dl>
   </section>`
+}
+
+/** What was asked for together with it. */
+function bundleRow({ bundle }: RequestView): Html | false {
+  if (bundle === null) return false
+  return html`<dt>Part of</dt>
+    <dd>
+      “${bundle.name}”, each part decided by itself
+      ${bundle.siblings.map(
+        ({ id, resource, role, state }) =>
+          html`<br /><a class="small" href="${path('approvals', id)}">${resource} as ${role}</a>
+            <span class="small">${stateWords[state]}</span>`,
+      )}
+      ${bundle.hidden > 0 && html`<br /><span class="small">and ${bundle.hidden} more</span>`}
+    </dd>`
+}
+
+const stateWords: Readonly<Record<RequestView['request']['state'], string>> = {
+  requested: 'waits',
+  approved: 'approved',
+  denied: 'refused',
+  cancelled: 'called off',
+  lapsed: 'lapsed',
 }
 
 function ticketRow({ request, ticketLink }: RequestView): Html | false {
@@ -54,20 +74,22 @@ function ticketRow({ request, ticketLink }: RequestView): Html | false {
     <dd>${ticketLink === null ? ticket : html`<a href="${ticketLink}" rel="noreferrer noopener">${ticket}</a>`}</dd>`
 }
 
-function lengthWords(show: Show, { request, agreed }: RequestView): Html {
-  const { kind, lengthMs, startsAt, recurrence } = request
-  const starts =
-    startsAt !== null
-      ? html`, not before ${show.moment(startsAt)}`
-      : kind === 'access'
-        ? ', from the approval on'
-        : kind === 'extension'
-          ? ' more'
-          : ''
+function lengthWords(show: Show, view: RequestView): Html {
+  const { request, agreed } = view
   const narrowed = request.state === 'requested' && termsWords(show, narrowing(request, agreed))
-  return html`${formatDuration(lengthMs)}${starts}${
-    recurrence !== null && html`<br /><span class="small">only ${windowsWords(recurrence.windows)}</span>`
+  return html`${formatDuration(request.lengthMs)}${startWords(show, view)}${
+    request.recurrence !== null &&
+    html`<br /><span class="small">only ${windowsWords(request.recurrence.windows)}</span>`
   }${narrowed && html`<br /><span class="small">Approved so far: ${narrowed}</span>`}`
+}
+
+function startWords(show: Show, { request, grant }: RequestView): Html | string {
+  const { kind, startsAt, state } = request
+  if (kind === 'extension') {
+    return state === 'requested' && grant !== undefined ? html` more, after ${show.clock(grant.expiresAt)}` : ' more'
+  }
+  if (startsAt !== null) return html`, not before ${show.moment(startsAt)}`
+  return kind === 'access' ? ', from the approval on' : ''
 }
 
 /** Where what is agreed is less than what was asked for. */

@@ -152,8 +152,8 @@ function approvalPage(site: Site, visit: Visit, { view, past, looker, refused }:
     ${standing} ${standing !== false && afterwards(site, visit, view)}
     ${approvalFacts(show, view, deps.catalogue.role(request.resource, request.role))} ${riskFactors(request.risk)}
     ${pastUsesCard(show, request.resource, past, deps.access.isReviewer(visit.person))} ${approvalSteps(show, view)}
-    ${standing === false && approvalForm(show, view, choicesOn(site, view), refused)}
-    ${evidenceLinks(site, visit, request)}`
+    ${evidenceLinks(site, visit, request)}
+    ${standing === false && approvalForm(show, view, choicesOn(site, view), refused)}`
   return {
     ...{ title, current: 'approvals', narrow: true, slim: true, topic: 'request', body },
     version: versionOf(view),
