@@ -102,6 +102,12 @@ export function readHours(text: string): { readonly fromMinute: number; readonly
   return { fromMinute, toMinute: toMinute === 0 ? dayMinutes : toMinute }
 }
 
+/** `09:00` */
+export function clockText(minute: number): string {
+  const two = (number: number) => String(number).padStart(2, '0')
+  return `${two(Math.floor(minute / 60))}:${two(minute % 60)}`
+}
+
 /** `09:00` as minutes since midnight; `24:00` is the end of the day. Undefined for anything else. */
 export function readClock(text: string): number | undefined {
   const [, hours = '', minutes = ''] = /^([01]\d|2[0-4]):([0-5]\d)$/.exec(text) ?? []

@@ -9,9 +9,11 @@ import { isoTime, type Instant } from '../kernel/time.ts'
 import type { Risk } from '../policy/risk.ts'
 import { unknownName } from '../resources/catalogue.ts'
 import { approvalJson, termsFrom } from './api-approval.ts'
-import { body, bodyIfAny, caller, checked } from './api-call.ts'
+import { body, bodyIfAny, caller, checked, idempotencyKey } from './api-call.ts'
+import { asksForBundle, fileBundle, kindJson, lifeJson, lifeRoutes, windowsOf } from './api-life.ts'
 import * as schema from './api-schema.ts'
 import { peerAddress, type WebContext } from './context.ts'
+import { readJson } from './forms.ts'
 import { placeLock } from './lock-wish.ts'
 import type { Site } from './site.ts'
 
@@ -26,6 +28,7 @@ export function accessRoutes(site: Site): void {
   grantRoutes(site)
   sessionRoutes(site)
   lockRoutes(site)
+  lifeRoutes(site, requestJson)
 }
 
 function requestRoutes(site: Site): void {
@@ -43,7 +46,13 @@ function requestRoutes(site: Site): void {
   })
   site.open('POST', `${apiPath}/requests`, async (c) => {
     const { person, token } = await caller(site, c, 'requests:write')
-    const wish = await completed(site, person, c, await body(c, schema.requestWish))
+    const value = await readJson(c)
+    if (asksForBundle(value)) {
+      const requests = await fileBundle(site, c, person, token.label, value)
+      const views = await Promise.all(requests.map((request) => access.view(person, request.id)))
+      return c.json({ requests: views.map(requestJson(site, person)) }, 201)
+    }
+    const wish = await completed(site, person, c, checked(schema.requestWish, value))
     const address = peerAddress(c)
     const origin = `${token.label} at ${address}`
     const { id } = await access.ask(person, { ...wish, origin, asker: { address }, key: idempotencyKey(c) })
@@ -65,7 +74,17 @@ async function completed(
   { deps }: Site,
   caller: Person,
   c: WebContext,
-  { onBehalfOf, resource, role, lengthMs, reason, ticket, startsAt, emergency }: z.output<typeof schema.requestWish>,
+  {
+    onBehalfOf,
+    resource,
+    role,
+    lengthMs,
+    reason,
+    ticket,
+    startsAt,
+    hours,
+    emergency,
+  }: z.output<typeof schema.requestWish>,
 ) {
   const { access } = deps
   const person = await access.holder(caller, onBehalfOf)
@@ -85,6 +104,7 @@ async function completed(
       lengthMs: lengthMs ?? offer.policy.length.defaultMs,
     },
     startsAt: startsAt === null ? null : (Date.parse(startsAt) as Instant),
+    windows: windowsOf(hours),
     onBehalfOf,
   }
 }
@@ -97,13 +117,6 @@ function onlyRole(offers: ReturnType<Site['deps']['access']['offers']>, resource
   }
   if (another === undefined) return role
   throw new Fault('INPUT_INVALID', `${resource} has several roles.`, { hint: `Say which: ${roles.join(', ')}` })
-}
-
-/** @see draft-ietf-httpapi-idempotency-key-header; we take its value as it is. */
-function idempotencyKey(c: WebContext): string | undefined {
-  const key = c.req.header('idempotency-key')
-  if (key === undefined || /^[\x21-\x7e]{1,200}$/.test(key)) return key
-  throw new Fault('INPUT_INVALID', 'Idempotency-Key has 1 to 200 visible ASCII characters.')
 }
 
 function decisionRoutes(site: Site): void {
@@ -208,6 +221,8 @@ function idOf<Id extends string>(c: WebContext): Id {
   return (c.req.param('id') ?? '') as Id
 }
 
+export type RequestJson = typeof requestJson
+
 function requestJson({ deps }: Site, reader: Person) {
   return (view: RequestView): z.output<typeof schema.request> => {
     const { request, requester, grant, missing } = view
@@ -216,6 +231,7 @@ function requestJson({ deps }: Site, reader: Person) {
       ...{ id, link: deps.access.requestLink(id).href, state, person: someone(requester), resource, role },
       askedBy: view.requesters[1] === undefined ? null : someone(view.requesters[1]),
       emergency: request.kind === 'break-glass',
+      ...kindJson(request),
       ...{ lengthMs, reason, ticket, startsAt: timeOrNull(request.startsAt), policy, origin },
       ...{ askedAt: isoTime(request.askedAt), lapsesAt: isoTime(request.lapsesAt) },
       closedAt: request.state === 'requested' ? null : isoTime(request.closedAt),
@@ -237,6 +253,7 @@ function grantJson(grant: Grant): z.output<typeof schema.grant> {
   return {
     ...{ id, request, resource, role, policy, state, endedAt },
     ...{ startsAt: isoTime(startsAt), expiresAt: isoTime(expiresAt) },
+    ...lifeJson(grant),
   }
 }
 

@@ -51,6 +51,13 @@ export async function bodyIfAny<Schema extends z.ZodType>(c: WebContext, shape: 
   return c.req.raw.body === null || c.req.header('content-length') === '0' ? checked(shape, {}) : body(c, shape)
 }
 
+/** @see draft-ietf-httpapi-idempotency-key-header; we take its value as it is. */
+export function idempotencyKey(c: WebContext): string | undefined {
+  const key = c.req.header('idempotency-key')
+  if (key === undefined || /^[\x21-\x7e]{1,200}$/.test(key)) return key
+  throw new Fault('INPUT_INVALID', 'Idempotency-Key has 1 to 200 visible ASCII characters.')
+}
+
 export function checked<Schema extends z.ZodType>(shape: Schema, value: unknown): z.output<Schema> {
   const result = shape.safeParse(value)
   if (result.success) return result.data

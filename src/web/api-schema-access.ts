@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { riskFactorCodes, riskLevels } from '../policy/risk.ts'
 import { agreed, step, terms, waitsFor } from './api-schema-approval.ts'
 import { hasControls } from './forms.ts'
+import { hours, hoursWish, life } from './api-schema-life.ts'
 
 // Requests, grants, sessions and locks, as the API gives and takes them. Lengths are milliseconds.
 
@@ -65,6 +66,7 @@ export const requestWish = z.strictObject({
   reason: shown(1000).default(''),
   ticket: line(100).nullable().default(null),
   startsAt: instant.nullable().default(null).meta({ description: 'Not before; null: at the approval.' }),
+  hours: hoursWish,
   onBehalfOf: line(64)
     .optional()
     .meta({ description: 'Name of the machine that is to have it; you must be named by its `askedForBy`.' }),
@@ -83,6 +85,7 @@ export const grant = z.object({
   startsAt: instant,
   expiresAt: instant,
   endedAt: instant.nullable(),
+  ...life,
 })
 export const risk = z.object({
   score: z.int().meta({ description: '0 to 100' }),
@@ -107,6 +110,12 @@ export const request = z.object({
   /** Who asked on its behalf; null: `person`. */
   askedBy: someone.nullable(),
   emergency: z.boolean().default(false),
+  kind: z.enum(['access', 'extension', 'break-glass']),
+  /** The grant that is to last longer. */
+  extends: z.string().nullable(),
+  /** Asked for together: the same id. */
+  bundle: z.object({ id: z.string(), name: z.string() }).nullable(),
+  hours: z.array(hours).nullable(),
   resource: z.string(),
   role: z.string(),
   lengthMs: z.int(),
@@ -133,6 +142,8 @@ export const request = z.object({
   decisions: z.array(decision),
   grant: grant.nullable(),
 })
+/** One for each part of a bundle. */
+export const requestBundle = z.object({ requests: z.array(request) })
 /** `own`: the newest first. `toDecide`: those that wait for your word, oldest first. */
 export const requestList = z.object({ own: z.array(request), toDecide: z.array(request) })
 /** The requester, or whoever is cut off, reads it. */

@@ -25,6 +25,7 @@ import { scopes } from '../identity/scopes.ts'
  */
 export const apiPath = '/api/v1'
 export * from './api-schema-access.ts'
+export { bundleList, bundleWish, extensionWish, hours, hoursWish } from './api-schema-life.ts'
 export { approving } from './api-schema-approval.ts'
 export * from './api-schema-reviews.ts'
 export * from './api-schema-evidence.ts'

@@ -41,6 +41,7 @@ const post = (
   ...(asks === undefined ? {} : { asks }),
   ...more,
 })
+const keyed = { headers: { 'Idempotency-Key': 'The same key within 24 hours is the same request.' } }
 const remove = (path: string, scope: Needed, summary: string): Call => ({
   ...{ method: 'delete', path, scope, summary, answers: { 204: null } },
 })
@@ -77,9 +78,14 @@ export const apiCalls: readonly Call[] = [
   get('/audit/checkpoints', 'audit:read', 'Signed heads of the audit log; for reviewers', schema.checkpointList),
   get('/keys', 'any', 'The keys that recordings are signed with', schema.keySet),
   get('/requests', 'requests:read', 'Your requests, and those that wait for your word', schema.requestList),
-  post('/requests', 'requests:write', 'Ask for access', { 201: schema.request }, schema.requestWish, {
-    headers: { 'Idempotency-Key': 'The same key within 24 hours is the same request.' },
-  }),
+  post(
+    '/requests',
+    'requests:write',
+    'Ask for access, or for all that is in a bundle',
+    { 201: z.union([schema.request, schema.requestBundle]) },
+    z.union([schema.requestWish, schema.bundleWish]),
+    keyed,
+  ),
   get('/requests/{id}', 'requests:read', 'One request, with its decisions and its grant', schema.request),
   post(
     '/requests/{id}/approve',
@@ -95,6 +101,15 @@ export const apiCalls: readonly Call[] = [
   get('/reviews/{id}', 'requests:read', 'One emergency, with its sessions', schema.review),
   post('/reviews/{id}/close', 'decide', 'Close a review, once', { 200: schema.review }, schema.reviewClosing),
   get('/grants', 'requests:read', 'Your access that lives', schema.grantList),
+  post(
+    '/grants/{id}/extend',
+    'requests:write',
+    'Ask for more time; its sessions live on',
+    { 201: schema.request },
+    schema.extensionWish,
+    keyed,
+  ),
+  get('/bundles', 'requests:read', 'What you may ask for together', schema.bundleList),
   post('/grants/{id}/end', 'grants:write', 'Hand your access back, and end its sessions', { 204: null }),
   post(
     '/grants/{id}/revoke',

@@ -21,6 +21,7 @@ import type { Log } from '../../src/kernel/log.ts'
 import { Secret } from '../../src/kernel/secret.ts'
 import { createMetrics } from '../../src/observability/metrics.ts'
 import { riskDefaults } from '../../src/policy/risk.ts'
+import type { Bundle } from '../../src/policy/bundle.ts'
 import type { Policy } from '../../src/policy/rules.ts'
 import { startCheckpoints } from '../../src/audit/checkpoints.ts'
 import { createEvidence } from '../../src/evidence/evidence.ts'
@@ -98,6 +99,7 @@ export interface More {
   readonly policies?: readonly Policy[]
   /** Come before the usual ones, and so decide first. */
   readonly before?: readonly Policy[]
+  readonly bundles?: readonly Bundle[]
 }
 
 export async function startPages(more: More = {}): Promise<Pages> {
@@ -211,6 +213,7 @@ async function openRooms(
   const access = createAccess({
     ...shared,
     store: state.access,
+    bundles: more.bundles,
     history: state.history,
     risk: riskDefaults,
     staff: { reviewers: ['security'], operators: ['operations'] },
