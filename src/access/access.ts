@@ -10,6 +10,7 @@ import type { Identified } from '../sessions/session.ts'
 import type { BundleOffer, BundleWish } from './ask-bundle.ts'
 import type { ExtensionOffer, ExtensionWish } from './extend.ts'
 import type { PastUse } from './past-use.ts'
+import type { Campaigns } from './campaigns.ts'
 import type { Reviews } from './reviews.ts'
 import type { Decision, Grant, Lock, Request, Requested, Terms } from './states.ts'
 import type { Agreed } from './terms.ts'
@@ -121,6 +122,8 @@ export interface Access {
   emergency(person: Person, resource: string, role: string, asker?: Asker): Offer
   /** What is done with emergencies afterwards. */
   readonly reviews: Reviews
+  /** Reviews of standing access. */
+  readonly campaigns: Campaigns
   /** @throws Fault RESOURCE_UNKNOWN, ROLE_UNKNOWN (with what they could have meant), NOT_ALLOWED; NO_GRANT for what can be had in an emergency only */
   offer(person: Person, resource: string, role: string, asker?: Asker): Offer
   /**

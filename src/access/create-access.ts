@@ -11,7 +11,9 @@ import { pastUses } from './past-use.ts'
 import { decidesOn, hasDecided, isWaitedFor } from './place.ts'
 import { holderFor, machinesFor } from './on-behalf.ts'
 import { liftLock, placeLock } from './place-lock.ts'
-import { createReviews } from './reviews.ts'
+import { createCampaigns } from './campaigns.ts'
+import { settleCampaigns } from './campaign-ends.ts'
+import { createReviews, remindOfReviews } from './reviews.ts'
 import { decided, toDecide, viewRequest } from './views.ts'
 import { waitingFor } from './waiting-list.ts'
 import { waitForGrant, WaitingPeople } from './wait-for-grant.ts'
@@ -25,6 +27,7 @@ export function createAccess(deps: AccessDeps): Access {
     emergencies: (person, asker) => offersFor(deps, person, asker, true),
     emergency: (person, resource, role, asker) => offerFor(deps, person, resource, role, asker, true),
     reviews: createReviews(deps),
+    campaigns: createCampaigns(deps),
     offer: (person, resource, role, asker) => offerFor(deps, person, resource, role, asker),
     ask: (person, wish) => ask(deps, person, wish),
     bundles: (person, asker) => bundlesFor(deps, person, asker),
@@ -68,6 +71,6 @@ export function createAccess(deps: AccessDeps): Access {
           { store, changes, clock, person: deps.person, isAllowed: (waiter) => isAllowed(deps, waiter) },
         ),
       ),
-    sweep: () => sweep(deps),
+    sweep: async () => (await sweep(deps)) + (await remindOfReviews(deps)) + (await settleCampaigns(deps)),
   }
 }

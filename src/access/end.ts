@@ -8,7 +8,6 @@ import { accessEvents, actor } from './events.ts'
 import { escalateAll } from './escalate.ts'
 import { decidesOn, requestersOf } from './place.ts'
 import { endLocks } from './place-lock.ts'
-import { remindOfReviews } from './reviews.ts'
 import type { Expired, Grant, Revoked, Ended } from './states.ts'
 import type { AccessTx } from './store.ts'
 import { expectLiving, handBack, lapse, revoke, settleGrant, settleRequest } from './transitions.ts'
@@ -72,7 +71,7 @@ export async function sweep(deps: AccessDeps): Promise<number> {
   const locks = await deps.store.locksToEnd(now)
   if (grants.length > 0) await deps.store.transact((tx) => settleAll(deps, tx))
   if (locks.length > 0) await deps.store.transact((tx) => endLocks(deps, tx))
-  return requests.length + escalated + grants.length + locks.length + (await remindOfReviews(deps))
+  return requests.length + escalated + grants.length + locks.length
 }
 
 async function lapseAll(deps: AccessDeps, tx: AccessTx): Promise<void> {
