@@ -31,6 +31,15 @@ const inSteps: Policy = {
   },
 }
 
+const bundle = {
+  name: 'on call',
+  description: 'What the on-call needs',
+  items: [
+    { resource: 'prod-db', role: 'readonly', lengthMs: null },
+    { resource: 'prod-db', role: 'admin', lengthMs: null },
+  ],
+}
+
 let pages: Pages
 let chromium: TestBrowser
 let erin: SignedIn
@@ -39,7 +48,7 @@ let sam: SignedIn
 let olga: SignedIn
 
 beforeAll(async () => {
-  pages = await startPages({ before: [inSteps] })
+  pages = await startPages({ before: [inSteps], bundles: [bundle] })
   chromium = await openBrowser([pages.certificate])
   erin = await pages.signIn('erin')
   ada = await pages.signIn('ada')
@@ -257,6 +266,33 @@ test('more than was asked for is refused with a word, and nothing is decided', a
   const none = await ada.post(`/approvals/${id}`, { verdict: 'approve', choosesDatabases: 'yes' })
   expect(none.status).toBe(422)
   expect((await viewOf(id)).decisions).toEqual([])
+})
+
+test('more time, and parts of a bundle, say what they are', async () => {
+  await ada.post(`/approvals/${await askFor('a long job')}`, { verdict: 'approve' })
+  const [grant] = await pages.access.livingGrants(erin.person.id)
+  const wish = { lengthMs: hourMs, reason: 'it takes longer', ticket: null, origin: 'a test' }
+  const more = await pages.access.extend(erin.person, grant!.id, wish)
+  const page = await open(ada, `/approvals/${more.id}`)
+  await page.getByRole('heading', { name: 'erin@example.test wants 1 h more as readonly on prod-db' }).waitFor()
+  expect(await page.locator('main').innerText()).toMatch(/1 h more, after \d/)
+  await page.getByText('Change before you approve').tap()
+  expect(await page.getByLabel('Only from').count()).toBe(0)
+  await page.getByLabel('or to').fill('15 min')
+  await page.getByRole('button', { name: 'Approve' }).tap()
+  await page.getByText('Approved by you').waitFor()
+  expect((await pages.access.livingGrants(erin.person.id))[0]!.expiresAt - grant!.expiresAt).toBe(hourMs / 4)
+  const parts = await pages.access.askBundle(erin.person, {
+    ...wish,
+    bundle: 'on call',
+    lengthMs: null,
+    startsAt: null,
+  })
+  await page.goto(at(`/approvals/${parts[0]!.id}`))
+  expect(await page.locator('main').innerText()).toContain('“on call”, each part decided by itself')
+  await page.getByRole('link', { name: 'prod-db as admin' }).tap()
+  await page.waitForURL(`**/approvals/${parts[1]!.id}`)
+  await close(page)
 })
 
 test('undo ends the access, and says so', async () => {
