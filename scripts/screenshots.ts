@@ -1,6 +1,7 @@
 /**
  * `npm run screenshots`: plays the demo's stories with real psql, ssh, sftp, curl and Chromium, and writes docs/images/*.png,
  * docs/images/*.txt and the terminal blocks of README.md. Takes about three minutes: the grants are real.
+ * `npm run screenshots approvals`: only those of the approval page, in half a minute.
  */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,6 +10,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { openBrowser } from '../test/clients/browser.ts'
 import { Terminal } from '../test/clients/terminal.ts'
 import { startDemo, usualPorts } from './demo/start.ts'
+import { approveInTwo, readOnce } from './screenshots/approvals.ts'
 import { beginPsql, endPsql, reviewPsql } from './screenshots/psql.ts'
 import { beginSsh, endSsh, lookAround, reviewSsh } from './screenshots/ssh.ts'
 import { beginWeb, endWeb, placeTool, reviewWeb } from './screenshots/web.ts'
@@ -30,10 +32,18 @@ async function main(): Promise<void> {
     await using agent = await startAgent(folder)
     await using browser = await openBrowser([demo.folder.certificate])
     const alice = await browser.page({ viewport: { width: 1120, height: 760 } })
-    await play({ demo, browser, alice }, folder, { SSH_AUTH_SOCK: agent.socket })
+    const stage = { demo, browser, alice }
+    if (process.argv[2] === 'approvals') await playApprovals(stage, folder)
+    else await play(stage, folder, { SSH_AUTH_SOCK: agent.socket })
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+async function playApprovals(stage: Stage, folder: string): Promise<void> {
+  await using terminal = await Terminal.open(folder, { env: {}, socket: 'tmux-approvals', rows: 40 })
+  await readOnce(stage, terminal)
+  await approveInTwo(stage)
 }
 
 async function play(stage: Stage, folder: string, env: Readonly<Record<string, string>>): Promise<void> {
@@ -61,6 +71,7 @@ async function play(stage: Stage, folder: string, env: Readonly<Record<string, s
   await endSsh(ssh, grantMsMax)
   await endWeb(stage, web, curl, grantMsMax)
   await reviewPsql(stage)
+  await approveInTwo(stage)
   await reviewSsh(stage)
   await reviewWeb(stage, replay)
   await showInReadme('ssh', await keepText(ssh, 'terminal-ssh'))
