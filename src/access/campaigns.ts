@@ -57,6 +57,8 @@ export interface Campaigns {
   mayStart(person: Person): boolean
   /** @throws Fault NOT_ALLOWED, INPUT_INVALID (also where nothing stands), RATE_LIMITED */
   start(person: Person, wish: CampaignWish): Promise<CampaignView>
+  /** How many running campaigns wait for this person's word; null: for theirs none ever does. */
+  waiting(person: Person): Promise<number | null>
   /** The last that began first. @throws Fault NOT_ALLOWED for whoever reviews nothing. */
   list(person: Person): Promise<readonly CampaignCount[]>
   /** @throws Fault NOT_FOUND for what is not there, and for what they may not see. */
@@ -72,6 +74,7 @@ export function createCampaigns(deps: AccessDeps): Campaigns {
   return {
     mayStart: (person) => mayStart(deps, person),
     start: (person, wish) => start(deps, person, wish),
+    waiting: (person) => waiting(deps, person),
     list: (person) => list(deps, person),
     view: (person, id) => viewCampaign(deps, person, id),
     decide: (person, entry, word, comment) => decide(deps, person, entry, word, comment),
@@ -133,6 +136,14 @@ async function list(deps: AccessDeps, person: Person): Promise<readonly Campaign
       return { campaign, entries: entries.length, waiting: entries.filter(({ state }) => state === 'waiting').length }
     }),
   )
+}
+
+async function waiting(deps: AccessDeps, person: Person): Promise<number | null> {
+  const running = await deps.store.runningCampaigns()
+  const theirs = running.filter(({ reviewers }) => isStaff(person, reviewers))
+  if (theirs.length === 0) return mayStart(deps, person) ? 0 : null
+  const views = await Promise.all(theirs.map(({ id }) => viewCampaign(deps, person, id)))
+  return views.filter(({ entries }) => entries.some(({ mayDecide }) => mayDecide)).length
 }
 
 function maySee(deps: AccessDeps, person: Person, { reviewers }: Campaign): boolean {

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { version } from '../kernel/version.ts'
 import { addAudit } from './audit.ts'
+import { addCampaign } from './campaign.ts'
 import { addCompletion } from './completion.ts'
 import { addConfig } from './config.ts'
 import { addApprove, addDeny } from './decide.ts'
@@ -69,6 +70,7 @@ const commands: readonly ((program: Command) => void)[] = [
   addDeny,
   addReviews,
   addReview,
+  addCampaign,
   addGrants,
   addEnd,
   addRevoke,

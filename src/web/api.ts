@@ -9,6 +9,7 @@ import { isoTime } from '../kernel/time.ts'
 import { body, caller, checked, type Caller } from './api-call.ts'
 import * as schema from './api-schema.ts'
 import { accessRoutes } from './api-access.ts'
+import { campaignRoutes } from './api-campaigns.ts'
 import { reviewRoutes } from './api-reviews.ts'
 import { reportApiRoutes } from './api-reports.ts'
 import { openApiRoute } from './openapi.ts'
@@ -30,6 +31,7 @@ export function apiRoutes(site: Site): void {
   auditRoutes(site)
   accessRoutes(site)
   reviewRoutes(site)
+  campaignRoutes(site)
   reportApiRoutes(site)
   openApiRoute(site)
   site.open('GET', `${apiPath}/keys`, async (c) => {

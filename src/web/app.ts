@@ -18,6 +18,7 @@ import { askRoutes } from './pages/ask.ts'
 import { askEmergencyRoutes } from './pages/ask-emergency.ts'
 import { auditRoutes } from './pages/audit.ts'
 import { dryRunRoutes } from './pages/dry-run.ts'
+import { campaignRoutes } from './pages/campaigns.ts'
 import { inBandRoutes } from './pages/in-band.ts'
 import { lockRoutes } from './pages/locks.ts'
 import { myAccessRoutes } from './pages/my-access.ts'
@@ -60,6 +61,8 @@ export function createWebApp(deps: WebDeps, closing: AbortSignal): WebApp {
   requestRoutes(site)
   approvalListRoutes(site)
   approvalRoutes(site)
+  // before the reviews, of which each has an id
+  campaignRoutes(site)
   reviewRoutes(site)
   sessionRoutes(site)
   recordingListRoutes(site)

@@ -15,7 +15,10 @@ const heartbeatMs = 25_000
 
 const requests: readonly Change['kind'][] = ['request-opened', 'request-advanced', 'request-escalated', 'request-closed']
 const grants: readonly Change['kind'][] = ['grant-started', 'grant-moved', 'grant-ended']
-const reviews: readonly Change['kind'][] = ['glass-broken', 'review-waiting', 'review-closed']
+const reviews: readonly Change['kind'][] = [
+  ...(['glass-broken', 'review-waiting', 'review-closed'] as const),
+  ...(['campaign-moved', 'campaign-entry-ended'] as const),
+]
 const sessions: readonly Change['kind'][] = ['session-opened', 'session-killed', 'session-ended']
 const locks: readonly Change['kind'][] = ['lock-placed', 'lock-lifted']
 

@@ -100,6 +100,32 @@ export const apiCalls: readonly Call[] = [
   get('/reviews', 'requests:read', 'Emergencies that are or were reviewed; for reviewers', schema.reviewList),
   get('/reviews/{id}', 'requests:read', 'One emergency, with its sessions', schema.review),
   post('/reviews/{id}/close', 'decide', 'Close a review, once', { 200: schema.review }, schema.reviewClosing),
+  get('/campaigns', 'reports:read', 'Reviews of standing access; for operators and reviewers', schema.campaignList),
+  post(
+    '/campaigns',
+    'decide',
+    'Begin one; for operators and reviewers',
+    { 201: schema.campaignView },
+    schema.campaignWish,
+  ),
+  get('/campaigns/{id}', 'reports:read', 'One with its entries: its report', schema.campaignView, {
+    query: schema.campaignQuery,
+  }),
+  post(
+    '/campaigns/{id}/entries/{entry}/confirm',
+    'decide',
+    'Confirm what somebody else has',
+    { 200: schema.campaignView },
+    schema.entryConfirming,
+  ),
+  post(
+    '/campaigns/{id}/entries/{entry}/end',
+    'decide',
+    'End what somebody else has',
+    { 200: schema.campaignView },
+    schema.comment,
+    saying,
+  ),
   get('/grants', 'requests:read', 'Your access that lives', schema.grantList),
   post(
     '/grants/{id}/extend',

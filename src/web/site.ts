@@ -47,11 +47,17 @@ export function createSite(app: WebApp, deps: WebDeps, assets: Assets, auditor: 
 
   async function chromeFor({ person }: Visit): Promise<Chrome> {
     const { access } = deps
-    const [waiting, toReview] = await Promise.all([access.waitingFor(person), access.reviews.waiting(person)])
+    const [waiting, ...toReview] = await Promise.all([
+      access.waitingFor(person),
+      access.reviews.waiting(person),
+      access.campaigns.waiting(person),
+    ])
     return {
       name: displayName(person),
       toDecide: waiting.length,
-      toReview,
+      toReview: toReview.every((one) => one === null)
+        ? null
+        : toReview.reduce<number>((sum, one) => sum + (one ?? 0), 0),
       reviewer: access.isReviewer(person),
       operator: access.isOperator(person),
     }

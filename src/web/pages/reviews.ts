@@ -20,10 +20,14 @@ const closedShownMax = 20
 
 /** Looking at emergencies afterwards: those that wait, those that were looked at, and one with everything about it. */
 export function reviewRoutes(site: Site): void {
-  const { reviews } = site.deps.access
+  const { reviews, campaigns } = site.deps.access
 
   site.page('/reviews', async (visit) => {
-    if ((await reviews.waiting(visit.person)) === null) throw new Fault('NOT_ALLOWED', 'Reviews are for reviewers.')
+    if ((await reviews.waiting(visit.person)) === null) {
+      // those who only decide in campaigns
+      if ((await campaigns.waiting(visit.person)) !== null) return visit.c.redirect('/reviews/campaigns', 303)
+      throw new Fault('NOT_ALLOWED', 'Reviews are for reviewers.')
+    }
     const [open, closed] = await Promise.all([reviews.open(visit.person), reviews.closed(visit.person, closedShownMax)])
     return site.render(visit.c, listPage(visit.show, open, closed), visit)
   })
@@ -60,7 +64,10 @@ async function closeOrLate({ deps }: Site, visit: Visit, id: ReviewId, verdict: 
 
 function listPage(show: Show, open: readonly ReviewView[], closed: readonly ReviewView[]): Page {
   const body = html`<h1>Reviews</h1>
-    <p class="lead">Emergencies that somebody else has to look at.</p>
+    <p class="lead">
+      Emergencies that somebody else has to look at. Standing access is looked at in
+      <a href="/reviews/campaigns">access reviews</a>.
+    </p>
     <h2>Open</h2>
     ${open.length === 0 ? empty('No emergency waits for its review.') : open.map((view) => card(show, view))}
     ${
