@@ -157,8 +157,9 @@ export function refuseTooMany(open: number): void {
 }
 
 function plainWish(wish: Wish): Wish {
-  if (wish.windows != null) checkWindows(wish.windows)
-  const windows = wish.windows == null ? null : plainWindows(wish.windows)
+  const { windows: wished = null } = wish
+  if (wished !== null) checkWindows(wished)
+  const windows = wished === null ? null : plainWindows(wished)
   return { ...wish, ticket: wish.ticket?.trim() || null, reason: wish.reason.trim(), windows }
 }
 
@@ -204,7 +205,8 @@ export function deciding(
   const { lengthMs, reason, ticket, startsAt, asker } = wish
   const startAt = startsAt !== null && startsAt > now ? startsAt : now
   // Of recurring hours, what counts is when they are first used.
-  const at = wish.windows == null ? startAt : usableFrom(startAt, [{ when: wish.windows }])
+  const { windows = null } = wish
+  const at = windows === null ? startAt : usableFrom(startAt, [{ when: windows }])
   const situation = {
     person,
     resource,
@@ -288,7 +290,7 @@ export async function fileRequest(
     askedBy: wish.askedBy?.id ?? null,
     extends: wish.extends ?? null,
     bundle: wish.bundle ?? null,
-    recurrence: wish.windows == null ? null : { windows: wish.windows },
+    recurrence: wish.windows ? { windows: wish.windows } : null,
     risk: wish.risk,
     policy: policy.name,
     approval: approvalFor(deps, policy.approval, person),

@@ -49,7 +49,7 @@ export function grantLifeFacts(
 }
 
 export function requestLifeLines({ hours, bundle }: Partial<RequestLifeFacts>): Wording['lines'] {
-  return [...line('Only at', hours ?? null), ...line('Together with', bundle == null ? null : `the rest of ${bundle}`)]
+  return [...line('Only at', hours ?? null), ...line('Together with', bundle ? `the rest of ${bundle}` : null)]
 }
 
 export function grantLifeLines(
@@ -58,7 +58,7 @@ export function grantLifeLines(
 ): Wording['lines'] {
   return [
     ...line('Only at', hours ?? null),
-    ...line('Use it by', useBy == null ? null : moment(useBy)),
+    ...line('Use it by', useBy ? moment(useBy) : null),
     ...line('For', uses === 'once' ? 'one session' : null),
     ...line('More time', isOwn ? (extendLink ?? null) : null),
   ]

@@ -34,7 +34,7 @@ export function checkWish(
     readonly windows?: readonly Weekly[] | null
   },
 ): void {
-  if (wish.windows == null) checkLength(policy, wish.lengthMs)
+  if (wish.windows === null || wish.windows === undefined) checkLength(policy, wish.lengthMs)
   else checkRecurrence(policy, wish.lengthMs, wish.windows)
   if (wish.reason.length > reasonLengthMax) {
     throw new Fault('INPUT_INVALID', `The reason is longer than ${reasonLengthMax} characters.`)

@@ -15,6 +15,8 @@ import { byLinkOnly, observed, ownHostOnly, ownOriginOnly, securityHeaders } fro
 import { approvalRoutes } from './pages/approval.ts'
 import { approvalListRoutes } from './pages/approvals.ts'
 import { askRoutes } from './pages/ask.ts'
+import { askBundleRoutes } from './pages/ask-bundle.ts'
+import { extendRoutes } from './pages/extend.ts'
 import { askEmergencyRoutes } from './pages/ask-emergency.ts'
 import { auditRoutes } from './pages/audit.ts'
 import { dryRunRoutes } from './pages/dry-run.ts'
@@ -57,6 +59,8 @@ export function createWebApp(deps: WebDeps, closing: AbortSignal): WebApp {
   myAccessRoutes(site)
   askRoutes(site)
   askEmergencyRoutes(site)
+  askBundleRoutes(site)
+  extendRoutes(site)
   openRoutes(site)
   requestRoutes(site)
   approvalListRoutes(site)

@@ -36,7 +36,7 @@ function grant(given: Options, lengthMs: number, recurring = false): Active {
     },
     ...{ startsAt, databases: null, networks: null },
     ...grantLife({ lengthMs, recurrence }, startsAt, { grants: given }),
-  } as Active
+  }
 }
 
 describe('a grant', () => {

@@ -115,3 +115,77 @@ describe('by programs', () => {
     await handBackAll(erin.person)
   })
 })
+
+describe('on the pages', () => {
+  test('more time: the form says when it ends, and what is asked for goes to those who decide', async () => {
+    const request = await pages.access.ask(erin.person, {
+      ...{ resource: 'staging', role: 'readonly', lengthMs: hourMs, reason: '', ticket: null, startsAt: null },
+      origin: 'test',
+    })
+    const grant = (await pages.access.view(erin.person, request.id)).grant!
+    expect((await erin.get('/')).text).toContain(`href="/grants/${grant.id}/extend"`)
+    const page = await erin.get(`/grants/${grant.id}/extend`)
+    expect(page.text).toContain('More time for staging as readonly')
+    expect(page.text).toContain('More time needs nobody’s approval.')
+    const done = await erin.post(`/grants/${grant.id}/extend`, { for: '2h', reason: 'not done' })
+    expect([done.status, done.location]).toEqual([303, expect.stringMatching(/^\/requests\/request-/)])
+    expect((await erin.get(done.location!)).text).toContain('2 h more, counted from the end')
+    expect((await pages.access.livingGrants(erin.person.id))[0]!.expiresAt).toBe(grant.expiresAt + 2 * hourMs)
+    const refused = await erin.post(`/grants/${grant.id}/extend`, { for: '8h' })
+    expect([refused.status, refused.text]).toEqual([422, expect.stringContaining('lasts at most 10 h') as string])
+    expect((await ada.get(`/grants/${grant.id}/extend`)).status).toBe(404)
+    await handBackAll(erin.person)
+    expect((await erin.get(`/grants/${grant.id}/extend`)).status).toBe(409)
+  })
+
+  test('what cannot be extended says why', async () => {
+    const wish = { resource: 'prod-db', role: 'admin', lengthMs: hourMs, reason: 'x', ticket: null, startsAt: null }
+    const { id } = await pages.access.ask(erin.person, { ...wish, origin: 'test' })
+    await pages.access.decide(ada.person, id, 'approve', '')
+    const { grant } = await pages.access.view(erin.person, id)
+    const first = await erin.get('/')
+    expect(first.text).toContain('waits for its first use')
+    expect(first.text).toContain('Its 1 h begin with the first session')
+    expect(first.text).not.toContain(`/grants/${grant!.id}/extend`)
+    expect((await erin.get(`/grants/${grant!.id}/extend`)).text).toContain('Its time has not begun yet')
+    await handBackAll(erin.person)
+  })
+
+  test('recurring hours are asked for without a script, and kept where something is wrong', async () => {
+    const form = { resource: 'staging', role: 'readonly', for: '1h', reason: 'shifts', hoursZone: 'Europe/Berlin' }
+    expect((await erin.get('/ask?resource=staging&role=readonly')).text).toContain(
+      'Only at these hours, again and again',
+    )
+    expect((await erin.get('/ask?resource=web-1&role=ops')).text).not.toContain('Only at these hours')
+    const days = { 'on-mon': 'yes', 'on-wed': 'yes' }
+    const wrong = await erin.post('/ask', { ...form, ...days, hoursFrom: '09:00', hoursTo: '', stretch: '7d' })
+    expect([wrong.status, wrong.text]).toEqual([422, expect.stringContaining('Give the hours from and to.') as string])
+    expect(wrong.text).toMatch(/name="hoursFrom"[^>]+value="09:00"/)
+    const done = await erin.post('/ask', { ...form, ...days, hoursFrom: '09:00', hoursTo: '17:00', stretch: '7d' })
+    expect(done.status).toBe(303)
+    const [grant] = await pages.access.livingGrants(erin.person.id)
+    expect(grant).toMatchObject({
+      ...{ lengthMs: 7 * dayMs, windows: [{ days: [1, 3], fromMinute: 540, toMinute: 1020, zone: 'Europe/Berlin' }] },
+    })
+    expect((await erin.get(done.location!)).text).toContain('Mon, Wed 09:00-17:00 (Europe/Berlin), for 7 d')
+    expect((await erin.get('/')).text).toContain('Only Mon, Wed 09:00-17:00 (Europe/Berlin)')
+    await handBackAll(erin.person)
+  })
+
+  test('a bundle is one form, and its requests know of each other', async () => {
+    expect((await erin.get('/')).text).toContain('href="/ask?bundle=first-day"')
+    expect((await (await pages.signIn('sam')).get('/ask?bundle=first-day')).status).toBe(404)
+    const page = await erin.get('/ask?bundle=first-day')
+    expect(page.text).toContain('each part is decided by itself')
+    const done = await erin.post('/ask/bundle', { bundle: 'first-day', for: '', reason: 'I am new' })
+    expect(done.status).toBe(303)
+    const request = await erin.get(done.location!)
+    expect(request.text).toContain('Parts of “first-day”')
+    expect(request.text).toContain('staging as readonly')
+    const decides = await ada.get(done.location!.replace('requests', 'approvals'))
+    expect(decides.text).toContain('“first-day”, each part decided by itself')
+    const refused = await erin.post('/ask/bundle', { bundle: 'first-day', for: '10d', reason: 'I am new here' })
+    expect(refused.status).toBe(422)
+    await handBackAll(erin.person)
+  })
+})

@@ -11,8 +11,8 @@ import { path, query } from '../html/parts.ts'
 import type { Show } from '../html/show.ts'
 import { onwardFields, readOnward, type Onward } from '../onward.ts'
 import type { Site } from '../site.ts'
-import { lengthField, ticketField } from './ask.ts'
-import { stoppedLine } from './my-access.ts'
+import { lengthField, ticketField } from '../html/ask-fields.ts'
+import { stoppedLine } from '../html/offers.ts'
 
 const limits = { name: 64, length: 16, reason: 1000, ticket: 100 } as const
 

@@ -1,20 +1,30 @@
 import { html } from 'hono/html'
 import type { Offer } from '../../access/access.ts'
-import { formatDuration, parseDurationMs, writeDuration } from '../../kernel/durations.ts'
+import { parseDurationMs } from '../../kernel/durations.ts'
 import { asFault, Fault, type FaultCode } from '../../kernel/fault.ts'
-import type { Instant } from '../../kernel/time.ts'
 import type { Html, Visit } from '../context.ts'
 import { faultStatus } from '../../kernel/fault-status.ts'
 import { fieldsOf, type Fields } from '../forms.ts'
 import { forField, machineOffersFor, machineOffersList } from '../html/on-behalf.ts'
+import {
+  instantIn,
+  lengthField,
+  reasonField,
+  startField,
+  StartRefused,
+  ticketField,
+  type FieldName,
+  type Wrong,
+} from '../html/ask-fields.ts'
+import { hoursFields, hoursWished, readHoursFields, type TypedHours } from '../html/hours-fields.ts'
 import { needs, notice, path, query } from '../html/parts.ts'
 import { roleFacts } from '../html/role-facts.ts'
 import { onwardFields, readOnward, type Onward } from '../onward.ts'
 import type { Site } from '../site.ts'
-import { offersTable, stoppedLine } from './my-access.ts'
+import { bundleOffers, bundlePage, readBundle } from './ask-bundle.ts'
+import { offersTable, stoppedLine } from '../html/offers.ts'
 
 const limits = { name: 64, length: 16, reason: 1000, ticket: 100, zone: 64 } as const
-const usualLengths = ['15m', '30m', '1h', '2h', '4h', '8h', '12h', '1d', '2d', '7d']
 
 interface Typed {
   readonly resource: string
@@ -24,16 +34,11 @@ interface Typed {
   readonly ticket: string
   readonly startsAt: string
   readonly zone: string
+  readonly hours: TypedHours
   /** Name of a machine; empty: for themselves. */
   readonly onBehalfOf: string
   /** The application that waits for it. */
   readonly onward: Onward | undefined
-}
-
-type FieldName = 'for' | 'reason' | 'ticket' | 'startsAt'
-interface Wrong {
-  readonly field: FieldName | undefined
-  readonly fault: Fault
 }
 
 /** Asking for access: a form that a link can fill in, and that keeps what was typed when something is wrong. */
@@ -42,6 +47,11 @@ export function askRoutes(site: Site): void {
 
   site.page('/ask', async (visit) => {
     const typed = read(fieldsOf(new URL(visit.c.req.url).searchParams))
+    const bundle = readBundle(fieldsOf(new URL(visit.c.req.url).searchParams))
+    if (bundle.bundle !== '') {
+      const together = access.bundle(visit.person, bundle.bundle, visit)
+      return site.render(visit.c, bundlePage(visit, together, bundle, undefined), visit)
+    }
     if (typed.resource === '' || typed.role === '') return chooseFirst(site, visit)
     const { only, link } = emergencyOf(site, visit, typed)
     if (only && typed.onBehalfOf === '') return visit.c.redirect(link, 303)
@@ -73,6 +83,7 @@ function read(fields: Fields): Typed {
     ticket: fields.text('ticket', limits.ticket),
     startsAt: fields.text('startsAt', limits.zone),
     zone: fields.text('zone', limits.zone),
+    hours: readHoursFields(fields),
     onBehalfOf: fields.text('onBehalfOf', limits.name),
     onward: readOnward(fields, 'then'),
   }
@@ -85,10 +96,9 @@ async function offerFor({ deps }: Site, visit: Visit, { resource, role, onBehalf
   return access.offer(await access.holder(visit.person, onBehalfOf), resource, role)
 }
 
-class StartRefused extends Fault {}
-
 function wishOf({ address }: Visit, typed: Typed) {
-  const lengthMs = parseDurationMs(typed.length)
+  const hours = hoursWished(typed.hours)
+  const lengthMs = hours?.lengthMs ?? parseDurationMs(typed.length)
   if (lengthMs === undefined) {
     throw new Fault('LENGTH_REFUSED', 'Give a length of time.', { hint: 'Such as 30m or 2h.' })
   }
@@ -100,20 +110,9 @@ function wishOf({ address }: Visit, typed: Typed) {
     ticket: typed.ticket === '' ? null : typed.ticket,
     startsAt: typed.startsAt === '' ? null : instantIn(typed.startsAt, typed.zone),
     origin: `browser at ${address}`,
+    windows: hours?.windows ?? null,
     onBehalfOf: typed.onBehalfOf || undefined,
     asker: { address },
-  }
-}
-
-/** `2026-11-22T14:30`, as a `datetime-local` input sends it, in an IANA zone. */
-function instantIn(local: string, zone: string): Instant {
-  try {
-    return Temporal.PlainDateTime.from(local).toZonedDateTime(zone).epochMilliseconds as Instant
-  } catch (cause) {
-    throw new StartRefused('INPUT_INVALID', 'That is not a date and time.', {
-      cause,
-      hint: 'Such as 2026-11-22 14:30.',
-    })
   }
 }
 
@@ -132,6 +131,7 @@ function fieldOf(code: FaultCode, error: unknown): FieldName | undefined | null 
 async function chooseFirst(site: Site, visit: Visit): Promise<Response> {
   const body = html`<h1>Ask for access</h1>
     <p class="lead">Pick what you need. Access begins when it is approved and ends by itself.</p>
+    ${bundleOffers(site.deps.access.bundles(visit.person, visit))}
     ${offersTable(visit.show, site.deps.access.offers(visit.person, visit))}
     ${machineOffersList(await machineOffersFor(site, visit))}`
   return site.render(visit.c, { title: 'Ask for access', current: 'access', body }, visit)
@@ -184,6 +184,7 @@ async function askPage(site: Site, visit: Visit, offer: Offer, typed: Typed, wro
       ${hiddenFields({ resource: resource.name, role: role.name, ...onwardFields(typed.onward, 'then') })}
       ${forField(offer, machines, { forThemselves, chosen: typed.onBehalfOf })} ${lengthField(offer, typed, wrong)}
       ${reasonField(offer, typed, wrong)} ${ticketField(offer, typed, wrong)} ${startField(visit, typed, wrong)}
+      ${hoursFields(visit.show, policy, typed.hours)}
       <div class="actions"><a class="btn plain" href="/">Back</a><button class="btn go">Ask</button></div>
     </form>
     ${emergency !== '' && html`<p class="small">Something is on fire? <a href="${emergency}">In an emergency</a> it begins at once.</p>`}`
@@ -198,92 +199,4 @@ async function askPage(site: Site, visit: Visit, offer: Offer, typed: Typed, wro
 
 function hiddenFields(fields: Readonly<Record<string, string>>): Html[] {
   return Object.entries(fields).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`)
-}
-
-export function lengthField({ policy }: Offer, typed: Pick<Typed, 'length'>, wrong: Wrong | undefined): Html {
-  const { defaultMs, mostMs } = policy.length
-  const wishedMs = parseDurationMs(typed.length)
-  const chosenMs = wishedMs !== undefined && wishedMs > 0 && wishedMs <= mostMs ? wishedMs : Math.min(defaultMs, mostMs)
-  const usual = usualLengths.map((text) => parseDurationMs(text)!)
-  const choices = [...new Set([...usual, defaultMs, mostMs, chosenMs])].filter((one) => one > 0 && one <= mostMs)
-  return html`<label for="for">How long</label>
-    <select id="for" name="for" ${marks('for', wrong)}>
-      ${choices
-        .toSorted((left, right) => left - right)
-        .map(
-          (one) =>
-            html`<option value="${writeDuration(one)}" ${one === chosenMs ? ' selected' : ''}>
-              ${formatDuration(one)}
-            </option>`,
-        )}
-    </select>`
-}
-
-function reasonField({ policy }: Offer, typed: Typed, wrong: Wrong | undefined): Html {
-  const required = policy.reason === 'required'
-  return html`<label for="reason">Why ${!required && html`<span class="optional">optional</span>`}</label>
-    <textarea
-      id="reason"
-      name="reason"
-      rows="3"
-      maxlength="${limits.reason}"
-      aria-describedby="reason-help"
-      ${required ? ' required' : ''}${marks('reason', wrong)}
-    >
-${typed.reason}</textarea>
-    <p class="help" id="reason-help">
-      A sentence that ${policy.approval.kind === 'none' ? 'a later reader of the log' : 'the approver'} understands.
-    </p>`
-}
-
-export function ticketField({ policy }: Offer, typed: Pick<Typed, 'ticket'>, wrong: Wrong | undefined): Html | false {
-  if (policy.ticket === null) return false
-  const { pattern, required } = policy.ticket
-  return html`<label for="ticket">Ticket ${!required && html`<span class="optional">optional</span>`}</label>
-    <input
-      id="ticket"
-      name="ticket"
-      value="${typed.ticket}"
-      maxlength="${limits.ticket}"
-      autocomplete="off"
-      aria-describedby="ticket-help"
-      ${required ? ' required' : ''}${marks('ticket', wrong)}
-    />
-    <p class="help" id="ticket-help">${ticketForm(pattern)}</p>`
-}
-
-/** `INC-[0-9]+` is what operators write; people read an example of it. */
-function ticketForm(pattern: RegExp): Html {
-  const source = pattern.source.replace(/^\^(?:\(\?:)?/, '').replace(/\)?\$$/, '')
-  const example = source.replaceAll(/(?:\[0-9\]|\\d)(?:[+*]|\{[\d,]+\})?/g, '4821')
-  return /^[\w -]+$/.test(example) ? html`Such as <code>${example}</code>` : html`In the form <code>${source}</code>`
-}
-
-function startField({ show }: Visit, typed: Typed, wrong: Wrong | undefined): Html {
-  const zones = [...new Set([typed.zone || show.zone, show.zone, 'UTC'])]
-  return html`<details class="later" ${typed.startsAt !== '' || wrong?.field === 'startsAt' ? ' open' : ''}>
-    <summary>Not before a certain time</summary>
-    <div class="pair">
-      <div>
-        <label for="startsAt">From</label
-        ><input
-          id="startsAt"
-          name="startsAt"
-          type="datetime-local"
-          value="${typed.startsAt}"
-          ${marks('startsAt', wrong)}
-        />
-      </div>
-      <div>
-        <label for="zone">Time zone</label
-        ><select id="zone" name="zone">
-          ${zones.map((zone) => html`<option>${zone}</option>`)}
-        </select>
-      </div>
-    </div>
-  </details>`
-}
-
-function marks(field: FieldName, wrong: Wrong | undefined): Html | '' {
-  return wrong?.field === field ? html` aria-invalid="true"` : ''
 }

@@ -1,5 +1,6 @@
 import { html } from 'hono/html'
-import type { Offer, RequestView } from '../../access/access.ts'
+import type { RequestView } from '../../access/access.ts'
+import { waitsForUse } from '../../access/grant-life.ts'
 import { lockMatch } from '../../access/locks.ts'
 import type { Grant, Lock, Request } from '../../access/states.ts'
 import { formatDuration } from '../../kernel/durations.ts'
@@ -22,8 +23,11 @@ import {
   requestChip,
 } from '../html/parts.ts'
 import { roleFacts } from '../html/role-facts.ts'
+import { grantLimits, moreTime } from '../html/grant-life.ts'
+import { offersTable } from '../html/offers.ts'
 import type { Show } from '../html/show.ts'
 import type { Site } from '../site.ts'
+import { bundleOffers } from './ask-bundle.ts'
 import { emergencyOffers } from './ask-emergency.ts'
 
 const pastMax = 8
@@ -39,7 +43,9 @@ export function myAccessRoutes(site: Site): void {
       site.deps.live.live({ person: visit.person.id }),
       access.locks(),
     ])
-    const past = requests.filter((request) => !living.some((grant) => grant.request === request.id))
+    const past = requests.filter(
+      (request) => request.state === 'requested' || !living.some((grant) => isBehind(request, grant)),
+    )
     const closed = past.filter((request) => request.state !== 'requested').slice(0, pastMax)
     const views = await Promise.all(closed.map((request) => access.view(visit.person, request.id)))
     const connections = (grant: Grant) => sessions.filter(({ session }) => session.grant === grant.id).length
@@ -52,6 +58,7 @@ export function myAccessRoutes(site: Site): void {
         visit.show,
         past.filter((request) => request.state === 'requested'),
       )}
+      ${bundleOffers(access.bundles(visit.person, visit))}
       <h2>You can ask for</h2>
       ${offersTable(visit.show, access.offers(visit.person, visit))}
       ${emergencyOffers(visit.show, access.emergencies(visit.person, visit))} ${recent(visit.show, views)}`
@@ -62,6 +69,11 @@ export function myAccessRoutes(site: Site): void {
     await access.handBack(visit.person, visit.c.req.param('id') as GrantId)
     return visit.c.redirect('/', 303)
   })
+}
+
+/** Whether it led to that access, or to more of it. */
+function isBehind({ id, extends: extended }: Request, grant: Grant): boolean {
+  return grant.request === id || grant.id === extended
 }
 
 /** Access stays open on paper while a lock stands; without this the page and psql would contradict each other. */
@@ -111,15 +123,22 @@ export function openGrant(
           ${request === 'linked' && html`<a href="${path('requests', grant.request)}">Request</a> · `}by policy
           “${grant.policy}”${connections > 0 && html` · <a href="/sessions">${connections === 1 ? 'one connection' : `${connections} connections`}</a>`}
         </div>
+        ${grantLimits(show, grant)}
       </div>
-      ${grant.state === 'scheduled' ? startsLater(show, grant) : leftNow(show, grant)}
+      ${grant.state === 'scheduled' ? startsLater(show, grant) : leftNow(show, grant)} ${moreTime(grant)}
       ${action(path('grants', grant.id, 'hand-back'), 'Hand back', 'plain', about)}
     </div>
-    ${grant.state === 'active' && progress(show, grant.startsAt, grant.expiresAt)} ${connectLine(site, grant)}
+    ${grant.state === 'active' && !waitsForUse(grant) && progress(show, clockStartOf(grant), grant.expiresAt)}
+    ${connectLine(site, grant)}
   </section>`
 }
 
+function clockStartOf({ clock, startsAt, firstUsedAt }: Grant): number {
+  return clock === 'first-use' ? (firstUsedAt ?? startsAt) : startsAt
+}
+
 function leftNow(show: Show, grant: Grant): Html {
+  if (waitsForUse(grant)) return chip('wait', 'waits for its first use')
   const soon = grant.expiresAt - show.now < soonMs
   return html`${soon ? chip('wait', 'ends soon') : grantChip(grant)}
     <div class="time">
@@ -179,7 +198,10 @@ function pending(show: Show, requests: readonly Request[]): Html | false {
           <div class="row">
             <div class="grow">
               <a class="name" href="${path('requests', request.id)}">${request.resource}</a>
-              <span class="role">as ${request.role}, for ${formatDuration(request.lengthMs)}</span>
+              <span class="role"
+                >as ${request.role}, for
+                ${formatDuration(request.lengthMs)}${request.kind === 'extension' && ' more'}</span
+              >
               <div class="small">
                 Asked ${show.ago(request.askedAt)} · takes ${needs(request.approval)} · lapses
                 ${show.clock(request.lapsesAt)}
@@ -189,56 +211,6 @@ function pending(show: Show, requests: readonly Request[]): Html | false {
           </div>
         </section>`,
     )}`
-}
-
-export function offersTable(show: Show, offers: readonly Offer[]): Html {
-  if (offers.length === 0)
-    return empty('There is nothing here for your groups. Your operations people can change that in the policies.')
-  return html`<section class="card flat">
-    <table>
-      <thead>
-        <tr>
-          <th scope="col">Resource</th>
-          <th scope="col">Role</th>
-          <th scope="col" class="wide">Takes</th>
-          <th scope="col" class="wide">At most</th>
-          <th scope="col"><span class="unseen">Ask</span></th>
-        </tr>
-      </thead>
-      <tbody>
-        ${offers.map(
-          ({ resource, role, policy, stopped }) =>
-            html`<tr>
-              <td>
-                <span class="name">${resource.name}</span>
-                <span class="small">${resource.kind}</span
-                >${resource.description !== '' && html`<div class="small">${resource.description}</div>`}
-              </td>
-              <td>
-                ${role.name}${role.description !== '' && html`<div class="small">${role.description}</div>`}
-                ${stopped !== undefined && stoppedLine(show, stopped)}
-              </td>
-              <td class="wide">${needs(policy.approval)}</td>
-              <td class="wide">${formatDuration(policy.length.mostMs)}</td>
-              <td class="num">
-                <a
-                  class="btn plain small-btn"
-                  href="${query('/ask', { resource: resource.name, role: role.name })}"
-                  aria-label="Ask for ${resource.name} as ${role.name}"
-                  >Ask</a
-                >
-              </td>
-            </tr>`,
-        )}
-      </tbody>
-    </table>
-  </section>`
-}
-
-/** Why it cannot be used now, and from when on. */
-export function stoppedLine(show: Show, { code, why, opensAt }: NonNullable<Offer['stopped']>): Html {
-  const opens = opensAt === null ? 'Not now.' : html`Not now: opens ${show.clock(opensAt)}.`
-  return html`<div class="small"><strong>${opens}</strong>${code !== 'OUTSIDE_WINDOW' && html` ${why}`}</div>`
 }
 
 function recent(show: Show, views: readonly RequestView[]): Html | false {

@@ -6,9 +6,11 @@ import { displayName } from '../../identity/person.ts'
 import { formatDuration } from '../../kernel/durations.ts'
 import type { RequestId } from '../../kernel/ids.ts'
 import { approversWords } from '../../policy/approval.ts'
+import { windowsWords } from '../../policy/grant-words.ts'
 import type { Catalogue } from '../../resources/catalogue.ts'
 import type { Html, Visit } from '../context.ts'
 import { fieldsOf } from '../forms.ts'
+import { bundleCard } from '../html/grant-life.ts'
 import type { Page } from '../html/layout.ts'
 import { action, copyable, needs, path, query, requestChip, words } from '../html/parts.ts'
 import type { Show } from '../html/show.ts'
@@ -65,6 +67,7 @@ function requestPage(
     ${afterwards(site, show, view, onward)} ${review !== undefined && reviewNote(review)}
     <section class="card">${requestFacts(show, view)}</section>
     ${decisionsList(show, view)}
+    ${bundleCard(view)}
     ${open && html`<p class="next">${action(path('requests', request.id, 'cancel'), 'Call it off')}</p>`}`
   return {
     title: `${request.resource} as ${request.role}`,
@@ -129,6 +132,9 @@ export function standing(show: Show, view: RequestView): Html {
     case 'cancelled':
       return html`Called off by ${displayName(view.requester)}, ${show.clock(request.closedAt)}.`
     case 'lapsed':
+      if (request.closedAt < request.lapsesAt) {
+        return html`It lapsed ${show.clock(request.closedAt)}: the access that it was about had ended.`
+      }
       return html`It lapsed ${show.clock(request.closedAt)}:
       ${decisions.length === 0 ? 'nobody decided' : 'not enough people approved'} in time.`
   }
@@ -167,12 +173,21 @@ export function grantEnding(show: Show, grant: RequestView['grant']): Html {
     case 'active':
       return html`The access is open until ${show.clock(grant.expiresAt)}.`
     case 'expired':
-      return html`The access ended on time, ${show.clock(grant.endedAt)}.`
+      return grant.comment
+        ? html`The access ended ${show.clock(grant.endedAt)}. ${grant.comment}`
+        : html`The access ended on time, ${show.clock(grant.endedAt)}.`
     case 'revoked':
       return html`The access was revoked ${show.clock(grant.endedAt)}${grant.comment && html`: “${grant.comment}”`}.`
     case 'ended':
       return html`The access was handed back ${show.clock(grant.endedAt)}.`
   }
+}
+
+function lengthWords(show: Show, { kind, lengthMs, startsAt, recurrence }: Request): Html {
+  if (kind === 'extension') return html`${formatDuration(lengthMs)} more, counted from the end`
+  const hours = recurrence !== null && html`${windowsWords(recurrence.windows)}, for `
+  const start = startsAt === null ? ' from the approval' : html`, not before ${show.moment(startsAt)}`
+  return html`${hours}${formatDuration(lengthMs)}${start}`
 }
 
 /** What was asked, for the requester and for approvers alike. */
@@ -189,7 +204,7 @@ export function requestFacts(show: Show, { request, ticketLink }: RequestView, m
     }
     <dt>How long</dt>
     <dd class="time">
-      ${formatDuration(request.lengthMs)}${request.startsAt === null ? ' from the approval' : html`, not before ${show.moment(request.startsAt)}`}
+      ${lengthWords(show, request)}
     </dd>
     ${more}
     <dt>Asked</dt>

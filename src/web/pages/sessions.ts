@@ -6,6 +6,7 @@ import type { Instant } from '../../kernel/time.ts'
 import type { Client, SessionEnd, SessionRow } from '../../sessions/session.ts'
 import type { Html, Visit } from '../context.ts'
 import type { Page } from '../html/layout.ts'
+import { moreTimeFor } from '../html/grant-life.ts'
 import { chip, countdown, empty, formatBytes, path, progress } from '../html/parts.ts'
 import type { Show } from '../html/show.ts'
 import type { Site } from '../site.ts'
@@ -53,7 +54,7 @@ export function mayEnd({ deps }: Site, { person }: Visit, { session, end }: Sess
 }
 
 function livePage(
-  { show }: Visit,
+  { show, person }: Visit,
   rows: readonly (SessionRow & { expiresAt: Instant })[],
   all: boolean,
   emergencies: ReadonlySet<GrantId>,
@@ -63,11 +64,16 @@ function livePage(
       ${all ? 'Every connection that is open now.' : 'Your connections that are open now.'} Earlier ones are under
       <a href="/recordings">Recordings</a>.
     </p>
-    ${rows.length === 0 ? empty('No connection is open.', { href: '/', text: 'See what to type' }) : rows.map((row) => liveCard(show, row, emergencies.has(row.session.grant)))}`
+    ${rows.length === 0 ? empty('No connection is open.', { href: '/', text: 'See what to type' }) : rows.map((row) => liveCard(show, row, emergencies.has(row.session.grant), row.session.person === person.id))}`
   return { title: 'Sessions', current: 'sessions', topic: 'sessions', body }
 }
 
-function liveCard(show: Show, { session, expiresAt }: SessionRow & { expiresAt: Instant }, isEmergency: boolean): Html {
+function liveCard(
+  show: Show,
+  { session, expiresAt }: SessionRow & { expiresAt: Instant },
+  isEmergency: boolean,
+  isOwn: boolean,
+): Html {
   return html`<section class="card" aria-label="Session of ${session.personName} on ${session.resource}">
     <div class="row">
       <div class="grow">
@@ -77,6 +83,7 @@ function liveCard(show: Show, { session, expiresAt }: SessionRow & { expiresAt: 
         <div class="small">${programOf(session)} · since ${show.clock(session.startedAt)}</div>
       </div>
       <div class="time">${countdown(show, expiresAt)} <span class="small">until ${show.clock(expiresAt)}</span></div>
+      ${isOwn && !isEmergency && moreTimeFor(session.grant, `${session.resource} as ${session.role}`)}
     </div>
     ${progress(show, session.startedAt, expiresAt)}
     <details class="later">
