@@ -12,8 +12,11 @@ import type { Html, Visit } from '../context.ts'
 import { fieldsOf } from '../forms.ts'
 import { bundleCard } from '../html/grant-life.ts'
 import type { Page } from '../html/layout.ts'
+import { approvalSteps } from '../html/approval-steps.ts'
+import { evidenceLinks } from '../html/evidence.ts'
 import { action, copyable, needs, path, query, requestChip, words } from '../html/parts.ts'
 import type { Show } from '../html/show.ts'
+import { termsWords } from '../html/terms.ts'
 import { onwardFields, readOnward, type Onward } from '../onward.ts'
 import type { Site } from '../site.ts'
 import { openGrant } from './my-access.ts'
@@ -65,9 +68,8 @@ function requestPage(
     <p class="lead">${requestChip(request)} ${standing(show, view)}</p>
     ${wayIn && goingOn(request.resource, wayIn)} ${open && linkForApprovers(site, view, onward !== undefined)}
     ${afterwards(site, show, view, onward)} ${review !== undefined && reviewNote(review)}
-    <section class="card">${requestFacts(show, view)}</section>
-    ${decisionsList(show, view)}
-    ${bundleCard(view)}
+    <section class="card">${requestFacts(show, view, changed(show, view))}</section>
+    ${approvalSteps(show, view)} ${evidenceLinks(site, visit, request)} ${bundleCard(view)}
     ${open && html`<p class="next">${action(path('requests', request.id, 'cancel'), 'Call it off')}</p>`}`
   return {
     title: `${request.resource} as ${request.role}`,
@@ -117,12 +119,13 @@ function whatGoesOn(catalogue: Catalogue, { resource: name }: Request, goesOn: b
 }
 
 /** One sentence: where it stands. */
-export function standing(show: Show, view: RequestView): Html {
-  const { request, missing, decisions } = view
+function standing(show: Show, view: RequestView): Html {
+  const { request, missing, decisions, waitsFor } = view
   switch (request.state) {
     case 'requested':
-      return html`${missing === 1 ? 'One more person' : `${missing} people`} must approve: ${needs(request.approval)}.
-      It lapses ${show.clock(request.lapsesAt)}.`
+      return html`${missing === 1 ? 'One more person' : `${missing} people`} must approve:
+      ${waitsFor === null ? needs(request.approval) : approversWords(waitsFor)}${place(view)}. It lapses
+      ${show.clock(request.lapsesAt)}.`
     case 'approved':
       return request.approval.kind === 'none'
         ? html`Approved at once by policy “${request.policy}”, ${show.clock(request.closedAt)}.`
@@ -138,6 +141,10 @@ export function standing(show: Show, view: RequestView): Html {
       return html`It lapsed ${show.clock(request.closedAt)}:
       ${decisions.length === 0 ? 'nobody decided' : 'not enough people approved'} in time.`
   }
+}
+
+function place({ steps, request }: RequestView): string {
+  return steps.length < 2 ? '' : `, step ${request.step + 1} of ${steps.length}`
 }
 
 function namesOf({ decisions }: RequestView, verdict: 'approve' | 'deny'): string {
@@ -183,6 +190,19 @@ export function grantEnding(show: Show, grant: RequestView['grant']): Html {
   }
 }
 
+/** What approvers made of it, so far or in the end. */
+function changed(show: Show, { request, agreed }: RequestView): Html | false {
+  const less = termsWords(show, {
+    ...agreed,
+    lengthMs: agreed.lengthMs < request.lengthMs ? agreed.lengthMs : null,
+    startsAt: agreed.startsAt === request.startsAt ? null : agreed.startsAt,
+    role: agreed.role === request.role ? null : agreed.role,
+  })
+  if (less === false) return false
+  return html`<dt>${request.state === 'requested' ? 'Approved so far' : 'Approved'}</dt>
+    <dd class="time">${less}</dd>`
+}
+
 function lengthWords(show: Show, { kind, lengthMs, startsAt, recurrence }: Request): Html {
   if (kind === 'extension') return html`${formatDuration(lengthMs)} more, counted from the end`
   const hours = recurrence !== null && html`${windowsWords(recurrence.windows)}, for `
@@ -191,7 +211,7 @@ function lengthWords(show: Show, { kind, lengthMs, startsAt, recurrence }: Reque
 }
 
 /** What was asked, for the requester and for approvers alike. */
-export function requestFacts(show: Show, { request, ticketLink }: RequestView, more: Html | false = false): Html {
+function requestFacts(show: Show, { request, ticketLink }: RequestView, more: Html | false = false): Html {
   return html`<dl>
     <dt>Why</dt>
     <dd>${request.reason === '' ? html`<span class="small">no reason given</span>` : words(request.reason)}</dd>
@@ -203,30 +223,11 @@ export function requestFacts(show: Show, { request, ticketLink }: RequestView, m
         </dd>`
     }
     <dt>How long</dt>
-    <dd class="time">
-      ${lengthWords(show, request)}
-    </dd>
+    <dd class="time">${lengthWords(show, request)}</dd>
     ${more}
     <dt>Asked</dt>
     <dd class="time">${show.moment(request.askedAt)}, ${request.origin}</dd>
     <dt>Policy</dt>
     <dd>“${request.policy}”</dd>
   </dl>`
-}
-
-export function decisionsList(show: Show, { decisions }: RequestView): Html | false {
-  if (decisions.length === 0) return false
-  return html`<h2>Decisions</h2>
-    <section class="card">
-      <ul class="plain-list">
-        ${decisions.map(
-          ({ decision, person }) =>
-            html`<li>
-              <strong>${displayName(person)}</strong> ${decision.verdict === 'approve' ? 'approved' : 'refused'}
-              <span class="small time">${show.moment(decision.at)}</span
-              >${decision.comment !== '' && words(`“${decision.comment}”`)}
-            </li>`,
-        )}
-      </ul>
-    </section>`
 }
