@@ -7,7 +7,7 @@ import { isFor } from '../policy/weigh.ts'
 import { expectWaiting, settleEntry, type Campaign, type Entry } from './campaign.ts'
 import { endSubject, finishIfDone, tellEntryEnded } from './campaign-ends.ts'
 import { campaignEvents } from './campaign-events.ts'
-import { policyOfSubject, takeSnapshot } from './campaign-snapshot.ts'
+import { entriesMax, policyOfSubject, takeSnapshot } from './campaign-snapshot.ts'
 import { isStaff, knownPerson, type AccessDeps } from './deps.ts'
 import { recordRefusal } from './events.ts'
 
@@ -142,8 +142,18 @@ async function waiting(deps: AccessDeps, person: Person): Promise<number | null>
   const running = await deps.store.runningCampaigns()
   const theirs = running.filter(({ reviewers }) => isStaff(person, reviewers))
   if (theirs.length === 0) return mayStart(deps, person) ? 0 : null
-  const views = await Promise.all(theirs.map(({ id }) => viewCampaign(deps, person, id)))
-  return views.filter(({ entries }) => entries.some(({ mayDecide }) => mayDecide)).length
+  const waits = await Promise.all(theirs.map((campaign) => waitsFor(deps, person, campaign)))
+  return waits.filter(Boolean).length
+}
+
+/** One entry is enough: pages ask this each time. */
+async function waitsFor(deps: AccessDeps, person: Person, campaign: Campaign): Promise<boolean> {
+  if (deps.clock.now() >= campaign.dueAt) return false
+  const known = rememberPeople(deps)
+  for (const entry of await deps.store.waitingEntries(campaign.id, entriesMax)) {
+    if (whyNot(deps, person, campaign, entry, await known(entry.holder)) === null) return true
+  }
+  return false
 }
 
 function maySee(deps: AccessDeps, person: Person, { reviewers }: Campaign): boolean {

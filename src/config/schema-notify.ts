@@ -127,6 +127,7 @@ export const notifySchema = z
           'grant.revoked',
           'break-glass.used',
           'review.closed',
+          'campaign.entry-ended',
         ]),
       })
       .prefault({})
@@ -138,6 +139,7 @@ export const notifySchema = z
           'grant.revoked',
           'review.waiting',
           'review.closed',
+          'campaign.finished',
           'lock.placed',
           'lock.lifted',
         ]),

@@ -3,14 +3,16 @@ import type { Given } from '../access/place.ts'
 import type { Decision, Grant, Lock, Request, Terms } from '../access/states.ts'
 import { waitsFor } from '../access/steps.ts'
 import type { NoticeType } from '../access/outbox.ts'
+import type { Campaign } from '../access/campaign.ts'
 import type { Review } from '../access/review.ts'
 import { approversWords } from '../policy/approval.ts'
 import { displayName, type Person } from '../identity/person.ts'
-import type { GrantId, LockId, PersonId, RequestId, ReviewId } from '../kernel/ids.ts'
+import type { CampaignId, EntryId, GrantId, LockId, PersonId, RequestId, ReviewId } from '../kernel/ids.ts'
 import { isoTime, type Instant } from '../kernel/time.ts'
 import type { Risk } from '../policy/risk.ts'
 import type { Policy } from '../policy/rules.ts'
 import { grantLifeFacts, requestLife, type GrantLifeFacts, type RequestLifeFacts } from './life-facts.ts'
+import { readCampaign, type CampaignEntryFacts, type CampaignFacts } from './campaign-facts.ts'
 import { readReview, type ReviewFacts } from './review-facts.ts'
 
 // What notices say. Webhooks carry these shapes as they are, so a field is added but never taken away or given another
@@ -110,12 +112,18 @@ export interface NoticeFacts {
   readonly request?: RequestFacts
   readonly grant?: GrantFacts
   readonly review?: ReviewFacts
+  /** With `entry` when one of its entries ended. */
+  readonly campaign?: CampaignFacts
+  readonly entry?: CampaignEntryFacts
   readonly lock?: LockFacts
   readonly test?: { readonly by: PersonFacts; readonly link: string }
 }
 
 export interface FactsDeps {
-  readonly reads: Pick<AccessReads, 'request' | 'decisionsOn' | 'grant' | 'grantOf' | 'review' | 'lock'>
+  readonly reads: Pick<
+    AccessReads,
+    'request' | 'decisionsOn' | 'grant' | 'grantOf' | 'review' | 'campaign' | 'entriesOf' | 'lock'
+  >
   readonly person: (id: PersonId) => Promise<Person | undefined>
   readonly policy: (name: string) => Policy | undefined
   readonly publicUrl: URL
@@ -126,11 +134,14 @@ export interface FactsDeps {
 export interface Happening {
   readonly type: NoticeType
   readonly at: Instant
-  readonly subject: RequestId | GrantId | ReviewId | LockId
+  readonly subject: RequestId | GrantId | ReviewId | CampaignId | EntryId | LockId
   readonly facts: NoticeFacts
   readonly about: About | null
   /** Of an emergency. */
   readonly review?: Review
+  readonly campaign?: Campaign
+  /** Who is told in person, where there is no request. */
+  readonly holder?: Person
 }
 
 export interface About {
@@ -200,6 +211,11 @@ export class Facts {
     if (read === undefined) return undefined
     const { at, facts, review, request, requester } = read
     return { type, at, subject: id, facts: { review: facts }, about: await this.#about(request, requester, []), review }
+  }
+
+  async campaign(type: NoticeType, id: CampaignId, entry: EntryId | undefined): Promise<Happening | undefined> {
+    const read = await readCampaign(this.#deps, type, id, entry)
+    return read && { type, subject: entry ?? id, about: null, ...read }
   }
 
   async lock(type: NoticeType, id: LockId): Promise<Happening | undefined> {

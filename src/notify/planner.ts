@@ -15,7 +15,7 @@ import type { Log } from '../kernel/log.ts'
 import { isoTime, later, type Clock, type Instant, type Timer } from '../kernel/time.ts'
 import type { Catalogue } from '../resources/catalogue.ts'
 import type { Facts, Happening } from './facts.ts'
-import { decidersOf, distinct, placesFor, reviewersOf, type Place } from './recipients.ts'
+import { campaignReviewersOf, decidersOf, distinct, placesFor, reviewersOf, type Place } from './recipients.ts'
 
 export interface PlannerDeps {
   readonly outbox: Outbox
@@ -138,6 +138,9 @@ export class Planner implements AsyncDisposable {
     const { facts } = this.#deps
     const type = typeOf(change)
     if (type === undefined) return undefined
+    if ('campaign' in change) {
+      return facts.campaign(type, change.campaign, 'entry' in change ? change.entry : undefined)
+    }
     if ('review' in change) return facts.review(type, change.review)
     if ('request' in change) return facts.request(type, change.request)
     if ('grant' in change) return facts.grant(type, change.grant)
@@ -153,6 +156,10 @@ export class Planner implements AsyncDisposable {
   async #deciders(change: Change, happening: Happening): Promise<readonly Place[]> {
     const { type, about, facts } = happening
     const { outbox, settings, catalogue, clock } = this.#deps
+    if (type === 'campaign.started' || type === 'campaign.due-soon') {
+      const known = await outbox.people(later(clock.now(), -settings.knownMs), peopleMax)
+      return campaignReviewersOf(happening, known, settings)
+    }
     if (type === 'break-glass.used' || type === 'review.waiting') {
       return reviewersOf(happening, await outbox.people(later(clock.now(), -settings.knownMs), peopleMax), settings)
     }
@@ -224,6 +231,10 @@ function typeOf(change: Change): NoticeType | undefined {
       return change.cause === 'first-use' ? undefined : 'grant.extended'
     case 'grant-ended':
       return `grant.${change.cause}`
+    case 'campaign-moved':
+      return `campaign.${change.to}`
+    case 'campaign-entry-ended':
+      return 'campaign.entry-ended'
     case 'glass-broken':
       return 'break-glass.used'
     case 'review-waiting':
@@ -254,6 +265,8 @@ function kindsFor({ requester, security, webhooks }: NotifySettings): readonly C
     ['glass-broken', true],
     ['review-waiting', true],
     ['review-closed', wanted.has('review.closed')],
+    ['campaign-moved', true],
+    ['campaign-entry-ended', wanted.has('campaign.entry-ended')],
     ['lock-placed', wanted.has('lock.placed')],
     ['lock-lifted', wanted.has('lock.lifted')],
   ]

@@ -17,7 +17,7 @@ export interface Place {
 export const placesMax = 500
 
 /** Every receiver of its own kind: webhooks that asked for it, the security list, the requester. */
-export function placesFor({ type, about }: Happening, settings: NotifySettings): readonly Place[] {
+export function placesFor({ type, about, holder }: Happening, settings: NotifySettings): readonly Place[] {
   const { webhooks, security, requester } = settings
   return [
     ...webhooks
@@ -28,6 +28,9 @@ export function placesFor({ type, about }: Happening, settings: NotifySettings):
     ...(about !== null && requester.events.includes(type) && !grantedAtOnce(type, about.request)
       ? // A machine reads no mail: who asked for it does.
         inPerson(about.requesters.at(-1) ?? about.requester, 'requester', settings, settings.mail !== null)
+      : []),
+    ...(holder !== undefined && requester.events.includes(type)
+      ? inPerson(holder, 'requester', settings, settings.mail !== null)
       : []),
   ]
 }
@@ -89,6 +92,24 @@ function matches(
   )
 }
 
+/** Those who decide in a campaign: in person, and together where the operator named a list or a channel. */
+export function campaignReviewersOf(
+  { campaign }: Pick<Happening, 'campaign'>,
+  known: readonly Person[],
+  settings: NotifySettings,
+): readonly Place[] {
+  if (campaign === undefined || campaign.finishedAt !== null) return []
+  const { reviewers } = campaign
+  const together = reviewers.flatMap((group) =>
+    Object.hasOwn(settings.groups, group) ? [settings.groups[group]!] : [],
+  )
+  const people = known.filter(({ groups }) => reviewers.some((group) => groups.includes(group)))
+  return [
+    ...together.flatMap((one) => listed(one, 'deciders')),
+    ...people.flatMap((person) => inPerson(person, 'deciders', settings, settings.mail?.deciders ?? false)),
+  ].slice(0, placesMax)
+}
+
 /**
  * Those who look at an emergency afterwards, as long as nobody has: in person whatever is told in person otherwise, and
  * together where the operator named a list or a channel.
@@ -104,9 +125,14 @@ export function reviewersOf(
     Object.hasOwn(settings.groups, group) ? [settings.groups[group]!] : [],
   )
   const people = known.filter((person) => isAmong(reviewers, person) && !sameHuman(person, about.requester))
+  const strangers = reviewers.named.filter(
+    (address) => ![about.requester, ...people].some(({ email }) => isOf(email, address)),
+  )
   return [
     ...together.flatMap((one) => listed(one, 'deciders')),
-    ...people.flatMap((person) => inPerson(person, 'deciders', settings, settings.mail !== null)),
+    ...[...people, ...strangers.map((email) => ({ email }))].flatMap((one) =>
+      inPerson(one, 'deciders', settings, settings.mail !== null),
+    ),
   ].slice(0, placesMax)
 }
 

@@ -25,7 +25,7 @@ function configure(config: ConfigInput): void {
     name: 'break glass',
     who: { groups: ['engineering'] },
     what: { roles: ['admin'] },
-    breakGlass: { review: { from: ['approvers'], named: ['Sam@shop.example'] } },
+    breakGlass: { review: { from: ['approvers'], named: ['Sam@shop.example', 'never.seen@shop.example'] } },
   })
   config.notify = {
     mail: {
@@ -57,7 +57,7 @@ test(
     })
     const review = (await access.reviews.ofRequest(request.id))!
     const link = new URL(`/reviews/${review.id}`, place.url).href
-    for (const address of ['bob', 'carol', 'sam', 'soc', 'approvers@lists'].map((one) =>
+    for (const address of ['bob', 'carol', 'sam', 'never.seen', 'soc', 'approvers@lists'].map((one) =>
       one.includes('@') ? `${one}.shop.example` : `${one}@shop.example`,
     )) {
       const { mail } = await smtp.untilMail(address, /^EMERGENCY: alice@shop\.example took admin on prod-db$/)
@@ -70,7 +70,11 @@ test(
     expect(hook!.payload.data).toMatchObject({
       review: {
         ...{ id: review.id, state: 'open', link, request: request.id, resource: 'prod-db', role: 'admin' },
-        ...{ person: { email: 'alice@shop.example' }, reviewers: 'approvers or sam@shop.example', verdict: null },
+        ...{
+          person: { email: 'alice@shop.example' },
+          reviewers: 'approvers or sam@shop.example or never.seen@shop.example',
+          verdict: null,
+        },
       },
     })
     await access.handBack(alice, (await state.access.grantOf(request.id))!.id)
@@ -86,3 +90,36 @@ test(
     await expect.poll(metrics, { timeout: 5000 }).toMatch(/^curfew_open_reviews 0$/m)
   },
 )
+
+test('a campaign asks its reviewers, and whoever loses a token by it hears of that', { timeout: 30_000 }, async () => {
+  const { access, identity } = place.gateway
+  const [alice, bob, sam] = [await place.person('alice'), await place.person('bob'), await place.person('sam')]
+  const wish = { label: 'nightly deploy', kind: 'access', lengthMs: 3_600_000 } as const
+  const { token } = await identity.tokens.make(alice, wish)
+  const { campaign, entries } = await access.campaigns.start(sam, {
+    ...{ name: 'autumn', lengthMs: 86_400_000, grantMs: 0, tokenMs: 0, reviewers: ['approvers'] },
+  })
+  const asked = await smtp.untilMail(
+    'approvers@lists.shop.example',
+    /^Access review “autumn” began: \d+ entries to decide$/,
+  )
+  expect(asked.mail.text).toContain(new URL(`/reviews/campaigns/${campaign.id}`, place.url).href)
+  const entry = entries.find(({ entry: { subject } }) => subject === token.id)!.entry
+  await access.campaigns.decide(bob, entry.id, 'end', 'the deploy has a machine now')
+  const told = await smtp.untilMail(
+    'alice@shop.example',
+    /^Your token “nightly deploy” ended \(access review “autumn”\)/,
+  )
+  expect(told.mail.text).toContain('> the deploy has a machine now')
+  const [hook] = await hooks.until(({ payload }) => payload.type === 'campaign.entry-ended')
+  expect(hook!.payload.data).toMatchObject({
+    campaign: { id: campaign.id, counts: { ended: 1 } },
+    entry: {
+      kind: 'token',
+      title: 'token “nightly deploy”',
+      bySilence: false,
+      holder: { email: 'alice@shop.example' },
+    },
+  })
+  expect(hooks.badSignatures).toBe(0)
+})
