@@ -345,6 +345,23 @@ test('everybody reads what there is for them: own request, a lock, only looking'
   expect((await ada.get(`/approvals/${id}`)).text).toContain('>Approve<')
 })
 
+test('who may not even see it decides nothing, and leaves a trace', async () => {
+  const asked = await ada.post('/ask', { resource: 'prod-db', role: 'readonly', for: '1h', reason: 'hers alone' })
+  const id = asked.location!.split('/').at(-1)!
+  expect((await erin.get(`/approvals/${id}`)).status).toBe(404)
+  const tried = await erin.post(`/approvals/${id}`, { verdict: 'approve' })
+  expect((await erin.get(tried.location!)).status).toBe(404)
+  expect((await pages.access.view(ada.person, id as never)).decisions).toEqual([])
+  const events = (await pages.state.audit.search({ limit: 50 })).map(({ json }) => JSON.parse(json))
+  expect(events).toContainEqual(
+    expect.objectContaining({
+      type: 'decision.refused',
+      person: erin.person.id,
+      data: expect.objectContaining({ request: id, code: 'NOT_ALLOWED' }),
+    }),
+  )
+})
+
 test('what the person did there before: how long, how much, and the recording for those who may replay', async () => {
   for (const { id } of await pages.access.livingGrants(erin.person.id)) await pages.access.handBack(erin.person, id)
   await ada.post(`/approvals/${await askFor('to have a past')}`, { verdict: 'approve' })

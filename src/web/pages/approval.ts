@@ -5,7 +5,7 @@ import type { PastUse } from '../../access/past-use.ts'
 import type { Decision } from '../../access/states.ts'
 import { displayName, type Person } from '../../identity/person.ts'
 import { formatDuration } from '../../kernel/durations.ts'
-import { Fault, type FaultCode } from '../../kernel/fault.ts'
+import { asFault, Fault, type FaultCode } from '../../kernel/fault.ts'
 import { faultStatus } from '../../kernel/fault-status.ts'
 import type { GrantId, RequestId } from '../../kernel/ids.ts'
 import { sameHuman } from '../../policy/subject.ts'
@@ -72,7 +72,7 @@ export function approvalRoutes(site: Site): void {
     fields: Fields,
   ): Promise<null | Verdict | Refused> {
     const comment = fields.text('comment', commentCharsMax)
-    const databases = choicesOn(site, await access.view(visit.person, id)).databases
+    const databases = await offeredDatabases(visit, id)
     const typed = readTypedTerms(fields, databases)
     try {
       const terms = verdict === 'approve' ? termsOf(typed, databases) : null
@@ -83,6 +83,16 @@ export function approvalRoutes(site: Site): void {
       if (error.code === 'ALREADY_DECIDED') return null // a second tap
       if (mendable.includes(error.code)) return { fault: error, comment, terms: typed }
       if (tooLate.includes(error.code)) return verdict
+      throw error
+    }
+  }
+
+  /** Nobody is turned away here: a decision that may not be taken is refused, and recorded, where decisions are. */
+  async function offeredDatabases({ person }: Visit, id: RequestId): Promise<readonly string[]> {
+    try {
+      return choicesOn(site, await access.view(person, id)).databases
+    } catch (error) {
+      if (asFault(error)?.code === 'REQUEST_UNKNOWN') return []
       throw error
     }
   }
