@@ -19,6 +19,9 @@ export async function holderFor(
   asker: Person,
   { onBehalfOf: name, emergency }: Pick<Wish, 'onBehalfOf' | 'emergency'>,
 ): Promise<Person> {
+  if (emergency === true && (name !== undefined || isMachinePerson(asker))) {
+    throw new Fault('INPUT_INVALID', 'A machine has no emergencies.')
+  }
   if (name === undefined) return asker
   const machine = (await machinesFor(deps, asker)).find((one) => one.name === name)
   if (machine === undefined) {
@@ -26,7 +29,6 @@ export async function holderFor(
       hint: 'The configuration names who may: `askedForBy` of the machine.',
     })
   }
-  if (emergency === true) throw new Fault('INPUT_INVALID', 'A machine has no emergencies.')
   return machine
 }
 

@@ -93,7 +93,8 @@ test.for<readonly [string, Person, Partial<Wish>, string]>([
   ['for a person', people.alice, { onBehalfOf: 'bob' }, 'NOT_ALLOWED'],
   ['for what only they may have', people.alice, { role: 'reporting' }, 'ROLE_UNKNOWN'],
   ['for what it may have, for themselves', people.mallory, { onBehalfOf: undefined }, 'RESOURCE_UNKNOWN'],
-  ['in an emergency', people.alice, { emergency: true }, 'INPUT_INVALID'],
+  ['somebody in an emergency', people.alice, { emergency: true }, 'INPUT_INVALID'],
+  ['the machine in an emergency', machine, { emergency: true, onBehalfOf: undefined }, 'INPUT_INVALID'],
 ])('asked by %s it is refused', async ([, asker, over, code]) => {
   await using world = await open()
   await expect(world.access.ask(asker, wish(over))).rejects.toMatchObject({ code })

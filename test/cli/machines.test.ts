@@ -1,6 +1,6 @@
 // Goal: a job with nothing but its issuer's token reaches what it may by the CLI: prints a token for psql, keeps it in a private
 // file, or goes on as a logged-in machine does, over ssh too. Method: the real CLI, gateway, issuer, psql and sshd.
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -23,7 +23,7 @@ beforeAll(async () => {
       config.machineIssuers = { ci: { issuer: issuer.issuer, audience: gatewayAudience } }
       const claims = { repository: 'org/shop' }
       config.machines = {
-        'ci-report': { issuer: 'ci', claims },
+        'ci-report': { issuer: 'ci', claims, askedForBy: { groups: ['engineering'] } },
         'ci-other': { issuer: 'ci', claims: { ...claims, ref: 'x' } },
       }
       const reporting = { who: { machines: ['ci-report'] }, what: { roles: ['reporting'] } }
@@ -119,6 +119,44 @@ test('kept as a login, it asks for access and says who it is', async () => {
   expect((await run(['logout'])).status).toBe(0)
   expect((await run(['grants'])).stderr).toContain('you are not logged in')
 })
+
+test('people ask for it from a terminal', async () => {
+  const alice = { XDG_CONFIG_HOME: await loggedIn('alice') }
+  const wish = ['prod-db', 'reporting', '--for', '1m', '--reason', 'a test', '--for-machine', 'ci-report']
+  const asked = await run(['request', ...wish, '--json'], alice)
+  expect(asked.stderr).toBe('')
+  expect(JSON.parse(asked.stdout)).toMatchObject({
+    ...{ state: 'approved', person: { displayName: 'ci-report' }, askedBy: { displayName: 'alice@shop.example' } },
+  })
+  expect((await run(['requests'], alice)).stdout).toMatch(/prod-db as reporting for ci-report +1 min/)
+  const refused = await run(['request', ...wish.slice(0, -1), 'ci-other'], alice)
+  expect(refused).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('You may not ask for access for this machine'),
+  })
+})
+
+test('operators lock it by its name', async () => {
+  const olga = { XDG_CONFIG_HOME: await loggedIn('olga') }
+  const locked = await run(['lock', '--machine', 'ci-report', '--reason', 'odd jobs'], olga)
+  expect(locked.stdout).toBe('machine ci-report is locked.\n')
+  const [id = ''] = /lock-\w+/.exec(locked.stderr) ?? []
+  expect((await run(['unlock', id], olga)).status).toBe(0)
+  expect((await run(['lock', '--machine', 'ci-reprot', '--reason', 'x'], olga)).stderr).toContain(
+    'Did you mean "ci-report"?',
+  )
+})
+
+async function loggedIn(login: 'alice' | 'olga'): Promise<string> {
+  const folder = join(home, login)
+  const person = await gateway.person(login)
+  const { text } = await gateway.gateway.identity.tokens.make(person, { label: 'x', kind: 'cli', lengthMs: 3_600_000 })
+  const session = { gateway: gateway.url.origin, ca: gateway.ca, token: text, person: login }
+  const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
+  await mkdir(join(folder, 'curfew'), { recursive: true, mode: 0o700 })
+  await writeFile(join(folder, 'curfew/session.json'), JSON.stringify({ ...session, expiresAt }), { mode: 0o600 })
+  return folder
+}
 
 test.for<readonly [string, readonly string[], (token: string) => Record<string, string>, number, RegExp]>([
   ['no token', [], () => ({}), 2, /which token\?/],

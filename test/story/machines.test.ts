@@ -254,6 +254,17 @@ async function cliToken(login: 'bob' | 'olga'): Promise<string> {
   return (await gateway.gateway.identity.tokens.make(await gateway.person(login), wish)).text
 }
 
+test('the page of locks has machines by name', async () => {
+  const olga = await gateway.visitor('olga')
+  expect(await (await olga.get(page('/locks'))).text()).toContain('<option value="ci-deploy"')
+  await olga.post(page('/locks'), { machine: 'ci-deploy', reason: 'by the page' })
+  const [lock] = await gateway.gateway.access.locks()
+  expect(lock).toMatchObject({ scope: { person: machineId('ci-deploy') }, reason: 'by the page' })
+  expect(await (await olga.get(page('/locks'))).text()).toContain('machine ci-deploy')
+  await olga.post(page(`/locks/${lock!.id}/lift`), {})
+  expect(await gateway.gateway.access.locks()).toEqual([])
+})
+
 test('a machine decides nothing, has no duties, makes no tokens and sees only its own', async () => {
   const token = await tokenOf()
   const alice = await gateway.person('alice')
