@@ -2,6 +2,8 @@ import type { BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Policy } from '../../src/policy/rules.ts'
 import { stepOf } from '../../src/policy/approval.ts'
+import { later, type Instant } from '../../src/kernel/time.ts'
+import { storePerson, storeRequest } from '../contracts/samples.ts'
 import { openBrowser, signInAtProvider, type TestBrowser } from '../clients/browser.ts'
 import { startPages, type Pages, type SignedIn } from './harness.ts'
 import { watchPage } from './watched-page.ts'
@@ -403,4 +405,16 @@ test('the list with nothing, and with more than a page', { timeout: 60_000 }, as
   expect((await sam.get('/approvals?page=999')).text).toContain('page 2 of 2')
   expect((await sam.get('/approvals?page=-1')).text).toContain('page 1 of 2')
   await close(first)
+  const approval = { kind: 'people', steps: [stepOf(1, ['security'])] } as const
+  for (let one = 0; one < 160; one++) {
+    const asker = await storePerson(pages.state)
+    const now = Date.now() as Instant
+    await storeRequest(pages.state, asker.id, { approval, askedAt: now, lapsesAt: later(now, hourMs) })
+  }
+  const began = performance.now()
+  const { text } = await sam.get('/approvals')
+  expect(performance.now() - began).toBeLessThan(3000)
+  expect(text).toContain('200, the oldest first')
+  expect(text).toContain('page 1 of 8')
+  expect(text.length).toBeLessThan(100_000)
 })
