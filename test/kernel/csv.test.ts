@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { csvText } from '../../src/kernel/csv.ts'
 
-// That programs read it back as it was is shown by test/access/reports/csv.test.ts, with a reader that is not ours.
+// That programs read it back as it was is shown by test/web/reports.test.ts, with a reader that is not ours.
 
 test('lines end with CRLF; only what must be is quoted', () => {
   const rows = [

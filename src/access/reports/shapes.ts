@@ -111,9 +111,9 @@ export const reportShapes = {
       count('calledOff', 'Called off'),
       count('lapsed', 'Lapsed'),
       { key: 'refusedShare', head: 'Refused of decided', kind: 'share' },
-      first(length('waitHalfMs', 'Half waited')),
-      length('waitMostMs', 'Nine of ten waited'),
-      length('waitLongestMs', 'Longest'),
+      first(length('waitHalfMs', 'Half waited up to')),
+      length('waitMostMs', 'Nine of ten up to'),
+      length('waitLongestMs', 'Longest wait'),
     ],
   },
   failed: {

@@ -181,6 +181,6 @@ function cellHtml(show: Show, { kind }: Column, cell: Cell): Html | string {
     case 'flag':
       return cell === true ? 'yes' : 'no'
     default:
-      return Array.isArray(cell) ? cell.join('; ') : String(cell)
+      return typeof cell === 'object' ? cell.join('; ') : String(cell)
   }
 }
