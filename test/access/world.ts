@@ -94,6 +94,26 @@ export interface World extends AsyncDisposable {
   auditTypes(): Promise<string[]>
 }
 
+/** The access room over a store that is there. */
+export function accessOver(state: State, clock: Clock, requestMs: number, more: Partial<AccessDeps> = {}): Access {
+  return createAccess({
+    store: state.access,
+    history: state.history,
+    risk: riskDefaults,
+    changes: state.changes,
+    catalogue: createCatalogue([prodDb]),
+    policies,
+    staff: { reviewers: ['security'], operators: ['operators'] },
+    settings: { requestMs },
+    publicUrl: new URL('https://gw.example.com'),
+    person: (id) => state.identity.person(id),
+    clock,
+    random: systemRandom,
+    metrics: silent,
+    ...more,
+  })
+}
+
 /** The access room over a real store, with people in it. */
 export async function openWorld(
   clock: Clock = systemClock,
@@ -108,22 +128,7 @@ export async function openWorld(
     for (const one of Object.values(people)) await tx.savePerson(one)
   })
   const catalogue = createCatalogue([prodDb])
-  const access = createAccess({
-    store: state.access,
-    history: state.history,
-    risk: riskDefaults,
-    changes: state.changes,
-    catalogue,
-    policies,
-    staff: { reviewers: ['security'], operators: ['operators'] },
-    settings: { requestMs },
-    publicUrl: new URL('https://gw.example.com'),
-    person: (id) => state.identity.person(id),
-    clock,
-    random: systemRandom,
-    metrics: silent,
-    ...more,
-  })
+  const access = accessOver(state, clock, requestMs, more)
   const auditTypes = async () =>
     (await state.audit.events(0, 1000)).map(({ json }) => (JSON.parse(json) as { type: string }).type)
   const all = stack.move()
