@@ -42,7 +42,7 @@ async function takeEvidence(id: string, { output, recordings, json }: Options): 
   const path = pathOf(id, recordings === true)
   const { client } = await openGateway()
   await using _ = client
-  if (output === '-') return void (await pipeline(await client.download(path), process.stdout, { end: false }))
+  if (output === '-') return await pipeline(await client.download(path), process.stdout, { end: false })
   const file = output ?? `curfew-evidence-${id}.tar`
   await save(client, path, file)
   const found = await checkWith(client, file)

@@ -76,7 +76,7 @@ export async function checkFile(file: string, keyFile: string | undefined): Prom
 async function checkBundle(file: string, keys: JSONWebKeySet): Promise<BundleVerification | null> {
   await using source = await openFile(file)
   const start = await source.read(0, blockBytes)
-  return start.toString('latin1', 257, 262) === 'ustar' ? verifyBundle(source, keys) : null
+  return start.toString('latin1', 257, 262) === 'ustar' ? await verifyBundle(source, keys) : null
 }
 
 function verdictOf({ state, key }: Verification): Verdict {

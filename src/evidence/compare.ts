@@ -10,7 +10,7 @@ const justBeganMs = 60_000
 export class LogSaid {
   readonly #said = new Set<string>()
   /** Sessions under a grant, and when the log says they began. */
-  readonly #sessions: { readonly session: unknown; readonly grant: unknown; readonly at: number }[] = []
+  readonly #sessions: { readonly session: string; readonly grant: string; readonly at: number }[] = []
 
   take({ json }: ChainedEvent): void {
     const { type, at, data } = JSON.parse(json) as AuditEvent
@@ -19,7 +19,8 @@ export class LogSaid {
       this.#said.add(`${type} ${String(data[key])}`)
       if (key === 'decision') this.#said.add(`decision ${String(data[key])}`)
     }
-    if (type === 'session.started') this.#sessions.push({ session: data['session'], grant: data['grant'], at })
+    if (type === 'session.started')
+      this.#sessions.push({ session: String(data['session']), grant: String(data['grant']), at })
   }
 
   /** Whether there was such an event about this id. */
@@ -28,7 +29,7 @@ export class LogSaid {
   }
 
   /** A session under this grant that is not among these. */
-  otherSession(grant: string, known: ReadonlySet<unknown>, beforeMs: number): unknown {
+  otherSession(grant: string, known: ReadonlySet<string>, beforeMs: number): string | undefined {
     return this.#sessions.find((one) => one.grant === grant && one.at < beforeMs && !known.has(one.session))?.session
   }
 }
@@ -58,5 +59,5 @@ export function compareWithLog(facts: Facts, log: LogSaid, { madeAt }: BundleMan
     if (!log.tells('session.started', id)) return `the audit log does not tell that ${id} began`
   }
   const other = log.otherSession(grant.id, new Set(sessions.map(({ id }) => id)), Date.parse(madeAt) - justBeganMs)
-  return other === undefined ? null : `the audit log tells of ${String(other)}, which is not among the sessions`
+  return other === undefined ? null : `the audit log tells of ${other}, which is not among the sessions`
 }

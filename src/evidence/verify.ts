@@ -1,4 +1,4 @@
-import type { JSONWebKeySet, JWK } from 'jose'
+import type { JSONWebKeySet } from 'jose'
 import { z } from 'zod'
 import { verifySlice, type SliceLine, type SliceVerification } from '../audit/proof.ts'
 import type { UsedKey } from '../kernel/signed.ts'
@@ -87,7 +87,7 @@ async function* sliceLines(bundle: OpenBundle): AsyncGenerator<SliceLine> {
 
 /** What a bundle says of its own keys shows that its parts belong together, and no more. */
 async function ownKeys(bundle: OpenBundle): Promise<JSONWebKeySet> {
-  return { keys: (await readPart(bundle, 'keys.json', keySet)).keys as JWK[] }
+  return { keys: (await readPart(bundle, 'keys.json', keySet)).keys }
 }
 
 async function recordingsShown(bundle: OpenBundle, { sessions }: Facts, keys: JSONWebKeySet) {

@@ -13,8 +13,8 @@ export function evidenceReads({ db }: SqlState): EvidenceReads {
       let query = db.selectFrom('sessions').selectAll().where('grant_id', '=', grant)
       if (after !== null) {
         const { startedAt, id } = after
-        query = query.where(({ eb, and, or }) =>
-          or([eb('started_at', '>', startedAt), and([eb('started_at', '=', startedAt), eb('id', '>', id)])]),
+        query = query.where((eb) =>
+          eb.or([eb('started_at', '>', startedAt), eb.and([eb('started_at', '=', startedAt), eb('id', '>', id)])]),
         )
       }
       return (await query.orderBy('started_at').orderBy('id').limit(limit).execute()).map(toSessionRow)
