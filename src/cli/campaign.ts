@@ -114,7 +114,7 @@ function addShow(campaign: Command): void {
       await using _ = client
       const { value } = await client.call('GET', pathOf(id), campaignView)
       if (json) return printJson(value)
-      if (csv) return printRaw(csvText(entryCsvKeys, value.entries.map(entryCells)))
+      if (csv) return await printRaw(csvText(entryCsvKeys, value.entries.map(entryCells)))
       const shown = value.entries.filter(({ state }) => all || state === 'waiting')
       if (shown.length === 0) return note('Nothing of it waits.')
       print(table(['ID', 'WHAT', 'WHO', 'UNTIL', 'STATE', 'DETAILS'], shown.map(row)))

@@ -55,7 +55,7 @@ export async function readCampaign(
   if (campaign === undefined) return undefined
   const entries = await reads.entriesOf(id)
   const entry = entries.find((one) => one.id === entryId)
-  const holder = entry?.holder == null ? undefined : await person(entry.holder)
+  const holder = entry === undefined || entry.holder === null ? undefined : await person(entry.holder)
   const facts: CampaignFacts = {
     ...{ id, link: new URL(`reviews/campaigns/${encodeURIComponent(id)}`, publicUrl).href, name: campaign.name },
     ...{ startedAt: isoTime(campaign.startedAt), dueAt: isoTime(campaign.dueAt), reviewers: campaign.reviewers },

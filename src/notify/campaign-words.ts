@@ -9,11 +9,12 @@ export function campaignWording(
   audience: Audience,
 ): Wording {
   const { name, dueAt, counts, reviewers, link } = campaign
+  const holder = entry?.holder ?? null
   const open = type === 'campaign.started' || type === 'campaign.due-soon'
   return {
     headline: entry === undefined ? headlineOf(type, campaign) : entryHeadline(entry, name, audience),
     lines: [
-      ...(entry?.holder == null ? [] : ([['Who', personLine(entry.holder)]] as const)),
+      ...(holder === null ? [] : ([['Who', personLine(holder)]] as const)),
       ...(open ? ([['Due', `${moment(dueAt)}; what nobody has confirmed then, ends`]] as const) : []),
       ...(open ? ([['To decide', `${counts.waiting}, by ${reviewers.join(' or ')}`]] as const) : []),
       ...(type === 'campaign.finished' ? ([['Came of it', cameOfIt(campaign)]] as const) : []),

@@ -1,6 +1,5 @@
 // Goal: in an emergency access is there at once, is short, and waits for somebody else to look at it, however hard one tries.
 // Method: the access room over the real store, whose database refuses by itself what the room forbids.
-import { DatabaseSync } from 'node:sqlite'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Wish } from '../../src/access/access.ts'
@@ -8,6 +7,7 @@ import type { Person } from '../../src/identity/person.ts'
 import type { Metrics } from '../../src/kernel/metrics.ts'
 import type { Policy } from '../../src/policy/rules.ts'
 import { HandClock } from '../clock.ts'
+import { openRaw } from '../store/raw.ts'
 import { openWorld, people, policies, type World } from './world.ts'
 
 const { alice, bob, carol, olga, sam, mallory } = people
@@ -43,7 +43,7 @@ async function broken({ access, state }: World, who = alice, more: Partial<Wish>
 
 /** Straight into the file, past everything. */
 function raw({ folder }: World, sql: string, ...values: (string | number)[]): void {
-  const database = new DatabaseSync(join(folder, 'state.db'))
+  const database = openRaw(join(folder, 'state.db'))
   try {
     database.prepare(sql).run(...values)
   } finally {
@@ -184,7 +184,7 @@ test('it is said that a review waits when the access is over, daily, then weekly
     observe: () => undefined,
     set: (name: string, _: unknown, value: number) => void (seen[name] = value),
   }
-  await using world = await open(clock, metrics as Metrics)
+  await using world = await open(clock, metrics)
   const waiting: number[] = []
   using _ = world.state.changes.subscribe((change) => {
     if (change.kind === 'review-waiting') waiting.push(Math.floor((clock.now() - start) / dayMs))

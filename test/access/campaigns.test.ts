@@ -1,6 +1,5 @@
 // Goal: standing access stands only as long as somebody else keeps saying so. Method: the access room over the real store,
 // whose database refuses by itself what the room forbids; time is turned by hand, up to the due instant and past it.
-import { DatabaseSync } from 'node:sqlite'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -10,6 +9,7 @@ import type { TokenId } from '../../src/kernel/ids.ts'
 import type { Instant } from '../../src/kernel/time.ts'
 import type { Policy } from '../../src/policy/rules.ts'
 import { HandClock } from '../clock.ts'
+import { openRaw } from '../store/raw.ts'
 import { openWorld, people, policies, type World } from './world.ts'
 
 const { alice, bob, carol, dave, olga, sam, mallory } = people
@@ -37,7 +37,7 @@ async function token({ state }: World, who: Person, now: Instant, days: number):
       ...{ id, person: who.id, label: `deploy ${days}`, kind: 'access', scopes: ['sessions'] },
       ...{ createdAt: now, expiresAt: (now + days * dayMs) as Instant, lastUsedAt: null, endedAt: null },
       secretHash: id,
-    } as Parameters<typeof tx.insertToken>[0]),
+    }),
   )
   return id
 }
@@ -47,7 +47,7 @@ const titled = (entries: readonly EntryView[], title: string) =>
   entries.find(({ entry }) => entry.title === title)!.entry
 
 function raw({ folder }: World, sql: string, ...values: (string | number)[]): void {
-  const database = new DatabaseSync(join(folder, 'state.db'))
+  const database = openRaw(join(folder, 'state.db'))
   try {
     database.prepare(sql).run(...values)
   } finally {

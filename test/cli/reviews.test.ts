@@ -89,3 +89,52 @@ test('an emergency is taken, looked at, and closed by somebody else', { timeout:
   const [all] = (await run('bob', 'reviews', '--all', '--json')).stdout.trim().split('\n')
   expect(JSON.parse(all!)).toMatchObject({ id, state: 'closed', comment: 'there was no outage', grantState: 'revoked' })
 })
+
+test(
+  'standing access is looked at: started, shown, confirmed, ended, and taken away as a table',
+  { timeout: 60_000 },
+  async () => {
+    for (const who of ['sam', 'olga'] as const) await keepSession(who)
+    const refused = await run('alice', 'campaign', 'start', 'autumn')
+    expect([refused.status, refused.stderr]).toEqual([
+      1,
+      expect.stringContaining('Operators and reviewers start campaigns.'),
+    ])
+    const started = await run(
+      'olga',
+      'campaign',
+      'start',
+      'autumn',
+      '--for',
+      '14d',
+      '--grants',
+      '1m',
+      '--tokens',
+      '1m',
+      '--reviewers',
+      'security',
+    )
+    const [id] = /campaign-\w+/.exec(started.stdout)!
+    expect(started.stdout).toMatch(
+      /^campaign-\w+: \d+ entries, due 20.*\. https:\/\/localhost:\d+\/reviews\/campaigns\/campaign-\w+\n$/,
+    )
+    const shown = await run('sam', 'campaign', 'show', id)
+    const [, token] = /(entry-\w+) +token “a terminal” +alice@shop\.example +20.* waits for you/.exec(shown.stdout)!
+    const [, policy] = /(entry-\w+) +policy “[^”]+” +waits for you +gives /.exec(shown.stdout)!
+    expect(await run('sam', 'campaign', 'confirm', id, token!)).toMatchObject({ status: 2 })
+    const own = /(entry-\w+) +token “a terminal” +sam@shop\.example .* waiting /.exec(shown.stdout)![1]!
+    expect((await run('sam', 'campaign', 'end', id, own)).stderr).toContain('Nobody decides on their own access.')
+    expect((await run('sam', 'campaign', 'end', id, token!)).stdout).toBe(
+      'token “a terminal” of alice@shop.example is ended.\n',
+    )
+    expect((await run('alice', 'grants')).status).toBe(1) // the token is gone
+    expect((await run('sam', 'campaign', 'confirm', id, policy!, '--comment', 'as agreed')).stdout).toMatch(
+      / is confirmed\.\n$/,
+    )
+    expect((await run('olga', 'campaign', 'list')).stdout).toMatch(
+      new RegExp(`${id} +autumn +20.* \\d+ to decide +\\d+\n`),
+    )
+    const table = await run('olga', 'campaign', 'show', id, '--csv')
+    expect(table.stdout).toMatch(/^entry,kind,subject,[^]*,confirmed,sam@shop\.example,20[^,]*,as agreed\r\n/)
+  },
+)
