@@ -1,7 +1,7 @@
 import type { MachineSettings } from '../identity/machine.ts'
 import type { Secret } from '../kernel/secret.ts'
 import type { Bundle } from '../policy/bundle.ts'
-import type { Denial, Policy } from '../policy/rules.ts'
+import type { Denial, Networks, Policy } from '../policy/rules.ts'
 import type { RiskSettings } from '../policy/risk.ts'
 import type { Resource } from '../resources/catalogue.ts'
 import type { NotifySettings } from './notify-settings.ts'
@@ -24,6 +24,8 @@ export interface PostgresListener {
   readonly port: number
   readonly tls: TlsIdentity | null
   readonly plaintext: boolean
+  /** Load balancers, which say where a client is; null: nobody does. */
+  readonly balancers: Networks | null
 }
 export interface SshListener {
   readonly address: string

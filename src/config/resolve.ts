@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { networksOf } from '../policy/networks.ts'
 import type { Resource } from '../resources/catalogue.ts'
 import type { Config, OidcSettings, PostgresListener, TlsIdentity, WebListener } from './config.ts'
 import { inTurn, optionalCa, type ReferenceReader } from './files.ts'
@@ -120,10 +121,11 @@ function webListener(
 }
 
 function postgresListener(
-  { address, port, plaintext }: ConfigFile['listen']['postgres'][number],
+  { address, port, plaintext, proxyProtocol }: ConfigFile['listen']['postgres'][number],
   tls: TlsIdentity | null,
 ): PostgresListener {
-  return { address, port, tls, plaintext: plaintext === 'allow' }
+  const balancers = proxyProtocol === undefined ? null : networksOf(proxyProtocol.from)
+  return { address, port, tls, plaintext: plaintext === 'allow', balancers }
 }
 
 function oidcSettings(identity: ConfigFile['identity'], references: References): OidcSettings {

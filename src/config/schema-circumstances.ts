@@ -85,7 +85,7 @@ export const datesFields = {
   to: moment('The last day inside, or the first moment outside.'),
 }
 
-const network = z
+export const network = z
   .string()
   .refine((text) => readNetwork(text) !== undefined, { error: 'expected a network such as 10.0.0.0/8' })
 

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { network } from './schema-circumstances.ts'
 import {
   domainForm,
   duration,
@@ -77,6 +78,18 @@ export const configSchema = z
                 .enum(['refuse', 'allow'])
                 .default('refuse')
                 .meta({ description: 'Whether clients may connect without TLS. For a sidecar on loopback.' }),
+              proxyProtocol: z
+                .strictObject({
+                  from: z
+                    .array(network)
+                    .min(1)
+                    .meta({ description: 'Networks or addresses of the balancers.', examples: ['10.0.0.0/8'] }),
+                })
+                .optional()
+                .meta({
+                  description:
+                    'Load balancers that say where a client is, by the PROXY protocol in version 2: a connection from these networks must begin with its header. From anywhere else none is understood.',
+                }),
             }),
           )
           .default([])

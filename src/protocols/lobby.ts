@@ -6,14 +6,17 @@ type Protocol = 'postgres' | 'ssh' | 'http'
 
 /** Counts the connections that have not signed in yet, over all listeners and protocols of a node. */
 export interface Lobby {
-  /** @param address counts as its network (IPv6). @throws Fault TOO_MANY_CONNECTIONS. Disposing leaves; twice is harmless. */
-  enter(address: string, protocol: Protocol): Disposable
+  /** @param address counts as its network (IPv6); null: not known yet, counts only in all. @throws Fault TOO_MANY_CONNECTIONS. Disposing leaves; twice is harmless. */
+  enter(address: string | null, protocol: Protocol): Disposable
 }
 
 interface Limits {
   readonly unauthenticatedPerAddressMax: number
   readonly unauthenticatedMax: number
 }
+
+/** No address is written like this. */
+const unknownNetwork = '?'
 
 export function createLobby(limits: Limits, metrics: Metrics): Lobby {
   const byNetwork = new Map<string, number>()
@@ -29,8 +32,8 @@ export function createLobby(limits: Limits, metrics: Metrics): Lobby {
   }
   return {
     enter(address, protocol) {
-      const network = networkOf(address)
-      const here = byNetwork.get(network) ?? 0
+      const network = address === null ? unknownNetwork : networkOf(address)
+      const here = address === null ? 0 : (byNetwork.get(network) ?? 0)
       if (here >= limits.unauthenticatedPerAddressMax || total >= limits.unauthenticatedMax) {
         throw new Fault('TOO_MANY_CONNECTIONS', 'Too many connections wait for a sign-in.')
       }

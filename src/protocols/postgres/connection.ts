@@ -7,13 +7,14 @@ import type { Random } from '../../kernel/ids.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
 import type { Clock } from '../../kernel/time.ts'
+import { isIn } from '../../policy/networks.ts'
 import type { Catalogue } from '../../resources/catalogue.ts'
 import type { Gate } from '../../sessions/admission.ts'
 import { admit } from './admit.ts'
 import type { CancelKeys } from './cancel-keys.ts'
 import { Client } from './client.ts'
 import { farewell } from './farewell.ts'
-import { greet, newGuest, type Guest, type Terms } from './greet.ts'
+import { greet, newGuest, readProxy, type Guest, type Terms } from './greet.ts'
 import { identify } from './identify.ts'
 import { PeerGone } from './inbox.ts'
 import type { Lobby } from '../lobby.ts'
@@ -61,9 +62,11 @@ interface From {
   readonly port: number
 }
 
-async function receive(guest: Guest, from: From, deps: ConnectionDeps): Promise<void> {
+async function receive(guest: Guest, peer: From, deps: ConnectionDeps): Promise<void> {
+  const from = await clientOf(guest, peer, deps)
   using place = deps.lobby.enter(from.address, 'postgres')
-  const greeting = await greetInTime(guest, deps)
+  const { terms } = deps
+  const greeting = await inTime('No startup message came in time.', deps, (signal) => greet(guest, terms, signal))
   if (greeting.kind === 'cancel') {
     const outcome = await deps.cancelKeys.request(greeting.processId, greeting.secret, from.address)
     deps.log.info({ address: from.address, outcome }, 'cancel request')
@@ -72,13 +75,23 @@ async function receive(guest: Guest, from: From, deps: ConnectionDeps): Promise<
   await serveClient(new Client(guest, greeting.startup, from), place, deps)
 }
 
-async function greetInTime(guest: Guest, { clock, settings, stopping, terms }: ConnectionDeps) {
-  const late = new AbortController()
-  const timer = clock.after(settings.limits.handshakeMs, () => {
-    late.abort(new Fault('DEADLINE_PASSED', 'No startup message came in time.'))
-  })
+/** Where the client is: a load balancer says so of those behind it. */
+async function clientOf(guest: Guest, peer: From, deps: ConnectionDeps): Promise<From> {
+  const { balancers } = deps.terms
+  if (balancers === null || !isIn(balancers, peer.address)) return peer
+  using _place = deps.lobby.enter(null, 'postgres')
+  return (await inTime('No PROXY header came in time.', deps, (signal) => readProxy(guest, signal))) ?? peer
+}
+
+async function inTime<T>(
+  late: string,
+  { clock, settings, stopping }: ConnectionDeps,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const tooLate = new AbortController()
+  const timer = clock.after(settings.limits.handshakeMs, () => tooLate.abort(new Fault('DEADLINE_PASSED', late)))
   try {
-    return await greet(guest, terms, AbortSignal.any([late.signal, stopping]))
+    return await work(AbortSignal.any([tooLate.signal, stopping]))
   } finally {
     timer.cancel()
   }

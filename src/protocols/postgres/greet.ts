@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { TLSSocket, type SecureContext } from 'node:tls'
 import { Fault } from '../../kernel/fault.ts'
+import type { Networks } from '../../policy/rules.ts'
+import { proxyHeadBytes, readProxyHead, readProxySource } from '../proxy-header.ts'
 import { Inbox, PeerGone } from './inbox.ts'
 import { negotiateProtocolVersion } from './messages.ts'
 import { checkStartupLength, readFirstPacket, type Startup } from './startup.ts'
@@ -11,6 +13,8 @@ import { checkStartupLength, readFirstPacket, type Startup } from './startup.ts'
 export interface Terms {
   readonly tls: SecureContext | null
   readonly plaintext: boolean
+  /** Load balancers, whose connections begin with a PROXY header; null: none. */
+  readonly balancers: Pick<Networks, 'list'> | null
 }
 
 /** A client up to its first real packet. `socket` and `inbox` are replaced when TLS begins. */
@@ -66,6 +70,19 @@ export async function greet(guest: Guest, terms: Terms, signal: AbortSignal): Pr
     }
   }
   throw new Fault('PROTOCOL_VIOLATION', 'The client asks for encryption again and again.')
+}
+
+/**
+ * What a load balancer says of where the client is.
+ * @returns undefined where it does not say
+ * @throws Fault PROTOCOL_VIOLATION; PeerGone
+ */
+export async function readProxy(
+  { inbox }: Guest,
+  signal: AbortSignal,
+): Promise<{ readonly address: string; readonly port: number } | undefined> {
+  const head = readProxyHead(await inbox.take(proxyHeadBytes, signal))
+  return readProxySource(head, await inbox.take(head.restBytes, signal))
 }
 
 async function takePacket(inbox: Inbox, signal: AbortSignal): Promise<Buffer> {

@@ -40,10 +40,14 @@ export async function listenPostgres(listener: PostgresListener, deps: PostgresD
   return { address, port, [Symbol.asyncDispose]: () => close(server, stop, connections) }
 }
 
-function termsOf({ tls, plaintext }: PostgresListener): Terms {
-  if (tls === null) return { tls: null, plaintext }
+function termsOf({ tls, plaintext, balancers }: PostgresListener): Terms {
+  if (tls === null) return { tls: null, plaintext, balancers }
   const { certificate: cert, key } = tls
-  return { tls: createSecureContext({ cert, key: key.reveal(), minVersion: 'TLSv1.2', secureOptions }), plaintext }
+  return {
+    tls: createSecureContext({ cert, key: key.reveal(), minVersion: 'TLSv1.2', secureOptions }),
+    plaintext,
+    balancers,
+  }
 }
 
 async function close(server: Server, stop: AbortController, connections: Set<Promise<void>>): Promise<void> {

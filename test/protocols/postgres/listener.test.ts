@@ -9,6 +9,7 @@ import { sqlstate } from '../../../src/protocols/postgres/fault-sqlstate.ts'
 import { query, readReport, type Report } from '../../../src/protocols/postgres/messages.ts'
 import { cancelRequest, sslRequest, startupMessage } from '../../../src/protocols/postgres/startup.ts'
 import { startPostgres, type TestPostgres } from '../../servers/postgres.ts'
+import { proxyHeader } from '../proxy-bytes.ts'
 import { openStage, readAll, type Stage, type StageOptions } from './stage.ts'
 
 let postgres: TestPostgres
@@ -54,6 +55,31 @@ async function beginTls(
   await once(tls, 'secureConnect')
   return tls
 }
+
+test('a load balancer says where the client is; nobody else may', async () => {
+  await withStage({ plaintext: true, balancers: ['127.0.0.0/8'], perAddressMax: 2 }, async (own) => {
+    own.identity.remembered = true
+    const socket = own.raw()
+    socket.write(Buffer.concat([proxyHeader('203.0.113.9', 4711), start]))
+    await expect.poll(() => own.gate.asks.length).toBe(1)
+    expect(own.gate.asks[0]!.client).toMatchObject({ address: '203.0.113.9', port: 4711 })
+    socket.destroy()
+    // Without a header.
+    expect(reportOf(await say(start, own))).toMatchObject({ sqlstate: '08P01' })
+    // Whoever is behind it is counted by their own address.
+    const waiting = Array.from({ length: 3 }, () => own.raw())
+    for (const one of waiting) one.write(proxyHeader('203.0.113.10', 1))
+    const answers = waiting.map((one) => readAll(one))
+    const refused = await Promise.race(answers)
+    expect(reportOf(refused)).toMatchObject({ sqlstate: '53300' })
+    for (const one of waiting) one.destroy()
+  })
+  await withStage({ plaintext: true, balancers: ['192.0.2.0/24'] }, async (own) => {
+    expect(reportOf(await say(Buffer.concat([proxyHeader('203.0.113.9', 4711), start]), own))).toMatchObject({
+      sqlstate: '08P01',
+    })
+  })
+})
 
 async function withStage(options: StageOptions, work: (own: Stage) => Promise<void>): Promise<void> {
   await using own = await openStage(postgres, options)

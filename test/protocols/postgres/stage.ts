@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { Secret } from '../../../src/kernel/secret.ts'
 import { createCancelKeys } from '../../../src/protocols/postgres/cancel-keys.ts'
 import { listenPostgres, type PostgresDeps } from '../../../src/protocols/postgres/listener.ts'
+import { networksOf } from '../../../src/policy/networks.ts'
 import { createCatalogue, type PostgresResource } from '../../../src/resources/catalogue.ts'
 import { systemClock, systemRandom } from '../../../src/system.ts'
 import { issue, makeAuthority } from '../../../scripts/certificates.ts'
@@ -21,6 +22,8 @@ export interface StageOptions {
   readonly handshakeMs?: number
   readonly perAddressMax?: number
   readonly plaintext?: boolean
+  /** Networks of load balancers. */
+  readonly balancers?: readonly string[]
   readonly tls?: PostgresResource['tls']
   readonly port?: number
 }
@@ -84,7 +87,8 @@ export async function openStage(postgres: TestPostgres, options: StageOptions = 
   }
   const tls = { certificate: issued.certificate, key: new Secret(issued.key) }
   const plaintext = options.plaintext ?? false
-  const listening = await listenPostgres({ address: '127.0.0.1', port: 0, tls, plaintext }, deps)
+  const balancers = options.balancers === undefined ? null : networksOf(options.balancers)
+  const listening = await listenPostgres({ address: '127.0.0.1', port: 0, tls, plaintext, balancers }, deps)
   const { port } = listening
   const conninfo = (user = 'readonly', more = '') =>
     `host=localhost port=${port} user=${user} dbname=shop sslmode=verify-full sslrootcert=${caFile} connect_timeout=20 ${more}`
