@@ -170,6 +170,49 @@ test('both buttons are in reach of a thumb wherever the page is scrolled to', as
   await close(page)
 })
 
+test.each(['light', 'dark'] as const)(
+  'everything can be read at a desk in %s, and every control has a name',
+  async (colorScheme) => {
+    await ada.post(`/approvals/${await askFor(`before ${colorScheme}`)}`, { verdict: 'approve' })
+    const id = await askFor(`in ${colorScheme}`, { role: 'admin', ticket: 'INC-1' })
+    const page = await open(ada, `/approvals/${id}`, { viewport: { width: 1120, height: 800 }, colorScheme })
+    await page.getByText('Change before you approve').click()
+    expect(await page.evaluate(faint)).toEqual([])
+    expect(await page.evaluate(nameless)).toEqual([])
+    await page.getByRole('button', { name: 'Approve' }).click()
+    await page.getByText('You approved').waitFor()
+    expect(await page.evaluate(faint)).toEqual([])
+    await close(page)
+  },
+)
+
+// What runs in the page is text: the types of a browser are not those of the gateway.
+/** Texts with less contrast than 4.5 to what is behind them (WCAG 2.2, 1.4.3). */
+const faint = `(() => {
+  const channels = (color) => color.match(/[\\d.]+/g).map(Number)
+  const light = ([red, green, blue]) => [red, green, blue]
+    .map((one) => one / 255)
+    .map((one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, one, index) => sum + one * [0.2126, 0.7152, 0.0722][index], 0)
+  const behind = (element) => {
+    const color = channels(getComputedStyle(element).backgroundColor)
+    return color.length === 3 || color[3] === 1 ? color : behind(element.parentElement)
+  }
+  const texts = [...document.querySelectorAll('body *')].filter((element) =>
+    element.checkVisibility() && !element.matches('.skip, option') && [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim() !== ''))
+  if (texts.length < 30) return ['too few texts were found']
+  return texts.flatMap((element) => {
+    const [one, other] = [light(channels(getComputedStyle(element).color)), light(behind(element))]
+    const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05)
+    return contrast < 4.5 ? [element.outerHTML.slice(0, 80) + ' ' + contrast.toFixed(2)] : []
+  })
+})()`
+/** Controls that a screen reader could not name. */
+const nameless = `[
+  ...[...document.querySelectorAll('input:not([type=hidden]), select, textarea')].filter((field) => !field.labels?.length && !field.ariaLabel),
+  ...[...document.querySelectorAll('button, a[href]')].filter((button) => !button.textContent?.trim() && !button.ariaLabel),
+].map((element) => element.outerHTML)`
+
 test('looking decides nothing, a second tap nothing more, and back tells the truth', async () => {
   const id = await askFor('two taps')
   const page = await open(ada, '/approvals')
