@@ -50,7 +50,8 @@ const known = fc
     const person = somePerson({ groups: of })
     const asked = { ...someRequest(person.id), ...plainRequest, kind, resource, approval, askedAt: at(100) } as const
     const closed = { ...asked, state, closedAt: at(100 + waited) }
-    return { person, request: (state === 'requested' ? asked : closed) as Request }
+    const request: Request = state === 'requested' ? { ...asked, state } : closed
+    return { person, request }
   })
 
 test('requests: counts add up, whatever they are grouped by, and waits are those of decisions', () => {
