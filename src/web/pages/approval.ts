@@ -32,6 +32,7 @@ const mendable: readonly FaultCode[] = ['INPUT_INVALID', 'LENGTH_REFUSED', 'LOCK
 const tooLate: readonly FaultCode[] = ['REQUEST_CLOSED', 'REQUEST_LAPSED', 'NOT_ALLOWED', 'SELF_APPROVAL']
 
 type Verdict = Decision['verdict']
+type DoneInShort = ReturnType<typeof createDoneInShort>
 
 /** The one small page on which somebody decides. */
 export function approvalRoutes(site: Site): void {
@@ -46,7 +47,7 @@ export function approvalRoutes(site: Site): void {
   site.form('/approvals/:id', async (visit, fields) => {
     const id = idOf(visit)
     const verdict = fields.text('verdict', 16) === 'approve' ? 'approve' : 'deny'
-    const outcome = await decide(visit, id, verdict, fields)
+    const outcome = await decide(site, visit, { id, verdict, fields })
     if (outcome !== null && typeof outcome === 'object') return show(visit, id, null, outcome)
     return visit.c.redirect(query(path('approvals', id), { late: outcome ?? undefined }), 303)
   })
@@ -59,53 +60,52 @@ export function approvalRoutes(site: Site): void {
 
   async function show(visit: Visit, id: RequestId, late: Verdict | null, refused?: Refused): Promise<Response> {
     const view = await access.view(visit.person, id)
-    const past = await withDeeds(await access.pastUses(view))
+    const past = await withDeeds(await access.pastUses(view), doneInShort)
     const looker = await lookerAt(site, visit, view, late)
     return site.render(visit.c, approvalPage(site, visit, { view, past, looker, refused }), visit)
   }
+}
 
-  /** @returns null when it is decided, the verdict when it came too late, and what to mend otherwise. */
-  async function decide(
-    visit: Visit,
-    id: RequestId,
-    verdict: Verdict,
-    fields: Fields,
-  ): Promise<null | Verdict | Refused> {
-    const comment = fields.text('comment', commentCharsMax)
-    const databases = await offeredDatabases(visit, id)
-    const typed = readTypedTerms(fields, databases)
-    try {
-      const terms = verdict === 'approve' ? termsOf(typed, databases) : null
-      await access.decide(visit.person, id, verdict, comment, visit, terms)
-      return null
-    } catch (error) {
-      if (!(error instanceof Fault)) throw error
-      if (error.code === 'ALREADY_DECIDED') return null // a second tap
-      if (mendable.includes(error.code)) return { fault: error, comment, terms: typed }
-      if (tooLate.includes(error.code)) return verdict
-      throw error
-    }
+/** @returns null when it is decided, the verdict when it came too late, and what to mend otherwise. */
+async function decide(
+  site: Site,
+  visit: Visit,
+  { id, verdict, fields }: { readonly id: RequestId; readonly verdict: Verdict; readonly fields: Fields },
+): Promise<null | Verdict | Refused> {
+  const comment = fields.text('comment', commentCharsMax)
+  const databases = await offeredDatabases(site, visit.person, id)
+  const typed = readTypedTerms(fields, databases)
+  try {
+    const terms = verdict === 'approve' ? termsOf(typed, databases) : null
+    await site.deps.access.decide(visit.person, id, verdict, comment, visit, terms)
+    return null
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error
+    if (error.code === 'ALREADY_DECIDED') return null // a second tap
+    if (mendable.includes(error.code)) return { fault: error, comment, terms: typed }
+    if (tooLate.includes(error.code)) return verdict
+    throw error
   }
+}
 
-  /** Nobody is turned away here: a decision that may not be taken is refused, and recorded, where decisions are. */
-  async function offeredDatabases({ person }: Visit, id: RequestId): Promise<readonly string[]> {
-    try {
-      return choicesOn(site, await access.view(person, id)).databases
-    } catch (error) {
-      if (asFault(error)?.code === 'REQUEST_UNKNOWN') return []
-      throw error
-    }
+/** Nobody is turned away here: a decision that may not be taken is refused, and recorded, where decisions are. */
+async function offeredDatabases(site: Site, person: Person, id: RequestId): Promise<readonly string[]> {
+  try {
+    return choicesOn(site, await site.deps.access.view(person, id)).databases
+  } catch (error) {
+    if (asFault(error)?.code === 'REQUEST_UNKNOWN') return []
+    throw error
   }
+}
 
-  /** Counts in the newest sessions only: each is a file. */
-  async function withDeeds(uses: readonly PastUse[]): Promise<readonly Past[]> {
-    const done = new Map<string, Done>()
-    for (const row of uses.flatMap(({ sessions }) => sessions).slice(0, countedMax)) {
-      const known = await doneInShort(row)
-      if (known !== undefined) done.set(row.session.id, known)
-    }
-    return uses.map((use) => ({ ...use, done }))
+/** Counts in the newest sessions only: each is a file. */
+async function withDeeds(uses: readonly PastUse[], doneInShort: DoneInShort): Promise<readonly Past[]> {
+  const done = new Map<string, Done>()
+  for (const row of uses.flatMap(({ sessions }) => sessions).slice(0, countedMax)) {
+    const known = await doneInShort(row)
+    if (known !== undefined) done.set(row.session.id, known)
   }
+  return uses.map((use) => ({ ...use, done }))
 }
 
 function idOf({ c }: Visit): RequestId {
