@@ -4,5 +4,6 @@ export const plainRole = {
   applicationName: 'client',
   replication: false,
   idleMs: null,
+  sessionsMax: null,
   recordRows: null,
 } as const

@@ -71,6 +71,7 @@ async function readRole(
     ...{ kind: 'postgres', name, description, login, applicationName, replication, recording },
     parameters: Object.fromEntries(Object.entries(role.parameters).map(([key, value]) => [key, settingOf(value)])),
     idleMs: role.idleTimeout ?? null,
+    sessionsMax: role.sessions ?? null,
     recordRows:
       role.recordRows === undefined ? null : { rowsMax: role.recordRows.rows, bytesMax: role.recordRows.size },
     // Null also for one that could not be read: the reader has a finding then, and the value is never used.

@@ -35,6 +35,12 @@ const postgresRole = z.strictObject({
     description:
       'Whether replication connections (pg_basebackup, logical replication) may pass. Only commands and sizes of them are recorded.',
   }),
+  sessions: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .optional()
+    .meta({ description: 'Sessions that one person may have with this role at once.' }),
   idleTimeout: duration(
     'A session that does nothing for so long is ended. Without it none is ended for that.',
   ).optional(),

@@ -47,6 +47,8 @@ export interface PostgresRole {
   readonly replication: boolean
   /** A session that does nothing for so long is ended; null: never. */
   readonly idleMs: number | null
+  /** Sessions that one person may have at once; null: as many as the gateway allows. */
+  readonly sessionsMax: number | null
   /** What is recorded of each result; null: only how many rows it had. */
   readonly recordRows: { readonly rowsMax: number; readonly bytesMax: number } | null
   readonly recording: RecordingMode

@@ -54,6 +54,8 @@ const refusalsAuditedPerMinute = 30
 /** While an admission is being checked, changes that may end it are kept for it. */
 interface Candidate {
   readonly person: PersonId
+  readonly resource: string
+  readonly role: string
   readonly changes: Change[]
 }
 
@@ -87,7 +89,8 @@ export class SessionGate implements Gate, AsyncDisposable {
   }
 
   async admit(ask: Ask): Promise<Admission> {
-    const candidate: Candidate = { person: ask.identified.person, changes: [] }
+    const { resource, role } = ask
+    const candidate: Candidate = { person: ask.identified.person, resource, role, changes: [] }
     this.#candidates.add(candidate)
     try {
       const { grant, basis } = await this.#check(ask)
@@ -104,6 +107,7 @@ export class SessionGate implements Gate, AsyncDisposable {
     const { access } = this.#deps
     if (this.#draining) throw shuttingDown()
     this.#checkCount(ask.identified.person)
+    this.#checkRoleCount(ask)
     const person = await this.#knownPerson(ask.identified)
     checkNames(ask, person, this.#deps)
     const { resource, role, client } = ask
@@ -159,6 +163,23 @@ export class SessionGate implements Gate, AsyncDisposable {
     throw new Fault('TOO_MANY_CONNECTIONS', `You have ${sessionsPerPersonMax} sessions already.`, {
       hint: 'End some of them, for example on the page "Sessions".',
     })
+  }
+
+  /** Those that are being admitted count, too: two at one instant are not both the last. */
+  #checkRoleCount({ identified: { person }, resource, role }: Ask): void {
+    const known = this.#deps.catalogue.role(resource, role)
+    if (known?.kind !== 'postgres' || known.sessionsMax === null) return
+    const candidates = [...this.#candidates].filter(
+      (one) => one.person === person && one.resource === resource && one.role === role,
+    )
+    if (this.#live.countIn({ person, resource, role }) + candidates.length <= known.sessionsMax) return
+    throw new Fault(
+      'TOO_MANY_CONNECTIONS',
+      `As ${role} you may have ${known.sessionsMax} sessions at ${resource} at once.`,
+      {
+        hint: 'End one of them, for example on the page "Sessions".',
+      },
+    )
   }
 
   #noGrant({ resource, role }: Ask): Fault {

@@ -11,6 +11,7 @@ import type { Rules } from '../policy/rules.ts'
 import type { Catalogue } from '../resources/catalogue.ts'
 import { foresee, refusal } from './basis.ts'
 import type { LiveSession } from './live-session.ts'
+import type { Session } from './session.ts'
 import { endedBy, endingReason, expiredFault } from './reasons.ts'
 
 export interface RegistryDeps extends Rules {
@@ -50,6 +51,15 @@ export class LiveRegistry {
 
   all(): readonly LiveSession[] {
     return [...this.#byId.values()]
+  }
+
+  /** Sessions of one person in one role. */
+  countIn({ person, resource, role }: Pick<Session, 'person' | 'resource' | 'role'>): number {
+    let count = 0
+    for (const { session } of this.#byId.values()) {
+      if (session.person === person && session.resource === resource && session.role === role) count += 1
+    }
+    return count
   }
 
   countOf(person: PersonId): number {

@@ -28,7 +28,7 @@ beforeAll(async () => {
           applicationName: 'session',
           idleTimeout: '1s',
         })
-        shop.roles['admin']!.replication = true
+        Object.assign(shop.roles['admin']!, { replication: true, sessions: 2 })
       },
     }),
   )
@@ -96,6 +96,15 @@ test('pg_basebackup is refused, and where the role allows it makes a backup', { 
   const { status, stderr } = await backup('admin', 'made')
   expect(status, stderr).toBe(0)
   expect(await readdir(join(folder, 'made'))).toContain('PG_VERSION')
+})
+
+test('one person has so many sessions at once, however quickly they come', async () => {
+  const sleep = () => run('admin', ['psql', '-XAtqc', "select 'slept', pg_sleep(1.5)"])
+  const all = await Promise.all([sleep(), sleep(), sleep(), sleep()])
+  expect(all.filter(({ status }) => status === 0)).toHaveLength(2)
+  const refused = all.filter(({ status }) => status !== 0)
+  for (const { stderr } of refused) expect(stderr).toContain('As admin you may have 2 sessions at prod-db at once')
+  expect((await sleep()).status).toBe(0)
 })
 
 test('programs that choose the database themselves name the resource behind the role', async () => {
