@@ -4,6 +4,7 @@ import { grantList } from '../web/api-schema.ts'
 import { openGateway, type GatewayClient } from './gateway-client.ts'
 import { forPeople, note, print, printJson, table } from './print.ts'
 import { CliProblem } from './problem.ts'
+import { lifeWords } from './request-hours.ts'
 import { terminalLine } from './terminal-text.ts'
 
 type Grant = z.output<typeof grantList>['grants'][number]
@@ -21,9 +22,9 @@ export function addGrants(program: Command): void {
       if (json) return grants.forEach(printJson)
       if (grants.length === 0) return note('You have no access now. Ask with: curfew request RESOURCE')
       const rows = grants.map(({ id, state, startsAt, expiresAt, ...grant }) => [
-        ...[terminalLine(id), whatOf(grant), state, forPeople(startsAt), forPeople(expiresAt)],
+        ...[terminalLine(id), whatOf(grant), state, forPeople(startsAt), forPeople(expiresAt), lifeWords(grant)],
       ])
-      print(table(['ID', 'WHAT', 'STATE', 'FROM', 'UNTIL'], rows))
+      print(table(['ID', 'WHAT', 'STATE', 'FROM', 'UNTIL', ''], rows))
     })
 }
 
@@ -47,7 +48,7 @@ export function addEnd(program: Command): void {
 }
 
 /** @throws CliProblem when there is none, or more than one */
-function chosen(grants: readonly Grant[], what: string, role: string | undefined): Grant {
+export function chosen(grants: readonly Grant[], what: string, role: string | undefined): Grant {
   const found = grants.filter(
     ({ id, resource, role: as }) => id === what || (resource === what && (role === undefined || role === as)),
   )
@@ -85,10 +86,10 @@ export function addRevoke(program: Command): void {
     })
 }
 
-async function livingGrants(client: GatewayClient): Promise<readonly Grant[]> {
+export async function livingGrants(client: GatewayClient): Promise<readonly Grant[]> {
   return (await client.call('GET', '/grants', grantList)).value.grants
 }
 
-function whatOf({ resource, role }: Pick<Grant, 'resource' | 'role'>): string {
+export function whatOf({ resource, role }: Pick<Grant, 'resource' | 'role'>): string {
   return terminalLine(`${resource} as ${role}`)
 }

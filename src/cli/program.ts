@@ -6,6 +6,7 @@ import { addCompletion } from './completion.ts'
 import { addConfig } from './config.ts'
 import { addApprove, addDeny } from './decide.ts'
 import { addEvidence } from './evidence.ts'
+import { addExtend } from './extend.ts'
 import { addEnd, addGrants, addRevoke } from './grant.ts'
 import { addLock, addLocks, addUnlock } from './lock.ts'
 import { addLogin, addLogout, addWhoami } from './login.ts'
@@ -72,6 +73,7 @@ const commands: readonly ((program: Command) => void)[] = [
   addReview,
   addCampaign,
   addGrants,
+  addExtend,
   addEnd,
   addRevoke,
   addSessions,

@@ -19,7 +19,10 @@ export function outcome(request: Request): string {
         ...others(request),
       ].join('\n')
     case 'approved':
-      return [`${id}: ${what} is approved${grantWords(request)}.`, ...madeOfIt(request)].join('\n')
+      return [
+        `${id}: ${what} is ${request.kind === 'extension' ? 'extended' : 'approved'}${grantWords(request)}.`,
+        ...madeOfIt(request),
+      ].join('\n')
     case 'denied':
       return `${id}: ${what} was refused${saying(request, 'deny')}`
     case 'cancelled':

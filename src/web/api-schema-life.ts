@@ -47,7 +47,9 @@ export const life = {
 }
 
 export const extensionWish = z.strictObject({
-  lengthMs: lengthMs.meta({ description: 'How much more, counted from the end.' }),
+  lengthMs: lengthMs
+    .optional()
+    .meta({ description: 'How much more, counted from the end. Absent: as the policy offers.' }),
   reason: shown(1000).default(''),
   ticket: shown(100).min(1).nullable().default(null),
 })
