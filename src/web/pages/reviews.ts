@@ -9,6 +9,7 @@ import type { ReviewId } from '../../kernel/ids.ts'
 import { approversWords } from '../../policy/approval.ts'
 import type { SessionRow } from '../../sessions/session.ts'
 import type { Html, Visit } from '../context.ts'
+import { evidenceLinks } from '../html/evidence.ts'
 import type { Page } from '../html/layout.ts'
 import { chip, empty, grantChip, path, query, words } from '../html/parts.ts'
 import { riskFactors } from '../html/risk.ts'
@@ -101,7 +102,8 @@ export function reviewChip(review: Review): Html {
   return review.verdict === 'justified' ? chip('go', 'justified') : chip('stop', 'not justified')
 }
 
-function reviewPage(site: Site, { show, person: visitor }: Visit, view: ReviewView, late: boolean): Page {
+function reviewPage(site: Site, visit: Visit, view: ReviewView, late: boolean): Page {
+  const { show, person: visitor } = visit
   const { review, request, person, grant } = view
   const body = html`<h1>Emergency of ${displayName(person)}: ${request.resource} as ${grant.role}</h1>
     <p class="lead">${reviewChip(review)} ${grantChip(grant)} ${standing(show, view)}</p>
@@ -127,7 +129,8 @@ function reviewPage(site: Site, { show, person: visitor }: Visit, view: ReviewVi
       </dl>
     </section>
     ${seesRisk({ request, requester: person }, visitor) && riskFactors(request.risk)}
-    ${sessionsList(site, show, view.sessions)} ${view.mayClose && closeForm(view)}`
+    ${sessionsList(site, show, view.sessions)} ${view.mayClose && closeForm(view)}
+    ${evidenceLinks(site, visit, request)}`
   // A page that renews itself would take away what was typed.
   const topic = view.mayClose ? {} : { topic: 'reviews' }
   return { title: `Emergency of ${displayName(person)}`, current: 'reviews', narrow: true, ...topic, body }
