@@ -39,6 +39,17 @@ export function offersFor(deps: AccessDeps, person: Person, asker?: Asker, emerg
   )
 }
 
+/** With what is had as an emergency now and cannot be asked for otherwise. */
+export async function usableOffers(deps: AccessDeps, person: Person, asker?: Asker): Promise<readonly Offer[]> {
+  const usual = offersFor(deps, person, asker)
+  const taken = offersFor(deps, person, asker, true).filter((offer) => !usual.some((one) => one.role === offer.role))
+  if (taken.length === 0) return usual
+  const living = await deps.store.livingGrants(person.id)
+  const isHad = ({ resource, role }: Offer) =>
+    living.some((grant) => grant.resource === resource.name && grant.role === role.name)
+  return [...usual, ...taken.filter(isHad)]
+}
+
 /** One that is stopped is offered all the same: people see why, and when it opens. */
 function offerIn(
   deps: AccessDeps,
@@ -184,8 +195,8 @@ export async function keepKey(
   { key }: Pick<Wish, 'key'>,
   request: Request,
   now: Instant,
+  asker: PersonId = request.askedBy ?? request.person,
 ): Promise<Request> {
-  const asker = request.askedBy ?? request.person
   if (key !== undefined) await tx.keepRequestKey(asker, key, request.id, now, later(now, -keyMs))
   return request
 }
@@ -259,6 +270,8 @@ export interface Filing extends Wish {
   readonly risk: Risk
   /** Somebody else than who gets it. */
   readonly askedBy?: Person
+  /** Who files it now; absent: `askedBy`, or the person. */
+  readonly filedBy?: Person
   /** The grant that is to last longer. */
   readonly extends?: GrantId
   readonly bundle?: NonNullable<Request['bundle']>
@@ -302,7 +315,7 @@ export async function fileRequest(
     escalatedAt: null,
   }
   await tx.insertRequest(request)
-  await tx.record(accessEvents.opened(request, wish.askedBy ?? person))
+  await tx.record(accessEvents.opened(request, wish.filedBy ?? wish.askedBy ?? person))
   await tx.announce({ kind: 'request-opened', request: request.id })
   if (policy.approval.kind !== 'none') return request
   const approved = approve(request, now)

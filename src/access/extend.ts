@@ -10,7 +10,7 @@ import type { Resource } from '../resources/catalogue.ts'
 import type { Wish } from './access.ts'
 import { assess } from './assess.ts'
 import { fileRequest, filedBefore, holder, keepKey, refuseLocked } from './ask.ts'
-import type { AccessDeps } from './deps.ts'
+import { knownPerson, type AccessDeps } from './deps.ts'
 import { recordRefusal } from './events.ts'
 import { policyOf } from './give.ts'
 import { leftToExtendMs, whyNotExtendable } from './extendable.ts'
@@ -39,43 +39,60 @@ export async function extendGrant(
   }
 }
 
-async function extendIt(deps: AccessDeps, person: Person, id: GrantId, wish: ExtensionWish): Promise<Request> {
+async function extendIt(deps: AccessDeps, asker: Person, id: GrantId, wish: ExtensionWish): Promise<Request> {
   const now = deps.clock.now()
-  const grant = await ownGrant(deps, person, id)
-  const wished = wishFor(grant, wish)
+  const { grant, person, askedBy } = await ownGrant(deps, asker, id)
+  const wished = wishFor(grant, wish, person.id === asker.id)
   const isSame = (request: Request) => sameExtension(request, grant, wished)
   // Before all checks: what was filed stays what it is, also where it could not be filed any more.
-  const filed = await filedBefore(deps.store, person, wished, isSame, now)
+  const filed = await filedBefore(deps.store, asker, wished, isSame, now)
   if (filed !== undefined) return filed
   const resource = knownResource(deps, grant)
   const risk = await assess(deps, person.id, { ...wished, resource }, now)
   const policy = deciding(deps, person, grant, resource, { ...wished, risk }, now)
   checkWish(policy, wished)
   return deps.store.transact(async (tx) => {
-    const twin = await filedBefore(tx, person, wished, isSame, now)
+    const twin = await filedBefore(tx, asker, wished, isSame, now)
     if (twin !== undefined) return twin
     const addresses = wish.asker === undefined ? [] : [wish.asker.address]
-    const { resource: name, role } = grant
-    await refuseLocked(tx, { ...holder(person), resource: name, role, addresses }, now)
+    const what = { resource: grant.resource, role: grant.role }
+    await refuseLocked(tx, { ...holder(asker), ...what, addresses }, now)
+    if (person.id !== asker.id) await refuseLocked(tx, { ...holder(person), ...what, addresses: [] }, now)
     const standing = await tx.grant(id)
     const living = expectExtendable(standing ?? grant, policy, wished.lengthMs, now)
     const open = (await tx.openRequests()).find((request) => request.extends === id && now < request.lapsesAt)
-    if (open !== undefined && isSame(open)) return keepKey(tx, wished, open, now)
+    if (open !== undefined && isSame(open)) return keepKey(tx, wished, open, now, asker.id)
     if (open !== undefined) throw asksAlready()
-    const filing = { ...wished, risk, extends: id, lapsesBy: endOfTime(living) }
-    return keepKey(tx, wished, await fileRequest(deps, tx, person, policy, filing, now), now)
+    const behalf = askedBy === undefined ? {} : { askedBy, filedBy: asker }
+    const filing = { ...wished, risk, extends: id, lapsesBy: endOfTime(living), ...behalf }
+    return keepKey(tx, wished, await fileRequest(deps, tx, person, policy, filing, now), now, asker.id)
   })
 }
 
-async function ownGrant({ store }: AccessDeps, person: Person, id: GrantId): Promise<Grant> {
-  const grant = await store.grant(id)
-  if (grant !== undefined && grant.person === person.id) return grant
-  throw new Fault('GRANT_UNKNOWN', 'You have no such grant.')
+interface Own {
+  readonly grant: Grant
+  readonly person: Person
+  /** Who asked for it on behalf of the person: neither of them decides on more of it. */
+  readonly askedBy: Person | undefined
 }
 
-function wishFor({ resource, role }: Grant, wish: ExtensionWish): Wish {
+/** Of whoever has it, and of whoever asked for it on their behalf. */
+async function ownGrant(deps: AccessDeps, asker: Person, id: GrantId): Promise<Own> {
+  const grant = await deps.store.grant(id)
+  const request = grant && (await deps.store.request(grant.request))
+  if (grant === undefined || ![grant.person, request?.askedBy].includes(asker.id)) {
+    throw new Fault('GRANT_UNKNOWN', 'You have no such grant.')
+  }
+  const behalf = request?.askedBy ?? null
+  const person = grant.person === asker.id ? asker : await knownPerson(deps, grant.person)
+  return { grant, person, askedBy: behalf === null ? undefined : await knownPerson(deps, behalf) }
+}
+
+/** @param isOwn where somebody asks from says nothing of where a machine is. */
+function wishFor({ resource, role }: Grant, { asker, ...wish }: ExtensionWish, isOwn: boolean): Wish {
   const { reason, ticket } = wish
-  return { ...wish, resource, role, reason: reason.trim(), ticket: ticket?.trim() || null, startsAt: null }
+  const placed = isOwn && asker !== undefined ? { asker } : {}
+  return { ...wish, ...placed, resource, role, reason: reason.trim(), ticket: ticket?.trim() || null, startsAt: null }
 }
 
 function sameExtension(request: Request, { id }: Grant, wish: Wish): boolean {
@@ -140,7 +157,7 @@ export interface ExtensionOffer {
 }
 
 export async function extensionFor(deps: AccessDeps, person: Person, id: GrantId): Promise<ExtensionOffer> {
-  const grant = expectLiving(await ownGrant(deps, person, id), deps.clock.now())
+  const grant = expectLiving((await ownGrant(deps, person, id)).grant, deps.clock.now())
   const request = await deps.store.request(grant.request)
   const policy = request && (await policyOf(deps, { ...request, policy: grant.policy, role: grant.role }))
   if (policy === undefined) throw new Fault('NOT_ALLOWED', 'No policy lets you have this any more.')

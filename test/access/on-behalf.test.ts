@@ -73,6 +73,29 @@ test('who may ask for it asks; it is the machine’s, and says who asked', async
   expect(await access.livingGrants(machine.id)).toEqual([])
 })
 
+test('more time for a machine is asked for by either, and approved by neither', async () => {
+  await using world = await open()
+  const { access, state } = world
+  const { id } = await access.ask(people.dave, wish())
+  await access.decide(people.bob, id, 'approve', '')
+  const [grant] = await access.livingGrants(machine.id)
+  const more = { lengthMs: 60_000, reason: 'not done', ticket: null, origin: 'test', asker: { address: '203.0.113.9' } }
+  await expect(access.extend(people.alice, grant!.id, more)).rejects.toMatchObject({ code: 'GRANT_UNKNOWN' })
+  const request = await access.extend(machine, grant!.id, { ...more, asker: { address: '10.0.0.0' }, key: 'k' })
+  expect(request).toMatchObject({ kind: 'extension', person: machine.id, askedBy: people.dave.id })
+  expect((await access.extend(machine, grant!.id, { ...more, asker: { address: '10.0.0.0' }, key: 'k' })).id).toBe(
+    request.id,
+  )
+  expect((await access.extend(people.dave, grant!.id, more)).id).toBe(request.id)
+  const [opened] = await state.audit.search({ types: ['request.opened'], limit: 1 })
+  expect(JSON.parse(opened!.json)).toMatchObject({ person: machine.id })
+  for (const one of [people.dave, machine]) {
+    await expect(access.decide(one, request.id, 'approve', '')).rejects.toMatchObject({ code: 'SELF_APPROVAL' })
+  }
+  await access.decide(people.carol, request.id, 'approve', '')
+  expect((await access.livingGrants(machine.id))[0]!.expiresAt).toBe(grant!.expiresAt + 60_000)
+})
+
 test('neither the machine nor who asked approves, whatever groups they are in', async () => {
   await using world = await open()
   const { access } = world

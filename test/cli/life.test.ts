@@ -67,7 +67,7 @@ test('more time where nobody is needed, and where somebody decides', { timeout: 
   await run('alice', 'end', 'prod-db')
 
   const [asked] = json(await run('alice', 'request', 'prod-db', 'readonly', '--reason', 'x', '--json'))
-  await run('bob', 'approve', asked.id as string)
+  await run('bob', 'approve', asked.id)
   await using waiting = curfew('alice', 'extend', 'prod-db', '--for', '10m', '--reason', 'not done', '--wait')
   const [id] = await waiting.until(/request-\w+/)
   expect((await run('bob', 'approve', id)).stdout).toContain('is extended until 20')

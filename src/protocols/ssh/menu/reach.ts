@@ -1,5 +1,6 @@
 import { approvalWords } from '../../../policy/approval.ts'
 import type { Access, Offer } from '../../../access/access.ts'
+import { waitsForUse } from '../../../access/grant-life.ts'
 import type { Grant, Request } from '../../../access/states.ts'
 import type { Identity } from '../../../identity/identity.ts'
 import type { Person } from '../../../identity/person.ts'
@@ -10,7 +11,7 @@ import { connectCommands, type ConnectPlace } from '../../../resources/connect.t
 import type { Identified } from '../../../sessions/session.ts'
 
 export interface ReachDeps {
-  readonly access: Pick<Access, 'offers' | 'livingGrants' | 'requestsOf'>
+  readonly access: Pick<Access, 'usable' | 'livingGrants' | 'requestsOf'>
   readonly identity: Pick<Identity, 'person' | 'stands'>
   readonly clock: Clock
   /** The host and port that clients are told to connect to. */
@@ -47,12 +48,13 @@ export async function knownPerson(identified: Identified, { identity }: Pick<Rea
 /** What this person may reach now or ask for, by every protocol, in the file's order. @throws as `knownPerson` */
 export async function reachOf(identified: Identified, deps: ReachDeps): Promise<readonly Reachable[]> {
   const person = await knownPerson(identified, deps)
-  const [grants, requests] = await Promise.all([
+  const [grants, requests, offers] = await Promise.all([
     deps.access.livingGrants(person.id),
     deps.access.requestsOf(person, requestsMax),
+    deps.access.usable(person),
   ])
   const ssh = { clientHost: deps.clientHost, sshPort: deps.port, postgresPort: () => undefined }
-  return deps.access.offers(person).map((offer) => ({
+  return offers.map((offer) => ({
     resource: offer.resource.name,
     role: offer.role.name,
     kind: offer.resource.kind,
@@ -68,6 +70,8 @@ function stateOf(offer: Offer, grants: readonly Grant[], requests: readonly Requ
   const same = (one: { readonly resource: string; readonly role: string }) =>
     one.resource === offer.resource.name && one.role === offer.role.name
   const grant = grants.find((one) => one.state === 'active' && same(one))
+  if (grant !== undefined && waitsForUse(grant))
+    return `active for ${formatDuration(grant.lengthMs)} from its first use`
   if (grant !== undefined) return `active, ${formatDuration(grant.expiresAt - now)} left`
   const isAsked = requests.some((one) => one.state === 'requested' && now < one.lapsesAt && same(one))
   if (isAsked) return 'asked for'
