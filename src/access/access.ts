@@ -116,6 +116,8 @@ export interface RequestView {
 export interface Access {
   /** What the person may ask for now or later, in the file's order. */
   offers(person: Person, asker?: Asker): readonly Offer[]
+  /** What the person may ask for, and what they have as an emergency now. */
+  usable(person: Person, asker?: Asker): Promise<readonly Offer[]>
   /** What the person may have in an emergency, and only then. */
   emergencies(person: Person, asker?: Asker): readonly Offer[]
   /** @throws Fault RESOURCE_UNKNOWN, ROLE_UNKNOWN, as `offer` does */

@@ -42,7 +42,10 @@ export function offersFor(deps: AccessDeps, person: Person, asker?: Asker, emerg
 /** With what is had as an emergency now and cannot be asked for otherwise. */
 export async function usableOffers(deps: AccessDeps, person: Person, asker?: Asker): Promise<readonly Offer[]> {
   const usual = offersFor(deps, person, asker)
-  const taken = offersFor(deps, person, asker, true).filter((offer) => !usual.some((one) => one.role === offer.role))
+  const taken = offersFor(deps, person, asker, true).filter(
+    (offer) =>
+      !usual.some(({ resource, role }) => resource.name === offer.resource.name && role.name === offer.role.name),
+  )
   if (taken.length === 0) return usual
   const living = await deps.store.livingGrants(person.id)
   const isHad = ({ resource, role }: Offer) =>

@@ -1,5 +1,5 @@
 import type { Access } from './access.ts'
-import { ask, cancelRequest, emergencyLink, isAllowed, offerFor, offersFor } from './ask.ts'
+import { ask, cancelRequest, emergencyLink, isAllowed, offerFor, offersFor, usableOffers } from './ask.ts'
 import { askBundle, bundleFor, bundlesFor } from './ask-bundle.ts'
 import { decide } from './decide.ts'
 import { isOperator, isStaff, type AccessDeps } from './deps.ts'
@@ -24,6 +24,7 @@ export function createAccess(deps: AccessDeps): Access {
   const waiting = new WaitingPeople()
   return {
     offers: (person, asker) => offersFor(deps, person, asker),
+    usable: (person, asker) => usableOffers(deps, person, asker),
     emergencies: (person, asker) => offersFor(deps, person, asker, true),
     emergency: (person, resource, role, asker) => offerFor(deps, person, resource, role, asker, true),
     reviews: createReviews(deps),

@@ -13,7 +13,12 @@ const gatherMs = 300
 /** Keeps proxies from closing a quiet stream, and notices a sign-in that ran out. */
 const heartbeatMs = 25_000
 
-const requests: readonly Change['kind'][] = ['request-opened', 'request-advanced', 'request-escalated', 'request-closed']
+const requests: readonly Change['kind'][] = [
+  'request-opened',
+  'request-advanced',
+  'request-escalated',
+  'request-closed',
+]
 const grants: readonly Change['kind'][] = ['grant-started', 'grant-moved', 'grant-ended']
 const reviews: readonly Change['kind'][] = [
   ...(['glass-broken', 'review-waiting', 'review-closed'] as const),

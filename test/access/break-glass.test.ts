@@ -105,6 +105,17 @@ test('what can be had in an emergency only is not offered otherwise, and says wh
   )
 })
 
+test('what was taken in an emergency only can be reached as long as it lives, and no longer', async () => {
+  const clock = new HandClock()
+  await using world = await openWorld(clock, hourMs, { policies: [glass] })
+  const roles = async () => (await world.access.usable(alice)).map(({ role }) => role.name)
+  expect(await roles()).toEqual([])
+  const { grant } = await broken(world)
+  expect(await roles()).toEqual(['admin'])
+  await world.access.handBack(alice, grant.id)
+  expect(await roles()).toEqual([])
+})
+
 test('a lock stops an emergency, too', async () => {
   await using world = await open()
   await world.access.placeLock(olga, { person: alice.id, resource: null, role: null }, 'odd')

@@ -44,7 +44,7 @@ interface Way {
 export function openRoutes(site: Site): void {
   site.page('/open/:resource', async (visit) => {
     const fields = fieldsOf(new URL(visit.c.req.url).searchParams)
-    const { resource, offers } = visibleApp(site, visit.person, visit.c.req.param('resource') ?? '')
+    const { resource, offers } = await visibleApp(site, visit.person, visit.c.req.param('resource') ?? '')
     const way = { visit, resource, begun: begun(site, resource, readOnward(fields, 'state')) }
     const choices = await choicesOf(site, visit, offers)
     const role = fields.text('role', nameCharsMax)
@@ -58,15 +58,18 @@ export function openRoutes(site: Site): void {
 }
 
 /** @throws Fault RESOURCE_UNKNOWN for what they may not see, and for what is no application. */
-function visibleApp(
+async function visibleApp(
   { deps }: Site,
   person: Person,
   name: string,
-): { resource: HttpResource; offers: readonly Offer[] } {
-  const apps = deps.access.offers(person).filter(({ role }) => role.kind === 'http')
+): Promise<{ resource: HttpResource; offers: readonly Offer[] }> {
+  const apps = (await deps.access.usable(person)).filter(({ role }) => role.kind === 'http')
   const offers = apps.filter(({ resource }) => resource.name === name)
   const resource = offers[0]?.resource
   if (resource?.kind !== 'http') {
+    const taken = deps.access.emergencies(person).find((offer) => offer.resource.name === name)
+    // says that it is for emergencies only, and where
+    if (taken?.role.kind === 'http') deps.access.offer(person, name, taken.role.name)
     throw unknownName('resource', name, [...new Set(apps.map((offer) => offer.resource.name))])
   }
   return { resource, offers }

@@ -11,7 +11,7 @@ import { connectCommands, type ConnectPlace } from '../../../resources/connect.t
 import type { Identified } from '../../../sessions/session.ts'
 
 export interface ReachDeps {
-  readonly access: Pick<Access, 'usable' | 'livingGrants' | 'requestsOf'>
+  readonly access: Pick<Access, 'offers' | 'usable' | 'livingGrants' | 'requestsOf'>
   readonly identity: Pick<Identity, 'person' | 'stands'>
   readonly clock: Clock
   /** The host and port that clients are told to connect to. */
