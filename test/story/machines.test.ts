@@ -212,13 +212,16 @@ test('people ask for it by page and API, and it uses what they got', async () =>
   const wish = { resource: 'prod-db', role: 'readonly', for: '5m', reason: 'tonight', onBehalfOf: 'ci-test' }
   const asked = await alice.post(page('/ask'), wish)
   expect([asked.status, asked.headers.get('location')]).toEqual([303, expect.stringMatching(/^\/requests\/request-/)])
+  const own = page(asked.headers.get('location')!)
+  expect(await (await alice.get(own)).text()).toContain('For the machine ci-test, asked for by you.')
+  expect(await (await alice.get(page('/'))).text()).toContain('Asked for machines')
   const machine = (await gateway.gateway.identity.machines.byName('ci-test'))!
   const [filed] = await gateway.gateway.access.requestsAskedBy(await gateway.person('alice'), 1)
   expect(filed).toMatchObject({ person: machine.id, state: 'requested', role: 'readonly' })
 
   const bob = await cliToken('bob')
-  const own = { resource: 'prod-db', role: 'readonly', reason: 'also', onBehalfOf: 'ci-test' }
-  const other = await api(bob, 'POST', '/requests', own)
+  const also = { resource: 'prod-db', role: 'readonly', reason: 'also', onBehalfOf: 'ci-test' }
+  const other = await api(bob, 'POST', '/requests', also)
   expect([other.status, other.body]).toMatchObject([
     201,
     { person: { displayName: 'ci-test' }, askedBy: { displayName: 'bob@shop.example' }, state: 'requested' },
@@ -226,10 +229,11 @@ test('people ask for it by page and API, and it uses what they got', async () =>
   expect((await api(bob, 'GET', '/requests')).body.own).toMatchObject([{ id: other.body.id }])
   expect((await api(bob, 'POST', `/requests/${other.body.id}/approve`)).body).toMatchObject({ code: 'SELF_APPROVAL' })
   expect((await api(bob, 'POST', `/requests/${filed!.id}/approve`)).body).toMatchObject({ state: 'approved' })
-  expect((await api(bob, 'POST', '/requests', { ...own, onBehalfOf: 'ci-deploy' })).body).toMatchObject({
+  expect((await api(bob, 'POST', '/requests', { ...also, onBehalfOf: 'ci-deploy' })).body).toMatchObject({
     code: 'NOT_ALLOWED',
   })
 
+  expect(await (await alice.get(own)).text()).toContain('The machine may use it until')
   const password = await tokenOf({ repository: 'org/test' })
   await using psql = gateway.psql({ user: 'readonly.token', password, commands: ['select 40 + 2'] })
   expect(await psql.exited()).toMatchObject({ status: 0, stdout: '42\n' })

@@ -3,7 +3,7 @@ import type { Offer } from '../../access/access.ts'
 import { displayName, type Person } from '../../identity/person.ts'
 import type { Html, Visit } from '../context.ts'
 import type { Site } from '../site.ts'
-import { needs, query } from './parts.ts'
+import { needs, path, query, requestChip } from './parts.ts'
 
 /** A machine that somebody may ask for, and what it may have. */
 export interface MachineOffers {
@@ -67,4 +67,32 @@ export function forField(
         (name) => html`<option value="${name}" ${name === chosen ? ' selected' : ''}>the machine ${name}</option>`,
       )}
     </select>`
+}
+
+const filedShownMax = 8
+
+/** What somebody asked for machines lately; nothing for those who never did. */
+export async function filedForMachines({ deps }: Site, { person, show }: Visit): Promise<Html | false> {
+  const { access } = deps
+  const filed = await access.requestsAskedBy(person, filedShownMax)
+  if (filed.length === 0) return false
+  const views = await Promise.all(filed.map(({ id }) => access.view(person, id)))
+  return html`<h2>Asked for machines</h2>
+    <section class="card flat">
+      <table>
+        <tbody>
+          ${views.map(
+            ({ request, requester }) =>
+              html`<tr>
+                <td>
+                  <a href="${path('requests', request.id)}">${request.resource}</a>
+                  <span class="small">as ${request.role} for ${displayName(requester)}</span>
+                </td>
+                <td class="wide">${show.moment(request.askedAt)}</td>
+                <td class="num">${requestChip(request)}</td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </section>`
 }

@@ -22,6 +22,7 @@ import {
   query,
   requestChip,
 } from '../html/parts.ts'
+import { filedForMachines, machineOffersFor, machineOffersList } from '../html/on-behalf.ts'
 import { roleFacts } from '../html/role-facts.ts'
 import { grantLimits, moreTime } from '../html/grant-life.ts'
 import { offersTable } from '../html/offers.ts'
@@ -61,7 +62,9 @@ export function myAccessRoutes(site: Site): void {
       ${bundleOffers(access.bundles(visit.person, visit))}
       <h2>You can ask for</h2>
       ${offersTable(visit.show, access.offers(visit.person, visit))}
-      ${emergencyOffers(visit.show, access.emergencies(visit.person, visit))} ${recent(visit.show, views)}`
+      ${emergencyOffers(visit.show, access.emergencies(visit.person, visit))}
+      ${machineOffersList(await machineOffersFor(site, visit))} ${await filedForMachines(site, visit)}
+      ${recent(visit.show, views)}`
     return site.render(visit.c, { title: 'My access', current: 'access', topic: 'access', body }, visit)
   })
 

@@ -1,7 +1,7 @@
 import { html } from 'hono/html'
 import type { RequestView } from '../../access/access.ts'
 import type { Review } from '../../access/review.ts'
-import type { Request } from '../../access/states.ts'
+import type { Grant, Request } from '../../access/states.ts'
 import { displayName } from '../../identity/person.ts'
 import { formatDuration } from '../../kernel/durations.ts'
 import type { RequestId } from '../../kernel/ids.ts'
@@ -22,7 +22,7 @@ import type { Site } from '../site.ts'
 import { openGrant } from './my-access.ts'
 import { reviewChip } from './reviews.ts'
 
-/** A request as its requester sees it: what it waits for, and what to type once it is approved. */
+/** A request as its requester, or who asked for a machine, sees it: what it waits for, and what to type once it is approved. */
 export function requestRoutes(site: Site): void {
   const { access, catalogue } = site.deps
 
@@ -30,7 +30,7 @@ export function requestRoutes(site: Site): void {
     const view = await access.view(visit.person, visit.c.req.param('id') as RequestId)
     // one link for both: the requester watches here, everybody else decides or reads there
     const review = view.request.kind === 'break-glass' ? await access.reviews.ofRequest(view.request.id) : undefined
-    if (view.requester.id !== visit.person.id) {
+    if (![view.request.person, view.request.askedBy].includes(visit.person.id)) {
       const there = review === undefined ? path('approvals', view.request.id) : path('reviews', review.id)
       return visit.c.redirect(there, 303)
     }
@@ -66,6 +66,7 @@ function requestPage(
   const wayIn = active && onward !== undefined && wayInto(request, onward)
   const body = html`<h1>${request.resource} as ${request.role}</h1>
     <p class="lead">${requestChip(request)} ${standing(show, view)}</p>
+    ${request.askedBy !== null && html`<p>For the machine ${displayName(view.requester)}, asked for by you.</p>`}
     ${wayIn && goingOn(request.resource, wayIn)} ${open && linkForApprovers(site, view, onward !== undefined)}
     ${afterwards(site, show, view, onward)} ${review !== undefined && reviewNote(review)}
     <section class="card">${requestFacts(show, view, changed(show, view))}</section>
@@ -133,7 +134,8 @@ function standing(show: Show, view: RequestView): Html {
     case 'denied':
       return html`Refused by ${namesOf(view, 'deny')}, ${show.clock(request.closedAt)}.`
     case 'cancelled':
-      return html`Called off by ${displayName(view.requester)}, ${show.clock(request.closedAt)}.`
+      return html`Called off by ${displayName(view.requesters.at(-1) ?? view.requester)},
+      ${show.clock(request.closedAt)}.`
     case 'lapsed':
       if (request.closedAt < request.lapsesAt) {
         return html`It lapsed ${show.clock(request.closedAt)}: the access that it was about had ended.`
@@ -154,17 +156,31 @@ function namesOf({ decisions }: RequestView, verdict: 'approve' | 'deny'): strin
   return names.length === 0 ? 'the gateway' : names.join(' and ')
 }
 
+/** It comes with a token of its own: nothing to type here. */
+function openToMachine(show: Show, { id, expiresAt }: Grant): Html {
+  return html`<section class="card row">
+    <span class="grow">The machine may use it until ${show.moment(expiresAt)}.</span>
+    ${action(path('grants', id, 'hand-back'), 'Hand back')}
+  </section>`
+}
+
 /** What to do now: type this, wait until then, or ask again. */
-function afterwards(site: Site, show: Show, { request, grant }: RequestView, onward: Onward | undefined): Html | false {
+function afterwards(
+  site: Site,
+  show: Show,
+  { request, requester, grant }: RequestView,
+  onward: Onward | undefined,
+): Html | false {
   if (request.state === 'requested') return false
   if (grant !== undefined && (grant.state === 'active' || grant.state === 'scheduled') && show.now < grant.expiresAt) {
-    return openGrant(site, show, grant, 0, 'here')
+    return request.askedBy === null ? openGrant(site, show, grant, 0, 'here') : openToMachine(show, grant)
   }
   const again = query('/ask', {
     resource: request.resource,
     role: request.role,
     reason: request.reason,
     ticket: request.ticket ?? undefined,
+    onBehalfOf: request.askedBy === null ? undefined : displayName(requester),
     ...onwardFields(onward, 'then'),
   })
   return html`<section class="card row">
