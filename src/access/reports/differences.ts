@@ -4,7 +4,7 @@ import { approvalWords, type Approval, type Step } from '../../policy/approval.t
 import { checkWish } from '../../policy/decide.ts'
 import { judge, judgeGiven, verdictFault, type Verdict } from '../../policy/judge.ts'
 import type { ReachedResource } from '../../policy/reach.ts'
-import type { Policy, Rules } from '../../policy/rules.ts'
+import type { Policy, Rules, Weekly } from '../../policy/rules.ts'
 import type { Situation } from '../../policy/weigh.ts'
 
 /** Policies, and the resources that they are about. */
@@ -34,7 +34,13 @@ export interface Difference {
 }
 
 /** Facts that both sets are asked about. `request` absent: nobody knows what was asked for exactly. */
-export type Facts = Omit<Situation, 'resource'> & { readonly resource: string }
+export type Facts = Omit<Situation, 'resource'> & {
+  readonly resource: string
+  /** The policy that gave what is to last longer; it decides about that. */
+  readonly givenBy?: string | undefined
+  /** Hours that were asked for. */
+  readonly windows?: readonly Weekly[] | null
+}
 
 interface Judged {
   /** Null: refused. */
@@ -90,25 +96,26 @@ function alike(left: unknown, right: unknown): boolean {
 function judged(set: RuleSet, facts: Facts): Judged {
   const situation = situationIn(set, facts)
   if (typeof situation === 'string') return { policy: null, words: situation }
-  const verdict = judge(set.rules, situation)
+  const { givenBy } = facts
+  const verdict = givenBy === undefined ? judge(set.rules, situation) : judgeGiven(set.rules, givenBy, situation)
   if (verdict.kind !== 'allow') return { policy: null, words: refusalWords(verdict, situation) }
-  const problem = wishProblem(verdict.policy, situation)
+  const problem = wishProblem(verdict.policy, facts)
   return problem === undefined
     ? { policy: verdict.policy, words: policyWords(verdict.policy) }
     : { policy: null, words: `${problem} (by “${verdict.policy.name}”)` }
 }
 
 /** @returns a sentence where the set knows no such resource or role. */
-function situationIn({ resources }: RuleSet, { resource: name, ...facts }: Facts): Situation | string {
-  const resource = resources.find((one) => one.name === name)
-  if (resource === undefined) return `There is no resource “${name}”.`
-  if (!resource.roles.includes(facts.role)) return `${name} has no role “${facts.role}”.`
+function situationIn({ resources }: RuleSet, facts: Facts): Situation | string {
+  const resource = resources.find(({ name }) => name === facts.resource)
+  if (resource === undefined) return `There is no resource “${facts.resource}”.`
+  if (!resource.roles.includes(facts.role)) return `${resource.name} has no role “${facts.role}”.`
   return { ...facts, resource }
 }
 
-function wishProblem(policy: Policy, { request }: Situation): string | undefined {
+function wishProblem(policy: Policy, { request, windows = null }: Facts): string | undefined {
   try {
-    if (request !== undefined) checkWish(policy, request)
+    if (request !== undefined) checkWish(policy, { ...request, windows })
     return undefined
   } catch (error) {
     const fault = asFault(error)

@@ -7,6 +7,7 @@ import { approvalWords } from '../../policy/approval.ts'
 import { formatDuration } from '../../kernel/durations.ts'
 import { circumstanceWords } from '../../policy/circumstance-words.ts'
 import { reachesOf, type Reach } from '../../policy/reach.ts'
+import { usableFrom } from '../grant-life.ts'
 import type { Request } from '../states.ts'
 import {
   differenceKinds,
@@ -21,6 +22,8 @@ import type { KnownGrant, KnownRequest, Paged } from './reads.ts'
 
 export const differencesMost = 1000
 export const attemptsMost = 20_000
+/** What is older is left out, and the result says so. */
+const requestsMost = 200_000
 
 export interface FoundDifference extends Difference {
   /** `attempt`: what was asked for and refused then, of which less is known. */
@@ -66,6 +69,10 @@ export async function dryRun(
   const { before, after } = sets
   const looked = { requests: 0, attempts: 0, grants: 0 }
   for await (const { request, person } of eachOf(sources.requests, breathe)) {
+    if (looked.requests === requestsMost) {
+      found.isCut = true
+      break
+    }
     looked.requests++
     const difference = requestDifference(before, after, requestFacts(request, person))
     if (difference) found.add({ ...difference, ...aboutRequest(request, person) })
@@ -126,9 +133,12 @@ class Found {
 /** As it was asked for; the person as they are known now. */
 function requestFacts(request: Request, person: Person): Facts {
   const { resource, role, lengthMs, reason, ticket, askedAt, startsAt, risk, kind } = request
+  const startAt = startsAt !== null && startsAt > askedAt ? startsAt : askedAt
+  const windows = request.recurrence?.windows ?? null
   return {
-    ...{ person, resource, role, emergency: kind === 'break-glass' },
-    at: startsAt !== null && startsAt > askedAt ? startsAt : askedAt,
+    ...{ person, resource, role, windows, emergency: kind === 'break-glass' },
+    givenBy: kind === 'extension' ? request.policy : undefined,
+    at: windows === null ? startAt : usableFrom(startAt, [{ when: windows }]),
     client: clientOf(request),
     request: { lengthMs, reason, ticket },
     risk,

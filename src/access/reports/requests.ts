@@ -102,9 +102,13 @@ function approverGroups(approval: Approval): ReadonlySet<string> {
   )
 }
 
-function groupsOf({ from, allOf }: Approvers): readonly string[] {
-  return [...from, ...allOf]
+function groupsOf({ from, allOf, named, manager, managerAddress }: Approvers): readonly string[] {
+  const isNamed = named.some((address) => address !== managerAddress)
+  return [...from, ...allOf, ...(isNamed ? [namedPeople] : []), ...(manager ? [theManager] : [])]
 }
+
+const namedPeople = '(named people)'
+const theManager = '(the manager)'
 
 /** Every group that a policy names, for those who do not say which groups are teams. */
 export function groupsNamed({ policies, denials = [] }: Rules): readonly string[] {
@@ -112,5 +116,5 @@ export function groupsNamed({ policies, denials = [] }: Rules): readonly string[
     ...policies.flatMap(({ who, approval }) => [...(who.groups ?? []), ...approverGroups(approval)]),
     ...denials.flatMap(({ who, except }) => [...(who?.groups ?? []), ...except]),
   ]
-  return [...new Set(named)]
+  return [...new Set(named)].filter((name) => name !== namedPeople && name !== theManager)
 }

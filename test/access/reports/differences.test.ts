@@ -62,6 +62,22 @@ describe('requests', () => {
     })
   })
 
+  test('more time is judged by the policy that gave it', () => {
+    const before = set([allow('first'), allow('x')])
+    const after = set([allow('other'), allow('x', { length: { defaultMs: 1, mostMs: 60_000 } })])
+    expect(requestDifference(before, after, { ...facts, givenBy: 'x' })?.kinds).toEqual(['now-refused'])
+    expect(requestDifference(before, before, { ...facts, givenBy: 'x' })).toBe(undefined)
+  })
+
+  test('recurring hours are held against what policies say of them', () => {
+    const grants = { clock: 'start', uses: 'many', unusedMs: null, totalMs: null } as const
+    const length = { defaultMs: 1, mostMs: 9 * 3_600_000 }
+    const recurring = (recurringMs: number | null) => allow('x', { length, grants: { ...grants, recurringMs } })
+    const about = { ...facts, windows: [officeHours], request: { ...facts.request!, lengthMs: 7 * 86_400_000 } }
+    expect(kinds(recurring(14 * 86_400_000), recurring(null), about)).toEqual(['now-refused'])
+    expect(kinds(recurring(14 * 86_400_000), recurring(7 * 86_400_000), about)).toEqual([])
+  })
+
   test('a resource or a role that is not there', () => {
     const none = { ...set([allow('x')]), resources: [] }
     expect(requestDifference(set([allow('x')]), none, facts)).toMatchObject({

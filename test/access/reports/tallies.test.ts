@@ -99,6 +99,24 @@ test('every group that a policy names is a team, unless somebody says which are'
   expect(groupsNamed(rules)).toEqual(['a', 'b', 'c', 'd'])
 })
 
+test('named people and managers are approvers, too, and no teams', () => {
+  const step = { ...stepOf(1, []), named: ['m@example.com'], manager: true, managerAddress: 'm@example.com' }
+  const byBoth = { ...step, named: ['k@example.com', 'm@example.com'] }
+  const tally = new RequestTally([])
+  const person = somePerson()
+  for (const one of [step, byBoth]) {
+    tally.add({ person, request: someRequest(person.id, { approval: { kind: 'people', steps: [one] } }) })
+  }
+  const approvers = tally.rows().filter(({ by }) => by === 'approvers')
+  expect(approvers.map(({ name, requests }) => [name, requests])).toEqual([
+    ['(the manager)', 2],
+    ['(named people)', 1],
+  ])
+  expect(groupsNamed({ policies: [allow('x', { approval: { kind: 'people', steps: [byBoth] } })] })).toEqual([
+    'engineers',
+  ])
+})
+
 const session = fc.record({
   person: fc.constantFrom<PersonId>('person-a', 'person-b'),
   resource: fc.constantFrom('db-1', 'db-2'),
