@@ -5,9 +5,11 @@ import type { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
 import { openSqliteState } from '../../src/store/sqlite/open.ts'
 import { accessStoreContract } from '../contracts/access-store.ts'
+import { approvalStepsContract } from '../contracts/approval-steps.ts'
 import { outboxContract } from '../contracts/outbox.ts'
 import { auditStoreContract } from '../contracts/audit-store.ts'
 import { changeFeedContract } from '../contracts/change-feed.ts'
+import { evidenceStoreContract } from '../contracts/evidence-store.ts'
 import { identityStoreContract } from '../contracts/identity-store.ts'
 import { sessionStoreContract } from '../contracts/session-store.ts'
 import { someEvent, storePerson } from '../contracts/samples.ts'
@@ -15,9 +17,11 @@ import { makeSqlitePlace, silence } from './place.ts'
 import { openRaw } from './raw.ts'
 
 describe('access', () => accessStoreContract(() => makeSqlitePlace()))
+describe('approvals', () => approvalStepsContract(() => makeSqlitePlace()))
 describe('outbox', () => outboxContract(() => makeSqlitePlace()))
 describe('identity', () => identityStoreContract(() => makeSqlitePlace()))
 describe('sessions', () => sessionStoreContract(() => makeSqlitePlace()))
+describe('evidence', () => evidenceStoreContract(() => makeSqlitePlace()))
 describe('audit', () => auditStoreContract(() => makeSqlitePlace()))
 describe('changes', () => changeFeedContract(() => makeSqlitePlace()))
 
