@@ -33,9 +33,12 @@ export interface SignedCheckpoint {
   readonly at: number
 }
 
-/** Events below one root, so that a proof for one of them never needs more than these. */
-export const checkpointEventsMax = 65_536
-const pageEvents = 2000
+/**
+ * Events below one root: a proof for one of them never needs more than these, and their tree is made in a few milliseconds,
+ * for which nothing else runs.
+ */
+export const checkpointEventsMax = 1024
+const pageEvents = 512
 
 export interface Checkpoints extends AsyncDisposable {
   /** Signs what is not signed yet, now. Rejects with what the store or the key throws. */

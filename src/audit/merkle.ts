@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash as hashOf } from 'node:crypto'
 
 // A Merkle tree over hashes of events: one signature under its root vouches for each event, without showing the others.
 
@@ -72,13 +72,12 @@ function pairs(level: readonly Buffer[]): Buffer[] {
 }
 
 function leafOf(hash: string): Buffer {
-  return createHash('sha256').update(leafPrefix).update(Buffer.from(hash, 'hex')).digest()
+  return hashOf('sha256', Buffer.from(`00${hash}`, 'hex'), 'buffer')
 }
 
 function node(left: Uint8Array, right: Uint8Array): Buffer {
-  return createHash('sha256').update(nodePrefix).update(left).update(right).digest()
+  return hashOf('sha256', Buffer.concat([nodePrefix, left, right]), 'buffer')
 }
 
-/** They keep a leaf from passing for a node. */
-const leafPrefix = Buffer.of(0)
+/** A leaf has 0 there, so that it cannot pass for a node. */
 const nodePrefix = Buffer.of(1)

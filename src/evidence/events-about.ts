@@ -3,7 +3,7 @@ import type { AuditStore, ChainedEvent } from '../audit/store.ts'
 import { later, type Instant } from '../kernel/time.ts'
 
 /** Events looked at in one query, so that others who read do not wait. */
-const stretchEvents = 5000
+const stretchEvents = 1000
 /** Clocks are set back now and then. */
 const earlierMs = 3_600_000
 

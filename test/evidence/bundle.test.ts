@@ -109,7 +109,7 @@ test('it holds the whole story, and each part of it holds', async () => {
   ])
 })
 
-test('the CLI checks it with the keys that are given, and says what holds', async () => {
+test('the CLI checks it with the keys that are given, and says what holds', { timeout: 120_000 }, async () => {
   const file = fileOf('whole.tar')
   const taken = await curfew.run('sam', 'evidence', story.grant, '--recordings', '-o', file)
   expect([taken.status, taken.stdout]).toEqual([
