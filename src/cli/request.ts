@@ -56,7 +56,8 @@ export function addRequest(program: Command): void {
 
 async function ask(resource: string | undefined, role: string | undefined, options: Options): Promise<void> {
   if (options.bundle !== undefined) return askForBundle(resource, options.bundle, options)
-  if (resource === undefined) throw new CliProblem('say what you need: a resource, or --bundle', { exitCode: 2 })
+  if (resource === undefined)
+    throw new CliProblem('say what you need: a resource, or --bundle', { hint: 'Try --help.', exitCode: 2 })
   const { for: lengthMs, reason, ticket, forMachine: onBehalfOf, emergency, wait, json } = options
   const hours = hoursOf(options)
   const { client } = await openGateway()

@@ -52,7 +52,7 @@ const json = ({ stdout }: { stdout: string }) =>
     .trim()
     .split('\n')
     // oxlint-disable-next-line typescript/no-explicit-any -- tests state what they expect
-    .map((line) => JSON.parse(line) as any)
+    .map((line): any => JSON.parse(line))
 
 test('more time where nobody is needed, and where somebody decides', { timeout: 60_000 }, async () => {
   const [request] = json(await run('alice', 'request', 'prod-db', 'reporting', '--for', '1h', '--json'))

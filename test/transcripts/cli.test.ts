@@ -83,6 +83,7 @@ test.each([
       'curfew requests --help',
       'curfew approve --help',
       'curfew deny --help',
+      'curfew extend --help',
       'curfew end --help',
       'curfew revoke --help',
       'curfew lock --help',
