@@ -309,7 +309,7 @@ export async function fileRequest(
     recurrence: wish.windows ? { windows: wish.windows } : null,
     risk: wish.risk,
     policy: policy.name,
-    approval: approvalFor(deps, policy.approval, person),
+    approval: approvalFor(deps, policy.approval, wish.askedBy ?? person),
     origin: wish.origin,
     askedAt: now,
     lapsesAt: Math.min(lapsesAt, wish.lapsesBy ?? lapsesAt) as Instant,

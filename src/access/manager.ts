@@ -5,6 +5,7 @@ import type { AccessDeps } from './deps.ts'
 
 /**
  * What a request takes of whom: a policy's approval, with the address of the requester's manager in it.
+ * @param requester whoever asks, also for a machine
  * @throws Fault APPROVER_UNKNOWN when a step would wait for people who cannot be there
  */
 export function approvalFor(

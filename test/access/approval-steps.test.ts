@@ -1,6 +1,7 @@
 // Goal: steps are done one after the other by different people, silence calls others, and time ends it all.
 // Method: the use cases over a real store, with a clock that is turned by hand.
 import { describe, expect, test } from 'vitest'
+import { machineId, machineIssuer } from '../../src/identity/machine.ts'
 import type { Person } from '../../src/identity/person.ts'
 import type { Instant } from '../../src/kernel/time.ts'
 import { stepOf, type Step } from '../../src/policy/approval.ts'
@@ -254,4 +255,25 @@ test('who is named decides by their address, also without any group', async () =
   await expect(world.access.decide(carol, id, 'approve', '')).rejects.toEqual(coded('NOT_ALLOWED'))
   await world.access.decide(bob, id, 'approve', '')
   expect(await world.access.decide(people.mallory, id, 'approve', '')).toMatchObject({ state: 'approved' })
+})
+
+test('for a machine, the manager of who asks decides', async () => {
+  const machine: Person = {
+    ...{ id: machineId('nightly'), issuer: machineIssuer, subject: 'nightly', name: 'nightly', email: null },
+    ...{ groups: [], seenAt: 0 as Person['seenAt'], kind: 'machine' },
+  }
+  const steps = [{ ...stepOf(1, []), manager: true }]
+  const policy = { ...usual[0]!, who: { machines: ['nightly'] }, approval: { kind: 'people' as const, steps } }
+  await using world = await openWorld(undefined, 60 * minuteMs, {
+    policies: [policy],
+    settings: { requestMs: 60 * minuteMs, managerClaim: 'manager' },
+    machines: { askedForBy: () => ['nightly'], byName: () => Promise.resolve(machine) },
+  })
+  await saved(world, machine)
+  const asker = await saved(world, alice, { manager: [bob.email!] })
+  const { id, person } = await world.access.ask(asker, { ...wish, onBehalfOf: 'nightly' })
+  expect(person).toBe(machine.id)
+  await expect(world.access.decide(asker, id, 'approve', '')).rejects.toEqual(coded('SELF_APPROVAL'))
+  await expect(world.access.decide(carol, id, 'approve', '')).rejects.toEqual(coded('NOT_ALLOWED'))
+  expect(await world.access.decide(bob, id, 'approve', '')).toMatchObject({ state: 'approved' })
 })
