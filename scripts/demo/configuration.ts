@@ -99,4 +99,10 @@ function leaveOutSsh(document: Document): void {
   )
   for (const [name, { kind }] of Object.entries(resources)) if (kind === 'ssh') document.deleteIn(['resources', name])
   document.deleteIn(['listen', 'ssh'])
+  for (const bundle of (document.get('bundles') as YAMLSeq<YAMLMap>).items) {
+    const items = bundle.get('items') as YAMLSeq<YAMLMap>
+    items.items = items.items.filter((item) =>
+      left.some((resource) => resource === resources[String(item.get('resource'))]),
+    )
+  }
 }

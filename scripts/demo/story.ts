@@ -147,6 +147,7 @@ export function storyText(demo: Demo, checkout: string): string {
   const stories = [
     askStory(demo),
     cutStory,
+    accessStory(demo, checkout),
     ...sshStories(demo),
     boardStory(demo),
     replayStory(demo, checkout),
@@ -198,6 +199,30 @@ const cutStory = `The cut
    psql is warned 1 minute and 15 seconds before the end. At the end the statement is cancelled, psql says why,
    and nothing is left running behind the gateway. psql then connects again by itself and waits for a new approval.
 `
+
+function accessStory(demo: Demo, checkout: string): string {
+  const { curfew, login } = commandsOf(demo, checkout)
+  const url = demo.webUrl.origin
+  return `More than one approval
+   On a terminal of alice (log in once; the browser opens, or shows a code to compare):
+     alias curfew=${quoted(curfew)}
+     ${login.replace(curfew, 'curfew')}
+   More time: while psql of the first story is connected, and bob approves on ${url}/approvals
+     curfew extend prod-db --for 2m --reason "not done yet"
+   psql lives on, past its old end.
+   Two steps: bob decides first, then olga (or olga instead of bob, when he says nothing for a minute).
+     curfew request prod-db admin --ticket SHOP-7 --reason "mend invoices"
+   bob may change it before he approves: shorter, later, or as readonly. The page shows what makes it risky, and why.
+   An emergency: at once, told to security, and looked at afterwards by sam on ${url}/reviews
+     curfew request prod-db admin --emergency --reason "the shop is down"
+   Several things at once, each decided by itself:
+     curfew request --bundle first-day --reason "first day"
+   As sam: ${url}/reports has who can reach what without a human, and "Evidence" on the page
+   of a request has its whole story in one file, which needs no gateway to be checked:
+     curfew evidence REQUEST -o story.tar
+     curfew verify story.tar --key ${quoted(near(join(demo.folder.path, 'gateway/keys/public.jwks')))}
+`
+}
 
 function sshStories({ ssh, ports, webUrl }: Demo): string[] {
   if (ssh === undefined) return []

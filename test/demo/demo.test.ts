@@ -120,6 +120,57 @@ test.runIf(isRoot)('the ssh commands that it prints work', { timeout: 60_000 }, 
   expect(await demo.exited()).toMatchObject({ status: 0 })
 })
 
+// Goal: the story of access, as it is printed: two steps, more time, an emergency with its review, a bundle, evidence.
+// Method: the CLI of the demo in a shell for each person; Visitors are their browsers.
+test('what it tells about access works', { timeout: 60_000 }, async () => {
+  await using demo = startDemo('--json')
+  const facts = await ready(demo)
+  const ca = await readFile(facts.caFile, 'utf8')
+  await using alice = new Visitor(ca)
+  await using bob = new Visitor(ca)
+  await using olga = new Visitor(ca)
+  await using sam = new Visitor(ca)
+  for (const [one, login] of [
+    [alice, 'alice'],
+    [bob, 'bob'],
+    [olga, 'olga'],
+    [sam, 'sam'],
+  ] as const) {
+    await one.open(new URL('/sign-in', facts.web.url), login)
+  }
+  const curfew = async (words: string) => JSON.parse(await runShell(`${facts.commands.curfew} ${words} --json`))
+  const approve = (one: Visitor, id: string) =>
+    one.post(new URL(`/approvals/${id}`, facts.web.url), { verdict: 'approve', comment: '' })
+  await logIn(facts, alice)
+
+  const change = await curfew('request prod-db admin --ticket SHOP-7 --reason "mend invoices"')
+  await approve(bob, change.id)
+  await approve(olga, change.id)
+  const first = await curfew('grants')
+  expect(first).toMatchObject({ resource: 'prod-db', role: 'admin', state: 'active' })
+
+  const more = await curfew('extend prod-db --for 2m --ticket SHOP-7 --reason "not done yet"')
+  await approve(bob, more.id)
+  await approve(olga, more.id)
+  const longer = await curfew('grants')
+  expect(Date.parse(longer.expiresAt) - Date.parse(first.expiresAt)).toBe(120_000)
+
+  const emergency = await curfew('request prod-db admin --emergency --reason "the shop is down"')
+  expect(emergency).toMatchObject({ state: 'approved', emergency: true })
+  const bundle = await runShell(`${facts.commands.curfew} request --bundle first-day --reason "first day"`)
+  expect(bundle).toMatch(/prod-db[^]*web-1[^]*board/)
+
+  await logIn(facts, sam)
+  const review = await curfew('reviews')
+  await runShell(`${facts.commands.curfew} review ${review.id} --justified --comment "seen"`)
+  const archive = join(folder, 'story.tar')
+  await runShell(`${facts.commands.curfew} evidence ${change.id} -o ${archive}`)
+  await runShell(`${facts.commands.curfew} verify ${archive} --key ${folder}/gateway/keys/public.jwks`)
+  expect(await runShell(`${facts.commands.curfew} report without-a-human`)).toContain('reporting')
+  demo.kill()
+  expect(await demo.exited()).toMatchObject({ status: 0 })
+})
+
 // Goal: a machine without sshd gets the rest of the demo, whole, and is told what is missing.
 // Method: a PATH without it; the printed story and the written configuration.
 test('without sshd it says so and leaves web-1 out', { timeout: 60_000 }, async () => {
