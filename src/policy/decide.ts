@@ -1,22 +1,9 @@
 import { formatDuration } from '../kernel/durations.ts'
 import { Fault } from '../kernel/fault.ts'
-import type { Resource } from '../resources/catalogue.ts'
 import { checkRecurrence } from './recurrence.ts'
 import type { Policy, Weekly } from './rules.ts'
-import type { Subject } from './subject.ts'
-import { weighPolicy } from './weigh.ts'
 
 export { covers, inAny } from './weigh.ts'
-
-/** The first policy in the file's order that could let this person ask for that role, at some time from somewhere. */
-export function policyFor(
-  policies: readonly Policy[],
-  person: Subject,
-  resource: Pick<Resource, 'name' | 'kind' | 'labels'>,
-  role: string,
-): Policy | undefined {
-  return policies.find((policy) => weighPolicy(policy, { person, resource, role }).misses === null)
-}
 
 export const reasonLengthMax = 1000
 export const ticketLengthMax = 100

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { checkWish, policyFor } from '../../src/policy/decide.ts'
+import { checkWish, covers } from '../../src/policy/decide.ts'
+import { judge } from '../../src/policy/judge.ts'
 import type { Policy } from '../../src/policy/rules.ts'
-import type { Subject } from '../../src/policy/subject.ts'
 import type { Resource } from '../../src/resources/catalogue.ts'
 import { codeOf } from '../fault-code.ts'
 
@@ -33,19 +33,22 @@ function policy(part: Partial<Policy>): Policy {
   }
 }
 
-const alice: Subject = { id: 'person-a', email: 'a@example.com', groups: ['engineers'] }
-
 describe('which policy decides', () => {
+  const asked = { person: { email: null, groups: ['engineers'] }, resource, role: 'readonly' }
+
   test('without policies, and without a matching group, the answer is no', () => {
-    expect(policyFor([], alice, resource, 'readonly')).toBeUndefined()
-    expect(policyFor([policy({ who: { groups: ['dba'] } })], alice, resource, 'readonly')).toBeUndefined()
+    expect(judge({ policies: [] }, asked).kind).toBe('deny')
+    expect(judge({ policies: [policy({ who: { groups: ['dba'] } })] }, asked).kind).toBe('deny')
   })
 
   test('the first that matches decides', () => {
     const first = policy({ name: 'first' })
-    expect(policyFor([first, policy({ name: 'second' })], alice, resource, 'readonly')).toBe(first)
+    const verdict = judge({ policies: [first, policy({ name: 'second' })] }, asked)
+    expect(verdict).toEqual({ kind: 'allow', policy: first })
   })
+})
 
+describe('what a policy is about', () => {
   test.each([
     ['another resource', { resources: ['web'], labels: {}, roles: null }],
     ['another label', { resources: null, labels: { env: 'test' }, roles: null }],
@@ -53,7 +56,8 @@ describe('which policy decides', () => {
     ['another role', { resources: null, labels: {}, roles: ['admin'] }],
     ['one field of two', { resources: ['prod-db'], labels: {}, roles: ['admin'] }],
   ])('%s does not match', (_, what) => {
-    expect(policyFor([policy({ what })], alice, resource, 'readonly')).toBeUndefined()
+    expect(covers(policy({}), resource, 'readonly')).toBe(true)
+    expect(covers(policy({ what }), resource, 'readonly')).toBe(false)
   })
 })
 
