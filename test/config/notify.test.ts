@@ -37,7 +37,7 @@ test('everything that can be said is read, and secrets do not show', async () =>
     security: {
       mail: ['soc@example.com'],
       slack: '#security',
-      events: ['grant.revoked', 'review.waiting', 'review.closed', 'lock.placed', 'lock.lifted'],
+      events: ['grant.revoked', 'review.waiting', 'review.closed', 'campaign.finished', 'lock.placed', 'lock.lifted'],
     },
     groups: { approvers: { mail: ['approvers@example.com'], slack: 'C0123456789' } },
     routes: [{ policies: null, resources: null, labels: { env: 'production' }, mail: [], slack: '#production' }],

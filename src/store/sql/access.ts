@@ -81,12 +81,12 @@ function requestReads(db: Database): RequestReads {
     },
     async decisionsOn(request) {
       const decisions = db.selectFrom('decisions').selectAll().where('request_id', '=', request)
-      return (await decisions.orderBy('at').orderBy('id').execute()).map(toDecision)
+      return (await decisions.orderBy('at').orderBy('step').orderBy('id').execute()).map(toDecision)
     },
     async decisionsOnOpen() {
       const ids = db.selectFrom('requests').select('id').where('state', '=', 'requested')
       const decisions = db.selectFrom('decisions').selectAll().where('request_id', 'in', ids)
-      return (await decisions.orderBy('at').orderBy('id').execute()).map(toDecision)
+      return (await decisions.orderBy('at').orderBy('step').orderBy('id').execute()).map(toDecision)
     },
     async requestsToEscalate(at) {
       const afterMs = sql<number>`json_extract(approval, '$.steps[' || step || '].escalate.afterMs')`

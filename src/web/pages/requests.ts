@@ -104,11 +104,13 @@ function goingOn(resource: string, href: string): Html {
   return html`<p class="next"><a class="btn go" href="${href}">Go on to ${resource}</a></p>`
 }
 
-/** The gateway writes to nobody, so the person who asks has to. */
+/** Where the gateway writes to nobody, the person who asks has to. */
 function linkForApprovers({ deps }: Site, { request }: RequestView, goesOn: boolean): Html {
   const link = new URL(path('requests', request.id), deps.publicUrl).href
   return html`<section class="card">
-    <p>Send this link to somebody who may approve; nobody else tells them.</p>
+    <p>
+      ${deps.notifications === null ? 'Send this link to somebody who may approve; nobody else tells them.' : 'Those who may approve have been told. To ask somebody yourself, send this link.'}
+    </p>
     ${copyable(link, 'the link')}
     <p class="small still">This page renews itself. ${whatGoesOn(deps.catalogue, request, goesOn)}</p>
   </section>`
