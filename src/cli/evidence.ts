@@ -23,9 +23,7 @@ export function addEvidence(program: Command): void {
     .command('evidence')
     .summary('take the story of a request away, with proofs (reviewers, operators)')
     .description(
-      `Writes one archive about a request or a grant: request, decisions, grant, sessions, the signatures under their
-recordings, and what the audit log says, with proofs. curfew verify checks it without the gateway.
-That it was made is written in the audit log.`,
+      'Writes one archive about a request or a grant: request, decisions, grant, sessions, the signatures under their recordings, and what the audit log says, with proofs. `curfew verify` checks it without the gateway. That it was made is written in the audit log.',
     )
     .argument('<id>', 'of a request (request-…) or a grant (grant-…)')
     .option('-o, --output <file>', 'where to write it (default: curfew-evidence-ID.tar); - is standard output')

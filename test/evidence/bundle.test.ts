@@ -14,7 +14,7 @@ import { createGatewayClient } from '../../src/cli/gateway-client.ts'
 import type { Scope } from '../../src/identity/scopes.ts'
 import { openCurfew, type Curfew } from '../clients/curfew.ts'
 import { temporaryFolder } from '../recording/support.ts'
-import { startTestGateway, type Login, type TestGateway } from '../servers/gateway.ts'
+import { startTestGateway, type ConfigInput, type Login, type TestGateway } from '../servers/gateway.ts'
 import { memorySource, repack, unpack, type Packed } from './archive.ts'
 
 let gateway: TestGateway
@@ -27,7 +27,7 @@ let bundle: Buffer
 const whole = '?recordings=true'
 
 beforeAll(async () => {
-  gateway = await startTestGateway()
+  gateway = await startTestGateway({ configure })
   curfew = await openCurfew(gateway)
   const data = gateway.config.gateway.dataFolder
   key = await openSigningKey(data)
@@ -48,6 +48,13 @@ afterAll(async () => {
   await curfew?.[Symbol.asyncDispose]()
   await gateway?.[Symbol.asyncDispose]()
 })
+
+function configure({ policies }: ConfigInput): void {
+  policies.unshift({
+    ...{ name: 'break glass', who: { groups: ['engineering'] }, what: { roles: ['admin'] } },
+    breakGlass: { review: { from: ['approvers'] } },
+  })
+}
 
 const fileOf = (name: string) => join(curfew.folder, name)
 
@@ -326,4 +333,43 @@ test('a request that came to nothing has its evidence, too', async () => {
   const found = await check(await take('olga', asked.id))
   expect(found).toMatchObject({ holds: true, manifest: { grant: null, sessions: 0, living: false } })
   expect(found.facts).toMatchObject({ grant: null, request: { state: 'denied' }, decisions: [{ verdict: 'deny' }] })
+})
+
+test('more time, and an emergency with its review, are part of the story', async () => {
+  const { access } = gateway.gateway
+  const [dave, bob] = [await gateway.person('dave'), await gateway.person('bob')]
+  const grant = await gateway.grant('dave', 'readonly')
+  const more = await access.extend(dave, grant.id, {
+    lengthMs: 600_000,
+    reason: 'more',
+    ticket: null,
+    origin: 'a test',
+  })
+  await access.decide(bob, more.id, 'approve', 'go on', { address: '127.0.0.1' })
+  const bundles = [await take('sam', more.id), await take('sam', grant.id)]
+  for (const one of bundles) {
+    const found = await check(one)
+    expect(found).toMatchObject({ holds: true, manifest: { request: grant.request, grant: grant.id, living: true } })
+    expect(found.facts).toMatchObject({ extensions: [{ id: more.id, extends: grant.id }], decisions: [{}, {}] })
+  }
+
+  const wish = {
+    resource: 'prod-db',
+    role: 'admin',
+    lengthMs: 600_000,
+    reason: 'the checkout burns, since noon',
+    ticket: null,
+    startsAt: null,
+  }
+  const request = await access.ask(dave, { ...wish, origin: 'a test', emergency: true })
+  const [now] = (await access.livingGrants(dave.id)).filter((one) => one.request === request.id)
+  await access.handBack(dave, now!.id)
+  expect(await check(await take('sam', request.id))).toMatchObject({ holds: true, manifest: { living: true } })
+  const review = (await access.reviews.ofRequest(request.id))!
+  await access.reviews.close(bob, review.id, 'justified', 'it did burn')
+  const closed = await take('sam', request.id)
+  expect(await check(closed)).toMatchObject({ holds: true, manifest: { living: false } })
+  expect(JSON.parse(text(await unpack(closed), 'review.json'))).toMatchObject({
+    ...{ id: review.id, verdict: 'justified', comment: 'it did burn', closedAt: expect.stringContaining('T') },
+  })
 })
