@@ -7,7 +7,7 @@ import type { Grant, Request } from './states.ts'
 export type GrantLife = Pick<Grant, 'expiresAt' | 'lengthMs' | 'clock' | 'uses' | 'firstUsedAt' | 'useBy' | 'windows'>
 
 /** A grant whose clock starts at the first use cannot stay unused for ever. */
-const unusedMsOfFirstUse = 86_400_000
+export const unusedMsOfFirstUse: number = 86_400_000
 const edgesMax = 3000
 
 /**

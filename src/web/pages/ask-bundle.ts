@@ -64,7 +64,8 @@ function wishOf({ address }: Visit, { bundle, length, reason, ticket, startsAt, 
 export function bundlePage(visit: Visit, offer: BundleOffer, typed: Typed, wrong: Wrong | undefined): Page {
   const { bundle, offers } = offer
   const body = html`<h1>Ask for “${bundle.name}”</h1>
-    <p class="lead">${bundle.description} You ask for all of it at once; each part is decided by itself.</p>
+    ${bundle.description !== '' && html`<p class="lead">${bundle.description}</p>`}
+    <p class="small still">You ask for all of it at once; each part is decided by itself.</p>
     ${partsTable(visit, offer)}
     <form method="post" action="/ask/bundle" class="stack">
       ${wrong !== undefined && html`<p class="notice stop" role="alert">${wrong.fault.message} ${wrong.fault.hint}</p>`}

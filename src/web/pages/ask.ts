@@ -1,6 +1,7 @@
 import { html } from 'hono/html'
 import type { Offer } from '../../access/access.ts'
-import { parseDurationMs } from '../../kernel/durations.ts'
+import { unusedMsOfFirstUse } from '../../access/grant-life.ts'
+import { formatDuration, parseDurationMs } from '../../kernel/durations.ts'
 import { asFault, Fault, type FaultCode } from '../../kernel/fault.ts'
 import type { Html, Visit } from '../context.ts'
 import { faultStatus } from '../../kernel/fault-status.ts'
@@ -158,8 +159,8 @@ async function askPage(site: Site, visit: Visit, offer: Offer, typed: Typed, wro
     <p class="lead">
       ${
         policy.approval.kind === 'none'
-          ? 'Needs nobody’s approval: it begins at once, and ends by itself.'
-          : `Needs approval by ${needs(policy.approval)}. The clock starts at the approval, and the access ends by itself.`
+          ? `Needs nobody’s approval. ${clockWords(policy)}`
+          : `Needs approval by ${needs(policy.approval)}. ${clockWords(policy)}`
       }
     </p>
     ${
@@ -195,6 +196,18 @@ async function askPage(site: Site, visit: Visit, offer: Offer, typed: Typed, wro
     ...(wrong !== undefined && { status: faultStatus[wrong.fault.code] }),
     body,
   }
+}
+
+/** When its time counts, and what ends it before. */
+function clockWords({ grants, approval }: Offer['policy']): string {
+  const { clock = 'start', uses = 'many', unusedMs: bound = null } = grants ?? {}
+  const unusedMs = bound ?? (clock === 'start' ? null : unusedMsOfFirstUse)
+  const from = approval.kind === 'none' ? 'It begins at once' : 'The clock starts at the approval'
+  return [
+    `${clock === 'start' ? from : 'The clock starts with your first session'}, and the access ends by itself.`,
+    ...(uses === 'once' ? ['It is for one session.'] : []),
+    ...(unusedMs === null ? [] : [`Unused for ${formatDuration(unusedMs)}, it is over.`]),
+  ].join(' ')
 }
 
 function hiddenFields(fields: Readonly<Record<string, string>>): Html[] {

@@ -98,6 +98,6 @@ function form({ grant, policy, mostMs }: ExtensionOffer, typed: Typed, wrong: Wr
   return html`<form method="post" action="${path('grants', grant.id, 'extend')}" class="stack">
     ${wrong !== undefined && html`<p class="notice stop" role="alert">${wrong.fault.message} ${wrong.fault.hint}</p>`}
     ${lengthField(upTo, typed, wrong)} ${reasonField(upTo, typed, wrong)} ${ticketField(upTo, typed, wrong)}
-    <div class="actions"><a class="btn plain" href="/">Back</a><button class="btn go">Ask for more time</button></div>
+    <div class="actions"><a class="btn plain" href="/">Back</a><button class="btn go">Ask</button></div>
   </form>`
 }
