@@ -1,0 +1,63 @@
+import type { StatementKind } from '../../../resources/guard.ts'
+
+/** As it is written in a statement, without quotes. */
+export interface Name {
+  /** Null where the statement has none: then the server looks along its `search_path`, which nobody knows here. */
+  readonly schema: string | null
+  readonly name: string
+}
+
+/** One thing that a statement does, to at most one table. */
+export interface Doing {
+  readonly kind: StatementKind
+  readonly table: Name | null
+  /** Of UPDATE and DELETE: there is no WHERE, or one that looks at no column. */
+  readonly whereMissing: boolean
+}
+
+export interface StatementFacts {
+  /** At least one. */
+  readonly doings: readonly Doing[]
+  /** Called anywhere in it. */
+  readonly functions: readonly Name[]
+}
+
+/** What a text says that a client wants to have executed. */
+export type Reading =
+  | { readonly statements: readonly StatementFacts[] }
+  /** Nobody knows what it does. `isSyntax`: the server will not understand it either. */
+  | { readonly unparsable: string; readonly isSyntax: boolean }
+
+/** A text that does more than so many different things is as good as unreadable. */
+export const doingsMax = 10_000
+
+/** What is found while a statement is walked; each thing once. */
+export class Findings {
+  readonly #doings = new Map<string, Doing>()
+  readonly #functions = new Map<string, Name>()
+
+  get count(): number {
+    return this.#doings.size + this.#functions.size
+  }
+
+  add(kind: StatementKind, table: Name | null = null, whereMissing = false): void {
+    const key = JSON.stringify([kind, table?.schema, table?.name, whereMissing])
+    this.#doings.set(key, { kind, table, whereMissing })
+  }
+
+  /** Something is done to a table of its own, or to none; a SELECT is only worth a word where nothing else is done. */
+  addWithoutTable(kind: StatementKind): void {
+    const done = [...this.#doings.values()]
+    if (kind === 'select' ? done.length === 0 : done.every((doing) => doing.kind !== kind)) this.add(kind)
+  }
+
+  call(name: Name): void {
+    this.#functions.set(JSON.stringify([name.schema, name.name]), name)
+  }
+
+  /** A statement of which nothing is known does something all the same. */
+  facts(): StatementFacts {
+    if (this.#doings.size === 0) this.add('utility')
+    return { doings: [...this.#doings.values()], functions: [...this.#functions.values()] }
+  }
+}

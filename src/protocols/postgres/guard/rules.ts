@@ -1,0 +1,141 @@
+import { globPattern } from '../../../policy/glob.ts'
+import { guardActions, type GuardAction, type GuardRule, type StatementGuard } from '../../../resources/guard.ts'
+import type { Doing, Name, Reading, StatementFacts } from './facts.ts'
+
+/** What the guard says of a whole message. */
+export interface Verdict {
+  readonly action: GuardAction
+  /** Null: no rule matched, and it is what the guard says otherwise; or nobody can tell what it does. */
+  readonly rule: string | null
+  readonly message: string | null
+  /** What it was about, in a few words: `delete from orders without WHERE`. */
+  readonly about: string
+}
+
+export type Judge = (reading: Reading) => Verdict
+
+/**
+ * Each thing that a message does is judged on its own, by the first rule that matches; the strictest word counts for
+ * the whole message. What nobody can read is refused, unless a rule names the kind `unparsable`.
+ */
+export function judgeBy(guard: StatementGuard): Judge {
+  const matchers = guard.rules.map(matcherOf)
+  const aboutDoings = matchers.filter(({ functions }) => functions === null)
+  const aboutFunctions = matchers.filter(({ functions }) => functions !== null)
+  return (reading) => {
+    if ('unparsable' in reading) return unreadable(guard.rules, reading.unparsable)
+    const several = reading.statements.length > 1
+    let verdict = nothingDone
+    for (const statement of reading.statements) {
+      for (const doing of statement.doings) {
+        const found = decide(aboutDoings, (matcher) => doingFits(matcher, doing, several), guard.otherwise)
+        verdict = stricter(verdict, found, () => doingWords(doing))
+      }
+      for (const name of statement.functions) {
+        const found = decide(aboutFunctions, (matcher) => callFits(matcher, name, statement, several), 'allow')
+        verdict = stricter(verdict, found, () => `a call of ${nameWords(name)}`)
+      }
+    }
+    return verdict
+  }
+}
+
+interface Matcher {
+  readonly rule: GuardRule
+  readonly tables: readonly NamePattern[] | null
+  readonly functions: readonly NamePattern[] | null
+}
+
+/** `maybe`: it depends on the schema, which the statement does not say. */
+type Fit = 'yes' | 'maybe' | 'no'
+type NamePattern = (name: Name) => Fit
+type Decided = { readonly action: GuardAction; readonly rule: GuardRule | null }
+
+const nothingDone: Verdict = { action: 'allow', rule: null, message: null, about: 'nothing' }
+
+function matcherOf(rule: GuardRule): Matcher {
+  return {
+    rule,
+    tables: rule.tables?.map(namePattern) ?? null,
+    functions: rule.functions?.map(namePattern) ?? null,
+  }
+}
+
+/** A pattern without a schema fits in every one. */
+function namePattern(pattern: string): NamePattern {
+  const dot = pattern.lastIndexOf('.')
+  const last = globPattern(pattern.slice(dot + 1))
+  const first = globPattern(dot < 0 ? '*' : pattern.slice(0, dot))
+  const everySchema = first.test('') && first.test('*')
+  return ({ schema, name }) => {
+    if (!last.test(name)) return 'no'
+    if (schema === null) return everySchema ? 'yes' : 'maybe'
+    return first.test(schema) ? 'yes' : 'no'
+  }
+}
+
+/** The first rule that surely fits ends the search; where one may fit, the stricter of it and what follows counts. */
+function decide(matchers: readonly Matcher[], fit: (matcher: Matcher) => Fit, otherwise: GuardAction): Decided {
+  let strictest: Decided | undefined
+  for (const matcher of matchers) {
+    const fits = fit(matcher)
+    if (fits === 'no') continue
+    const { rule } = matcher
+    strictest = stricterOf(strictest, { action: rule.action, rule })
+    if (fits === 'yes') return strictest
+  }
+  return stricterOf(strictest, { action: otherwise, rule: null })
+}
+
+function stricterOf(left: Decided | undefined, right: Decided): Decided {
+  return left !== undefined && rank(left.action) >= rank(right.action) ? left : right
+}
+
+function rank(action: GuardAction): number {
+  return guardActions.indexOf(action)
+}
+
+function doingFits({ rule, tables }: Matcher, { kind, table, whereMissing }: Doing, several: boolean): Fit {
+  if (rule.kinds !== null && !rule.kinds.has(kind)) return 'no'
+  if ((rule.whereMissing && !whereMissing) || (rule.several && !several)) return 'no'
+  if (tables === null) return 'yes'
+  return table === null ? 'no' : best(tables, table)
+}
+
+function callFits({ rule, functions }: Matcher, name: Name, { doings }: StatementFacts, several: boolean): Fit {
+  if (rule.kinds !== null && !doings.some(({ kind }) => rule.kinds!.has(kind))) return 'no'
+  if (rule.several && !several) return 'no'
+  return best(functions ?? [], name)
+}
+
+function best(patterns: readonly NamePattern[], name: Name): Fit {
+  const fits = patterns.map((pattern) => pattern(name))
+  if (fits.includes('yes')) return 'yes'
+  return fits.includes('maybe') ? 'maybe' : 'no'
+}
+
+function stricter(before: Verdict, { action, rule }: Decided, about: () => string): Verdict {
+  if (rank(action) <= rank(before.action)) return before
+  return { action, rule: rule?.name ?? null, message: rule?.message ?? null, about: about() }
+}
+
+function unreadable(rules: readonly GuardRule[], why: string): Verdict {
+  const rule = rules.find(({ kinds }) => kinds?.has('unparsable') === true) ?? null
+  return {
+    action: rule?.action ?? 'refuse',
+    rule: rule?.name ?? null,
+    message: rule?.message ?? null,
+    about: `it cannot be read: ${why}`,
+  }
+}
+
+function doingWords({ kind, table, whereMissing }: Doing): string {
+  const what = table === null ? kind : `${kind} on ${nameWords(table)}`
+  return whereMissing ? `${what} without WHERE` : what
+}
+
+/** Names are as long as somebody likes. */
+function nameWords({ schema, name }: Name): string {
+  const whole = schema === null ? name : `${schema}.${name}`
+  return whole.length > 130 ? `${whole.slice(0, 129)}…` : whole
+}
