@@ -1,6 +1,5 @@
 import type { AccessReads } from '../access/store.ts'
 import { isStaff } from '../access/deps.ts'
-import { leftToExtendMs, whyNotExtendable } from '../access/extendable.ts'
 import { lockedFault, stoppingLock } from '../access/locks.ts'
 import type { Active } from '../access/states.ts'
 import { FailureLimit } from '../identity/failure-limit.ts'
@@ -12,14 +11,13 @@ import type { GrantId, PersonId, Random, SessionId } from '../kernel/ids.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { isoTime, type Clock, type Instant } from '../kernel/time.ts'
-import { isVisible, judge, verdictFault } from '../policy/judge.ts'
 import type { Recordings } from '../recording/recorder.ts'
 import type { Admission, Ask, Gate } from './admission.ts'
 import type { Basis } from './basis.ts'
 import { checkNames, type Names } from './check-names.ts'
-import { chooseGrant, usedUpFault, type Candidate as GrantCandidate } from './choose-grant.ts'
+import type { Candidate as GrantCandidate } from './choose-grant.ts'
 import { sessionEvents } from './events.ts'
-import { limitsOf } from './grant-limits.ts'
+import { extendLinkOf, findGrant, lostGrant } from './find-grant.ts'
 import { noteFirstUse, noteLastUse } from './grant-use.ts'
 import { LiveRegistry } from './live-registry.ts'
 import { LiveSession, type LiveSessionHost } from './live-session.ts'
@@ -114,42 +112,7 @@ export class SessionGate implements Gate, AsyncDisposable {
     const target = { person: person.id, groups: person.groups, resource, role, addresses: [client.address] }
     const lock = stoppingLock(await access.standingLocks(), target, this.#deps.clock.now())
     if (lock !== undefined) throw lockedFault(lock.reason)
-    const grants = await access.activeGrants(person.id, ask.resource, ask.role)
-    const there = grants.filter(({ id, expiresAt }) => !this.#isOver(id, expiresAt))
-    const candidates = await Promise.all(
-      there.map(async (grant) => ({ grant, basis: await this.#basisOf(grant, person) })),
-    )
-    const usable = candidates.filter((one): one is GrantCandidate => one.basis !== undefined)
-    const chosen = chooseGrant(this.#deps, usable, ask, this.#deps.clock.now())
-    if (chosen === undefined) throw this.#notGranted(ask, person)
-    if (chosen instanceof Fault) throw this.#withLink(chosen, ask)
-    return chosen
-  }
-
-  #withLink(fault: Fault, { resource, role }: Ask): Fault {
-    if (fault.code !== 'GRANT_USED_UP') return fault
-    return new Fault(fault.code, fault.message, { hint: `Ask again: ${this.#deps.askLink(resource, role)}` })
-  }
-
-  /** Undefined when the resource is no more. */
-  async #basisOf(grant: Active, person: Person): Promise<Basis | undefined> {
-    const { access, catalogue } = this.#deps
-    const { request: id, policy, resource: name, role } = grant
-    const [request, resource] = [await access.request(id), catalogue.resource(name)]
-    return resource && { person, policy, request, risk: request?.risk, resource, role, limits: limitsOf(grant) }
-  }
-
-  /** Nobody is told to ask for what could not be used now. */
-  #notGranted(ask: Ask, person: Person): Fault {
-    const { catalogue, clock } = this.#deps
-    const resource = catalogue.resource(ask.resource)
-    if (resource === undefined) return this.#noGrant(ask)
-    const situation = { person, resource, role: ask.role, at: clock.now(), client: { address: ask.client.address } }
-    const verdict = judge(this.#deps, situation)
-    const isForEmergencies = isVisible(this.#deps, { ...situation, emergency: true })
-    const isUnheardOf = verdict.kind === 'deny' && verdict.by === null && verdict.misses !== 'from'
-    if (verdict.kind === 'allow' || (isForEmergencies && isUnheardOf)) return this.#noGrant(ask)
-    return verdictFault(verdict, situation)
+    return findGrant(this.#deps, ask, person, ({ id, expiresAt }) => this.#isOver(id, expiresAt))
   }
 
   #isOver(grant: GrantId, expiresAt: Instant): boolean {
@@ -182,12 +145,6 @@ export class SessionGate implements Gate, AsyncDisposable {
     )
   }
 
-  #noGrant({ resource, role }: Ask): Fault {
-    return new Fault('NO_GRANT', `You have no access to ${resource} as ${role} now.`, {
-      hint: `Ask for it: ${this.#deps.askLink(resource, role)}`,
-    })
-  }
-
   async #open(ask: Ask, grant: Active, basis: Basis, candidate: Candidate): Promise<Admission> {
     const { metrics } = this.#deps
     const session = this.#describe(ask, grant)
@@ -195,9 +152,9 @@ export class SessionGate implements Gate, AsyncDisposable {
     const used = await this.#writeStart(session, path, grant).catch(async (error: unknown) => {
       await recorder.seal({ by: 'gate', code: 'STORE_FAILED', message: 'The session could not be written down.' })
       // The grant ended between the look at it and now; the database does not let a session in under it.
-      throw asFault(error)?.code === 'GRANT_IN_WRONG_STATE' ? this.#lost(ask, grant) : error
+      throw asFault(error)?.code === 'GRANT_IN_WRONG_STATE' ? lostGrant(this.#deps, ask, grant) : error
     })
-    const live = new LiveSession(session, recorder, used, this.#extendLink(used), basis, this.#host)
+    const live = new LiveSession(session, recorder, used, extendLinkOf(this.#deps, used), basis, this.#host)
     this.#live.add(live)
     this.#live.foresee(live)
     metrics.add('curfew_sessions_started_total', { protocol: session.client.protocol })
@@ -234,17 +191,6 @@ export class SessionGate implements Gate, AsyncDisposable {
     const header = { session: id, startedAt: isoTime(startedAt), ...rest }
     const { promise: failed, resolve } = Promise.withResolvers<Error>()
     return { ...(await this.#deps.recordings.start(header, mode, resolve)), failed }
-  }
-
-  #extendLink(grant: Active): URL | undefined {
-    const policy = this.#deps.policies.find(({ name }) => name === grant.policy) ?? {}
-    const isPossible = whyNotExtendable(grant, policy) === undefined && leftToExtendMs(grant, policy) > 0
-    return isPossible ? this.#deps.extendLink(grant.id) : undefined
-  }
-
-  /** Somebody ended it; or, where it is for one session, another one was quicker. */
-  #lost(ask: Ask, grant: Active): Fault {
-    return grant.uses === 'once' ? this.#withLink(usedUpFault(grant), ask) : this.#noGrant(ask)
   }
 
   /** @returns the grant as it is with this session under it. */

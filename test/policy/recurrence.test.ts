@@ -2,7 +2,6 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { later, type Instant } from '../../src/kernel/time.ts'
 import { clockText, longestMinutes, readClock, readDays, readHours } from '../../src/policy/recurrence.ts'
-import type { Weekly } from '../../src/policy/rules.ts'
 import { isInside } from '../../src/policy/times.ts'
 
 const minuteMs = 60_000
@@ -14,7 +13,7 @@ const windows = fc.array(
       toMinute: fc.integer({ min: 1, max: 96 }).map((quarter) => quarter * 15),
       zone: fc.constant('UTC'),
     })
-    .filter(({ fromMinute, toMinute }) => fromMinute !== toMinute) as fc.Arbitrary<Weekly>,
+    .filter(({ fromMinute, toMinute }) => fromMinute !== toMinute),
   { minLength: 1, maxLength: 4 },
 )
 
