@@ -17,7 +17,8 @@ const wish = (role: string, more: Partial<Wish> = {}): Wish => ({
   ...more,
 })
 
-const holds = (world: World, who = alice, role = 'readonly') => world.state.access.activeGrants(who.id, 'prod-db', role).then(([first]) => first)
+const holds = (world: World, who = alice, role = 'readonly') =>
+  world.state.access.activeGrants(who.id, 'prod-db', role).then(([first]) => first)
 
 describe('asking', () => {
   test('where nobody is needed, the grant is there at once', async () => {
