@@ -155,7 +155,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     person: (id) => identity.person(id),
     isOperator: (person) => access.isOperator(person),
     deciding: {
-      decide: access.decide,
+      decide: (...word) => access.decide(...word),
       peopleByEmail: (email) => identity.peopleByEmail(email),
       isSignedIn: (person) => identity.isSignedIn(person),
       record: (event) => state.audit.append([event]),

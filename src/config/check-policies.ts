@@ -38,7 +38,7 @@ export function policyFindings(parts: Salvaged): readonly Finding[] {
   return [...findings, ...parts.policies.flatMap((placed, index) => neverMatches(placed, index, parts))]
 }
 
-/** Resources and roles that nobody can ever ask for. */
+/** Resources and roles that nobody can ever ask for, and approvals that cannot always be given. */
 export function policyNotices(parts: Salvaged): readonly Finding[] {
   if (!parts.complete) return []
   return [...approvalNotices(parts), ...unreachedRoles(parts)]

@@ -93,7 +93,16 @@ function statement(at: number, sql: string, more: object = {}): TimelineItem {
   const results = [{ tag: 'SELECT 1', rows: 1, ms: at, suspended: false, bytes: null, firstMs: null }]
   const kept = { columns: [], rows: [] }
   const base = { kind: 'statement', at, n: at, sql, sqlBytes: null, binds: [], bindsLeftOut: 0, results, error: null }
-  return { ...base, kept, durationMs: at, notices: [], copy: null, cancelled: false, cutOff: false, ...more } as TimelineItem
+  return {
+    ...base,
+    kept,
+    durationMs: at,
+    notices: [],
+    copy: null,
+    cancelled: false,
+    cutOff: false,
+    ...more,
+  } as TimelineItem
 }
 
 async function* from(items: readonly TimelineItem[]): AsyncGenerator<TimelineItem> {

@@ -175,7 +175,8 @@ function readCsv(text: string): string[][] {
 
 function cellText(cell: unknown): string {
   if (cell === null) return ''
-  return Array.isArray(cell) ? cell.join('; ') : String(cell)
+  if (typeof cell === 'string') return cell
+  return Array.isArray(cell) ? cell.join('; ') : JSON.stringify(cell)
 }
 
 /** As a file would have them: nothing changed. */

@@ -85,7 +85,10 @@ export function discardBody(request: HttpRequest, response: HttpResponse): void 
 /** Tokens open sessions here and do nothing else. @see RFC 6750, section 3.1 */
 const tooNarrow = 'Bearer realm="curfew", error="insufficient_scope", scope="sessions"'
 
-function problemHeaders({ fault, headers = [], link }: Refusal, status: number): readonly (readonly [string, string])[] {
+function problemHeaders(
+  { fault, headers = [], link }: Refusal,
+  status: number,
+): readonly (readonly [string, string])[] {
   return [
     ...headers,
     ['Content-Type', problemType],

@@ -1,8 +1,7 @@
 import { sql, type Kysely, type UpdateResult } from 'kysely'
-import type { Grant, Request } from '../../access/states.ts'
+import type { Request } from '../../access/states.ts'
 import type { AccessReads, AccessStore, AccessTx } from '../../access/store.ts'
 import { Fault } from '../../kernel/fault.ts'
-import type { GrantId } from '../../kernel/ids.ts'
 import {
   fromDecision,
   fromGrant,
@@ -14,6 +13,7 @@ import {
   toRequest,
   toRequested,
 } from './access-rows.ts'
+import { grantById, updateGrant } from './grants.ts'
 import { toSessionRow } from './sessions.ts'
 import { campaignReads, campaignTx } from './campaigns.ts'
 import { reviewReads, reviewTx } from './reviews.ts'
@@ -149,11 +149,6 @@ function grantReads(db: Database): GrantReads {
   }
 }
 
-export async function grantById(db: Database, id: GrantId): Promise<Grant | undefined> {
-  const row = await db.selectFrom('grants').selectAll().where('id', '=', id).executeTakeFirst()
-  return row && toGrant(row)
-}
-
 function grantsDue(db: Database, at: number) {
   return db
     .selectFrom('grants')
@@ -220,12 +215,6 @@ async function updateRequest(db: Database, request: Request): Promise<void> {
   const { id, ...columns } = fromRequest(request)
   const result = await db.updateTable('requests').set(columns).where('id', '=', id).executeTakeFirst()
   if (!changed(result)) throw new Fault('REQUEST_UNKNOWN', 'There is no such request.')
-}
-
-export async function updateGrant(db: Database, grant: Grant): Promise<void> {
-  const { id, ...columns } = fromGrant(grant)
-  const result = await db.updateTable('grants').set(columns).where('id', '=', id).executeTakeFirst()
-  if (!changed(result)) throw new Fault('GRANT_UNKNOWN', 'There is no such grant.')
 }
 
 function changed({ numUpdatedRows }: UpdateResult): boolean {

@@ -43,7 +43,10 @@ export function campaignTx(db: Database): CampaignTx {
     insertCampaign: async (campaign) =>
       void (await db.insertInto('campaigns').values(fromCampaign(campaign)).execute()),
     insertEntry: async (entry, position) =>
-      void (await db.insertInto('campaign_entries').values({ ...fromEntry(entry), position }).execute()),
+      void (await db
+        .insertInto('campaign_entries')
+        .values({ ...fromEntry(entry), position })
+        .execute()),
     async updateEntry(entry) {
       const { id, ...columns } = fromEntry(entry)
       await db.updateTable('campaign_entries').set(columns).where('id', '=', id).execute()

@@ -10,7 +10,7 @@ import type {
   SessionStore,
   SessionTx,
 } from '../../sessions/session.ts'
-import { grantById, updateGrant } from './access.ts'
+import { grantById, updateGrant } from './grants.ts'
 import type { SqlState, SqlTx } from './sql-state.ts'
 import type { SessionTableRow, Tables } from './tables.ts'
 

@@ -94,7 +94,8 @@ function outcome(show: Show, view: RequestView, person: Person): Html {
     case 'denied':
       return html`Refused by ${voices(view, 'deny', person)}, ${show.clock(request.closedAt)}.`
     case 'cancelled':
-      return html`Called off by ${displayName(view.requesters.at(-1) ?? view.requester)}, ${show.clock(request.closedAt)}.`
+      return html`Called off by ${displayName(view.requesters.at(-1) ?? view.requester)},
+      ${show.clock(request.closedAt)}.`
     default:
       return html`It lapsed ${request.state === 'lapsed' && show.clock(request.closedAt)}:
       ${view.decisions.length === 0 ? 'nobody decided' : 'not enough people approved'} in time.`
