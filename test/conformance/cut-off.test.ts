@@ -2,6 +2,7 @@
 // the recording is sealed, and the audit log has the end with its reason and latency.
 // Method: a table of protocol x situation x cause against the real parts. SSH has its own file, with the same causes.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { freePort } from '../../scripts/ports.ts'
 import type { SessionRow } from '../../src/sessions/session.ts'
 import { Visitor } from '../clients/visitor.ts'
 import { startTestGateway, type TestGateway } from '../servers/gateway.ts'
@@ -16,10 +17,12 @@ let cases = 0
 
 beforeAll(async () => {
   const data = await makeDataFolder(stack)
+  const plaintextPort = await freePort()
   gateway = stack.use(
     await startTestGateway({
       configure: (config) => {
         config.gateway.data = data
+        config.listen.postgres?.push({ port: plaintextPort, plaintext: 'allow' })
         config.recording = { minFree: '32MiB' }
         config.identity.refreshEvery = '1s'
       },
@@ -42,13 +45,14 @@ describe.each(protocols)('%s', (protocol) => {
 async function cutOff(situation: Situation, cause: Cause): Promise<void> {
   const application = `conformance-${++cases}`
   const grant = await gateway.grant('alice', 'readonly', cause.grantMs ?? 3_600_000)
-  const { farewell } = await situation.enter({ gateway, application, ...(await credential(cause)) })
+  const { farewell, others } = await situation.enter({ gateway, application, ...(await credential(cause)) })
   const session = await liveSession(application)
   const cleanUp = await cause.happen({ gateway, grant, session: session.session.id })
   try {
     const words = await farewell
     await gateway.postgres.untilSessions({ application_name: application }, 0)
     await nothingLocked()
+    await others
     if (situation.tellsAlways || words.sqlState !== undefined) expectReason(words)
     await expectOnRecord(gateway, session, cause)
   } finally {

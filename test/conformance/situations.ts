@@ -1,7 +1,9 @@
 /** What a session may be doing when its end comes, for each protocol; and how the client learns of it. */
 import { spawn } from 'node:child_process'
 import pg from 'pg'
+import { cstring, fromClient, message } from '../../src/protocols/postgres/messages.ts'
 import { connectionString } from '../clients/psql.ts'
+import { WireClient } from '../clients/wire.ts'
 import type { TestGateway } from '../servers/gateway.ts'
 
 /** What the client was told: the error it read, or nothing but the end of the connection. */
@@ -18,7 +20,13 @@ export interface Situation {
   /** Whether the client must have read the reason; otherwise a message was half sent, and a bare end is right. */
   readonly tellsAlways: boolean
   /** Brings a session into the situation. Resolves when it is there, with what the client will have learned. */
-  readonly enter: (through: Entry) => Promise<{ readonly farewell: Promise<Farewell> }>
+  readonly enter: (through: Entry) => Promise<Entered>
+}
+
+export interface Entered {
+  readonly farewell: Promise<Farewell>
+  /** What somebody else waits for meanwhile, and gets when the session is gone. */
+  readonly others?: Promise<unknown>
 }
 
 export interface Entry {
@@ -40,7 +48,99 @@ export const situations: readonly Situation[] = [
   },
   { protocol: 'postgres', name: 'in pg_sleep', tellsAlways: true, enter: (entry) => withDriver(entry, sleeping) },
   { protocol: 'postgres', name: 'in the middle of a result of 8 GB', tellsAlways: false, enter: inResult },
+  { protocol: 'postgres', name: 'holding the lock of a row', tellsAlways: true, enter: holdingRow },
+  { protocol: 'postgres', name: 'listening for notifications', tellsAlways: true, enter: byWire('listen news') },
+  {
+    protocol: 'postgres',
+    name: 'with a cursor half read',
+    tellsAlways: true,
+    enter: byWire('begin', 'declare some cursor for select generate_series(1, 1000000)', 'fetch 10 from some'),
+  },
+  { protocol: 'postgres', name: 'in a COPY from the client', tellsAlways: true, enter: copyingIn },
+  { protocol: 'postgres', name: 'with a pipeline in flight', tellsAlways: true, enter: inPipeline },
+  { protocol: 'postgres', name: 'in the middle of a message of its own', tellsAlways: true, enter: inMessage },
+  { protocol: 'postgres', name: 'not reading what it asked for', tellsAlways: false, enter: notReading },
+  { protocol: 'postgres', name: 'without TLS', tellsAlways: true, enter: withoutTls },
 ]
+
+const openWire = ({ gateway, user, token: password, application }: Entry, plain = false) =>
+  WireClient.connect({
+    ...{ user, password, application, database: 'prod-db' },
+    port: gateway.config.listen.postgres[plain ? 1 : 0]!.port,
+    ca: plain ? null : gateway.ca,
+  })
+
+async function told(client: WireClient): Promise<Farewell> {
+  const report = await client.farewell()
+  client.socket.destroy()
+  const { sqlstate: sqlState, severity, message = 'the connection ended', hint } = report ?? {}
+  return { sqlState, severity, message, hint }
+}
+
+function byWire(...statements: readonly string[]) {
+  return async (entry: Entry): Promise<Entered> => {
+    const client = await openWire(entry)
+    for (const sql of statements) await client.query(sql)
+    return { farewell: told(client) }
+  }
+}
+
+/** Another session wants the same row, and goes on at once when this one is gone. */
+async function holdingRow(entry: Entry): Promise<Entered> {
+  const { postgres } = entry.gateway
+  const other = await postgres.connect('shop')
+  await other.query('create table if not exists held as select 1 as id')
+  await other.query('grant update, select on held to shop_readonly')
+  const client = await openWire(entry)
+  await client.query('begin; update held set id = id')
+  const others = other.query("set statement_timeout = '20s'; update held set id = id + 1").finally(() => other.end())
+  await postgres.untilRunning('update held set id = id + 1', 1)
+  return { farewell: told(client), others }
+}
+
+async function copyingIn(entry: Entry): Promise<Entered> {
+  const client = await openWire(entry)
+  await client.query('create temp table copied (text text)')
+  client.socket.write(message(fromClient.query, cstring('copy copied from stdin')))
+  client.socket.write(message(fromClient.copyData, Buffer.from('one line\n')))
+  await entry.gateway.postgres.untilRunning('copy copied from stdin', 1)
+  return { farewell: told(client) }
+}
+
+async function inPipeline(entry: Entry): Promise<Entered> {
+  const client = await openWire(entry)
+  client.pipeline('select 1', 'select pg_sleep(601)', 'select 2')
+  await entry.gateway.postgres.untilRunning('pg_sleep(601)', 1)
+  return { farewell: told(client) }
+}
+
+async function inMessage(entry: Entry): Promise<Entered> {
+  const client = await openWire(entry)
+  const whole = message(fromClient.query, cstring(`select '${'x'.repeat(100)}'`))
+  client.socket.write(whole.subarray(0, 50))
+  return { farewell: told(client) }
+}
+
+async function notReading(entry: Entry): Promise<Entered> {
+  const client = await openWire(entry)
+  client.socket.pause()
+  const copy = "copy (select repeat('x', 1000) from generate_series(1, 8000001)) to stdout"
+  client.socket.write(message(fromClient.query, cstring(copy)))
+  const { postgres } = entry.gateway
+  await postgres.untilRunning('generate_series(1, 8000001)', 1)
+  // It reads again only when nothing of it is left at the target.
+  const farewell = postgres.untilRunning('generate_series(1, 8000001)', 0).then(() => {
+    client.socket.resume()
+    return told(client)
+  })
+  return { farewell }
+}
+
+async function withoutTls(entry: Entry): Promise<Entered> {
+  const client = await openWire(entry, true)
+  await client.query('select 1')
+  return { farewell: told(client) }
+}
 
 /** The lock that a session in a transaction holds: another can take it as soon as the transaction is gone. */
 export const advisoryLock = 4821
