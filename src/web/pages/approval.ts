@@ -1,5 +1,6 @@
 import { html } from 'hono/html'
 import type { RequestView } from '../../access/access.ts'
+import { seesRisk } from '../../access/assess.ts'
 import { stoppingLock } from '../../access/locks.ts'
 import type { PastUse } from '../../access/past-use.ts'
 import type { Decision } from '../../access/states.ts'
@@ -154,13 +155,13 @@ function approvalPage(site: Site, visit: Visit, { view, past, looker, refused }:
   const { request } = view
   const standing = approvalStanding(show, view, looker)
   const title = approvalTitle(view)
+  const risk = seesRisk(view, visit.person) ? request.risk : null
   const body = html`<h1>${title}</h1>
     <p class="lead">
-      Asked ${show.ago(request.askedAt)}, for ${formatDuration(request.lengthMs)}.
-      ${request.risk !== null && riskChip(request.risk)}
+      Asked ${show.ago(request.askedAt)}, for ${formatDuration(request.lengthMs)}. ${risk !== null && riskChip(risk)}
     </p>
     ${standing} ${standing !== false && afterwards(site, visit, view)}
-    ${approvalFacts(show, view, deps.catalogue.role(request.resource, request.role))} ${riskFactors(request.risk)}
+    ${approvalFacts(show, view, deps.catalogue.role(request.resource, request.role))} ${riskFactors(risk)}
     ${pastUsesCard(show, request.resource, past, deps.access.isReviewer(visit.person))} ${approvalSteps(show, view)}
     ${evidenceLinks(site, visit, request)}
     ${standing === false && approvalForm(show, view, choicesOn(site, view), refused)}`
