@@ -38,9 +38,9 @@ beforeAll(async () => {
     await using psql = gateway.psql({ user: 'readonly.token', password, commands: [`select ${number}`] })
     expect(await psql.exited()).toMatchObject({ status: 0, stdout: `${number}\n` })
   }
-  await gateway.gateway.access.handBack(await gateway.person('alice'), grant.id)
   const rows = () => gateway.gateway.state.evidence.sessionsOf(grant.id, null, 10)
-  await vi.waitFor(async () => expect((await rows()).filter(({ end }) => end !== null)).toHaveLength(2))
+  await vi.waitFor(async () => expect((await rows()).filter(({ end }) => end !== null)).toHaveLength(2), 20_000)
+  await gateway.gateway.access.handBack(await gateway.person('alice'), grant.id)
   story = { request: grant.request, grant: grant.id, sessions: (await rows()).map(({ session }) => session.id) }
   bundle = await take('sam', story.request, whole)
 }, 120_000)
