@@ -6,4 +6,5 @@ export const plainRole = {
   idleMs: null,
   sessionsMax: null,
   recordRows: null,
+  guard: null,
 } as const

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { guardFindings } from './check-guard.ts'
 import { httpFindings } from './check-http.ts'
 import { policyFindings, policyNotices } from './check-policies.ts'
 import { settingsFindings, settingsNotices } from './check-settings.ts'
@@ -38,6 +39,7 @@ export async function checkConfig(file: string, environment: NodeJS.ProcessEnv):
     ...(parsed.success || document.value === undefined ? [] : schemaFindings(parsed.error.issues, document.value)),
     ...settingsFindings(parts),
     ...httpFindings(parts),
+    ...guardFindings(parts),
     ...policyFindings(parts),
     ...reader.findings,
   ]

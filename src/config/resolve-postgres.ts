@@ -2,6 +2,7 @@ import type { PostgresPlace, PostgresResource, PostgresRole } from '../resources
 import { inTurn, optionalCa, type ReferenceReader } from './files.ts'
 import { readPostgresPlace } from './postgres-place.ts'
 import type { ConfigPath } from './problems.ts'
+import { resolveGuard } from './resolve-guard.ts'
 import type { InFile } from './schema-resources.ts'
 
 type Written = InFile<'postgres'>
@@ -72,6 +73,7 @@ async function readRole(
     parameters: Object.fromEntries(Object.entries(role.parameters).map(([key, value]) => [key, settingOf(value)])),
     idleMs: role.idleTimeout ?? null,
     sessionsMax: role.sessions ?? null,
+    guard: resolveGuard(role.guard, role.serverFiles),
     recordRows:
       role.recordRows === undefined ? null : { rowsMax: role.recordRows.rows, bytesMax: role.recordRows.size },
     // Null also for one that could not be read: the reader has a finding then, and the value is never used.

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { postgresLogins, targetSessionAttributes, upstreamTlsModes } from '../resources/catalogue.ts'
+import { guardSchema } from './schema-guard.ts'
 import {
   described,
   duration,
@@ -54,6 +55,22 @@ const postgresRole = z.strictObject({
       description:
         'Record the beginning of each result, too. Without it results are only counted. They hold what people read.',
     }),
+  serverFiles: z.enum(['allow', 'refuse']).default('allow').meta({
+    description:
+      '`refuse`: COPY to and from programs and files of the server fails, and so do functions that reach its files. Every statement is parsed for it.',
+  }),
+  guard: guardSchema.optional().meta({
+    description:
+      'Rules over what statements do, against accidents: rights at the target are the wall. `read-only`: only what reads passes. Without it nothing is parsed.',
+    examples: [
+      {
+        rules: [
+          { name: 'no-full-tables', when: { kinds: ['update', 'delete'], where: 'missing' }, then: 'refuse' },
+          { name: 'schema-changes', when: { kinds: ['ddl'] }, then: 'ask' },
+        ],
+      },
+    ],
+  }),
   recording,
 })
 

@@ -1,6 +1,7 @@
 import { closest } from '../kernel/closest.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { Secret } from '../kernel/secret.ts'
+import type { StatementGuard } from './guard.ts'
 
 /** How the gateway proves who the target is, in libpq's words. */
 /** As libpq names them. */
@@ -51,6 +52,8 @@ export interface PostgresRole {
   readonly sessionsMax: number | null
   /** What is recorded of each result; null: only how many rows it had. */
   readonly recordRows: { readonly rowsMax: number; readonly bytesMax: number } | null
+  /** What statements may do; null: they are not looked at. */
+  readonly guard: StatementGuard | null
   readonly recording: RecordingMode
 }
 

@@ -54,7 +54,7 @@ export type GuardAction = (typeof guardActions)[number]
 export interface GuardRule {
   readonly name: string
   /** Null: whatever could be read. */
-  readonly kinds: ReadonlySet<StatementKind> | null
+  readonly kinds: readonly StatementKind[] | null
   /** Globs over `schema.table` or `table`. */
   readonly tables: readonly string[] | null
   /** Globs over `schema.function` or `function`. */

@@ -17,6 +17,7 @@ const byNode: Readonly<Record<string, StatementKind>> = {
   DropOwnedStmt: 'drop',
   DoStmt: 'do',
   CallStmt: 'call',
+  DiscardStmt: 'set',
   VariableShowStmt: 'show',
   TransactionStmt: 'transaction',
   ConstraintsSetStmt: 'transaction',

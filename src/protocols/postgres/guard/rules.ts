@@ -42,6 +42,7 @@ export function judgeBy(guard: StatementGuard): Judge {
 
 interface Matcher {
   readonly rule: GuardRule
+  readonly kinds: ReadonlySet<string> | null
   readonly tables: readonly NamePattern[] | null
   readonly functions: readonly NamePattern[] | null
 }
@@ -56,6 +57,7 @@ const nothingDone: Verdict = { action: 'allow', rule: null, message: null, about
 function matcherOf(rule: GuardRule): Matcher {
   return {
     rule,
+    kinds: rule.kinds === null ? null : new Set(rule.kinds),
     tables: rule.tables?.map(namePattern) ?? null,
     functions: rule.functions?.map(namePattern) ?? null,
   }
@@ -95,15 +97,15 @@ function rank(action: GuardAction): number {
   return guardActions.indexOf(action)
 }
 
-function doingFits({ rule, tables }: Matcher, { kind, table, whereMissing }: Doing, several: boolean): Fit {
-  if (rule.kinds !== null && !rule.kinds.has(kind)) return 'no'
+function doingFits({ rule, kinds, tables }: Matcher, { kind, table, whereMissing }: Doing, several: boolean): Fit {
+  if (kinds !== null && !kinds.has(kind)) return 'no'
   if ((rule.whereMissing && !whereMissing) || (rule.several && !several)) return 'no'
   if (tables === null) return 'yes'
   return table === null ? 'no' : best(tables, table)
 }
 
-function callFits({ rule, functions }: Matcher, name: Name, { doings }: StatementFacts, several: boolean): Fit {
-  if (rule.kinds !== null && !doings.some(({ kind }) => rule.kinds!.has(kind))) return 'no'
+function callFits({ rule, kinds, functions }: Matcher, name: Name, { doings }: StatementFacts, several: boolean): Fit {
+  if (kinds !== null && !doings.some(({ kind }) => kinds.has(kind))) return 'no'
   if (rule.several && !several) return 'no'
   return best(functions ?? [], name)
 }
@@ -120,7 +122,7 @@ function stricter(before: Verdict, { action, rule }: Decided, about: () => strin
 }
 
 function unreadable(rules: readonly GuardRule[], why: string): Verdict {
-  const rule = rules.find(({ kinds }) => kinds?.has('unparsable') === true) ?? null
+  const rule = rules.find(({ kinds }) => kinds?.includes('unparsable') === true) ?? null
   return {
     action: rule?.action ?? 'refuse',
     rule: rule?.name ?? null,

@@ -172,7 +172,7 @@ test.each([
   ['reindex table t', 'vacuum t'],
   ['listen x', 'notify'],
   ['notify x', 'notify'],
-  ['discard all', 'utility'],
+  ['discard all', 'set'],
   ["load 'x'", 'utility'],
   // files and large objects
   ["select pg_read_file('/etc/passwd')", 'server-file, pg_read_file()'],
