@@ -95,15 +95,15 @@ describe('steps', () => {
   })
 
   test('a refusal in any step decides, unless it takes more of them', async () => {
-    await using world = await withSteps(new HandClock(), [
-      approvers,
-      { ...stepOf(1, ['approvers', 'security']), refusals: 2 },
-    ])
+    const clock = new HandClock()
+    const second = { ...stepOf(1, ['approvers', 'security']), refusals: 2 }
+    await using world = await withSteps(clock, [approvers, second])
     const { access } = world
     const { id } = await access.ask(alice, wish)
     await access.decide(bob, id, 'approve', '')
     expect(await access.decide(carol, id, 'deny', 'no')).toMatchObject({ state: 'requested', step: 1 })
     expect(await access.view(alice, id)).toMatchObject({ waitsFor: { refused: 1, refusals: 2, missing: 1 } })
+    clock.pass(1)
     expect(await access.decide(sam, id, 'deny', 'no')).toMatchObject({ state: 'denied' })
     expect(await access.view(alice, id)).toMatchObject({
       steps: [{ state: 'done' }, { state: 'stopped', refused: [{ id: carol.id }, { id: sam.id }] }],

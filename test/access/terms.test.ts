@@ -64,7 +64,10 @@ describe('what all agree to', () => {
       fc.property(requests, fc.array(terms, { maxLength: 5 }), fc.ipV4(), (request, all, address) => {
         const read = readable(request, all)
         const agreed = agreedOrRefused(request, read)
-        if (typeof agreed !== 'object') return expect(agreed).toBe('INPUT_INVALID')
+        if (typeof agreed !== 'object') {
+          expect(agreed).toBe('INPUT_INVALID')
+          return
+        }
         expect(agreed.lengthMs).toBeLessThanOrEqual(request.lengthMs)
         expect(agreed.lengthMs).toBeGreaterThanOrEqual(1000)
         expect(agreed.startsAt ?? start).toBeGreaterThanOrEqual(request.startsAt ?? start)
