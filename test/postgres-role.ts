@@ -1,5 +1,6 @@
 /** What a role of PostgreSQL is like that says nothing special. */
 export const plainRole = {
+  user: null,
   parameters: {},
   applicationName: 'client',
   replication: false,

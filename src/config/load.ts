@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { databaseUserFindings } from './check-database-users.ts'
 import { guardFindings } from './check-guard.ts'
 import { httpFindings } from './check-http.ts'
 import { policyFindings, policyNotices } from './check-policies.ts'
@@ -40,6 +41,7 @@ export async function checkConfig(file: string, environment: NodeJS.ProcessEnv):
     ...settingsFindings(parts),
     ...httpFindings(parts),
     ...guardFindings(parts),
+    ...databaseUserFindings(parts),
     ...policyFindings(parts),
     ...reader.findings,
   ]

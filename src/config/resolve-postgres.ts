@@ -1,4 +1,4 @@
-import type { PostgresPlace, PostgresResource, PostgresRole } from '../resources/catalogue.ts'
+import type { GrantUser, PostgresPlace, PostgresResource, PostgresRole } from '../resources/catalogue.ts'
 import { inTurn, optionalCa, type ReferenceReader } from './files.ts'
 import { readPostgresPlace } from './postgres-place.ts'
 import type { ConfigPath } from './problems.ts'
@@ -6,6 +6,7 @@ import { resolveGuard } from './resolve-guard.ts'
 import type { InFile } from './schema-resources.ts'
 
 type Written = InFile<'postgres'>
+type RoleInFile = Written['roles'][string]
 
 /** Undefined when what it refers to could not be read, and the reader has a finding. */
 export async function readPostgresResource(
@@ -17,7 +18,7 @@ export async function readPostgresResource(
   const places = readPlaces([...at, 'host'], resource, reader)
   const tls = await readTls([...at, 'tls'], resource.tls, reader)
   const roles = await inTurn(Object.entries(resource.roles), ([role, settings]) =>
-    readRole([...at, 'roles', role, 'password'], role, settings, reader),
+    readRole([...at, 'roles', role], role, settings, reader),
   )
   const [first, ...others] = places
   if (first === undefined || tls === undefined) return undefined
@@ -56,28 +57,46 @@ async function readTls(
 }
 
 /** YAML reads `on` and `off` as words, `true` and `false` as truth values. */
-function settingOf(value: string | number | boolean): string {
-  return typeof value === 'boolean' ? (value ? 'on' : 'off') : String(value)
+function settingsOf(settings: Readonly<Record<string, string | number | boolean>>): Readonly<Record<string, string>> {
+  const text = (value: string | number | boolean) =>
+    typeof value === 'boolean' ? (value ? 'on' : 'off') : String(value)
+  return Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, text(value)]))
+}
+
+async function readUser(
+  path: ConfigPath,
+  { administrator: { login, password, database }, memberOf, settings, keepFor }: NonNullable<RoleInFile['user']>,
+  reader: ReferenceReader,
+): Promise<GrantUser> {
+  const at = [...path, 'administrator', 'password']
+  const secret = password === undefined ? null : ((await reader.livingSecret(at, password)) ?? null)
+  return {
+    administrator: { login, password: secret, database },
+    memberOf,
+    settings: settingsOf(settings),
+    keepMs: keepFor,
+  }
 }
 
 async function readRole(
   path: ConfigPath,
   name: string,
-  role: Written['roles'][string],
+  role: RoleInFile,
   reader: ReferenceReader,
 ): Promise<PostgresRole> {
-  const { description, login, password, applicationName, replication, recording } = role
+  const { description, login = '', password, applicationName, replication, recording } = role
   const [first, ...rest] = role.databases
   return {
     ...{ kind: 'postgres', name, description, login, applicationName, replication, recording },
-    parameters: Object.fromEntries(Object.entries(role.parameters).map(([key, value]) => [key, settingOf(value)])),
+    parameters: settingsOf(role.parameters),
+    user: role.user === undefined ? null : await readUser([...path, 'user'], role.user, reader),
     idleMs: role.idleTimeout ?? null,
     sessionsMax: role.sessions ?? null,
     guard: resolveGuard(role.guard, role.serverFiles),
     recordRows:
       role.recordRows === undefined ? null : { rowsMax: role.recordRows.rows, bytesMax: role.recordRows.size },
     // Null also for one that could not be read: the reader has a finding then, and the value is never used.
-    password: password === undefined ? null : ((await reader.livingSecret(path, password)) ?? null),
+    password: password === undefined ? null : ((await reader.livingSecret([...path, 'password'], password)) ?? null),
     databases: [first!, ...rest], // the schema asks for at least one
   }
 }

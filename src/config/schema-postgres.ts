@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { postgresLogins, targetSessionAttributes, upstreamTlsModes } from '../resources/catalogue.ts'
+import { databaseUserSchema } from './schema-database-user.ts'
 import { guardSchema } from './schema-guard.ts'
 import {
   described,
@@ -14,8 +15,17 @@ import {
 
 const postgresRole = z.strictObject({
   description: roleDescription,
-  login: z.string().min(1).max(63).meta({ description: 'The user that the gateway logs in as at the target.' }),
+  login: z
+    .string()
+    .min(1)
+    .max(63)
+    .optional()
+    .meta({ description: 'The user that the gateway logs in as at the target. Either this or `user`.' }),
   password: secretReference('Password of `login`. A file is read again for each login.').optional(),
+  user: databaseUserSchema.optional().meta({
+    description:
+      'A user of the target’s own for each grant, instead of `login`: made when its first session begins, dropped when it is over. The target’s log then names the person.',
+  }),
   databases: z
     .array(z.string().min(1).max(63))
     .min(1)

@@ -8,6 +8,8 @@ export type CampaignId = `campaign-${string}`
 export type EntryId = `entry-${string}`
 export type BundleId = `bundle-${string}`
 export type SessionId = `session-${string}`
+/** A user that the gateway makes at a target. */
+export type DatabaseUserId = `dbuser-${string}`
 export type SignInId = `signin-${string}`
 export type BrowserSessionId = `browser-${string}`
 export type BindingId = `binding-${string}`

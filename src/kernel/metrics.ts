@@ -71,6 +71,21 @@ export const metricTable = {
     help: 'Targets that could not be reached or refused the login',
     labels: ['resource', 'code'],
   },
+  curfew_database_users: {
+    type: 'gauge',
+    help: 'Users for grants that stand at a target now',
+    labels: ['resource'],
+  },
+  curfew_database_users_overdue: {
+    type: 'gauge',
+    help: 'Users for grants that should be gone from a target and could not be removed yet',
+    labels: ['resource'],
+  },
+  curfew_database_users_total: {
+    type: 'counter',
+    help: 'What became of users for grants: made, refused, dropped, disabled, failed (to be dropped; tried again)',
+    labels: ['resource', 'outcome'],
+  },
   curfew_http_target_healthy: {
     type: 'gauge',
     help: 'Whether an address of a web application is used (1) or left out (0)',

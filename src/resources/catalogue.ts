@@ -29,15 +29,36 @@ export interface PostgresPlace {
   readonly port: number
 }
 
+/** Asked for at each login: a file may have changed since. */
+export interface LivingSecret {
+  reveal(): string | Promise<string>
+}
+
+/** A user of the target that is made for each grant. */
+export interface GrantUser {
+  readonly administrator: {
+    readonly login: string
+    readonly password: LivingSecret | null
+    readonly database: string
+  }
+  /** Roles of the target whose rights it has. */
+  readonly memberOf: readonly string[]
+  /** Kept with the user at the target. */
+  readonly settings: Readonly<Record<string, string>>
+  /** How long it stays without a session, until its grant ends. */
+  readonly keepMs: number
+}
+
 export interface PostgresRole {
   readonly kind: 'postgres'
   readonly name: string
   /** What a person may do with it, in words for the pages; may be empty. */
   readonly description: string
-  /** The upstream login. */
+  /** The upstream login; empty, which no target lets in, where each grant has a `user` of its own. */
   readonly login: string
-  /** Asked for at each login: a file may have changed since. */
-  readonly password: { reveal(): string | Promise<string> } | null
+  readonly password: LivingSecret | null
+  /** Null: `login` is for everybody. */
+  readonly user: GrantUser | null
   /** Databases that may be opened; the first is the default. */
   readonly databases: readonly [string, ...string[]]
   /** Settings that every session begins with, whatever the client says. */

@@ -6,6 +6,7 @@ import type { AuditStore } from '../audit/store.ts'
 import type { EvidenceReads } from '../evidence/store.ts'
 import type { IdentityStore } from '../identity/store.ts'
 import type { ChangeFeed } from '../kernel/change.ts'
+import type { DatabaseUserStore } from '../sessions/database-users.ts'
 import type { SessionStore } from '../sessions/session.ts'
 
 /**
@@ -16,6 +17,7 @@ export interface State extends AsyncDisposable {
   readonly access: AccessStore
   readonly identity: IdentityStore
   readonly sessions: SessionStore
+  readonly databaseUsers: DatabaseUserStore
   readonly audit: AuditStore
   readonly outbox: Outbox
   readonly history: HistoryReads

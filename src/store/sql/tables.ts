@@ -258,6 +258,18 @@ export interface SwitchedOffReceiverRow {
   at: number
 }
 
+export interface DatabaseUserRow {
+  id: string
+  grant_id: string
+  resource: string
+  role: string
+  name: string
+  planned_at: number
+  made_at: number | null
+  ended_at: number | null
+  outcome: string | null
+}
+
 export interface Tables {
   persons: PersonRow
   browser_sessions: BrowserSessionRow
@@ -281,4 +293,5 @@ export interface Tables {
   notices: NoticeRow
   messages: MessageRow
   switched_off_receivers: SwitchedOffReceiverRow
+  database_users: DatabaseUserRow
 }

@@ -7,6 +7,7 @@ import { Delivery } from '../delivery.ts'
 import { accessStore } from '../sql/access.ts'
 import { auditStore } from '../sql/audit.ts'
 import { readChangesAfter } from '../sql/changes.ts'
+import { databaseUserStore } from '../sql/database-users.ts'
 import { evidenceReads } from '../sql/evidence.ts'
 import { historyReads } from '../sql/history.ts'
 import { identityStore } from '../sql/identity.ts'
@@ -48,6 +49,7 @@ export async function openSqliteState({ folder, clock, log }: SqliteStateOptions
     access: accessStore(transactions),
     identity: identityStore(transactions),
     sessions: sessionStore(transactions),
+    databaseUsers: databaseUserStore(transactions),
     audit: auditStore(transactions),
     outbox: outboxStore(transactions),
     history: historyReads(transactions),
