@@ -28,6 +28,7 @@ import { ApplicationGateway } from './protocols/http/applications.ts'
 import { countryFinder } from './policy/countries.ts'
 import type { Rules } from './policy/rules.ts'
 import { createLobby } from './protocols/lobby.ts'
+import { createStatementReader } from './protocols/postgres/guard/reader.ts'
 import { listenPostgres } from './protocols/postgres/listener.ts'
 import { listenSsh } from './protocols/ssh/listener.ts'
 import { openSigningKey } from './recording/keys.ts'
@@ -251,6 +252,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     await listenOps(config.listen.ops, { metrics, log, ready: () => readiness(state, recordings, gate) }),
   )
   const cancelKeys = createCancelKeys({ clock })
+  const statements = stack.use(createStatementReader(clock))
   const lobby = createLobby(config.limits, metrics)
   stack.defer(() => {
     applications.endWaits()
@@ -258,7 +260,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   })
   const entrance = { gate, identity, access, catalogue, settings: config, clock, random, log, metrics, lobby }
   for (const listener of config.listen.postgres) {
-    postgres.push(await listenPostgres(listener, { ...entrance, cancelKeys }))
+    postgres.push(await listenPostgres(listener, { ...entrance, cancelKeys, statements, questions: access.questions }))
   }
   for (const listener of config.listen.ssh) {
     ssh.push(await listenSsh(listener, { ...entrance, changes: state.changes, keys: sshKeys, connect: place }))

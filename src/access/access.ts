@@ -12,6 +12,7 @@ import type { ExtensionOffer, ExtensionWish } from './extend.ts'
 import type { PastUse } from './past-use.ts'
 import type { Campaigns } from './campaigns.ts'
 import type { Reviews } from './reviews.ts'
+import type { StatementQuestions } from './statement-questions.ts'
 import type { Decision, Grant, Lock, Request, Requested, Terms } from './states.ts'
 import type { Agreed } from './terms.ts'
 
@@ -126,6 +127,8 @@ export interface Access {
   readonly reviews: Reviews
   /** Reviews of standing access. */
   readonly campaigns: Campaigns
+  /** Statements that wait for somebody's word. */
+  readonly questions: StatementQuestions
   /** @throws Fault RESOURCE_UNKNOWN, ROLE_UNKNOWN (with what they could have meant), NOT_ALLOWED; NO_GRANT for what can be had in an emergency only */
   offer(person: Person, resource: string, role: string, asker?: Asker): Offer
   /**

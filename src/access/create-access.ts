@@ -12,6 +12,7 @@ import { decidesOn, hasDecided, isWaitedFor } from './place.ts'
 import { holderFor, machinesFor } from './on-behalf.ts'
 import { liftLock, placeLock } from './place-lock.ts'
 import { createCampaigns } from './campaigns.ts'
+import { createStatementQuestions, lapseQuestions } from './statement-questions.ts'
 import { settleCampaigns } from './campaign-ends.ts'
 import { createReviews, remindOfReviews } from './reviews.ts'
 import { decided, toDecide, viewRequest } from './views.ts'
@@ -29,6 +30,7 @@ export function createAccess(deps: AccessDeps): Access {
     emergency: (person, resource, role, asker) => offerFor(deps, person, resource, role, asker, true),
     reviews: createReviews(deps),
     campaigns: createCampaigns(deps),
+    questions: createStatementQuestions(deps),
     offer: (person, resource, role, asker) => offerFor(deps, person, resource, role, asker),
     ask: (person, wish) => ask(deps, person, wish),
     bundles: (person, asker) => bundlesFor(deps, person, asker),
@@ -72,6 +74,10 @@ export function createAccess(deps: AccessDeps): Access {
           { store, changes, clock, person: deps.person, isAllowed: (waiter) => isAllowed(deps, waiter) },
         ),
       ),
-    sweep: async () => (await sweep(deps)) + (await remindOfReviews(deps)) + (await settleCampaigns(deps)),
+    sweep: async () =>
+      (await sweep(deps)) +
+      (await remindOfReviews(deps)) +
+      (await settleCampaigns(deps)) +
+      (await lapseQuestions(deps)),
   }
 }

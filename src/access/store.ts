@@ -3,10 +3,11 @@ import type { BundleId, GrantId, LockId, PersonId, RequestId } from '../kernel/i
 import type { Instant } from '../kernel/time.ts'
 import type { SessionRow } from '../sessions/session.ts'
 import type { CampaignReads, CampaignTx } from './campaign-store.ts'
+import type { QuestionReads, QuestionTx } from './question-store.ts'
 import type { ReviewReads, ReviewTx } from './review-store.ts'
 import type { Active, Decision, Grant, Lock, Request, Requested } from './states.ts'
 
-export interface AccessReads extends ReviewReads, CampaignReads {
+export interface AccessReads extends ReviewReads, CampaignReads, QuestionReads {
   request(id: RequestId): Promise<Request | undefined>
   /** What they filed under this key after `since`. */
   requestByKey(person: PersonId, key: string, since: Instant): Promise<Request | undefined>
@@ -56,7 +57,7 @@ export interface AccessReads extends ReviewReads, CampaignReads {
 }
 
 /** The database refuses what the types forbid: illegal steps, deleting, self-approval, a second decision by one person. */
-export interface AccessTx extends AccessReads, ReviewTx, CampaignTx, Facts {
+export interface AccessTx extends AccessReads, ReviewTx, CampaignTx, QuestionTx, Facts {
   insertRequest(request: Request): Promise<void>
   /** Forgets all keys that were kept at `since` or before. */
   keepRequestKey(person: PersonId, key: string, request: RequestId, at: Instant, since: Instant): Promise<void>

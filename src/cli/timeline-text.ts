@@ -1,5 +1,6 @@
 import type { BoundValue } from '../recording/postgres-events.ts'
 import type { StatementError, StatementItem, TimelineItem } from '../recording/postgres-timeline.ts'
+import { guardText } from '../recording/guard-words.ts'
 import { offsetTime, sizeInWords } from './recording-words.ts'
 import { terminalLine, terminalText } from './terminal-text.ts'
 
@@ -32,6 +33,8 @@ function linesOf(item: TimelineItem, paint: Paint): string[] {
       return [paint('dim', transactionWords[item.status])]
     case 'cancel':
       return [paint('yellow', `cancel asked for from ${terminalLine(item.address)}`)]
+    case 'guard':
+      return [paint('yellow', terminalLine(guardText(item)))]
     case 'parameter':
       return [paint('dim', terminalLine(`${item.name} = ${item.value}`))]
     case 'gate':

@@ -40,6 +40,7 @@ const when = z.strictObject({
 const rule = z.strictObject({
   name: name('What people read when it stops them.'),
   when: when.prefault({}).meta({ description: 'Every condition that is there must hold.' }),
+  // oxlint-disable-next-line unicorn/no-thenable -- a word of the file; it is never a function
   then: action(
     '`allow`: it passes. `warn`: it passes, and the person reads a warning. `ask`: it waits until somebody agrees. `refuse`: it fails, and the session goes on.',
   ),

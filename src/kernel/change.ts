@@ -7,6 +7,7 @@ import type {
   GrantId,
   LockId,
   PersonId,
+  QuestionId,
   RequestId,
   ReviewId,
   SessionId,
@@ -72,6 +73,13 @@ export type Change =
   | { readonly kind: 'campaign-moved'; readonly campaign: CampaignId; readonly to: 'started' | 'due-soon' | 'finished' }
   /** A reviewer, or silence, ended somebody's access. */
   | { readonly kind: 'campaign-entry-ended'; readonly campaign: CampaignId; readonly entry: EntryId }
+  /** A statement waits in a session until somebody agrees to it. */
+  | { readonly kind: 'statement-asked'; readonly question: QuestionId }
+  | {
+      readonly kind: 'statement-answered'
+      readonly question: QuestionId
+      readonly state: 'approved' | 'refused' | 'lapsed' | 'given-up'
+    }
   | { readonly kind: 'lock-placed'; readonly lock: LockId; readonly scope: LockScope; readonly reason: string }
   | { readonly kind: 'lock-lifted'; readonly lock: LockId }
   /** `browserSession` null: every sign-in of the person is void. */

@@ -46,6 +46,7 @@ export const faultStatus: Readonly<Record<FaultCode, FaultStatus>> = {
   SELF_APPROVAL: 403,
   ALREADY_DECIDED: 409,
   REVIEW_CLOSED: 409,
+  QUESTION_CLOSED: 409,
   GRANT_UNKNOWN: 404,
   GRANT_IN_WRONG_STATE: 409,
   UPSTREAM_UNREACHABLE: 502,

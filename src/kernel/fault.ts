@@ -51,6 +51,7 @@ const hints = {
   SELF_APPROVAL: 'Ask another approver.',
   ALREADY_DECIDED: 'You have decided on this request already.',
   REVIEW_CLOSED: 'Its page says who decided, and what.',
+  QUESTION_CLOSED: 'Its page says what became of it.',
   GRANT_UNKNOWN: 'Check the link.',
   GRANT_IN_WRONG_STATE: 'It has ended already.',
   // the way to the target

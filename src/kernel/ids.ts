@@ -7,6 +7,8 @@ export type ReviewId = `review-${string}`
 export type CampaignId = `campaign-${string}`
 export type EntryId = `entry-${string}`
 export type BundleId = `bundle-${string}`
+/** A statement that waits to be agreed to. */
+export type QuestionId = `question-${string}`
 export type SessionId = `session-${string}`
 /** A user that the gateway makes at a target. */
 export type DatabaseUserId = `dbuser-${string}`

@@ -35,6 +35,8 @@ export interface PostgresEvents {
   readonly cp: { readonly direction: 'in' | 'out' | 'both'; readonly bytes: number }
   /** A transaction begins, fails or is over. */
   readonly t: { readonly status: 'open' | 'failed' | 'idle' }
+  /** What the guard of the role says of the `q`, `p` or `f` before it; of one that it asks about, again with the answer. */
+  readonly g: GuardWord
   /** Somebody asked to cancel what runs, with this session's key. */
   readonly k: { readonly address: string }
   /** The gate spoke to the person. */
@@ -58,9 +60,26 @@ export const postgresCodes: Readonly<Record<PostgresCode, string>> = {
   n: 'notice',
   cp: 'copy',
   t: 'transaction',
+  g: 'guard',
   k: 'cancel',
   m: 'message of the gate',
   s: 'parameter',
+}
+
+export interface GuardWord {
+  readonly action: 'warn' | 'ask' | 'refuse'
+  /** Null: no rule fitted, or nobody can tell what the statement does. */
+  readonly rule: string | null
+  /** What it is about: `delete on shop.orders without WHERE`. */
+  readonly about: string
+  /** Of what was asked. */
+  readonly question?: string
+  /** `given-up`: by the person, or with the session. `failed`: the question could not be put. */
+  readonly answer?: 'approved' | 'refused' | 'lapsed' | 'given-up' | 'failed'
+  /** Who answered. */
+  readonly by?: string
+  readonly comment?: string
+  readonly waitedMs?: number
 }
 
 export interface StatementText {

@@ -1,6 +1,6 @@
 import { BoundedNames } from './bounded-names.ts'
 import type { RecordedEvent } from './format.ts'
-import type { BoundValue, PostgresEvents, ReportText } from './postgres-events.ts'
+import type { BoundValue, GuardWord, PostgresEvents, ReportText } from './postgres-events.ts'
 import { readPostgresEvent } from './postgres-event-shapes.ts'
 
 /** One execution: a simple query (perhaps several statements), an Execute, or a function call. */
@@ -61,6 +61,7 @@ export type TimelineItem =
   | { readonly kind: 'notice'; readonly at: number; readonly notice: ReportText }
   | { readonly kind: 'transaction'; readonly at: number; readonly status: PostgresEvents['t']['status'] }
   | { readonly kind: 'cancel'; readonly at: number; readonly address: string }
+  | ({ readonly kind: 'guard'; readonly at: number } & GuardWord)
   | { readonly kind: 'parameter'; readonly at: number; readonly name: string; readonly value: string }
   /** The gate spoke to the person. */
   | ({ readonly kind: 'gate'; readonly at: number } & Omit<PostgresEvents['m'], 'kind'> & {
@@ -158,6 +159,8 @@ class TimelineBuilder {
         return this.#notice(at, event.data)
       case 'cp':
         return this.#copy(event.data)
+      case 'g':
+        return this.#add({ kind: 'guard', at, ...event.data })
       case 'k':
         return this.#add({ kind: 'cancel', at, address: event.data.address })
       case 's':

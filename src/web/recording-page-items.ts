@@ -1,3 +1,4 @@
+import { guardText } from '../recording/guard-words.ts'
 import type { BoundValue } from '../recording/postgres-events.ts'
 import type { StatementItem, TimelineItem } from '../recording/postgres-timeline.ts'
 
@@ -88,6 +89,8 @@ function textOf(item: TimelineItem): string {
       return `${item.notice.sqlstate} ${item.notice.message}`
     case 'cancel':
       return `cancel ${item.address}`
+    case 'guard':
+      return guardText(item)
     case 'parameter':
       return `${item.name} ${item.value}`
     case 'gate':

@@ -12,6 +12,7 @@ import type { Catalogue } from '../../resources/catalogue.ts'
 import type { Gate } from '../../sessions/admission.ts'
 import { admit } from './admit.ts'
 import type { CancelKeys } from './cancel-keys.ts'
+import type { GuardSources } from './guard/guard-for.ts'
 import { Client } from './client.ts'
 import { farewell } from './farewell.ts'
 import { greet, newGuest, readProxy, type Guest, type Terms } from './greet.ts'
@@ -27,6 +28,8 @@ export interface ConnectionDeps {
   readonly identity: Pick<Identity, 'inBand' | 'tokens' | 'person'>
   readonly access: Pick<Access, 'offer' | 'ask' | 'requestsOf' | 'askLink' | 'requestLink' | 'waitForGrant'>
   readonly catalogue: Catalogue
+  readonly statements: GuardSources['statements']
+  readonly questions: GuardSources['questions']
   readonly settings: Pick<Config, 'limits' | 'access' | 'identity'>
   readonly clock: Clock
   readonly random: Random

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { FrameWalker } from './frames.ts'
 
 /** Why a flow stands still; bits, as there may be several at once. */
-export const paused = { receiver: 1, recorder: 2 } as const
+export const paused = { receiver: 1, recorder: 2, guard: 4 } as const
 
 /** An unfinished message up to this size waits for its end instead of being sent in halves. */
 const heldBytesMax = 64 * 1024
@@ -12,6 +12,12 @@ export interface FlowEvents {
   passed(): void
   /** The walker could not make sense of it. The chunk was not forwarded. */
   failed(error: unknown): void
+}
+
+/** Stands between a sender and its flow, and decides what of a chunk passes, when, and as what. */
+export interface Stage {
+  /** Gives the flow what is to go on, by `pass`, `walk` and `write`. */
+  take(chunk: Buffer): void
 }
 
 /**
@@ -28,6 +34,7 @@ export class Flow {
   readonly #walker: FrameWalker
   readonly #holds: boolean
   readonly #events: FlowEvents
+  #stage: Stage | null = null
   #paused = 0
   #stopped = false
   #muted = false
@@ -47,6 +54,11 @@ export class Flow {
   /** What the receiver has got ends inside a message. */
   get split(): boolean {
     return this.#holds ? this.#split : !this.#walker.atBoundary
+  }
+
+  /** Call it before `start`. */
+  through(stage: Stage): void {
+    this.#stage = stage
   }
 
   /** @param unread what was read from the sender before. */
@@ -100,15 +112,31 @@ export class Flow {
   readonly #onData = (chunk: Buffer): void => {
     if (this.#stopped) return
     this.bytes += chunk.length
+    this.attempt(() => (this.#stage === null ? this.pass(chunk) : this.#stage.take(chunk)))
+  }
+
+  /** Runs what lets something pass; what goes wrong there is the end of the session. */
+  attempt(work: () => void): void {
+    if (this.#stopped) return
     try {
-      this.#walker.walk(chunk)
+      work()
     } catch (error) {
       this.#events.failed(error)
       return
     }
-    if (this.#holds) this.#passWhole(chunk)
-    else this.#write(chunk)
     this.#events.passed()
+  }
+
+  /** @throws Fault PROTOCOL_VIOLATION */
+  pass(bytes: Buffer): void {
+    this.walk(bytes)
+    if (this.#holds) this.#passWhole(bytes)
+    else this.write(bytes)
+  }
+
+  /** Looks at what came, without forwarding it. @throws Fault PROTOCOL_VIOLATION */
+  walk(bytes: Buffer): void {
+    this.#walker.walk(bytes)
   }
 
   #passWhole(chunk: Buffer): void {
@@ -117,7 +145,7 @@ export class Flow {
     else if (boundary >= 0) {
       this.#forward(chunk.subarray(0, boundary))
       this.#hold(chunk.subarray(boundary))
-    } else if (this.#split) this.#write(chunk)
+    } else if (this.#split) this.write(chunk)
     else this.#hold(chunk)
     this.#sayAtBoundary()
   }
@@ -139,10 +167,10 @@ export class Flow {
   }
 
   #sendHeld(chunk: Buffer): void {
-    if (this.#heldBytes === 0) return this.#write(chunk)
+    if (this.#heldBytes === 0) return this.write(chunk)
     this.#to.cork()
-    for (const part of this.#held) this.#write(part)
-    this.#write(chunk)
+    for (const part of this.#held) this.write(part)
+    this.write(chunk)
     this.#to.uncork()
     this.#held = []
     this.#heldBytes = 0
@@ -150,10 +178,11 @@ export class Flow {
 
   #sayAtBoundary(): void {
     if (this.split) return
-    while (this.#sayings.length > 0) this.#write(this.#sayings.shift()!)
+    while (this.#sayings.length > 0) this.write(this.#sayings.shift()!)
   }
 
-  #write(bytes: Buffer): void {
+  /** Forwards without looking. */
+  write(bytes: Buffer): void {
     if (!this.#muted && !this.#to.write(bytes)) this.pause(paused.receiver)
   }
 

@@ -11,7 +11,10 @@ import type { LeaveState } from './dismiss.ts'
 import { farewell } from './farewell.ts'
 import { Flow, paused } from './flow.ts'
 import { FrameWalker } from './frames.ts'
-import { errorResponse, fatal, fromServer, internalError, warning } from './messages.ts'
+import { errorResponse, fatal, fromServer, internalError, notice, warning } from './messages.ts'
+import { usualReading } from './guard/backslashes.ts'
+import { SessionGuard, type GuardDeps } from './guard/session-guard.ts'
+import { noteSetting, SettingsTap } from './guard/settings-tap.ts'
 import { record } from './recording.ts'
 import type { Target } from './target.ts'
 import type { RowsKept } from './target-tap.ts'
@@ -27,6 +30,8 @@ export interface RelayParts {
   readonly idleMs: number | null
   /** What is recorded of each result; null: only how many rows it had. */
   readonly recordRows: RowsKept | null
+  /** What judges statements; null: nobody looks at them. */
+  readonly guard: GuardDeps | null
   readonly clock: Clock
   /** Ends the connection to the target, in the background. */
   readonly dismiss: (state: LeaveState) => void
@@ -48,6 +53,7 @@ export class Relay {
   readonly #down: Flow
   readonly #over = Promise.withResolvers<RelayEnd>()
   readonly #warnings: Disposable
+  readonly #guard: SessionGuard | null = null
   #phase: 'open' | 'over' = 'open'
   #waitsForRecorder = false
   #usedAtMs = 0
@@ -59,7 +65,11 @@ export class Relay {
     const transcript = admission.recorder.active ? new Transcript(admission.recorder, clock, parts.recordRows) : null
     for (const [name, value] of target.parameters) transcript?.parameter(name, value)
     const fromClient = new FrameWalker(this.#activity.clientTap(transcript?.client ?? null), clientBodyBytesMax)
-    const fromTarget = new FrameWalker(this.#activity.targetTap(transcript?.target ?? null), targetBodyBytesMax)
+    const readAs = usualReading()
+    for (const [name, value] of target.parameters) noteSetting(readAs, name, value)
+    const answers = this.#activity.targetTap(transcript?.target ?? null)
+    const watched = parts.guard === null ? answers : new SettingsTap(readAs, answers)
+    const fromTarget = new FrameWalker(watched, targetBodyBytesMax)
     const passed = () => {
       this.#usedAtMs = parts.idleMs === null ? 0 : clock.monotonicMs()
       this.#keepPaceWithRecorder()
@@ -72,6 +82,19 @@ export class Relay {
       passed,
       failed: (error) => this.#endBy('target', error),
     })
+    if (parts.guard !== null) {
+      this.#guard = new SessionGuard(parts.guard, {
+        ...{ up: this.#up, down: this.#down, readAs },
+        isBusy: () => this.#activity.busy,
+        note: (word) => {
+          if (admission.recorder.active) record(admission.recorder, 'g', word)
+        },
+        warn: (text) => this.#down.say(warning(text)),
+        tell: (text) => this.#down.say(notice(text)),
+      })
+      this.#up.through(this.#guard.up)
+      this.#down.through(this.#guard.down)
+    }
     this.#warnings = announceEnds(admission, (text) => this.say(text))
   }
 
@@ -109,6 +132,11 @@ export class Relay {
         )
       }
     })
+  }
+
+  /** Gives up a statement that waits to be agreed to. @returns false where none waits, and the target is to be asked. */
+  giveUp(): boolean {
+    return this.#guard?.cancel() ?? false
   }
 
   /** Says something to the person without ending anything. */
@@ -187,6 +215,7 @@ export class Relay {
     if (this.#phase === 'over') return false
     this.#phase = 'over'
     this.#idleTimer?.cancel()
+    this.#guard?.stop()
     this.#up.stop()
     this.#down.stop()
     return true

@@ -1,8 +1,5 @@
 import { asFault, Fault } from '../../kernel/fault.ts'
-import type { Random } from '../../kernel/ids.ts'
-import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
-import type { Clock } from '../../kernel/time.ts'
 import type { Catalogue, PostgresRole } from '../../resources/catalogue.ts'
 import type { Admission } from '../../sessions/admission.ts'
 import type { Session } from '../../sessions/session.ts'
@@ -11,18 +8,16 @@ import type { CancelKeys } from './cancel-keys.ts'
 import { cancelTarget } from './cancel-target.ts'
 import type { Client } from './client.ts'
 import { dismissTarget } from './dismiss.ts'
+import { guardFor, type GuardSources } from './guard/guard-for.ts'
 import { fatal, backendKeyData, parameterStatus, readyForQuery } from './messages.ts'
 import { record } from './recording.ts'
 import { Relay, type RelayEnd } from './relay.ts'
 import { version32, type Startup } from './startup.ts'
 import { connectTarget, type Target, type TargetWish } from './target.ts'
 
-export interface SessionDeps {
+export interface SessionDeps extends GuardSources {
   readonly catalogue: Catalogue
   readonly cancelKeys: CancelKeys
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: Log
   readonly metrics: Metrics
 }
 
@@ -62,6 +57,7 @@ async function open(client: Client, admission: Admission, deps: SessionDeps): Pr
   using either = eitherAborts(admission.cutOff, client.gone)
   try {
     const wish = wishOf(client, admission, deps.catalogue)
+    if (wish.role.guard !== null) await deps.statements.ready()
     return { wish, target: await connectTarget(wish, either.signal, deps) }
   } catch (error) {
     return { end: failed(client, admission, error, deps) }
@@ -133,10 +129,11 @@ async function relay(
   deps: SessionDeps,
 ): Promise<RelayEnd> {
   const secret = deps.random.bytes(client.startup.version >= version32 ? 32 : 4)
+  let started: Relay | undefined
   using _key = deps.cancelKeys.add({
     processId: target.processId,
     secret,
-    cancel: (address) => passCancelOn(address, admission, target, deps),
+    cancel: (address) => passCancelOn(address, admission, target, started, deps),
   })
   client.authenticated()
   client.write(Buffer.concat(openingMessages(target, secret)))
@@ -146,8 +143,10 @@ async function relay(
   }
   const { idleMs, recordRows } = wish.role
   const { clock } = deps
-  const parts = { client: socket, clientUnread: unread, target, admission, idleMs, recordRows, clock, dismiss }
-  return await new Relay(parts).run()
+  const guard = wish.role.guard === null ? null : guardFor(wish.role.guard, admission.session, deps)
+  const parts = { client: socket, clientUnread: unread, target, admission, idleMs, recordRows, guard, clock, dismiss }
+  started = new Relay(parts)
+  return await started.run()
 }
 
 /** The target's process id, because clients ask the server about it; the secret is ours. */
@@ -160,9 +159,17 @@ function openingMessages(target: Target, secret: Uint8Array): Buffer[] {
   ]
 }
 
-function passCancelOn(address: string, { recorder }: Admission, target: Target, deps: SessionDeps): Promise<void> {
+async function passCancelOn(
+  address: string,
+  { recorder }: Admission,
+  target: Target,
+  relay: Relay | undefined,
+  deps: SessionDeps,
+): Promise<void> {
   if (recorder.active) record(recorder, 'k', { address })
-  return cancelTarget(target, deps.clock).catch((error: unknown) => {
+  // What waits for somebody's word is not at the target yet.
+  if (relay?.giveUp() === true) return
+  await cancelTarget(target, deps.clock).catch((error: unknown) => {
     deps.log.warn({ error }, 'a cancel request did not get through')
   })
 }

@@ -16,6 +16,7 @@ import {
 import { grantById, updateGrant } from './grants.ts'
 import { toSessionRow } from './sessions.ts'
 import { campaignReads, campaignTx } from './campaigns.ts'
+import { questionReads, questionTx } from './questions.ts'
 import { reviewReads, reviewTx } from './reviews.ts'
 import type { SqlState, SqlTx } from './sql-state.ts'
 import type { Tables } from './tables.ts'
@@ -30,7 +31,14 @@ export function accessStore(state: SqlState): AccessStore {
 }
 
 function accessReads(db: Database): AccessReads {
-  return { ...requestReads(db), ...grantReads(db), ...lockReads(db), ...reviewReads(db), ...campaignReads(db) }
+  return {
+    ...requestReads(db),
+    ...grantReads(db),
+    ...lockReads(db),
+    ...reviewReads(db),
+    ...campaignReads(db),
+    ...questionReads(db),
+  }
 }
 
 type RequestReads = Pick<
@@ -190,6 +198,7 @@ function accessTx(tx: SqlTx): AccessTx {
     ...accessReads(tx.db),
     ...reviewTx(tx.db),
     ...campaignTx(tx.db),
+    ...questionTx(tx.db),
     record: (event) => tx.record(event),
     announce: (change) => tx.announce(change),
     insertRequest: async (request) => void (await tx.db.insertInto('requests').values(fromRequest(request)).execute()),

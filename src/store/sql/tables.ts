@@ -270,6 +270,29 @@ export interface DatabaseUserRow {
   outcome: string | null
 }
 
+export interface StatementQuestionRow {
+  id: string
+  session_id: string
+  grant_id: string
+  request_id: string
+  person_id: string
+  resource: string
+  role: string
+  sql: string
+  sql_chars: number
+  rule: string | null
+  about: string
+  message: string | null
+  /** JSON of `Approvers`. */
+  askers: string | null
+  asked_at: number
+  lapses_at: number
+  state: string
+  decided_by: string | null
+  closed_at: number | null
+  comment: string
+}
+
 export interface Tables {
   persons: PersonRow
   browser_sessions: BrowserSessionRow
@@ -293,5 +316,6 @@ export interface Tables {
   notices: NoticeRow
   messages: MessageRow
   switched_off_receivers: SwitchedOffReceiverRow
+  statement_questions: StatementQuestionRow
   database_users: DatabaseUserRow
 }

@@ -7,6 +7,7 @@ const sentences: Partial<Record<FaultCode, string>> = {
   ALREADY_DECIDED: 'You have decided on this request already.',
   REQUEST_CLOSED: 'The request is no longer open.',
   REVIEW_CLOSED: 'Somebody closed this review already.',
+  QUESTION_CLOSED: 'Somebody was quicker, or its time is over.',
   GRANT_IN_WRONG_STATE: 'The grant is not in a state that allows this.',
   KEY_TAKEN: 'Somebody else is signed in with this key.',
   NOT_ALLOWED: 'The request has not been approved by enough people.',

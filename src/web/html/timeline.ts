@@ -1,5 +1,6 @@
 import { html } from 'hono/html'
 import type { Instant } from '../../kernel/time.ts'
+import { guardText } from '../../recording/guard-words.ts'
 import type { BoundValue } from '../../recording/postgres-events.ts'
 import type { StatementItem, TimelineItem } from '../../recording/postgres-timeline.ts'
 import type { Html } from '../context.ts'
@@ -55,6 +56,8 @@ function row(item: TimelineItem, time: Html): Html {
       return wordRow(time, transactionWords[item.status])
     case 'cancel':
       return wordRow(time, `Somebody at ${item.address} asked to cancel what runs.`)
+    case 'guard':
+      return wordRow(time, guardText(item))
     case 'parameter':
       return wordRow(time, `${item.name} = ${item.value}`)
     case 'gate':

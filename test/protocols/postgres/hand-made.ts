@@ -1,4 +1,6 @@
 /** A gate, an identity and an access room made by hand, which keep their interfaces' promises and are driven by tests. */
+import type { GuardFact } from '../../../src/access/question-events.ts'
+import type { QuestionAnswer, QuestionWish } from '../../../src/access/statement-questions.ts'
 import type { Identity } from '../../../src/identity/identity.ts'
 import type { Person } from '../../../src/identity/person.ts'
 import type { SignIn } from '../../../src/identity/store.ts'
@@ -247,6 +249,40 @@ export class HandAccess {
         signal.addEventListener('abort', () => reject(signal.reason as Error))
         this.verdict.promise.then(resolve, reject)
       })
+    },
+  }
+}
+
+/** Statements that wait for a word are answered by the test. */
+export class HandQuestions {
+  readonly asked: {
+    readonly wish: QuestionWish
+    readonly gaveUp: AbortSignal
+    readonly answer: (answer: QuestionAnswer) => void
+  }[] = []
+  readonly noted: GuardFact[] = []
+  #next = Promise.withResolvers<void>()
+
+  /** @returns when so many were asked in all. */
+  async untilAsked(count: number): Promise<HandQuestions['asked'][number]> {
+    while (this.asked.length < count) await this.#next.promise
+    return this.asked[count - 1]!
+  }
+
+  readonly parts: ConnectionDeps['questions'] = {
+    ask: (wish, gaveUp) => {
+      const { promise, resolve } = Promise.withResolvers<QuestionAnswer>()
+      gaveUp.addEventListener('abort', () => resolve({ answer: 'given-up' }))
+      this.asked.push({ wish, gaveUp, answer: resolve })
+      this.#next.resolve()
+      this.#next = Promise.withResolvers()
+      const id = `question-${this.asked.length}` as const
+      const link = new URL(`https://gw.example.com/statements/${id}`)
+      return Promise.resolve({ id, link, waitMs: wish.waitMs, answer: promise })
+    },
+    note: (fact) => {
+      this.noted.push(fact)
+      return Promise.resolve()
     },
   }
 }

@@ -8,11 +8,21 @@ import { Secret } from '../../../src/kernel/secret.ts'
 import { createCancelKeys } from '../../../src/protocols/postgres/cancel-keys.ts'
 import { listenPostgres, type PostgresDeps } from '../../../src/protocols/postgres/listener.ts'
 import { networksOf } from '../../../src/policy/networks.ts'
+import { createStatementReader } from '../../../src/protocols/postgres/guard/reader.ts'
 import { createCatalogue, type PostgresResource } from '../../../src/resources/catalogue.ts'
+import type { StatementGuard } from '../../../src/resources/guard.ts'
 import { systemClock, systemRandom } from '../../../src/system.ts'
 import { issue, makeAuthority } from '../../../scripts/certificates.ts'
 import type { TestPostgres } from '../../servers/postgres.ts'
-import { CountingMetrics, HandAccess, HandGate, HandIdentity, listLog, type LogLine } from './hand-made.ts'
+import {
+  CountingMetrics,
+  HandAccess,
+  HandGate,
+  HandIdentity,
+  HandQuestions,
+  listLog,
+  type LogLine,
+} from './hand-made.ts'
 import { plainRole } from '../../postgres-role.ts'
 
 export type Stage = Awaited<ReturnType<typeof openStage>>
@@ -26,12 +36,20 @@ export interface StageOptions {
   readonly balancers?: readonly string[]
   readonly tls?: PostgresResource['tls']
   readonly port?: number
+  /** Of every role. */
+  readonly guard?: StatementGuard
 }
 
-export function resourceOf(postgres: TestPostgres, tls?: PostgresResource['tls'], port?: number): PostgresResource {
+export function resourceOf(
+  postgres: TestPostgres,
+  tls?: PostgresResource['tls'],
+  port?: number,
+  guard: StatementGuard | null = null,
+): PostgresResource {
   const role = (login: keyof TestPostgres['passwords']) => ({
     kind: 'postgres' as const,
     ...plainRole,
+    guard,
     name: login.replace('shop_', ''),
     description: '',
     login,
@@ -65,6 +83,8 @@ export async function openStage(postgres: TestPostgres, options: StageOptions = 
   const gate = new HandGate()
   for (const role of ['readonly', 'admin', 'reporting']) gate.grants.add(`shop/${role}`)
   const [identity, access, metrics] = [new HandIdentity(), new HandAccess(), new CountingMetrics()]
+  const questions = new HandQuestions()
+  const statements = createStatementReader(systemClock)
   identity.remembered = true
   const logged: LogLine[] = []
   const limits = {
@@ -77,7 +97,8 @@ export async function openStage(postgres: TestPostgres, options: StageOptions = 
     gate,
     identity: identity.parts,
     access: access.parts,
-    catalogue: createCatalogue([resourceOf(postgres, options.tls, options.port)]),
+    catalogue: createCatalogue([resourceOf(postgres, options.tls, options.port, options.guard)]),
+    ...{ statements, questions: questions.parts },
     settings: settings as PostgresDeps['settings'],
     clock: systemClock,
     random: systemRandom,
@@ -96,6 +117,7 @@ export async function openStage(postgres: TestPostgres, options: StageOptions = 
     gate,
     identity,
     access,
+    questions,
     metrics,
     logged,
     port,
@@ -108,6 +130,7 @@ export async function openStage(postgres: TestPostgres, options: StageOptions = 
     async [Symbol.asyncDispose]() {
       for (const admission of gate.admissions) if (admission.ends.length === 0) admission.cut('SHUTTING_DOWN')
       await listening[Symbol.asyncDispose]()
+      await statements[Symbol.asyncDispose]()
       await rm(folder, { recursive: true, force: true })
     },
   }

@@ -10,6 +10,11 @@ export interface ReadAs {
   settled: boolean
 }
 
+/** Until a server says otherwise. */
+export function usualReading(): ReadAs {
+  return { backslashes: false, encoding: 'UTF8', settled: true }
+}
+
 /** Encodings in which a byte below 128 may be the second half of a character. */
 const splitting = /^(?:SJIS|SHIFT_JIS_2004|BIG5|GBK|UHC|GB18030|JOHAB)$/i
 

@@ -11,6 +11,7 @@ import { grantLife } from './0010-grant-life.ts'
 import { reviewsOfEmergencies } from './0011-reviews.ts'
 import { campaigns } from './0012-campaigns.ts'
 import { reports } from './0013-reports.ts'
+import { statementQuestions } from './0014-statement-questions.ts'
 import { databaseUsers } from './0016-database-users.ts'
 
 /** By number: the first has number 1. What is published here never changes; a new need is a new number. */
@@ -28,5 +29,6 @@ export const migrations: readonly string[] = [
   reviewsOfEmergencies,
   campaigns,
   reports,
+  statementQuestions,
   databaseUsers,
 ]
