@@ -16,6 +16,7 @@ import { explain } from './problem.ts'
 import { addReplay } from './replay.ts'
 import { addReport } from './report.ts'
 import { addReview, addReviews } from './review.ts'
+import { addStatement, addStatements } from './statement.ts'
 import { addRequest, addRequests } from './request.ts'
 import { addSessions } from './sessions.ts'
 import { addServe } from './serve.ts'
@@ -69,6 +70,8 @@ const commands: readonly ((program: Command) => void)[] = [
   addRequests,
   addApprove,
   addDeny,
+  addStatements,
+  addStatement,
   addReviews,
   addReview,
   addCampaign,

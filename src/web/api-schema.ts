@@ -29,6 +29,7 @@ export { bundleList, bundleWish, extensionWish, hours, hoursWish } from './api-s
 export { approving } from './api-schema-approval.ts'
 export * from './api-schema-campaigns.ts'
 export * from './api-schema-reviews.ts'
+export * from './api-schema-statements.ts'
 export * from './api-schema-evidence.ts'
 export * from './api-schema-notify.ts'
 export * from './api-schema-reports.ts'

@@ -11,6 +11,7 @@ import * as schema from './api-schema.ts'
 import { accessRoutes } from './api-access.ts'
 import { campaignRoutes } from './api-campaigns.ts'
 import { reviewRoutes } from './api-reviews.ts'
+import { statementRoutes } from './api-statements.ts'
 import { reportApiRoutes } from './api-reports.ts'
 import { openApiRoute } from './openapi.ts'
 import { sshRoutes } from './api-ssh.ts'
@@ -31,6 +32,7 @@ export function apiRoutes(site: Site): void {
   auditRoutes(site)
   accessRoutes(site)
   reviewRoutes(site)
+  statementRoutes(site)
   campaignRoutes(site)
   reportApiRoutes(site)
   openApiRoute(site)

@@ -31,6 +31,7 @@ import { recordingListRoutes } from './pages/recordings.ts'
 import { reportRoutes } from './pages/reports.ts'
 import { requestRoutes } from './pages/requests.ts'
 import { reviewRoutes } from './pages/reviews.ts'
+import { statementRoutes } from './pages/statements.ts'
 import { sessionRoutes } from './pages/sessions.ts'
 import { signInRoutes } from './pages/sign-in.ts'
 import { signInsRoutes } from './pages/sign-ins.ts'
@@ -65,6 +66,7 @@ export function createWebApp(deps: WebDeps, closing: AbortSignal): WebApp {
   requestRoutes(site)
   approvalListRoutes(site)
   approvalRoutes(site)
+  statementRoutes(site)
   // before the reviews, of which each has an id
   campaignRoutes(site)
   reviewRoutes(site)

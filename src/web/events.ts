@@ -19,6 +19,7 @@ const requests: readonly Change['kind'][] = [
   'request-escalated',
   'request-closed',
 ]
+const statements: readonly Change['kind'][] = ['statement-asked', 'statement-answered']
 const grants: readonly Change['kind'][] = ['grant-started', 'grant-moved', 'grant-ended']
 const reviews: readonly Change['kind'][] = [
   ...(['glass-broken', 'review-waiting', 'review-closed'] as const),
@@ -32,7 +33,8 @@ const topics: Readonly<Record<string, readonly Change['kind'][]>> = {
   access: [...requests, ...grants, ...sessions, ...locks, 'person-changed'],
   reviews: [...reviews, ...grants, ...sessions],
   request: [...requests, ...grants, ...reviews],
-  approvals: [...requests, ...grants],
+  approvals: [...requests, ...grants, ...statements],
+  statement: statements,
   sessions: [...sessions, ...grants],
   locks,
 }

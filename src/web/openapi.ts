@@ -100,6 +100,14 @@ export const apiCalls: readonly Call[] = [
   get('/reviews', 'requests:read', 'Emergencies that are or were reviewed; for reviewers', schema.reviewList),
   get('/reviews/{id}', 'requests:read', 'One emergency, with its sessions', schema.review),
   post('/reviews/{id}/close', 'decide', 'Close a review, once', { 200: schema.review }, schema.reviewClosing),
+  get(
+    '/statements',
+    'requests:read',
+    'Statements that wait for your word, and the last that did',
+    schema.statementList,
+  ),
+  get('/statements/{id}', 'requests:read', 'One statement that a guard asks about', schema.statement),
+  post('/statements/{id}/decide', 'decide', 'Let it run or not, once', { 200: schema.statement }, schema.statementWord),
   get('/campaigns', 'reports:read', 'Reviews of standing access; for operators and reviewers', schema.campaignList),
   post(
     '/campaigns',

@@ -47,14 +47,15 @@ export function createSite(app: WebApp, deps: WebDeps, assets: Assets, auditor: 
 
   async function chromeFor({ person }: Visit): Promise<Chrome> {
     const { access } = deps
-    const [waiting, ...toReview] = await Promise.all([
+    const [waiting, statements, ...toReview] = await Promise.all([
       access.waitingFor(person),
+      access.questions.countFor(person),
       access.reviews.waiting(person),
       access.campaigns.waiting(person),
     ])
     return {
       name: displayName(person),
-      toDecide: waiting.length,
+      toDecide: waiting.length + statements,
       toReview: toReview.every((one) => one === null)
         ? null
         : toReview.reduce<number>((sum, one) => sum + (one ?? 0), 0),

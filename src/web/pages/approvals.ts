@@ -7,6 +7,7 @@ import type { Page } from '../html/layout.ts'
 import { chip, empty, grantChip, path, query, requestChip, words, type Tone } from '../html/parts.ts'
 import type { Show } from '../html/show.ts'
 import type { Site } from '../site.ts'
+import { closedStatements, waitingStatements } from './statements.ts'
 
 const shownMax = 25
 const decidedMax = 20
@@ -22,8 +23,17 @@ interface Waiting {
 export function approvalListRoutes(site: Site): void {
   site.page('/approvals', async (visit) => {
     const waiting = await waitingOn(site, visit)
-    const decided = waiting.page === 1 ? await site.deps.access.decided(visit.person, decidedMax) : []
-    return site.render(visit.c, listPage(visit.show, waiting, decided), visit)
+    const isFirst = waiting.page === 1
+    const { access } = site.deps
+    const [decidedLately, asked, closed] = isFirst
+      ? await Promise.all([
+          access.decided(visit.person, decidedMax),
+          access.questions.waitingFor(visit.person),
+          access.questions.closed(visit.person, decidedMax),
+        ])
+      : [[], [], []]
+    const around = { above: waitingStatements(visit.show, asked), below: closedStatements(visit.show, closed) }
+    return site.render(visit.c, listPage(visit.show, waiting, decidedLately, around), visit)
   })
 }
 
@@ -38,10 +48,16 @@ async function waitingOn({ deps }: Site, { c, person }: Visit): Promise<Waiting>
   return { total: all.length, page, views: await Promise.all(some.map(({ id }) => access.view(person, id))) }
 }
 
-function listPage(show: Show, waiting: Waiting, decided: readonly RequestView[]): Page {
+function listPage(
+  show: Show,
+  waiting: Waiting,
+  decided: readonly RequestView[],
+  around: { readonly above: Html | false; readonly below: Html | false },
+): Page {
   const { total, views } = waiting
   const body = html`<h1>Approvals</h1>
     <p class="lead">What others ask for and you may decide.</p>
+    ${around.above}
     <h2>To decide${total > 1 && html` <span class="small">${total}, the oldest first</span>`}</h2>
     ${views.length === 0 ? empty('Nothing waits for you. New requests appear here, and their number in the menu.') : views.map((view) => openCard(show, view))}
     ${paging(waiting)}
@@ -49,7 +65,8 @@ function listPage(show: Show, waiting: Waiting, decided: readonly RequestView[])
       decided.length > 0 &&
       html`<h2>Decided lately</h2>
         ${decidedTable(show, decided)}`
-    }`
+    }
+    ${around.below}`
   return { title: 'Approvals', current: 'approvals', topic: 'approvals', body }
 }
 

@@ -1,0 +1,169 @@
+// Goal: a role's guard does what the file says, in the whole product: psql, pgbench, an approver, the recording, the log.
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Program } from '../clients/program.ts'
+import { startTestGateway, type TestGateway } from '../servers/gateway.ts'
+
+const stack = new AsyncDisposableStack()
+let gateway: TestGateway
+
+const guard = {
+  rules: [
+    { name: 'full-tables', when: { kinds: ['update', 'delete'], where: 'missing' }, then: 'refuse' },
+    { name: 'truncating', when: { kinds: ['truncate'] }, then: 'ask', message: 'Is it the right table?' },
+    { name: 'seen', when: { tables: ['invoices'] }, then: 'warn' },
+  ],
+} as const
+
+beforeAll(async () => {
+  gateway = stack.use(
+    await startTestGateway({
+      configure: ({ resources }) => {
+        const { roles } = resources['prod-db'] as { roles: Record<string, Record<string, unknown>> }
+        Object.assign(roles['admin']!, { guard, serverFiles: 'refuse' })
+        Object.assign(roles['readonly']!, { guard: 'read-only' })
+        Object.assign(roles['reporting']!, { guard: { rules: [{ name: 'all', then: 'ask' }] } })
+      },
+    }),
+  )
+  await Promise.all([
+    gateway.grant('alice', 'admin'),
+    gateway.grant('alice', 'readonly'),
+    gateway.grant('alice', 'reporting'),
+  ])
+})
+afterAll(() => stack.disposeAsync())
+
+async function environment(role: string) {
+  return {
+    ...{ PGHOST: 'localhost', PGPORT: String(gateway.postgresPort), PGUSER: `${role}.token` },
+    ...{ PGPASSWORD: await gateway.token('alice'), PGDATABASE: 'prod-db' },
+    ...{ PGSSLMODE: 'verify-full', PGSSLROOTCERT: gateway.caFile },
+  }
+}
+
+async function psql(role: string, ...statements: readonly string[]): Promise<Program> {
+  const args = ['-XAt', ...statements.flatMap((sql) => ['-c', sql])]
+  return new Program('psql', args, { env: await environment(role), waitMsMax: 30_000 })
+}
+
+async function auditTypes(): Promise<readonly string[]> {
+  const events = await gateway.gateway.state.audit.events(0, 1000)
+  return events.map(({ json }) => (JSON.parse(json) as { type: string }).type)
+}
+
+describe('psql', () => {
+  test('reads an error for what is refused, a warning for what is watched, and goes on', async () => {
+    await using program = await psql(
+      'admin',
+      'delete from customers',
+      'select count(*) from invoices where false',
+      'select 6 * 7',
+    )
+    const { status, stdout, stderr } = await program.exited()
+    expect(status).toBe(0)
+    expect(stdout).toBe('0\n42\n')
+    expect(stderr).toContain('refused by the guard of this role: delete on customers without WHERE (rule full-tables)')
+    expect(stderr).toContain('WARNING:  the guard of this role warns: select on invoices (rule seen)')
+    await expect.poll(auditTypes).toEqual(expect.arrayContaining(['statement.refused', 'statement.warned']))
+  })
+
+  test('reaches no file and no program of the server', async () => {
+    const statements = [
+      "copy customers to program 'cat'",
+      "copy customers to '/tmp/x'",
+      "select pg_read_file('/etc/passwd')",
+    ]
+    for (const sql of statements) {
+      await using program = await psql('admin', sql)
+      const { stderr } = await program.exited()
+      expect(stderr).toContain('(rule server-files)')
+      expect(stderr).toContain('may not reach files or programs of the server')
+    }
+    await using program = await psql('admin', '\\copy (select 1) to stdout')
+    expect(await program.exited()).toMatchObject({ stdout: '1\n' })
+  })
+
+  test('only reads as a role that is read-only', async () => {
+    await using reading = await psql(
+      'readonly',
+      'begin',
+      'select count(*) > 0 from customers',
+      '\\d customers',
+      'commit',
+    )
+    expect(await reading.exited()).toMatchObject({ status: 0, stderr: '' })
+    for (const sql of [
+      'insert into customers select * from customers',
+      'do $$begin end$$',
+      'set role postgres',
+      'create temp table x ()',
+    ]) {
+      await using writing = await psql('readonly', sql)
+      expect((await writing.exited()).stderr).toContain('(rule read-only)')
+    }
+  })
+
+  test('waits for somebody’s word, is recorded with it, and goes on', async () => {
+    const { questions } = gateway.gateway.access
+    const bob = await gateway.person('bob')
+    await using program = await psql(
+      'admin',
+      'create temp table scratch as select 1',
+      'truncate scratch',
+      'select 6 * 7',
+    )
+    const [link] = await program.until(/https:\/\/localhost:\d+\/statements\/question-\S+/)
+    const [view] = await questions.waitingFor(bob)
+    expect(link).toContain(view!.question.id)
+    expect(view!.question).toMatchObject({ sql: 'truncate scratch', about: 'truncate on scratch', rule: 'truncating' })
+    await questions.decide(bob, view!.question.id, 'approve', '')
+    const { status, stdout } = await program.exited()
+    expect([status, stdout]).toEqual([0, 'SELECT 1\nTRUNCATE TABLE\n42\n'])
+    expect(await auditTypes()).toEqual(expect.arrayContaining(['statement.asked', 'statement.answered']))
+  })
+
+  test('gives up what waits when it is revoked, and nothing of it stays', async () => {
+    const { access } = gateway.gateway
+    const [bob, alice] = [await gateway.person('bob'), await gateway.person('alice')]
+    await using program = await psql('admin', 'truncate customers')
+    await program.until(/statements\/question-\S+/)
+    const [view] = await access.questions.waitingFor(bob)
+    const grant = (await access.livingGrants(alice.id)).find(({ role }) => role === 'admin')!
+    await access.revoke(bob, grant.id, 'enough')
+    const { status, stderr } = await program.exited()
+    expect(status).toBe(2)
+    expect(stderr).toMatch(/FATAL.*revoked/)
+    await gateway.postgres.untilSessions({ usename: 'shop_admin' }, 0)
+    await expect.poll(async () => (await access.questions.view(bob, view!.question.id)).question.state).toBe('given-up')
+    await expect(access.questions.decide(bob, view!.question.id, 'approve', '')).rejects.toMatchObject({
+      code: 'QUESTION_CLOSED',
+    })
+    await gateway.grant('alice', 'admin')
+  })
+
+  test('is told where nobody is named who could answer', async () => {
+    await using program = await psql('reporting', 'select 1')
+    expect((await program.exited()).stderr).toContain('nobody could be asked about this statement')
+  })
+})
+
+test.each(['simple', 'extended', 'prepared'])('pgbench -M %s runs through a guard', async (mode) => {
+  const script = join(gateway.folder, 'bench.sql')
+  await writeFile(script, 'begin;\nselect count(*) from customers where id = 1;\nselect 1 + 1;\ncommit;\n')
+  const args = ['-n', '-M', mode, '-t', '50', '-c', '2', '-f', script, 'prod-db']
+  await using program = new Program('pgbench', args, { env: await environment('admin'), waitMsMax: 30_000 })
+  const { status, stdout } = await program.exited()
+  expect(status).toBe(0)
+  expect(stdout).toContain('number of transactions actually processed: 100/100')
+})
+
+test('a pipeline of libpq is refused in its place, and what an earlier Sync closed stays', async () => {
+  const script = join(gateway.folder, 'pipeline.sql')
+  await writeFile(script, '\\startpipeline\nselect 1;\ndelete from customers;\nselect 2;\n\\endpipeline\n')
+  const args = ['-n', '-M', 'extended', '-t', '1', '-f', script, 'prod-db']
+  await using program = new Program('pgbench', args, { env: await environment('admin'), waitMsMax: 30_000 })
+  const { stderr } = await program.exited()
+  expect(stderr).toContain('refused by the guard of this role: delete on customers without WHERE')
+})
