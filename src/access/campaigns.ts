@@ -10,6 +10,7 @@ import { campaignEvents } from './campaign-events.ts'
 import { entriesMax, policyOfSubject, takeSnapshot } from './campaign-snapshot.ts'
 import { isStaff, knownPerson, type AccessDeps } from './deps.ts'
 import { recordRefusal } from './events.ts'
+import type { AccessReads } from './store.ts'
 
 const minuteMs = 60_000
 const dayMs = 86_400_000
@@ -151,7 +152,8 @@ async function waitsFor(deps: AccessDeps, person: Person, campaign: Campaign): P
   if (deps.clock.now() >= campaign.dueAt) return false
   const known = rememberPeople(deps)
   for (const entry of await deps.store.waitingEntries(campaign.id, entriesMax)) {
-    if (whyNot(deps, person, campaign, entry, await known(entry.holder)) === null) return true
+    const owners = await ownersOf(deps.store, entry, await known(entry.holder), known)
+    if (whyNot(deps, person, campaign, entry, owners) === null) return true
   }
   return false
 }
@@ -174,14 +176,32 @@ async function viewCampaign(deps: AccessDeps, person: Person, id: CampaignId): P
       entries.map(async (entry) => {
         const [holder, decidedBy] = await Promise.all([known(entry.holder), known(entry.decidedBy)])
         const isOpen = entry.state === 'waiting' && deps.clock.now() < campaign.dueAt
-        return { entry, holder, decidedBy, mayDecide: isOpen && whyNot(deps, person, campaign, entry, holder) === null }
+        const owners = isOpen ? await ownersOf(deps.store, entry, holder, known) : []
+        return { entry, holder, decidedBy, mayDecide: isOpen && whyNot(deps, person, campaign, entry, owners) === null }
       }),
     ),
   }
 }
 
+type Known = (id: Entry['holder']) => Promise<Person | null>
+
+/** Whose it is: the holder; of a machine's grant also who asked for it. */
+async function ownersOf(
+  reads: Pick<AccessReads, 'grant' | 'request'>,
+  entry: Entry,
+  holder: Person | null,
+  known: Known,
+): Promise<readonly Person[]> {
+  if (holder === null) return []
+  if (entry.kind !== 'grant' || !isMachinePerson(holder)) return [holder]
+  const grant = await reads.grant(entry.subject)
+  const request = grant && (await reads.request(grant.request))
+  const asker = await known(request?.askedBy ?? null)
+  return asker === null ? [holder] : [holder, asker]
+}
+
 /** One look at each, however many entries they have. */
-function rememberPeople(deps: AccessDeps): (id: Entry['holder']) => Promise<Person | null> {
+function rememberPeople(deps: AccessDeps): Known {
   const known = new Map<string, Promise<Person>>()
   return async (id) => {
     if (id === null) return null
@@ -197,14 +217,15 @@ function whyNot(
   person: Person,
   campaign: Campaign,
   entry: Entry,
-  holder: Person | null,
+  owners: readonly Person[],
 ): Fault | null {
   if (!isStaff(person, campaign.reviewers)) {
     return new Fault('NOT_ALLOWED', 'You are not among those who decide in this campaign.')
   }
   const policy = entry.kind === 'policy' ? policyOfSubject(deps, entry.subject) : undefined
   const isOwn =
-    (holder !== null && sameHuman(holder, person)) || (policy !== undefined && isFor(policy.who, person, 'is for them'))
+    owners.some((owner) => sameHuman(owner, person)) ||
+    (policy !== undefined && isFor(policy.who, person, 'is for them'))
   return isOwn ? new Fault('SELF_APPROVAL', 'Nobody decides on their own access.') : null
 }
 
@@ -244,7 +265,8 @@ async function decideIn(
       throw new Fault('NOT_FOUND', 'There is no such entry that you may see.')
     }
     const holder = entry.holder === null ? null : await knownPerson(deps, entry.holder)
-    const refusal = whyNot(deps, person, campaign, entry, holder)
+    const owners = await ownersOf(tx, entry, holder, rememberPeople(deps))
+    const refusal = whyNot(deps, person, campaign, entry, owners)
     if (refusal !== null) throw refusal
     const now = deps.clock.now()
     expectWaiting(campaign, entry, now)

@@ -15,6 +15,7 @@ import { recordRefusal } from './events.ts'
 import { policyOf } from './give.ts'
 import { leftToExtendMs, whyNotExtendable } from './extendable.ts'
 import { endOfTime } from './grant-life.ts'
+import { holderFor } from './on-behalf.ts'
 import type { Active, Grant, Request, Scheduled } from './states.ts'
 import { expectLiving } from './transitions.ts'
 
@@ -84,8 +85,14 @@ async function ownGrant(deps: AccessDeps, asker: Person, id: GrantId): Promise<O
     throw new Fault('GRANT_UNKNOWN', 'You have no such grant.')
   }
   const behalf = request?.askedBy ?? null
-  const person = grant.person === asker.id ? asker : await knownPerson(deps, grant.person)
+  const person = grant.person === asker.id ? asker : await machineOf(deps, asker, grant)
   return { grant, person, askedBy: behalf === null ? undefined : await knownPerson(deps, behalf) }
+}
+
+/** Who asked for it once may not ask for the machine for ever. @throws Fault NOT_ALLOWED */
+async function machineOf(deps: AccessDeps, asker: Person, { person }: Grant): Promise<Person> {
+  const { name } = await knownPerson(deps, person)
+  return holderFor(deps, asker, { onBehalfOf: name ?? person })
 }
 
 /** @param isOwn where somebody asks from says nothing of where a machine is. */

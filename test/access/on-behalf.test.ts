@@ -23,12 +23,12 @@ const forNightly: Policy = {
   approval: { kind: 'people', steps: [stepOf(1, ['approvers', 'engineers'])] },
 }
 
-async function open(): Promise<World> {
+async function open(rules: readonly Policy[] = [forNightly, ...policies]): Promise<World> {
   const askedForBy = ({ groups }: Pick<Person, 'groups'>) =>
     groups.includes('engineers') ? ['nightly', 'unknown'] : []
   const byName = (name: string) => Promise.resolve(name === 'nightly' ? machine : undefined)
   const world = await openWorld(undefined, undefined, {
-    policies: [forNightly, ...policies],
+    policies: rules,
     machines: { askedForBy, byName },
   })
   await world.state.identity.transact((tx) => tx.savePerson(machine))
@@ -146,4 +146,42 @@ test('a key is its asker’s: the same twice is one request, for themselves it i
   const own = access.ask(people.alice, wish({ key: 'k', onBehalfOf: undefined }))
   await expect(own).rejects.toMatchObject({ code: 'INPUT_INVALID' })
   expect((await access.ask(people.dave, wish({ key: 'k' }))).id).not.toBe(one.id)
+})
+
+test('whoever asked for a machine does not say in a review of access that it keeps it, nor does a second account', async () => {
+  const long: Policy = { ...forNightly, length: { defaultMs: 60_000, mostMs: 60 * 86_400_000 } }
+  await using world = await open([long, ...policies])
+  const { access, state } = world
+  const twin: Person = { ...people.mallory, email: 'DAVE@example.com', groups: ['approvers'] }
+  await state.identity.transact((tx) => tx.savePerson(twin))
+  const { id } = await access.ask(people.dave, wish({ lengthMs: 30 * 86_400_000 }))
+  await access.decide(people.bob, id, 'approve', '')
+  const started = await access.campaigns.start(people.olga, {
+    ...{ name: 'autumn', lengthMs: 86_400_000, reviewers: ['approvers'] },
+  })
+  const { entry } = started.entries.find((one) => one.entry.kind === 'grant')!
+  for (const self of [people.dave, twin]) {
+    const view = await access.campaigns.view(self, entry.campaign)
+    expect(view.entries.find((one) => one.entry.id === entry.id)).toMatchObject({ mayDecide: false })
+    for (const word of ['confirm', 'end'] as const) {
+      await expect(access.campaigns.decide(self, entry.id, word, 'still needed')).rejects.toMatchObject({
+        code: 'SELF_APPROVAL',
+      })
+    }
+  }
+  await access.campaigns.decide(people.bob, entry.id, 'confirm', 'still needed')
+})
+
+test('who may ask for a machine no longer gets no more time for it, but can hand it back', async () => {
+  await using world = await open()
+  const { access } = world
+  const { id } = await access.ask(people.dave, wish())
+  await access.decide(people.bob, id, 'approve', '')
+  const [grant] = await access.livingGrants(machine.id)
+  const left: Person = { ...people.dave, groups: ['approvers'] }
+  const more = { lengthMs: 60_000, reason: 'not done', ticket: null, origin: 'test' }
+  await expect(access.extend(left, grant!.id, more)).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
+  await expect(access.extension(left, grant!.id)).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
+  await access.handBack(left, grant!.id)
+  expect(await access.livingGrants(machine.id)).toEqual([])
 })
