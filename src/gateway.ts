@@ -13,6 +13,7 @@ import { createAssertions } from './identity/create-assertions.ts'
 import { createIdentity } from './identity/create-identity.ts'
 import type { Identity } from './identity/identity.ts'
 import { openSshKeys, sshPublicLine } from './identity/ssh/keys.ts'
+import { openClientAuthority } from './identity/x509/authority.ts'
 import type { Listening } from './kernel/listening.ts'
 import type { Log } from './kernel/log.ts'
 import type { Random } from './kernel/ids.ts'
@@ -30,6 +31,7 @@ import type { Rules } from './policy/rules.ts'
 import { createLobby } from './protocols/lobby.ts'
 import { createStatementReader } from './protocols/postgres/guard/reader.ts'
 import { listenPostgres } from './protocols/postgres/listener.ts'
+import { startDatabaseUsers } from './protocols/postgres/users/database-users.ts'
 import { listenSsh } from './protocols/ssh/listener.ts'
 import { openSigningKey } from './recording/keys.ts'
 import { openRecordings } from './recording/recordings.ts'
@@ -126,6 +128,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
       metrics,
       dataKey: await openDataKey(dataFolder),
       sshPeopleAuthority: sshKeys.peopleAuthority,
+      clientAuthority: await openClientAuthority(dataFolder, config.gateway.publicUrl.host, clock.now()),
     }),
   )
   const access = createAccess({
@@ -164,6 +167,12 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     ...{ catalogue, clock, random, log, metrics },
   })
   stack.use(notifications)
+  const databaseUsers = stack.use(
+    await startDatabaseUsers({
+      ...{ node: config.gateway.name, catalogue, store: state.databaseUsers, audit: state.audit },
+      ...{ changes: state.changes, clock, random, log, metrics },
+    }),
+  )
   const postgres: Listening[] = []
   const ssh: Listening[] = []
   const place: ConnectPlace = {
@@ -260,7 +269,15 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   })
   const entrance = { gate, identity, access, catalogue, settings: config, clock, random, log, metrics, lobby }
   for (const listener of config.listen.postgres) {
-    postgres.push(await listenPostgres(listener, { ...entrance, cancelKeys, statements, questions: access.questions }))
+    postgres.push(
+      await listenPostgres(listener, {
+        ...entrance,
+        cancelKeys,
+        databaseUsers,
+        statements,
+        questions: access.questions,
+      }),
+    )
   }
   for (const listener of config.listen.ssh) {
     ssh.push(await listenSsh(listener, { ...entrance, changes: state.changes, keys: sshKeys, connect: place }))

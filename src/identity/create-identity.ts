@@ -13,6 +13,7 @@ import { createSeal } from './seal.ts'
 import { createSshIdentity } from './ssh/ssh-identity.ts'
 import { stands } from './standing.ts'
 import { createTokens } from './tokens.ts'
+import { createClientCertificates } from './x509/client-certificates.ts'
 
 /**
  * Opens the identity room. The provider is looked up when somebody first needs it, so the gateway starts without it.
@@ -41,6 +42,7 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity & Asy
     machines,
     own: createOwnSignIns(deps),
     ssh: createSshIdentity(deps, remembered),
+    certificates: createClientCertificates(deps),
     apps,
     person: (id) => deps.store.person(id),
     isSignedIn: async ({ id }) => {

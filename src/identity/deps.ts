@@ -8,6 +8,7 @@ import type { MachineSettings } from './machine.ts'
 import type { ProviderFetch } from './provider-fetch.ts'
 import type { SshKeyPair } from './ssh/keys.ts'
 import type { IdentityStore } from './store.ts'
+import type { ClientAuthority } from './x509/authority.ts'
 
 export interface IdentityDeps {
   readonly settings: Config['identity']
@@ -24,6 +25,8 @@ export interface IdentityDeps {
   readonly dataKey: Uint8Array
   /** Signs and recognises the SSH user certificates of `curfew login`. */
   readonly sshPeopleAuthority: SshKeyPair
+  /** Signs and recognises the client certificates of `curfew login`. */
+  readonly clientAuthority: ClientAuthority
   /** How the provider is reached; absent: by undici, trusting `settings.oidc.ca` or the system's authorities. */
   readonly fetch?: ProviderFetch
 }

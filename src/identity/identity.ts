@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto'
 import type { BindingId, BrowserSessionId, PersonId, SignInId, TokenId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 import type { Identified } from '../sessions/session.ts'
@@ -166,6 +167,30 @@ export interface SshIdentity {
   verifyCertificate(blob: Uint8Array, from: { readonly address: string }): Promise<Identified>
 }
 
+/** Who holds a client certificate (X.509) that `curfew login` got. */
+export interface ClientCertificates {
+  /** The authority's certificate, PEM: what a listener tells its clients that it knows. */
+  readonly authority: string
+  /**
+   * Makes a client certificate for a key on the person's machine. It holds no longer than the token, nor than
+   * `clientCertificateMsMax`; ending the token ends it.
+   * @param publicKey SubjectPublicKeyInfo, DER; of curve P-256.
+   * @returns PEM
+   * @throws Fault INPUT_INVALID (not a public key, or of another kind), TOKEN_REFUSED (ended since, or not the CLI's),
+   *   RATE_LIMITED
+   */
+  issue(
+    owner: { readonly person: Person; readonly token: Token },
+    publicKey: Uint8Array,
+  ): Promise<{ readonly certificate: string; readonly expiresAt: Instant }>
+  /**
+   * Whose certificate this is; undefined when another authority made it, by its own words. The caller has checked that the
+   * client holds its key, and nothing else.
+   * @throws Fault CERTIFICATE_REFUSED (over, ended, not signed by this gateway's key), recorded in the audit log.
+   */
+  verify(certificate: X509Certificate, from: { readonly address: string }): Promise<Identified | undefined>
+}
+
 export interface Identity {
   readonly browser: BrowserSignIn
   readonly inBand: InBandSignIn
@@ -173,6 +198,7 @@ export interface Identity {
   readonly machines: Machines
   readonly own: OwnSignIns
   readonly ssh: SshIdentity
+  readonly certificates: ClientCertificates
   readonly apps: AppSignIn
   person(id: PersonId): Promise<Person | undefined>
   /** Whether they are signed in now, in whichever browser. */

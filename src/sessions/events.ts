@@ -26,6 +26,7 @@ export const sessionEvents = {
       grant: session.grant,
       database: session.database,
       credential: session.credential,
+      certificate: session.certificate,
       protocol: session.client.protocol,
       address: session.client.address,
       application: session.client.application,

@@ -12,6 +12,8 @@ export interface Identified {
   readonly credential: CredentialId
   /** The sign-in that the credential hangs on; null for tokens, which stand alone. */
   readonly browserSession: BrowserSessionId | null
+  /** Serial number (hexadecimal) of the client certificate that stood for the credential; absent without one. */
+  readonly certificate?: string
 }
 
 /** What the gateway can see of the program at the other end. */
@@ -30,6 +32,8 @@ export interface Session {
   readonly personName: string
   readonly credential: CredentialId
   readonly browserSession: BrowserSessionId | null
+  /** As in `Identified`; only while the session is in memory, and in the audit log. */
+  readonly certificate?: string
   readonly grant: GrantId
   readonly resource: string
   readonly role: string

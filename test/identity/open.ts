@@ -9,6 +9,7 @@ import type { IdentityDeps } from '../../src/identity/deps.ts'
 import type { Identity, Visitor } from '../../src/identity/identity.ts'
 import { sshKeyPair } from '../../src/identity/ssh/keys.ts'
 import type { SshKeyPair } from '../../src/identity/ssh/keys.ts'
+import { clientAuthority, type ClientAuthority } from '../../src/identity/x509/authority.ts'
 import type { Change } from '../../src/kernel/change.ts'
 import type { Log } from '../../src/kernel/log.ts'
 import type { Metrics } from '../../src/kernel/metrics.ts'
@@ -27,6 +28,7 @@ export interface Opened extends AsyncDisposable {
   readonly state: State
   readonly clock: HandClock
   readonly authority: SshKeyPair
+  readonly clientAuthority: ClientAuthority
   readonly changes: readonly Change[]
   /** Resolves with the first such change, also one that was there before. */
   untilChange(kind: Change['kind']): Promise<Change>
@@ -60,6 +62,11 @@ export async function openIdentity(
     log: quiet,
     metrics: uncounted,
     sshPeopleAuthority: sshKeyPair(generateKeyPairSync('ed25519').privateKey),
+    clientAuthority: clientAuthority(
+      generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
+      publicUrl.host,
+      clock.now(),
+    ),
   }
   const dataKey = systemRandom.bytes(32)
   const all = { ...deps, dataKey, settings: { ...defaults(issuer), ...settings } }
@@ -67,6 +74,7 @@ export async function openIdentity(
   const open = stack.move()
   return {
     ...{ identity, state, clock, changes, untilChange, authority: deps.sshPeopleAuthority },
+    clientAuthority: deps.clientAuthority,
     audited: async (type) => {
       const found = await state.audit.search({ types: [type], limit: 100 })
       return found.map(({ json }) => JSON.parse(json) as AuditEvent).toReversed()

@@ -15,6 +15,7 @@ import { createAssertions } from '../../src/identity/create-assertions.ts'
 import { createIdentity } from '../../src/identity/create-identity.ts'
 import type { Identity } from '../../src/identity/identity.ts'
 import { openSshKeys, sshPublicLine } from '../../src/identity/ssh/keys.ts'
+import { openClientAuthority } from '../../src/identity/x509/authority.ts'
 import { displayName, type Person } from '../../src/identity/person.ts'
 import type { PersonId, TokenId } from '../../src/kernel/ids.ts'
 import type { Log } from '../../src/kernel/log.ts'
@@ -201,6 +202,7 @@ async function openRooms(
       changes: state.changes,
       dataKey: await openDataKey(folder),
       sshPeopleAuthority: sshKeys.peopleAuthority,
+      clientAuthority: await openClientAuthority(folder, publicUrl.host, systemClock.now()),
     }),
   )
   const shared = {

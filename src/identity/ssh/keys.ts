@@ -1,8 +1,7 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { link, mkdir, readFile, stat, unlink } from 'node:fs/promises'
+import type { KeyObject } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { absent, syncFolder, writeAside } from '../../kernel/durable-file.ts'
-import { Fault } from '../../kernel/fault.ts'
+import { openKeyFile, readKeyFile } from '../key-file.ts'
 import { publicBlobOf } from './public-key.ts'
 import { SshReader } from './wire.ts'
 
@@ -44,7 +43,7 @@ export async function openSshKeys(dataFolder: string): Promise<SshKeys> {
 
 /** Of the keys above the one that targets trust, where it has been made already: this makes nothing. @throws Fault CONFIG_INVALID */
 export async function readTargetAuthority(dataFolder: string): Promise<SshKeyPair | undefined> {
-  const key = await readKey(path.join(dataFolder, 'keys', targetAuthorityFile))
+  const key = await readKeyFile(path.join(dataFolder, 'keys', targetAuthorityFile), 'Ed25519')
   return key && sshKeyPair(key)
 }
 
@@ -60,46 +59,5 @@ export function sshPublicLine(pair: Pick<SshKeyPair, 'type' | 'publicBlob'>, com
 }
 
 async function openKey(folder: string, name: string): Promise<SshKeyPair> {
-  const file = path.join(folder, name)
-  return sshKeyPair((await readKey(file)) ?? (await makeKey(folder, file)))
-}
-
-async function readKey(file: string): Promise<KeyObject | undefined> {
-  const text = await readFile(file, 'utf8').catch(absent)
-  if (text === undefined) return undefined
-  // Volumes of orchestrators may give the group a right that nobody asked for; "others" are never meant.
-  if (((await stat(file)).mode & 0o007) !== 0) {
-    throw new Fault('CONFIG_INVALID', `${file} can be used by everybody on this machine`, { hint: `chmod 600 ${file}` })
-  }
-  return parseKey(text) ?? refuseKey(file)
-}
-
-function parseKey(text: string): KeyObject | undefined {
-  try {
-    const key = createPrivateKey(text)
-    return key.asymmetricKeyType === 'ed25519' ? key : undefined
-  } catch {
-    // The cause is left out: a parser's message can quote the key.
-    return undefined
-  }
-}
-
-function refuseKey(file: string): never {
-  throw new Fault('CONFIG_INVALID', `${file} does not hold an Ed25519 private key as PKCS #8 in PEM`)
-}
-
-/** Written aside and linked into place: whoever comes second reads the key of the one who was first. */
-async function makeKey(folder: string, file: string): Promise<KeyObject> {
-  const made = generateKeyPairSync('ed25519').privateKey
-  const aside = await writeAside(folder, made.export({ type: 'pkcs8', format: 'pem' }), 0o600)
-  try {
-    await link(aside, file)
-    await syncFolder(folder)
-    return made
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    return (await readKey(file)) ?? made
-  } finally {
-    await unlink(aside)
-  }
+  return sshKeyPair(await openKeyFile(folder, name, 'Ed25519'))
 }

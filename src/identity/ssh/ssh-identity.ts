@@ -6,13 +6,13 @@ import type { Instant } from '../../kernel/time.ts'
 import { isoTime, later } from '../../kernel/time.ts'
 import { plainAddress } from '../address.ts'
 import type { IdentityDeps } from '../deps.ts'
-import { actorOf, isLive } from '../endings.ts'
+import { tokenProblem } from '../certifying-token.ts'
+import { actorOf } from '../endings.ts'
 import { FailureLimit } from '../failure-limit.ts'
 import type { SshIdentity } from '../identity.ts'
-import { displayName, isMachinePerson } from '../person.ts'
+import { displayName } from '../person.ts'
 import type { Person } from '../person.ts'
 import type { Remembered } from '../remembered.ts'
-import { hasScope } from '../scopes.ts'
 import type { Token } from '../store.ts'
 import { noteUse } from '../tokens.ts'
 import { certificateSignedBy, readCertificate, signCertificate } from './certificate.ts'
@@ -181,14 +181,6 @@ function addRange(list: BlockList, range: string): void {
   } catch {
     // Not an address, or too many bits: such a range holds nobody.
   }
-}
-
-/** Programs of people have certificates by the CLI's session; a machine has one token for everything. */
-function tokenProblem(token: Token, person: Person, at: Instant): string | null {
-  const isKind = isMachinePerson(person) ? hasScope(token.scopes, 'sessions') : token.kind === 'cli'
-  if (!isKind) return `of a token of kind ${token.kind}`
-  if (isLive(token, at)) return null
-  return token.endedAt === null ? 'of a token that is over' : 'of a token that was revoked'
 }
 
 /** Others' certificates say what they like: cut, and without control characters. */

@@ -1,6 +1,7 @@
+import type { X509Certificate } from 'node:crypto'
 import { Fault } from '../../kernel/fault.ts'
 import type { Client as ClientFacts } from '../../sessions/session.ts'
-import type { Guest } from './greet.ts'
+import { certificateOf, type Guest } from './greet.ts'
 import { authenticationOk, notice } from './messages.ts'
 import type { Startup } from './startup.ts'
 
@@ -21,6 +22,11 @@ export class Client {
   /** Aborts when the client hung up or said too much. */
   get gone(): AbortSignal {
     return this.#guest.inbox.gone
+  }
+
+  /** What it showed in TLS, whoever made it; it holds the key. */
+  get certificate(): X509Certificate | undefined {
+    return certificateOf(this.#guest)
   }
 
   write(bytes: Buffer): void {

@@ -22,10 +22,11 @@ import type { Lobby } from '../lobby.ts'
 import { fatal, internalError } from './messages.ts'
 import { runSession } from './session.ts'
 import { readWanted } from './startup.ts'
+import type { DatabaseUsers } from './users/database-users.ts'
 
 export interface ConnectionDeps {
   readonly gate: Gate
-  readonly identity: Pick<Identity, 'inBand' | 'tokens' | 'person'>
+  readonly identity: Pick<Identity, 'inBand' | 'tokens' | 'certificates' | 'person'>
   readonly access: Pick<Access, 'offer' | 'ask' | 'requestsOf' | 'askLink' | 'requestLink' | 'waitForGrant'>
   readonly catalogue: Catalogue
   readonly statements: GuardSources['statements']
@@ -36,6 +37,7 @@ export interface ConnectionDeps {
   readonly log: Log
   readonly metrics: Metrics
   readonly cancelKeys: CancelKeys
+  readonly databaseUsers: DatabaseUsers
   readonly lobby: Lobby
   readonly terms: Terms
   /** Aborts with a Fault when the listener stops: ends what is not a session yet. */

@@ -1,4 +1,4 @@
-import { constants } from 'node:crypto'
+import { constants, type X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { TLSSocket, type SecureContext } from 'node:tls'
@@ -85,6 +85,11 @@ export async function readProxy(
   return readProxySource(head, await inbox.take(head.restBytes, signal))
 }
 
+/** The client's own in TLS, of whatever authority. */
+export function certificateOf({ socket }: Guest): X509Certificate | undefined {
+  return socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined
+}
+
 async function takePacket(inbox: Inbox, signal: AbortSignal): Promise<Buffer> {
   const length = (await inbox.take(4, signal)).readInt32BE(0)
   checkStartupLength(length)
@@ -120,7 +125,9 @@ async function beginDirectTls(guest: Guest, terms: Terms, signal: AbortSignal): 
 }
 
 async function beginTls(guest: Guest, secureContext: SecureContext, signal: AbortSignal): Promise<TLSSocket> {
-  const tls = new TLSSocket(guest.socket, { isServer: true, secureContext, ALPNProtocols: [alpnName] })
+  // Whoever shows no certificate, or another's, gets in by other ways: the handshake refuses none.
+  const asking = { requestCert: true, rejectUnauthorized: false }
+  const tls = new TLSSocket(guest.socket, { isServer: true, secureContext, ALPNProtocols: [alpnName], ...asking })
   tls.disableRenegotiation()
   const hungUp = new AbortController()
   const closed = () => hungUp.abort(new PeerGone())

@@ -10,7 +10,7 @@ import { signedInNotice, signInNotice } from './notices.ts'
 import type { Wanted } from './startup.ts'
 
 export interface IdentifyDeps {
-  readonly identity: Pick<Identity, 'inBand' | 'tokens'>
+  readonly identity: Pick<Identity, 'inBand' | 'tokens' | 'certificates'>
   readonly signInMs: number
   readonly handshakeMs: number
   readonly clock: Clock
@@ -20,9 +20,10 @@ export interface IdentifyDeps {
 const passwordBytesMax = 1024
 
 /**
- * Finds out who is at the other end: by token, by a remembered sign-in, or by a link that is opened in a browser.
+ * Finds out who is at the other end: by token where the user name asks for it; by a certificate of this gateway's own;
+ * by a remembered sign-in; or by a link that is opened in a browser.
  * @param signal aborts when the client is gone or the listener stops.
- * @throws Fault TOKEN_REFUSED, INSUFFICIENT_SCOPE, SIGN_IN_REFUSED, SIGN_IN_TIMED_OUT, DEADLINE_PASSED, …; rejects with `signal.reason`
+ * @throws Fault TOKEN_REFUSED, CERTIFICATE_REFUSED, INSUFFICIENT_SCOPE, SIGN_IN_REFUSED, SIGN_IN_TIMED_OUT, DEADLINE_PASSED, …; rejects with `signal.reason`
  */
 export async function identify(
   client: Client,
@@ -31,10 +32,17 @@ export async function identify(
   deps: IdentifyDeps,
 ): Promise<Identified> {
   if (wanted.way === 'token') return byToken(client, signal, deps)
-  const { address } = client.facts
-  const known = await deps.identity.inBand.recognise({ address })
+  const known = (await byCertificate(client, deps)) ?? (await deps.identity.inBand.recognise(client.facts))
   signal.throwIfAborted()
   return known ?? bySignIn(client, wanted, signal, deps)
+}
+
+/** What others vouch for counts as none: libpq sends what lies in ~/.postgresql to every server that asks. */
+async function byCertificate(
+  { certificate, facts }: Client,
+  { identity }: IdentifyDeps,
+): Promise<Identified | undefined> {
+  return certificate && identity.certificates.verify(certificate, facts)
 }
 
 async function byToken(client: Client, signal: AbortSignal, deps: IdentifyDeps): Promise<Identified> {

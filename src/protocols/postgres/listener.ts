@@ -15,6 +15,8 @@ export interface PostgresDeps extends Omit<ConnectionDeps, 'lobby' | 'terms' | '
 }
 
 const keepAliveMs = 60_000
+/** Without one, OpenSSL refuses clients that resume a session where certificates are asked for. */
+const sessionIdContext = 'curfew-postgres'
 
 /**
  * Accepts PostgreSQL clients.
@@ -26,7 +28,12 @@ export async function listenPostgres(listener: PostgresListener, deps: PostgresD
   const stop = new AbortController()
   const connections = new Set<Promise<void>>()
   const lobby = deps.lobby ?? createLobby(deps.settings.limits, deps.metrics)
-  const within = { ...deps, lobby, terms: termsOf(listener), stopping: stop.signal }
+  const within = {
+    ...deps,
+    lobby,
+    terms: termsOf(listener, deps.identity.certificates.authority),
+    stopping: stop.signal,
+  }
   const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }
   const server = createServer(options, (socket) => {
     const served = serveConnection(socket, within)
@@ -40,11 +47,12 @@ export async function listenPostgres(listener: PostgresListener, deps: PostgresD
   return { address, port, [Symbol.asyncDispose]: () => close(server, stop, connections) }
 }
 
-function termsOf({ tls, plaintext, balancers }: PostgresListener): Terms {
+/** @param ca whose name clients are told, so that those with several certificates choose ours. */
+function termsOf({ tls, plaintext, balancers }: PostgresListener, ca: string): Terms {
   if (tls === null) return { tls: null, plaintext, balancers }
   const { certificate: cert, key } = tls
   return {
-    tls: createSecureContext({ cert, key: key.reveal(), minVersion: 'TLSv1.2', secureOptions }),
+    tls: createSecureContext({ cert, key: key.reveal(), ca, minVersion: 'TLSv1.2', secureOptions, sessionIdContext }),
     plaintext,
     balancers,
   }

@@ -1,9 +1,11 @@
 /** A gate, an identity and an access room made by hand, which keep their interfaces' promises and are driven by tests. */
+import { generateKeyPairSync } from 'node:crypto'
 import type { GuardFact } from '../../../src/access/question-events.ts'
 import type { QuestionAnswer, QuestionWish } from '../../../src/access/statement-questions.ts'
 import type { Identity } from '../../../src/identity/identity.ts'
 import type { Person } from '../../../src/identity/person.ts'
 import type { SignIn } from '../../../src/identity/store.ts'
+import { clientAuthority } from '../../../src/identity/x509/authority.ts'
 import { Fault, type FaultCode } from '../../../src/kernel/fault.ts'
 import type { Log } from '../../../src/kernel/log.ts'
 import type { Metrics } from '../../../src/kernel/metrics.ts'
@@ -15,7 +17,7 @@ import { readPostgresEvent } from '../../../src/recording/postgres-event-shapes.
 import type { Recorder } from '../../../src/recording/recorder.ts'
 import type { Admission, Ask, Gate, WarningCause } from '../../../src/sessions/admission.ts'
 import type { Identified } from '../../../src/sessions/session.ts'
-import { systemRandom } from '../../../src/system.ts'
+import { systemClock, systemRandom } from '../../../src/system.ts'
 
 export const ada: Person = {
   id: 'person-ada',
@@ -190,7 +192,16 @@ export class HandIdentity {
     this.#answer.reject(new Fault('SIGN_IN_REFUSED', 'The sign-in was refused.'))
   }
 
-  readonly parts: Pick<Identity, 'tokens' | 'inBand' | 'person'> = {
+  readonly parts: Pick<Identity, 'tokens' | 'inBand' | 'certificates' | 'person'> = {
+    certificates: {
+      authority: clientAuthority(
+        generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
+        'gw.example.com',
+        systemClock.now(),
+      ).certificate.toString(),
+      issue: () => Promise.reject(new Error('no certificates are made here')),
+      verify: () => Promise.resolve(undefined),
+    },
     tokens: {
       lengthMsMax: 1,
       make: () => Promise.reject(new Error('no tokens are made here')),
