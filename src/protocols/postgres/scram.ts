@@ -118,3 +118,19 @@ export function endPointHash(certificate: {
     .update(certificate.raw)
     .digest()
 }
+
+/** PostgreSQL's own default; a password of 32 random bytes needs no more. */
+const verifierIterations = 4096
+
+/**
+ * What a server keeps instead of a password: from it nobody can log in.
+ * @param salt 16 random bytes.
+ * @returns `SCRAM-SHA-256$4096:<salt>$<StoredKey>:<ServerKey>`, the parts in base64
+ * @see PostgreSQL manual, "pg_authid"; RFC 5803
+ */
+export async function scramVerifier(password: string, salt: Uint8Array): Promise<string> {
+  const salted = await derive(saslPrepare(password), salt, verifierIterations, 32, 'sha256')
+  const storedKey = createHash('sha256').update(hmac(salted, 'Client Key')).digest('base64')
+  const serverKey = hmac(salted, 'Server Key').toString('base64')
+  return `SCRAM-SHA-256$${verifierIterations}:${Buffer.from(salt).toString('base64')}$${storedKey}:${serverKey}`
+}

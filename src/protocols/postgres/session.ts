@@ -13,11 +13,14 @@ import { fatal, backendKeyData, parameterStatus, readyForQuery } from './message
 import { record } from './recording.ts'
 import { Relay, type RelayEnd } from './relay.ts'
 import { version32, type Startup } from './startup.ts'
-import { connectTarget, type Target, type TargetWish } from './target.ts'
+import type { Target, TargetWish } from './target.ts'
+import { connectAs, type Connected } from './users/connect-as.ts'
+import type { DatabaseUsers } from './users/database-users.ts'
 
 export interface SessionDeps extends GuardSources {
   readonly catalogue: Catalogue
   readonly cancelKeys: CancelKeys
+  readonly databaseUsers: DatabaseUsers
   readonly metrics: Metrics
 }
 
@@ -43,22 +46,18 @@ export async function runSession(client: Client, admission: Admission, deps: Ses
   } finally {
     await admission.end(end)
     if (dismissals.length === 0) opened.target.socket.destroy()
+    await Promise.all(dismissals)
+    opened.user?.giveBack()
   }
-  await Promise.all(dismissals)
-}
-
-interface Opened {
-  readonly wish: TargetWish
-  readonly target: Target
 }
 
 /** The upstream; or how the session ended without one, with the client told. */
-async function open(client: Client, admission: Admission, deps: SessionDeps): Promise<Opened | { end: RelayEnd }> {
+async function open(client: Client, admission: Admission, deps: SessionDeps): Promise<Connected | { end: RelayEnd }> {
   using either = eitherAborts(admission.cutOff, client.gone)
   try {
     const wish = wishOf(client, admission, deps.catalogue)
     if (wish.role.guard !== null) await deps.statements.ready()
-    return { wish, target: await connectTarget(wish, either.signal, deps) }
+    return await connectAs(wish, admission, either.signal, deps)
   } catch (error) {
     return { end: failed(client, admission, error, deps) }
   }
@@ -124,7 +123,7 @@ function parametersFor(
 async function relay(
   client: Client,
   admission: Admission,
-  { wish, target }: Opened,
+  { wish, target }: Connected,
   dismissals: Promise<void>[],
   deps: SessionDeps,
 ): Promise<RelayEnd> {

@@ -105,6 +105,7 @@ export async function openStage(postgres: TestPostgres, options: StageOptions = 
     log: listLog(logged),
     metrics,
     cancelKeys: createCancelKeys({ clock: systemClock }),
+    databaseUsers: noDatabaseUsers,
   }
   const tls = { certificate: issued.certificate, key: new Secret(issued.key) }
   const plaintext = options.plaintext ?? false
@@ -186,6 +187,12 @@ export class Psql {
 function startPsql(conninfo: string, args: readonly string[]): Psql {
   const env = { PATH: process.env['PATH'], HOME: '/nonexistent', PGPASSWORD: process.env['STAGE_PASSWORD'] }
   return new Psql(spawn('psql', [conninfo, '-X', '-v', 'ON_ERROR_STOP=0', ...args], { env }))
+}
+
+/** No role of the stage has users of its own. */
+const noDatabaseUsers: PostgresDeps['databaseUsers'] = {
+  lend: () => Promise.reject(new Error('no role makes users')),
+  [Symbol.asyncDispose]: () => Promise.resolve(),
 }
 
 export function readAll(socket: Socket): Promise<Buffer> {
