@@ -17,6 +17,8 @@ import { scopes } from '../identity/scopes.ts'
  * | DELETE /tokens/:id | | 204 |
  * | GET /ssh | | 200 sshDirectory; 404 where there is no SSH listener |
  * | POST /ssh/certificate | sshCertificateAsk | 201 sshCertificate; 404 likewise |
+ * | GET /postgres | | 200 postgresDirectory; 404 where there is no PostgreSQL listener |
+ * | POST /postgres/certificate | clientCertificateAsk | 201 clientCertificate; 404 likewise |
  * | GET /audit?after=0&limit=500 | | 200 auditPage (reviewers) |
  * | GET /audit/checkpoints | | 200 checkpointList (reviewers) |
  * | GET /keys | | 200 keySet |
@@ -28,6 +30,7 @@ export * from './api-schema-access.ts'
 export { bundleList, bundleWish, extensionWish, hours, hoursWish } from './api-schema-life.ts'
 export { approving } from './api-schema-approval.ts'
 export * from './api-schema-campaigns.ts'
+export * from './api-schema-postgres.ts'
 export * from './api-schema-reviews.ts'
 export * from './api-schema-statements.ts'
 export * from './api-schema-evidence.ts'

@@ -14,6 +14,7 @@ import { reviewRoutes } from './api-reviews.ts'
 import { statementRoutes } from './api-statements.ts'
 import { reportApiRoutes } from './api-reports.ts'
 import { openApiRoute } from './openapi.ts'
+import { postgresRoutes } from './api-postgres.ts'
 import { sshRoutes } from './api-ssh.ts'
 import { peerAddress, type WebContext } from './context.ts'
 import { createRateLimit } from './rate-limit.ts'
@@ -29,6 +30,7 @@ export function apiRoutes(site: Site): void {
   meRoutes(site)
   tokenRoutes(site)
   sshRoutes(site)
+  postgresRoutes(site)
   auditRoutes(site)
   accessRoutes(site)
   reviewRoutes(site)

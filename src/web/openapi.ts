@@ -66,6 +66,14 @@ export const apiCalls: readonly Call[] = [
   get('/tokens', 'tokens', 'Your tokens that still work', schema.tokenList),
   post('/tokens', 'tokens', 'Make a token', { 201: schema.tokenMade }, schema.tokenWish),
   remove('/tokens/{id}', 'tokens', 'Revoke a token, and end what came in by it'),
+  get('/postgres', 'sessions', 'What PostgreSQL clients need to reach the gateway', schema.postgresDirectory),
+  post(
+    '/postgres/certificate',
+    'sessions',
+    'A client certificate for PostgreSQL',
+    { 201: schema.clientCertificate },
+    schema.clientCertificateAsk,
+  ),
   get('/ssh', 'sessions', 'What ssh needs to reach the gateway', schema.sshDirectory),
   post(
     '/ssh/certificate',
