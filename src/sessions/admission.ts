@@ -10,6 +10,8 @@ export interface Ask {
   readonly resource: string
   readonly role: string
   readonly database: string | null
+  /** What it opens reaches every database of the server, whichever it names, as replication does. Absent: it does not. */
+  readonly reachesAllDatabases?: boolean
   readonly client: Client
 }
 

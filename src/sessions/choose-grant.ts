@@ -12,6 +12,8 @@ export interface Candidate {
   readonly basis: Basis
 }
 
+type Wanted = Pick<Ask, 'database' | 'reachesAllDatabases' | 'client'>
+
 /**
  * Of several grants for one role, the one under which this client's session would last longest.
  * @returns why each refuses, in the words of the one that could have lasted longest; undefined when none is left.
@@ -19,7 +21,7 @@ export interface Candidate {
 export function chooseGrant(
   rules: Rules,
   candidates: readonly Candidate[],
-  ask: Pick<Ask, 'database' | 'client'>,
+  ask: Wanted,
   now: Instant,
 ): Candidate | Fault | undefined {
   const living = candidates
@@ -32,23 +34,19 @@ export function chooseGrant(
   return admitting.toSorted((left, right) => endsAt(right) - endsAt(left))[0]
 }
 
-function whyNot(
-  rules: Rules,
-  { grant, basis }: Candidate,
-  { database, client }: Pick<Ask, 'database' | 'client'>,
-  now: Instant,
-) {
+function whyNot(rules: Rules, { grant, basis }: Candidate, ask: Wanted, now: Instant) {
   if (isUsedUp(grant)) return usedUpFault(grant)
-  if (grant.databases !== null && (database === null || !grant.databases.includes(database))) {
-    return new Fault(
-      'DATABASE_REFUSED',
-      `Your access to ${grant.resource} as ${grant.role} is not for this database.`,
-      {
-        hint: `It was approved for ${grant.databases.join(', ')} only.`,
-      },
-    )
-  }
-  return refusal(rules, basis, client.address, now)
+  return databaseRefusal(grant, ask) ?? refusal(rules, basis, ask.client.address, now)
+}
+
+function databaseRefusal({ databases, resource, role }: Active, { database, reachesAllDatabases }: Wanted) {
+  if (databases === null) return undefined
+  const isWhole = reachesAllDatabases === true
+  if (!isWhole && database !== null && databases.includes(database)) return undefined
+  const which = isWhole ? 'every database, as replication is' : 'this database'
+  return new Fault('DATABASE_REFUSED', `Your access to ${resource} as ${role} is not for ${which}.`, {
+    hint: `It was approved for ${databases.join(', ')} only.`,
+  })
 }
 
 /** Something can be done about most; what is used up is told last. */

@@ -115,3 +115,34 @@ test('programs that choose the database themselves name the resource behind the 
   const other = await run('', ['psql', '-XAtqc', 'select 1'], { ...at, PGDATABASE: 'template1' })
   expect(other.stderr).toMatch(/template1/)
 })
+
+test(
+  'whoever was approved for some databases replicates none, as that reaches all of them',
+  { timeout: 60_000 },
+  async () => {
+    const { access, state } = gateway.gateway
+    const { id: alice } = await gateway.person('alice')
+    for (const { id } of await access.livingGrants(alice)) await access.handBack(await gateway.person('alice'), id)
+    const wish = {
+      resource: 'prod-db',
+      role: 'admin',
+      lengthMs: 600_000,
+      reason: 'a test',
+      ticket: null,
+      startsAt: null,
+    }
+    const request = await access.ask(await gateway.person('alice'), { ...wish, origin: 'test' })
+    const shopOnly = { lengthMs: null, startsAt: null, role: null, databases: ['shop'], networks: null }
+    for (const login of ['bob', 'carol'] as const) {
+      if ((await state.access.request(request.id))?.state !== 'requested') break
+      await access.decide(await gateway.person(login), request.id, 'approve', '', undefined, shopOnly)
+    }
+    expect(await state.access.grantOf(request.id)).toMatchObject({ state: 'active', databases: ['shop'] })
+    for (const replication of ['true', 'database']) {
+      const conninfo = `dbname=prod-db replication=${replication}`
+      const { status, stderr } = await run('admin', ['psql', '-XAtc', 'IDENTIFY_SYSTEM', conninfo])
+      expect([status, stderr]).toEqual([2, expect.stringContaining('is not for every database')])
+    }
+    expect((await run('admin', ['psql', '-XAtc', 'select 6 * 7'])).stdout).toBe('42\n')
+  },
+)

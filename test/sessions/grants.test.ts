@@ -145,7 +145,11 @@ describe('is refused', () => {
     const narrow = await place.give({ databases: ['other'] })
     const hint = 'It was approved for other only.'
     await expect(place.gate.admit(ask())).rejects.toMatchObject({ code: 'DATABASE_REFUSED', hint })
-    await place.world.access.handBack(alice, narrow.id)
+    const replicating = ask({ database: 'shop', reachesAllDatabases: true })
+    const shop = await place.give({ databases: ['shop'] })
+    await expect(place.gate.admit(replicating)).rejects.toMatchObject({ code: 'DATABASE_REFUSED' })
+    await leave(await place.gate.admit(ask({ database: 'shop' })))
+    for (const { id } of [narrow, shop]) await place.world.access.handBack(alice, id)
     await place.give({ networks: ['203.0.113.0/24', '2001:db8::/32'] })
     await expect(place.gate.admit(ask())).rejects.toMatchObject({
       code: 'FROM_ELSEWHERE',

@@ -115,7 +115,8 @@ async function serveClient(client: Client, place: Disposable, deps: ConnectionDe
   // The gate refuses what must not be known; the default only saves it a look.
   const known = catalogue.role(resource, role)
   const database = wanted.database ?? (known?.kind === 'postgres' ? known.databases[0] : null)
-  const ask = { identified, resource, role, database, client: client.facts }
+  const reachesAllDatabases = client.startup.replication !== null
+  const ask = { identified, resource, role, database, reachesAllDatabases, client: client.facts }
   const admission = await admit(client, ask, signal, { ...deps, waitMs: settings.access.waitMs })
   await runSession(client, admission, deps)
 }
