@@ -1,6 +1,7 @@
 import type { Person } from '../identity/person.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { Approval, Approvers } from '../policy/approval.ts'
+import { checkWish } from '../policy/decide.ts'
 import { judge } from '../policy/judge.ts'
 import type { Policy } from '../policy/rules.ts'
 import { knownPerson, type AccessDeps } from './deps.ts'
@@ -59,8 +60,19 @@ function givingPolicy(
   if (verdict.kind !== 'allow') return undefined
   const { policy } = verdict
   if (policy.name === request.policy) return policy
-  if (request.recurrence !== null || lengthMs > policy.length.mostMs) return undefined
+  if (request.recurrence !== null || !couldAskFor(policy, asked)) return undefined
   return policy.approval.kind === 'none' || sameApproval(policy.approval, request.approval) ? policy : undefined
+}
+
+/** Whether what was said when they asked is enough for this policy, too. */
+function couldAskFor(policy: Policy, asked: Parameters<typeof checkWish>[1]): boolean {
+  try {
+    checkWish(policy, asked)
+    return true
+  } catch (error) {
+    if (error instanceof Fault) return false
+    throw error
+  }
 }
 
 function sameApproval(left: Approval, right: Approval): boolean {

@@ -249,4 +249,23 @@ describe('through the use cases', () => {
       lengthMs: 60_000,
     })
   })
+
+  test('another role only with the ticket and the reason that its policy asks for', async () => {
+    const ticket = { pattern: /^OPS-\d+$/, link: null, required: true }
+    const more = policies.map((policy) =>
+      policy.name === 'reporting' ? { ...policy, ticket } : { ...policy, reason: 'optional' as const },
+    )
+    await using on = await openWorld(new HandClock(), hourMs, { policies: more })
+    const wishes = [
+      { ...wish, role: 'readonly' },
+      { ...wish, role: 'readonly', reason: '', ticket: 'OPS-7' },
+    ]
+    for (const one of wishes) {
+      const { id } = await on.access.ask(alice, one)
+      expect((await on.access.view(bob, id)).rolesToGive).toEqual(['readonly'])
+      await expect(decide(on, bob, id, { role: 'reporting' })).rejects.toMatchObject({ code: 'INPUT_INVALID' })
+    }
+    const { id } = await on.access.ask(alice, { ...wish, role: 'readonly', ticket: 'OPS-7' })
+    expect(await decide(on, bob, id, { role: 'reporting' })).toMatchObject({ state: 'approved' })
+  })
 })
