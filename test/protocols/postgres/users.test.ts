@@ -131,6 +131,36 @@ describe.each([
     await again.end()
   })
 
+  test('one that owned something and does not any more can be found, and goes', async () => {
+    const made = await plan('former@shop.example', 'grant-former22')
+    await make(made)
+    await postgres.query(`grant create on database shop to ${made.name}`)
+    expect(await remove(made.name)).toMatchObject({ outcome: 'disabled' })
+    const owns = async () => {
+      const found = await asAdministrator(making, never, deps, (one) => findUsers(one, 'gw-1', 'shop'))
+      return found.find(({ name }) => name === made.name)?.owns
+    }
+    expect(await owns()).toBe(true)
+    const superuser = await postgres.connect('shop')
+    await superuser.query(`drop owned by ${made.name}`)
+    await superuser.end()
+    expect(await owns()).toBe(false)
+    expect(await remove(made.name)).toMatchObject({ outcome: 'dropped' })
+  })
+
+  test('as the role that its settings name, it leaves nothing of its own behind', async () => {
+    await postgres.query('grant shop_admin to makes_users with admin option')
+    const owner = { ...making, user: { ...making.user, memberOf: ['shop_admin'], settings: { role: 'shop_admin' } } }
+    const made = await plan('guest@shop.example', 'grant-guest222')
+    await asAdministrator(owner, never, deps, (one) => makeUser(one, made, owner))
+    const client = await connect(made.name)
+    await client.query('create table guests (text text)')
+    const { rows } = await client.query('select session_user, current_user')
+    expect(rows).toEqual([{ session_user: made.name, current_user: 'shop_admin' }])
+    await client.end()
+    expect(await remove(made.name)).toMatchObject({ outcome: 'dropped' })
+  })
+
   test('users of others are neither taken over nor dropped', async () => {
     const made = await plan('taken@shop.example', 'grant-taken222')
     await postgres.query(`create role ${made.name} login`)
