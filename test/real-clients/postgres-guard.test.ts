@@ -1,3 +1,4 @@
+// oxlint-disable unicorn/no-thenable -- a word of the file; it is never a function
 // Goal: a role's guard does what the file says, in the whole product: psql, pgbench, an approver, the recording, the log.
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
