@@ -5,6 +5,7 @@ import { Option } from 'commander'
 import type { Command } from 'commander'
 import * as z from 'zod'
 import { loginDone, loginStarted, loginWaiting, me } from '../web/api-schema.ts'
+import { asFault } from '../kernel/fault.ts'
 import { isoTime } from '../kernel/time.ts'
 import type { Instant } from '../kernel/time.ts'
 import { CliProblem } from './problem.ts'
@@ -17,6 +18,8 @@ import { rememberGateway, usualGateway } from './known-gateways.ts'
 import type { KnownGateway } from './known-gateways.ts'
 import { forgetSession, isOver, readKeptSession, writeSession } from './session-file.ts'
 import type { CliSession } from './session-file.ts'
+import { forgetPostgres, postgresCertificateFor, startPostgres } from './postgres/certificate.ts'
+import type { Ready as PostgresReady } from './postgres/certificate.ts'
 import { addToAgent } from './ssh/agent.ts'
 import { certificateFor, forgetSsh, startSsh } from './ssh/certificate.ts'
 import type { Ready } from './ssh/certificate.ts'
@@ -29,7 +32,7 @@ export function addLogin(program: Command): void {
     .command('login')
     .summary('sign in to a gateway')
     .description(
-      'Prints a link and a code, waits until you confirm them in a browser, and keeps the session. Where the gateway speaks SSH, it also makes a key on this machine and gets a certificate for it.',
+      'Prints a link and a code, waits until you confirm them in a browser, and keeps the session. Where the gateway speaks SSH or PostgreSQL, it also makes keys on this machine and gets certificates for them.',
     )
     .addOption(
       new Option('--gateway <url>', 'address of the gateway (default: the one you used before)').argParser(
@@ -38,14 +41,15 @@ export function addLogin(program: Command): void {
     )
     .option('--ca <file>', 'PEM file with the authorities to trust for it')
     .option('--no-ssh', 'without an SSH certificate')
+    .option('--no-postgres', 'without a client certificate for PostgreSQL')
     .option('--add-to-agent', 'add the SSH certificate to your agent, for as long as it holds')
     .addOption(
-      new Option('--renew', 'only get a new SSH certificate, if the one you have is near its end').conflicts('gateway'),
+      new Option('--renew', 'only get new certificates, if those you have are near their end').conflicts('gateway'),
     )
     .option('--json', 'print one line of JSON with the link, and one when you are in')
     .addHelpText(
       'after',
-      '\nExample:\n  curfew login --gateway https://gw.example.com\n\nThe session is kept in $XDG_CONFIG_HOME/curfew/session.json (~/.config), the SSH key in ssh/ beside it.\nOnly you can read them.\n',
+      '\nExample:\n  curfew login --gateway https://gw.example.com\n\nThe session is kept in $XDG_CONFIG_HOME/curfew/session.json (~/.config), the keys in ssh/ and postgres/ beside it.\nOnly you can read them.\n',
     )
     .action(async (options: Options) => {
       return options.renew ? renew(options) : login(options, await gatewayFor(options))
@@ -56,6 +60,7 @@ interface Options {
   readonly gateway?: string
   readonly ca?: string
   readonly ssh: boolean
+  readonly postgres: boolean
   readonly addToAgent?: true
   readonly renew?: true
   readonly json?: true
@@ -76,12 +81,13 @@ async function login(options: Options, { gateway, ca }: KnownGateway): Promise<v
   const file = await writeSession(session)
   await rememberGateway(session)
   if (!options.json) print(`You are ${terminalLine(person.displayName)} until ${forPeople(expiresAt)}.`)
-  const certificate = options.ssh ? await sshAfter(session, options) : null
-  if (options.json) printJson({ person, expiresAt, file, ssh: certificate })
+  const ssh = options.ssh ? await sshAfter(session, options) : null
+  const postgres = await postgresAfter(session, options)
+  if (options.json) printJson({ person, expiresAt, file, ssh, postgres })
 }
 
 /** The session is there by now: whatever fails here is said, and mended by `curfew login --renew`. */
-async function sshAfter(session: CliSession, options: Options): Promise<SshTold | null> {
+async function sshAfter(session: CliSession, options: Options): Promise<CertificateTold | null> {
   await using client = createGatewayClient(session)
   const ready = await startSsh(client, session)
   return ready === undefined ? null : await use(ready, options)
@@ -90,17 +96,45 @@ async function sshAfter(session: CliSession, options: Options): Promise<SshTold 
 async function renew(options: Options): Promise<void> {
   const { session, client } = await openGateway()
   await using _ = client
-  const certificate = await use(await certificateFor(client, session), options)
-  if (options.json) printJson({ ssh: certificate })
+  const ssh = options.ssh ? await ifSpoken(async () => use(await certificateFor(client, session), options)) : null
+  const postgres = options.postgres
+    ? await ifSpoken(async () => tellPostgres(await postgresCertificateFor(client, session), options))
+    : null
+  if (options.json) printJson({ ssh, postgres })
 }
 
-interface SshTold {
+/** Null where the gateway has no such listener. */
+async function ifSpoken<T>(work: () => Promise<T>): Promise<T | null> {
+  try {
+    return await work()
+  } catch (error) {
+    if (asFault(error)?.code === 'NOT_FOUND') return null
+    throw error
+  }
+}
+
+/** What an earlier sign-in left behind would only be refused. */
+async function postgresAfter(session: CliSession, options: Options): Promise<CertificateTold | null> {
+  await forgetPostgres(session)
+  if (!options.postgres) return null
+  await using client = createGatewayClient(session)
+  const ready = await startPostgres(client, session)
+  return ready === undefined ? null : tellPostgres(ready, options)
+}
+
+function tellPostgres({ files, endsAtMs }: PostgresReady, { json }: Options): CertificateTold {
+  const expiresAt = isoTime(endsAtMs as Instant)
+  if (!json) print(`PostgreSQL certificate until ${forPeople(expiresAt)}.`)
+  return { key: files.key, certificate: files.certificate, expiresAt }
+}
+
+interface CertificateTold {
   readonly key: string
   readonly certificate: string
   readonly expiresAt: string
 }
 
-async function use(ready: Ready, { addToAgent: isAdded, json }: Options): Promise<SshTold> {
+async function use(ready: Ready, { addToAgent: isAdded, json }: Options): Promise<CertificateTold> {
   const expiresAt = isoTime(ready.endsAtMs as Instant)
   if (isAdded) await addToAgent(ready)
   if (!json) print(`SSH certificate until ${forPeople(expiresAt)}${isAdded ? ', also in your agent' : ''}.`)
@@ -147,7 +181,7 @@ export function addLogout(program: Command): void {
   program
     .command('logout')
     .summary('end the session that login made')
-    .description('Ends the session at the gateway and forgets it here, with the SSH key and certificate.')
+    .description('Ends the session at the gateway and forgets it here, with keys and certificates.')
     .action(async () => {
       const session = await readKeptSession()
       try {
@@ -155,6 +189,7 @@ export function addLogout(program: Command): void {
       } finally {
         await forgetSession()
         await forgetSsh(session)
+        await forgetPostgres(session)
       }
       print(
         isOver(session)

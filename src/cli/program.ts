@@ -5,6 +5,7 @@ import { addCampaign } from './campaign.ts'
 import { addCompletion } from './completion.ts'
 import { addConfig } from './config.ts'
 import { addApprove, addDeny } from './decide.ts'
+import { addEnv } from './env.ts'
 import { addEvidence } from './evidence.ts'
 import { addExtend } from './extend.ts'
 import { addEnd, addGrants, addRevoke } from './grant.ts'
@@ -20,6 +21,7 @@ import { addStatement, addStatements } from './statement.ts'
 import { addRequest, addRequests } from './request.ts'
 import { addSessions } from './sessions.ts'
 import { addServe } from './serve.ts'
+import { addPsql } from './psql.ts'
 import { addSsh } from './ssh.ts'
 import { addSshCa } from './ssh-ca.ts'
 import { addSshConfig } from './ssh-config.ts'
@@ -83,6 +85,8 @@ const commands: readonly ((program: Command) => void)[] = [
   addLock,
   addLocks,
   addUnlock,
+  addPsql,
+  addEnv,
   addSsh,
   addSshConfig,
   addSshCa,

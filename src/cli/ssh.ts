@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
+import { chooseRole, standingOf } from './choose-role.ts'
 import { openGateway } from './gateway-client.ts'
 import { note, print, table } from './print.ts'
 import { shellWord } from './shell-words.ts'
 import { certificateFor, readDirectory } from './ssh/certificate.ts'
-import { chooseRole, standingOf } from './ssh/choose.ts'
 import { writeKnownHosts } from './ssh/files.ts'
 import type { Directory, SshFiles } from './ssh/files.ts'
 import { runSsh } from './ssh/run.ts'
@@ -48,7 +48,7 @@ async function prepare({ resource, role, options, command }: SshWords): Promise<
     list(directory)
     return undefined
   }
-  const chosen = chooseRole(directory, resource, role)
+  const { name: chosen } = chooseRole(directory.resources, resource, role, 'curfew ssh')
   const { files } = await certificateFor(client, session)
   await writeKnownHosts(files, directory)
   const target = `${chosen}@${resource}@${directory.host}`

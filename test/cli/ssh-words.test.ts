@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { shellWord } from '../../src/cli/shell-words.ts'
-import { renewAt } from '../../src/cli/ssh/certificate.ts'
+import { renewAt } from '../../src/cli/renew-at.ts'
 import { readSshWords } from '../../src/cli/ssh/words.ts'
 
 describe('what follows curfew ssh', () => {

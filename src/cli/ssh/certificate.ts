@@ -2,10 +2,11 @@ import { hostname, userInfo } from 'node:os'
 import { asFault } from '../../kernel/fault.ts'
 import { sshCertificate, sshDirectory } from '../../web/api-schema.ts'
 import type { GatewayClient } from '../gateway-client.ts'
+import { renewAt } from '../renew-at.ts'
 import type { CliSession } from '../session-file.ts'
 import { removeFromAgent } from './agent.ts'
 import { forgetSshFiles, readStanding, sshFiles, writeCertificate, writeKeyPair, writeKnownHosts } from './files.ts'
-import type { Directory, SshFiles, Standing } from './files.ts'
+import type { Directory, SshFiles } from './files.ts'
 import { makeKeyPair } from './key-pair.ts'
 
 /** A certificate on this machine that ssh can use. */
@@ -15,8 +16,6 @@ export interface Ready {
 }
 
 type Session = Pick<CliSession, 'gateway' | 'expiresAt'>
-
-const renewBeforeMsMax = 10 * 60_000
 
 /** @throws Fault NOT_FOUND where the gateway has no SSH listener. */
 export async function readDirectory(client: GatewayClient): Promise<Directory> {
@@ -62,14 +61,4 @@ async function certify(client: GatewayClient, session: Session, files: SshFiles,
   const endsAtMs = Date.parse(value.expiresAt)
   await writeCertificate(files, value.certificate, renewAt({ validAfterMs: Date.now(), endsAtMs }, session))
   return { files, endsAtMs }
-}
-
-/** In its last quarter, at most ten minutes before its end. One that ends with the session can only be replaced by a sign-in. */
-export function renewAt(
-  { validAfterMs, endsAtMs }: Pick<Standing, 'validAfterMs' | 'endsAtMs'>,
-  session: Pick<CliSession, 'expiresAt'>,
-): number {
-  // Certificates count whole seconds.
-  if (Date.parse(session.expiresAt) - endsAtMs < 1000) return endsAtMs
-  return endsAtMs - Math.min(renewBeforeMsMax, (endsAtMs - validAfterMs) / 4)
 }
