@@ -2,11 +2,13 @@
 // moment longer, through every way in which a grant, a session or the gateway can end.
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Grant } from '../../src/access/states.ts'
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { startGateway } from '../../src/gateway.ts'
+import { openRecording } from '../../src/recording/reading.ts'
 import type { Program } from '../clients/program.ts'
 import { startTestGateway, type ConfigInput, type Login, type TestGateway, type TestRole } from '../servers/gateway.ts'
 import { startPostgres, type TestPostgres } from '../servers/postgres.ts'
@@ -74,6 +76,15 @@ async function events(type: string): Promise<readonly Record<string, unknown>[]>
   return rows.map(({ json }) => (JSON.parse(json) as AuditEvent).data)
 }
 
+/** The events of the newest session's recording. */
+async function recorded(): Promise<string> {
+  const [row] = await gateway.gateway.state.sessions.sessions({ live: false, limit: 1 })
+  await using recording = await openRecording(join(gateway.config.gateway.dataFolder, 'recordings', row!.recording!))
+  const lines: string[] = []
+  for await (const event of recording.events()) lines.push(JSON.stringify(event))
+  return lines.join('\n')
+}
+
 test('the server knows who it is; the password is in no log; it is gone when the access is handed back', async () => {
   const grant = await gateway.grant('alice', 'reporting')
   expect(await users()).toEqual([])
@@ -88,6 +99,7 @@ test('the server knows who it is; the password is in no log; it is gone when the
   expect(await events('database-user.made')).toMatchObject([
     { user: name, resource: 'prod-db', role: 'reporting', grant: grant.id },
   ])
+  await expect.poll(recorded).toContain(`{"name":"session_authorization","value":"${name}"}`)
   await using sleeping = await psql('alice', 'reporting', 'select pg_sleep(60)')
   await postgres.untilSessions({ usename: name, state: 'active' }, 1)
   await gateway.gateway.access.handBack(await gateway.person('alice'), grant.id)
@@ -165,6 +177,22 @@ test('who owns something keeps it, without a login; operators are told what', as
   expect(log).toContain('a database user owns something')
   const metrics = await (await fetch(new URL('/metrics', gateway.opsUrl))).text()
   expect(metrics).toMatch(/curfew_database_users_total\{resource="prod-db",outcome="disabled"\} 1/)
+})
+
+test('who gives the user a password and goes around the gateway is out at the end, too', async () => {
+  const grant = await gateway.grant('alice', 'reporting')
+  const name = nameFor('alice', grant)
+  await ask('alice', 'reporting', "alter role current_user password 'known'")
+  const { host, port, ca } = postgres
+  const login = { host, port, user: name, password: 'known', database: 'shop', ssl: { ca } }
+  const around = new pg.Client(login)
+  const { promise: ended, resolve } = Promise.withResolvers<Error>()
+  around.on('error', resolve)
+  await around.connect()
+  await gateway.gateway.access.handBack(await gateway.person('alice'), grant.id)
+  expect(await ended).toMatchObject({ code: '57P01' })
+  await untilGone(name)
+  await expect(new pg.Client(login).connect()).rejects.toMatchObject({ code: '28P01' })
 })
 
 test('without the administrator nobody gets in, with a reason; nothing waits to be dropped', async () => {
