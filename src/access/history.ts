@@ -13,7 +13,7 @@ export const historyBounds = {
   sessionsMax: 500,
   signInsMax: 200,
   grantsMax: 50,
-  /** A sign-in younger than this may be the one that asks now, and makes no address known. */
+  /** A sign-in or session younger than this may be of the one who asks now: it makes no address and no hour known. */
   freshMs: dayMs,
   refusalsMs: 30 * dayMs,
   failuresMs: dayMs,

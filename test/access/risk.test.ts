@@ -3,17 +3,17 @@
 import { describe, expect, test } from 'vitest'
 import type { Wish } from '../../src/access/access.ts'
 import { assess, seesRisk } from '../../src/access/assess.ts'
-import type { Person } from '../../src/identity/person.ts'
 import { stepOf } from '../../src/policy/approval.ts'
 import { riskDefaults, type History } from '../../src/policy/risk.ts'
 import type { Instant } from '../../src/kernel/time.ts'
 import { compileCondition } from '../../src/policy/condition.ts'
 import type { Denial, Policy } from '../../src/policy/rules.ts'
 import { HandClock } from '../clock.ts'
-import { openWorld, people, type World } from './world.ts'
+import { openWorld, people } from './world.ts'
 
 const { alice, bob, carol } = people
 const hourMs = 3_600_000
+const dayMs = 24 * hourMs
 
 const policy = (name: string, condition: string, approval: Policy['approval']): Policy => ({
   name,
@@ -45,7 +45,18 @@ const wish = (part: Partial<Wish> = {}): Wish => ({
   ...{ startsAt: null, origin: 'test', asker: { address: '203.0.113.9' }, ...part },
 })
 
-const grantsOf = (world: World, person: Person) => world.state.access.grantsOf(person.id, 10)
+/** A session under alice's last grant, that begins now. */
+async function work({ state, clock }: Awaited<ReturnType<typeof open>>, id: `session-${string}`, address: string) {
+  clock.pass(1000)
+  const [grant] = await state.access.grantsOf(alice.id, 1)
+  const client = { protocol: 'postgres', address, port: 5, application: 'psql', tls: true } as const
+  const who = { person: alice.id, personName: 'alice', credential: 'token-a', browserSession: null } as const
+  const what = { grant: grant!.id, resource: 'prod-db', role: 'readonly', database: null }
+  await state.sessions.transact((tx) =>
+    tx.insertSession({ id, ...who, ...what, client, node: 'gw-1', startedAt: clock.now() }, null),
+  )
+  clock.pass(1000)
+}
 
 test('one who is new is looked at by two, and one who is known goes through', async () => {
   await using world = await open()
@@ -60,31 +71,31 @@ test('one who is new is looked at by two, and one who is known goes through', as
     ],
   })
   for (const approver of [bob, carol]) await world.access.decide(approver, first.id, 'approve', '')
-  const [grant] = await grantsOf(world, alice)
-  const client = { protocol: 'postgres', address: '203.0.113.9', port: 5, application: 'psql', tls: true } as const
-  const session = { id: 'session-a', person: alice.id, personName: 'alice', credential: 'token-a' } as const
-  world.clock.pass(1000)
-  await world.state.sessions.transact((tx) =>
-    tx.insertSession(
-      {
-        ...{
-          ...session,
-          browserSession: null,
-          grant: grant!.id,
-          resource: 'prod-db',
-          role: 'readonly',
-          database: null,
-        },
-        ...{ client, node: 'gw-1', startedAt: world.clock.now() },
-      },
-      null,
-    ),
-  )
-  world.clock.pass(1000)
+  await work(world, 'session-a', '203.0.113.9')
+  world.clock.pass(dayMs)
   const second = await world.access.ask(alice, wish({ reason: 'once more' }))
   expect(second).toMatchObject({ state: 'approved', policy: 'fast track', risk: { score: 0, level: 'low' } })
   const elsewhere = await world.access.ask(alice, wish({ asker: { address: '198.51.100.1' } }))
   expect(elsewhere).toMatchObject({ state: 'requested', policy: 'one person', risk: { score: 40, level: 'medium' } })
+})
+
+test('whoever just came from a new place, at a new hour, does not make it known by a session there', async () => {
+  await using world = await open()
+  const { id } = await world.access.ask(alice, wish())
+  for (const approver of [bob, carol]) await world.access.decide(approver, id, 'approve', '')
+  for (const number of [1, 2, 3, 4, 5]) await work(world, `session-${number}`, '203.0.113.9')
+  world.clock.pass(30 * hourMs)
+  const { id: again } = await world.access.ask(alice, wish({ reason: 'at night' }))
+  expect(await world.state.access.request(again)).toMatchObject({ risk: { factors: [{ code: 'unusual-hour' }] } })
+  await work(world, 'session-6', '198.51.100.1')
+  const { risk } = await world.access.ask(
+    alice,
+    wish({ reason: 'at night, elsewhere', asker: { address: '198.51.100.2' } }),
+  )
+  expect(risk?.factors.map(({ code }) => code)).toEqual(['new-country', 'new-network', 'unusual-hour'])
+  world.clock.pass(dayMs)
+  const later = await world.access.ask(alice, wish({ reason: 'and again', asker: { address: '198.51.100.2' } }))
+  expect(later.risk?.factors).toEqual([])
 })
 
 test('it is kept as it was, and stands in the audit log', async () => {

@@ -78,14 +78,15 @@ describe('grants', () => {
 })
 
 describe('sessions and sign-ins', () => {
-  test('of the last 90 days make hours and addresses known', async () => {
+  test('of the last 90 days make hours and addresses known, but for the last day', async () => {
     await using at = await open()
     await worked(at.state, at.erin, ago(historyBounds.habitMs + 1), '203.0.113.1')
     await worked(at.state, at.erin, ago(historyBounds.habitMs), '203.0.113.2')
-    await worked(at.state, at.erin, ago(1), '203.0.113.2')
+    await worked(at.state, at.erin, ago(historyBounds.freshMs + 1), '203.0.113.2')
+    await worked(at.state, at.erin, ago(historyBounds.freshMs), '203.0.113.3')
     await worked(at.state, at.erin, now, '203.0.113.3')
     const { sessionsAt, addresses } = await at.read()
-    expect(sessionsAt).toEqual([ago(1), ago(historyBounds.habitMs)])
+    expect(sessionsAt).toEqual([ago(historyBounds.freshMs + 1), ago(historyBounds.habitMs)])
     expect(addresses).toEqual(['203.0.113.2'])
   })
 

@@ -54,7 +54,7 @@ async function sessionsOf(db: Database, person: PersonId, at: Instant) {
     .select(['started_at', sql<string>`json_extract(client, '$.address')`.as('address')])
     .where('person_id', '=', person)
     .where('started_at', '>=', later(at, -habitMs))
-    .where('started_at', '<', at)
+    .where('started_at', '<', later(at, -freshMs))
     .orderBy('started_at', 'desc')
     .limit(sessionsMax)
     .execute()
