@@ -93,7 +93,9 @@ async function holdingRow(entry: Entry): Promise<Entered> {
   await other.query('grant update, select on held to shop_readonly')
   const client = await openWire(entry)
   await client.query('begin; update held set id = id')
-  const others = other.query("set statement_timeout = '20s'; update held set id = id + 1").finally(() => void other.end())
+  const others = other
+    .query("set statement_timeout = '20s'; update held set id = id + 1")
+    .finally(() => void other.end())
   await postgres.untilRunning('update held set id = id + 1', 1)
   return { farewell: told(client), others }
 }
