@@ -75,7 +75,9 @@ const postgresRole = z.strictObject({
     examples: [
       {
         rules: [
+          // oxlint-disable-next-line unicorn/no-thenable -- a word of the file; nobody awaits it
           { name: 'no-full-tables', when: { kinds: ['update', 'delete'], where: 'missing' }, then: 'refuse' },
+          // oxlint-disable-next-line unicorn/no-thenable -- the same
           { name: 'schema-changes', when: { kinds: ['ddl'] }, then: 'ask' },
         ],
       },

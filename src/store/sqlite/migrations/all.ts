@@ -12,7 +12,7 @@ import { reviewsOfEmergencies } from './0011-reviews.ts'
 import { campaigns } from './0012-campaigns.ts'
 import { reports } from './0013-reports.ts'
 import { statementQuestions } from './0014-statement-questions.ts'
-import { databaseUsers } from './0016-database-users.ts'
+import { databaseUsers } from './0015-database-users.ts'
 
 /** By number: the first has number 1. What is published here never changes; a new need is a new number. */
 export const migrations: readonly string[] = [
