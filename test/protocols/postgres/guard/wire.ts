@@ -8,7 +8,6 @@ export const parse = (sql: string, name = ''): Buffer => message(fromClient.pars
 export const bind = (statement = ''): Buffer => message(fromClient.bind, Buffer.from(`\0${statement}\0\0\0\0\0\0\0`))
 export const execute: Buffer = message(fromClient.execute, Buffer.from('\0\0\0\0\0'))
 export const sync: Buffer = message(fromClient.sync)
-export const flush: Buffer = message(fromClient.flush)
 /** Parse, Bind, Execute. */
 export const run = (sql: string): Buffer => Buffer.concat([parse(sql), bind(), execute])
 
