@@ -3,61 +3,138 @@ import type { ChainedEvent } from '../audit/store.ts'
 import type { Facts } from './facts.ts'
 import type { BundleManifest } from './manifest.ts'
 
-/** Sessions that begin while a bundle is made are left to the next one. */
-const justBeganMs = 60_000
+/** What goes on while a bundle is made is left to the next one. */
+const justNowMs = 60_000
+
+/** Facts that the log tells, by what they are called there. */
+type Told = Readonly<Record<string, unknown>>
 
 /** What the audit log said, as far as it is compared with. */
 export class LogSaid {
-  readonly #said = new Set<string>()
-  /** Sessions under a grant, and when the log says they began. */
-  readonly #sessions: { readonly session: string; readonly grant: string; readonly at: number }[] = []
+  readonly #told = new Map<string, Told>()
+  /** Things that must be in the bundle, and when the log says they began. */
+  readonly #begun: {
+    readonly kind: 'decision' | 'session'
+    readonly id: string
+    readonly of: string
+    readonly at: number
+  }[] = []
 
   take({ json }: ChainedEvent): void {
-    const { type, at, data } = JSON.parse(json) as AuditEvent
-    for (const key of ['request', 'decision', 'grant', 'session']) {
-      if (data[key] === undefined) continue
-      this.#said.add(`${type} ${String(data[key])}`)
-      if (key === 'decision') this.#said.add(`decision ${String(data[key])}`)
+    const { type, at, person, data } = JSON.parse(json) as AuditEvent
+    // Who holds it, where somebody else asked for it or the gateway gave it.
+    const told = { ...data, person: data['holder'] ?? person, by: person }
+    for (const key of ['request', 'grant', 'session']) {
+      if (data[key] !== undefined) this.#told.set(`${type} ${String(data[key])}`, told)
     }
-    if (type === 'session.started')
-      this.#sessions.push({ session: String(data['session']), grant: String(data['grant']), at })
+    const verdict = verdicts[type]
+    if (data['decision'] !== undefined && verdict !== undefined) {
+      this.#told.set(`decision ${String(data['decision'])}`, { person, verdict, request: data['request'] })
+      this.#begun.push({ kind: 'decision', id: String(data['decision']), of: String(data['request']), at })
+    }
+    if (type === 'session.started') {
+      this.#begun.push({ kind: 'session', id: String(data['session']), of: String(data['grant']), at })
+    }
   }
 
-  /** Whether there was such an event about this id. */
-  tells(type: string, id: string): boolean {
-    return this.#said.has(`${type} ${id}`)
+  /** The event of this type about this id; undefined: there is none. */
+  told(type: string, id: string): Told | undefined {
+    return this.#told.get(`${type} ${id}`)
   }
 
-  /** A session under this grant that is not among these. */
-  otherSession(grant: string, known: ReadonlySet<string>, beforeMs: number): string | undefined {
-    return this.#sessions.find((one) => one.grant === grant && one.at < beforeMs && !known.has(one.session))?.session
+  /** What began under one of these, and is not among those that are known. */
+  other(kind: 'decision' | 'session', under: readonly string[], known: readonly string[], beforeMs: number) {
+    return this.#begun.find(
+      (one) => one.kind === kind && under.includes(one.of) && one.at < beforeMs && !known.includes(one.id),
+    )?.id
   }
 }
 
-const asked = ['request.opened', 'request.break-glass'] as const
-const ends: Readonly<Record<string, string>> = {
-  expired: 'grant.expired',
-  revoked: 'grant.revoked',
-  ended: 'grant.handed-back',
+/** Events that carry somebody's decision. */
+const verdicts: Readonly<Record<string, 'approve' | 'deny'>> = {
+  'request.approved': 'approve',
+  'request.approval-given': 'approve',
+  'request.denied': 'deny',
+  'request.refusal-given': 'deny',
+}
+
+const ends: Readonly<Record<string, readonly string[]>> = {
+  expired: ['grant.expired', 'grant.used-up'],
+  revoked: ['grant.revoked'],
+  ended: ['grant.handed-back'],
 }
 
 /** The state can be changed behind the gateway's back, the log cannot. @returns what the two do not agree on */
 export function compareWithLog(facts: Facts, log: LogSaid, { madeAt }: BundleManifest): string | null {
-  const { request, extensions, decisions, grant, sessions } = facts
-  for (const { id } of [request, ...extensions]) {
-    if (!asked.some((type) => log.tells(type, id))) return `the audit log does not tell that ${id} was asked for`
+  const beforeMs = Date.parse(madeAt) - justNowMs
+  return (
+    requestsProblem(facts, log) ??
+    decisionsProblem(facts, log, beforeMs) ??
+    grantProblem(facts, log) ??
+    sessionsProblem(facts, log, beforeMs)
+  )
+}
+
+function requestsProblem({ request, extensions }: Facts, log: LogSaid): string | null {
+  for (const one of [request, ...extensions]) {
+    const told = log.told('request.opened', one.id)
+    if (told === undefined) return `the audit log does not tell that ${one.id} was asked for`
+    const other = differing(one, told, ['person', 'resource', 'role', 'lengthMs', 'reason', 'ticket'])
+    if (other !== undefined) return `the audit log tells of another ${other} of ${one.id}`
+    if (one.state !== 'requested' && log.told(`request.${one.state}`, one.id) === undefined) {
+      return `the audit log does not tell that ${one.id} is ${one.state}`
+    }
   }
-  for (const { id } of decisions) {
-    if (!log.tells('decision', id)) return `the audit log does not tell of ${id}`
+  return null
+}
+
+function decisionsProblem({ request, extensions, decisions }: Facts, log: LogSaid, beforeMs: number): string | null {
+  for (const one of decisions) {
+    const told = log.told('decision', one.id)
+    if (told === undefined) return `the audit log does not tell of ${one.id}`
+    const other = differing(one, told, ['person', 'verdict', 'request'])
+    if (other !== undefined) return `${one.id} is of another ${other} than the audit log tells`
   }
+  const known = decisions.map(({ id }) => id)
+  return missing(
+    log.other(
+      'decision',
+      [request, ...extensions].map(({ id }) => id),
+      known,
+      beforeMs,
+    ),
+    'decisions',
+  )
+}
+
+function grantProblem({ grant }: Facts, log: LogSaid): string | null {
   if (grant === null) return null
-  if (!log.tells('grant.started', grant.id)) return `the audit log does not tell that ${grant.id} began`
+  const told = log.told('grant.started', grant.id)
+  if (told === undefined) return `the audit log does not tell that ${grant.id} began`
+  const other = differing(grant, told, ['person', 'resource', 'role', 'request'])
+  if (other !== undefined) return `the audit log tells of another ${other} of ${grant.id}`
   const end = ends[grant.state]
-  if (end !== undefined && !log.tells(end, grant.id))
-    return `the audit log does not tell that ${grant.id} is ${grant.state}`
-  for (const { id } of sessions) {
-    if (!log.tells('session.started', id)) return `the audit log does not tell that ${id} began`
+  return end === undefined || end.some((type) => log.told(type, grant.id) !== undefined)
+    ? null
+    : `the audit log does not tell that ${grant.id} is ${grant.state}`
+}
+
+function sessionsProblem({ grant, sessions }: Facts, log: LogSaid, beforeMs: number): string | null {
+  if (grant === null) return null
+  for (const one of sessions) {
+    const told = log.told('session.started', one.id)
+    if (told === undefined) return `the audit log does not tell that ${one.id} began`
+    const other = differing(one, told, ['person', 'resource', 'role', 'grant'])
+    if (other !== undefined) return `the audit log tells of another ${other} of ${one.id}`
   }
-  const other = log.otherSession(grant.id, new Set(sessions.map(({ id }) => id)), Date.parse(madeAt) - justBeganMs)
-  return other === undefined ? null : `the audit log tells of ${other}, which is not among the sessions`
+  const known = sessions.map(({ id }) => id)
+  return missing(log.other('session', [grant.id], known, beforeMs), 'sessions')
+}
+
+function differing(fact: Told, told: Told, names: readonly string[]): string | undefined {
+  return names.find((name) => fact[name] !== told[name])
+}
+
+function missing(id: string | undefined, kind: 'decisions' | 'sessions'): string | null {
+  return id === undefined ? null : `the audit log tells of ${id}, which is not among the ${kind}`
 }

@@ -2,10 +2,14 @@ import { z } from 'zod'
 import { BrokenBundle, type OpenBundle } from './open-bundle.ts'
 import { partsOf, readPart } from './read-part.ts'
 
-const request = z.looseObject({ id: z.string(), state: z.string(), person: z.string() })
+const asked = { resource: z.string(), role: z.string(), person: z.string() }
+const request = z.looseObject({
+  ...{ id: z.string(), state: z.string(), ...asked },
+  ...{ lengthMs: z.number(), reason: z.string(), ticket: z.string().nullable() },
+})
 const decision = z.looseObject({ id: z.string(), request: z.string(), verdict: z.string(), person: z.string() })
-const grant = z.looseObject({ id: z.string(), request: z.string(), state: z.string(), person: z.string() })
-const session = z.looseObject({ id: z.string(), grant: z.string(), recorded: z.boolean() })
+const grant = z.looseObject({ id: z.string(), request: z.string(), state: z.string(), ...asked })
+const session = z.looseObject({ id: z.string(), grant: z.string(), recorded: z.boolean(), ...asked })
 
 /** What a bundle says, as far as it is looked at here; every field of the state comes along. */
 export interface Facts {

@@ -215,6 +215,15 @@ test('a story that was changed before it was signed does not agree with the audi
   const cases: [(files: Packed[]) => Packed[], string, RegExp][] = [
     [changing(/^grant/, (all) => all.replace('"ended"', '"revoked"')), 'agreement', /is revoked/],
     [changing(/^dec/, (all) => all.replaceAll(/decision-\w+/g, 'decision-x')), 'agreement', /decision-x/],
+    [changing(/^dec/, (all) => all.replaceAll(/person-\w+/g, 'person-x')), 'agreement', /decision-\w+ is of another/],
+    [changing(/^dec/, (all) => all.replace('"approve"', '"deny"')), 'agreement', /decision-\w+ is of another/],
+    [changing(/^req/, (all) => all.replace('"approved"', '"denied"')), 'agreement', /is denied/],
+    [changing(/^req/, (all) => all.replaceAll(/person-\w+/g, 'person-x')), 'agreement', /another person/],
+    [changing(/^req/, (all) => all.replace(/("reason": *)"/, '$1"no ')), 'agreement', /another reason/],
+    [changing(/^req/, (all) => all.replace('prod-db', 'test-db')), 'agreement', /another resource/],
+    [changing(/^grant/, (all) => all.replace('"readonly"', '"admin"')), 'agreement', /another role/],
+    [changing(/^grant/, (all) => all.replaceAll(/person-\w+/g, 'person-x')), 'agreement', /another person/],
+    [changing(/^sess/, (all) => all.replaceAll(/person-\w+/g, 'person-x')), 'agreement', /another person/],
     [changing(/^sess/, (all) => all.replace(story.sessions[0]!, 'session-x')), 'recordings', /session-x/],
     [
       changing(/^audit/, (all) => all.replace('select', 'x').replace('"reason\\"', '"raison\\"')),
