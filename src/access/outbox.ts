@@ -1,7 +1,7 @@
 import type { AuditEvent } from '../audit/event.ts'
 import type { Person } from '../identity/person.ts'
 import type { Change } from '../kernel/change.ts'
-import type { CampaignId, EntryId, GrantId, LockId, RequestId, ReviewId } from '../kernel/ids.ts'
+import type { CampaignId, EntryId, GrantId, LockId, QuestionId, RequestId, ReviewId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 
 /** Everything that people outside can be told. docs/notifications.md lists them; a test compares the two. */
@@ -27,6 +27,8 @@ export const noticeTypes = [
   'campaign.due-soon',
   'campaign.entry-ended',
   'campaign.finished',
+  'statement.asked',
+  'statement.answered',
   'lock.placed',
   'lock.lifted',
   'test',
@@ -59,7 +61,7 @@ export interface Notice {
   readonly type: NoticeType
   readonly at: Instant
   /** What it is about: messages about one subject belong together. */
-  readonly subject: RequestId | GrantId | LockId | ReviewId | CampaignId | EntryId | NoticeId
+  readonly subject: RequestId | GrantId | LockId | ReviewId | CampaignId | EntryId | QuestionId | NoticeId
   readonly data: Readonly<Record<string, unknown>>
 }
 

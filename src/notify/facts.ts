@@ -4,16 +4,18 @@ import type { Decision, Grant, Lock, Request, Terms } from '../access/states.ts'
 import { waitsFor } from '../access/steps.ts'
 import type { NoticeType } from '../access/outbox.ts'
 import type { Campaign } from '../access/campaign.ts'
+import type { StatementQuestion } from '../access/question.ts'
 import type { Review } from '../access/review.ts'
 import { approversWords } from '../policy/approval.ts'
 import { displayName, type Person } from '../identity/person.ts'
-import type { CampaignId, EntryId, GrantId, LockId, PersonId, RequestId, ReviewId } from '../kernel/ids.ts'
+import type { CampaignId, EntryId, GrantId, LockId, PersonId, QuestionId, RequestId, ReviewId } from '../kernel/ids.ts'
 import { isoTime, type Instant } from '../kernel/time.ts'
 import type { Risk } from '../policy/risk.ts'
 import type { Policy } from '../policy/rules.ts'
 import { grantLifeFacts, requestLife, type GrantLifeFacts, type RequestLifeFacts } from './life-facts.ts'
 import { readCampaign, type CampaignEntryFacts, type CampaignFacts } from './campaign-facts.ts'
 import { readReview, type ReviewFacts } from './review-facts.ts'
+import { readStatement, type StatementFacts } from './statement-facts.ts'
 
 // What notices say. Webhooks carry these shapes as they are, so a field is added but never taken away or given another
 // meaning: docs/notifications.md.
@@ -115,6 +117,7 @@ export interface NoticeFacts {
   /** With `entry` when one of its entries ended. */
   readonly campaign?: CampaignFacts
   readonly entry?: CampaignEntryFacts
+  readonly statement?: StatementFacts
   readonly lock?: LockFacts
   readonly test?: { readonly by: PersonFacts; readonly link: string }
 }
@@ -122,7 +125,7 @@ export interface NoticeFacts {
 export interface FactsDeps {
   readonly reads: Pick<
     AccessReads,
-    'request' | 'decisionsOn' | 'grant' | 'grantOf' | 'review' | 'campaign' | 'entriesOf' | 'lock'
+    'request' | 'decisionsOn' | 'grant' | 'grantOf' | 'review' | 'campaign' | 'entriesOf' | 'question' | 'lock'
   >
   readonly person: (id: PersonId) => Promise<Person | undefined>
   readonly policy: (name: string) => Policy | undefined
@@ -134,12 +137,14 @@ export interface FactsDeps {
 export interface Happening {
   readonly type: NoticeType
   readonly at: Instant
-  readonly subject: RequestId | GrantId | ReviewId | CampaignId | EntryId | LockId
+  readonly subject: RequestId | GrantId | ReviewId | CampaignId | EntryId | QuestionId | LockId
   readonly facts: NoticeFacts
   readonly about: About | null
   /** Of an emergency. */
   readonly review?: Review
   readonly campaign?: Campaign
+  /** A statement that waits, or did. */
+  readonly question?: StatementQuestion
   /** Who is told in person, where there is no request. */
   readonly holder?: Person
 }
@@ -216,6 +221,14 @@ export class Facts {
   async campaign(type: NoticeType, id: CampaignId, entry: EntryId | undefined): Promise<Happening | undefined> {
     const read = await readCampaign(this.#deps, type, id, entry)
     return read && { type, subject: entry ?? id, about: null, ...read }
+  }
+
+  async statement(type: NoticeType, id: QuestionId): Promise<Happening | undefined> {
+    const read = await readStatement(this.#deps, type, id)
+    if (read === undefined) return undefined
+    const { at, facts, question, request, requester } = read
+    const about = await this.#about(request, requester, [])
+    return { type, at, subject: id, facts: { statement: facts }, about, question }
   }
 
   async lock(type: NoticeType, id: LockId): Promise<Happening | undefined> {

@@ -51,10 +51,15 @@ interface Thread {
 /** One thread for each request and recipient; its first mail has an id that later ones can make again. */
 function threadOf({ id, type }: Notice, facts: NoticeFacts, recipient: string, host: string, follows: boolean): Thread {
   const mark = createHash('sha256').update(recipient).digest('hex').slice(0, 16)
-  const request = facts.request?.id ?? facts.grant?.request ?? facts.review?.id ?? facts.campaign?.id ?? id
+  const request =
+    facts.request?.id ?? facts.grant?.request ?? facts.review?.id ?? facts.campaign?.id ?? facts.statement?.id ?? id
   const root = `<${request}.${mark}@${host}>`
   const first =
-    (isAsking(type) && !follows) || type === 'break-glass.used' || type === 'campaign.started' || request === id
+    (isAsking(type) && !follows) ||
+    type === 'break-glass.used' ||
+    type === 'campaign.started' ||
+    type === 'statement.asked' ||
+    request === id
   return { id: first ? root : `<${safeId(id)}.${mark}@${host}>`, root, answers: !first }
 }
 

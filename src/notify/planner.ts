@@ -15,7 +15,15 @@ import type { Log } from '../kernel/log.ts'
 import { isoTime, later, type Clock, type Instant, type Timer } from '../kernel/time.ts'
 import type { Catalogue } from '../resources/catalogue.ts'
 import type { Facts, Happening } from './facts.ts'
-import { campaignReviewersOf, decidersOf, distinct, placesFor, reviewersOf, type Place } from './recipients.ts'
+import {
+  campaignReviewersOf,
+  decidersOf,
+  distinct,
+  placesFor,
+  reviewersOf,
+  statementAskersOf,
+  type Place,
+} from './recipients.ts'
 
 export interface PlannerDeps {
   readonly outbox: Outbox
@@ -144,6 +152,7 @@ export class Planner implements AsyncDisposable {
     if ('review' in change) return facts.review(type, change.review)
     if ('request' in change) return facts.request(type, change.request)
     if ('grant' in change) return facts.grant(type, change.grant)
+    if ('question' in change) return facts.statement(type, change.question)
     return 'lock' in change ? facts.lock(type, change.lock) : undefined
   }
 
@@ -162,6 +171,11 @@ export class Planner implements AsyncDisposable {
     }
     if (type === 'break-glass.used' || type === 'review.waiting') {
       return reviewersOf(happening, await outbox.people(later(clock.now(), -settings.knownMs), peopleMax), settings)
+    }
+    if (type === 'statement.asked') {
+      const known = await outbox.people(later(clock.now(), -settings.knownMs), peopleMax)
+      const labels = labelsOf(catalogue, happening.facts.statement?.resource ?? '')
+      return statementAskersOf(happening, known, labels, settings)
     }
     if (about === null || !type.startsWith('request.')) return []
     if (!isAsking(type)) {
@@ -241,6 +255,10 @@ function typeOf(change: Change): NoticeType | undefined {
       return 'review.waiting'
     case 'review-closed':
       return 'review.closed'
+    case 'statement-asked':
+      return 'statement.asked'
+    case 'statement-answered':
+      return 'statement.answered'
     case 'lock-placed':
       return 'lock.placed'
     case 'lock-lifted':
@@ -267,6 +285,8 @@ function kindsFor({ requester, security, webhooks }: NotifySettings): readonly C
     ['review-closed', wanted.has('review.closed')],
     ['campaign-moved', true],
     ['campaign-entry-ended', wanted.has('campaign.entry-ended')],
+    ['statement-asked', true],
+    ['statement-answered', wanted.has('statement.answered')],
     ['lock-placed', wanted.has('lock.placed')],
     ['lock-lifted', wanted.has('lock.lifted')],
   ]

@@ -136,6 +136,37 @@ export function reviewersOf(
   ].slice(0, placesMax)
 }
 
+/** Those whose word a waiting statement needs: in person, and together where the operator named a list or a channel. */
+export function statementAskersOf(
+  { question, about }: Pick<Happening, 'question' | 'about'>,
+  known: readonly Person[],
+  labels: Readonly<Record<string, string>>,
+  settings: NotifySettings,
+): readonly Place[] {
+  if (question?.state !== 'waiting' || about === null) return []
+  const { approval } = about.request
+  const whom: readonly Approvers[] =
+    question.askers !== null ? [question.askers] : approval.kind === 'none' ? [] : approval.steps
+  const { groups, routes, slack } = settings
+  const named = whom
+    .flatMap(({ from }) => from)
+    .flatMap((group) => (Object.hasOwn(groups, group) ? [groups[group]!] : []))
+  const together = [...named, ...routes.filter((route) => matches(route, about.request, labels))]
+  const hasChannel = together.some((one) => one.slack !== null)
+  const standard: readonly TellPlaces[] = hasChannel ? [] : [{ mail: [], slack: slack?.channel ?? null }]
+  const others = known.filter((person) => !about.requesters.some((one) => sameHuman(one, person)))
+  const people = others.filter((person) => whom.some((approvers) => isAmong(approvers, person)))
+  const strangers = whom
+    .flatMap(({ named }) => named)
+    .filter((address) => ![...about.requesters, ...people].some(({ email }) => isOf(email, address)))
+  return [
+    ...[...together, ...standard].flatMap((one) => listed(one, 'deciders')),
+    ...[...people, ...strangers.map((email) => ({ email }))].flatMap((one) =>
+      inPerson(one, 'deciders', settings, settings.mail?.deciders ?? false),
+    ),
+  ].slice(0, placesMax)
+}
+
 function listed({ mail, slack }: TellPlaces, audience: Audience): readonly Place[] {
   return [
     ...mail.map((recipient): Place => ({ channel: 'mail', recipient: recipient.toLowerCase(), audience })),

@@ -7,7 +7,7 @@ import { wordingOf, type Wording } from './words.ts'
 
 export interface TimelinessDeps {
   readonly outbox: Pick<Outbox, 'asked'>
-  readonly reads: Pick<AccessReads, 'request' | 'grant' | 'review'>
+  readonly reads: Pick<AccessReads, 'request' | 'grant' | 'review' | 'question'>
   readonly facts: Facts
   readonly clock: Clock
 }
@@ -30,9 +30,12 @@ export class Timeliness {
   /** @returns an outcome instead of sending; or the messages that asked, which this one follows; or null for neither. */
   async check(queued: QueuedMessage): Promise<Outcome | Following | null> {
     const { message, notice } = queued
-    const { request, grant, review } = notice.data as NoticeFacts
+    const { request, grant, review, statement } = notice.data as NoticeFacts
     if (notice.type === 'grant.ending' && grant !== undefined) return this.#stillEnding(grant)
     if (notice.type === 'review.waiting' && review !== undefined) return this.#stillWaiting(review)
+    if (notice.type === 'statement.asked' && statement !== undefined && message.audience === 'deciders') {
+      return this.#stillAsked(statement)
+    }
     if (message.audience !== 'deciders' || request === undefined) return null
     if (isAsking(notice.type) || notice.type === 'request.seconded') {
       const over = await this.#decided(request, notice.type)
@@ -54,6 +57,12 @@ export class Timeliness {
   async #stillWaiting({ id }: NonNullable<NoticeFacts['review']>): Promise<Outcome | null> {
     const review = await this.#deps.reads.review(id)
     return review?.state === 'open' ? null : { kind: 'void', why: 'somebody has reviewed it' }
+  }
+
+  async #stillAsked({ id }: NonNullable<NoticeFacts['statement']>): Promise<Outcome | null> {
+    const question = await this.#deps.reads.question(id)
+    const waits = question?.state === 'waiting' && this.#deps.clock.now() < question.lapsesAt
+    return waits ? null : { kind: 'void', why: 'the statement does not wait any more' }
   }
 
   async #stillEnding({ id, expiresAt }: NonNullable<NoticeFacts['grant']>): Promise<Outcome | null> {

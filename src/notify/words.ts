@@ -5,6 +5,7 @@ import { timeForPeople, type Instant } from '../kernel/time.ts'
 import type { GrantFacts, LockFacts, NoticeFacts, RequestFacts, TermsFacts } from './facts.ts'
 import { grantLifeLines, requestLifeLines } from './life-facts.ts'
 import { campaignWording } from './campaign-words.ts'
+import { statementWording } from './statement-words.ts'
 import { reviewWording } from './review-words.ts'
 import { line, moment, personLine, type Wording } from './word-parts.ts'
 
@@ -16,6 +17,7 @@ export function wordingOf(type: NoticeType, facts: NoticeFacts, audience: Audien
   if (facts.grant !== undefined) return grantWording(type, facts.grant, audience)
   if (facts.review !== undefined) return reviewWording(type, facts.review, audience)
   if (facts.campaign !== undefined) return campaignWording(type, facts.campaign, facts.entry, audience)
+  if (facts.statement !== undefined) return statementWording(type, facts.statement, audience)
   if (facts.lock !== undefined) return lockWording(type, facts.lock)
   return testWording(facts)
 }
