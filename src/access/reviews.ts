@@ -1,5 +1,6 @@
 import { isMachinePerson, type Person } from '../identity/person.ts'
 import { Fault } from '../kernel/fault.ts'
+import type { Instant } from '../kernel/time.ts'
 import type { GrantId, RequestId, ReviewId } from '../kernel/ids.ts'
 import { isAmong } from '../policy/approval.ts'
 import { sameHuman } from '../policy/subject.ts'
@@ -27,6 +28,8 @@ export interface ReviewView {
   readonly closedBy: Person | null
   /** Whether this person's word closes it. */
   readonly mayClose: boolean
+  /** Whether the access still lives: nobody says yet that it was justified. */
+  readonly lives: boolean
 }
 
 /** What is done with emergencies afterwards. Those who review, and the staff, see them; only those who review close them. */
@@ -40,8 +43,8 @@ export interface Reviews {
   /** How many wait for this person's word; null: they never review, and see none. */
   waiting(person: Person): Promise<number | null>
   /**
-   * Once, by somebody else. `not-justified` revokes what still lives.
-   * @throws Fault NOT_FOUND, NOT_ALLOWED, SELF_APPROVAL, REVIEW_CLOSED, INPUT_INVALID (without a comment)
+   * Once, by somebody else. `not-justified` revokes what still lives; `justified` waits until it is over.
+   * @throws Fault NOT_FOUND, NOT_ALLOWED, SELF_APPROVAL, REVIEW_CLOSED, GRANT_IN_WRONG_STATE, INPUT_INVALID (without a comment)
    */
   close(person: Person, id: ReviewId, verdict: ReviewVerdict, comment: string): Promise<ReviewView>
   /** Of an emergency; undefined for any other request. */
@@ -119,7 +122,8 @@ async function expand(deps: AccessDeps, person: Person, review: Review): Promise
   const closedBy = review.state === 'closed' ? await knownPerson(deps, review.closedBy) : null
   const sessions = await store.sessionsUnder(grant.person, [grant.id], grant.startsAt, sessionsMax)
   const mayClose = review.state === 'open' && reviews(review, person, asker)
-  return { review, request, person: asker, grant, sessions, closedBy, mayClose }
+  const lives = isLiving(grant, deps.clock.now())
+  return { review, request, person: asker, grant, sessions, closedBy, mayClose, lives }
 }
 
 async function waiting(deps: AccessDeps, person: Person): Promise<number | null> {
@@ -177,11 +181,26 @@ async function closeIn(
       : unknownReview()
   }
   const now = deps.clock.now()
+  if (verdict === 'justified') await expectOver(tx, expectOpenReview(stored), now)
   const review = closeReview(expectOpenReview(stored), person.id, verdict, comment, now)
   await tx.updateReview(review)
   await tx.record(accessEvents.reviewed(review, request, person))
   await tx.announce({ kind: 'review-closed', review: id })
   if (verdict === 'not-justified') await endIt(deps, tx, request, person, comment)
+}
+
+/** Nobody can say of what is still to come that it was justified. @throws Fault GRANT_IN_WRONG_STATE */
+async function expectOver(tx: AccessTx, { request }: OpenReview, now: Instant): Promise<void> {
+  const grant = await tx.grantOf(request)
+  if (grant === undefined || !isLiving(grant, now)) return
+  throw new Fault('GRANT_IN_WRONG_STATE', 'The access still lives: nobody knows yet what will be done with it.', {
+    hint: 'Say so when it is over. "Not justified" ends it now.',
+  })
+}
+
+/** Whether more may still be done under it. */
+function isLiving(grant: Grant, now: Instant): boolean {
+  return (grant.state === 'scheduled' || grant.state === 'active') && settleGrant(grant, now).state !== 'expired'
 }
 
 async function endIt(deps: AccessDeps, tx: AccessTx, request: Request, by: Person, comment: string): Promise<void> {

@@ -55,7 +55,7 @@ export function addReview(program: Command): void {
     .command('review')
     .summary('look at an emergency of somebody else, and close its review')
     .description(
-      'Without a verdict it shows the emergency, with its sessions and recordings. With one it closes the review, once. --not-justified ends the access if it still lives.',
+      'Without a verdict it shows the emergency, with its sessions and recordings. With one it closes the review, once. --not-justified ends the access if it still lives; --justified can be said when it is over.',
     )
     .argument('<id>', 'as `curfew reviews` shows it (review-…)')
     .option('--justified', 'it was')

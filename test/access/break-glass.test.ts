@@ -129,12 +129,19 @@ test('somebody else closes the review, once, with a word; others cannot, and the
   await expect(reviews.close(mallory, review.id, 'justified', 'x')).rejects.toMatchObject({ code: 'NOT_FOUND' })
   await expect(reviews.close(sam, review.id, 'justified', 'x')).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
   await expect(reviews.close(bob, review.id, 'justified', ' ')).rejects.toMatchObject({ code: 'INPUT_INVALID' })
+  await expect(reviews.close(bob, review.id, 'justified', 'x')).rejects.toMatchObject({ code: 'GRANT_IN_WRONG_STATE' })
+  expect(await reviews.view(bob, review.id)).toMatchObject({ mayClose: true, lives: true, review: { state: 'open' } })
+  await world.access.handBack(alice, grant.id)
   const closed = await reviews.close(bob, review.id, 'justified', 'it was down')
-  expect(closed).toMatchObject({ review: { verdict: 'justified' }, closedBy: { id: bob.id }, mayClose: false })
+  expect(closed).toMatchObject({
+    review: { verdict: 'justified' },
+    closedBy: { id: bob.id },
+    mayClose: false,
+    lives: false,
+  })
   await expect(reviews.close(carol, review.id, 'not-justified', 'no')).rejects.toMatchObject({ code: 'REVIEW_CLOSED' })
-  expect((await world.access.livingGrants(alice.id)).map(({ id }) => id)).toEqual([grant.id])
   expect((await world.auditTypes()).slice(4)).toEqual([
-    ...['review.refused', 'review.refused', 'review.closed', 'review.refused'],
+    ...['review.refused', 'review.refused', 'review.refused', 'grant.handed-back', 'review.closed', 'review.refused'],
   ])
 })
 
@@ -168,7 +175,8 @@ test('nobody closes their own, nor by a second account with their address; the d
 test('of two who close it at one instant one wins, every time', async () => {
   await using world = await open()
   for (let round = 0; round < 10; round++) {
-    const { review } = await broken(world, alice, { reason: `${reason}, round ${round}` })
+    const { review, grant } = await broken(world, alice, { reason: `${reason}, round ${round}` })
+    await world.access.handBack(alice, grant.id)
     const outcomes = await Promise.allSettled([
       world.access.reviews.close(bob, review.id, 'justified', 'yes'),
       world.access.reviews.close(carol, review.id, 'not-justified', 'no'),
@@ -234,6 +242,7 @@ test('a review is never deleted or opened again, and no emergency is without one
     bob.id,
     review.openedAt,
   )
+  await world.access.handBack(alice, grant.id)
   await world.access.reviews.close(bob, review.id, 'justified', 'fine')
   refused('update reviews set verdict = null, comment = null, closed_by = null, closed_at = null')
   refused("update reviews set comment = 'other'")

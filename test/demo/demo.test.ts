@@ -160,6 +160,7 @@ test('what it tells about access works', { timeout: 60_000 }, async () => {
   const bundle = await runShell(`${facts.commands.curfew} request --bundle first-day --reason "first day"`)
   expect(bundle).toMatch(/prod-db[^]*web-1[^]*board/)
 
+  await curfew(`end ${emergency.grant.id}`)
   await logIn(facts, sam)
   const review = await curfew('reviews')
   await runShell(`${facts.commands.curfew} review ${review.id} --justified --comment "seen"`)

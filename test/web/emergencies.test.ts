@@ -98,6 +98,8 @@ test('those who review see what was done, and nobody else does; one of them clos
   expect((await erin.get(`/reviews/${review}`)).status).toBe(404)
   expect((await ada.get(`/requests/${request}`)).location).toBe(`/reviews/${review}`)
   const page = await ada.get(`/reviews/${review}`)
+  expect(page.text).toMatch(/Not justified: end the access now/)
+  expect(page.text).not.toContain('value="justified"')
   expect(page.text).toContain(`href="/recordings/${id}"`)
   expect((await ada.get(`/sessions/${id}`)).status).toBe(200)
   expect((await ada.get(`/recordings/${id}`)).status).toBe(200)
@@ -140,6 +142,10 @@ test('programs take, list and close emergencies as people do', async () => {
   })
   expect(await asAda('POST', `/reviews/${mine.id}/close`, { verdict: 'justified' })).toMatchObject({ status: 422 })
   const close = { verdict: 'justified', comment: 'it was full' }
+  expect(await asAda('POST', `/reviews/${mine.id}/close`, close)).toMatchObject({
+    ...{ status: 409, body: { code: 'GRANT_IN_WRONG_STATE' } },
+  })
+  expect(await asErin('POST', `/grants/${taken.body.grant.id}/end`)).toMatchObject({ status: 204 })
   expect((await asAda('POST', `/reviews/${mine.id}/close`, close)).body).toMatchObject({ state: 'closed', ...close })
   expect(await asAda('POST', `/reviews/${mine.id}/close`, close)).toMatchObject({
     ...{ status: 409, body: { code: 'REVIEW_CLOSED' } },
@@ -169,6 +175,8 @@ test('in a browser, on a telephone: take it, be seen, be reviewed', { timeout: 6
   if (process.env['SHOTS'] !== undefined)
     await page.screenshot({ path: `${process.env['SHOTS']}/taken.png`, fullPage: true })
 
+  const asErin = await api(erin)
+  for (const { id } of (await asErin('GET', '/grants')).body.grants) await asErin('POST', `/grants/${id}/end`)
   const reviewer = await pageOf(ada, phone)
   await reviewer.goto(`${pages.url.origin}/reviews`)
   if (process.env['SHOTS'] !== undefined)

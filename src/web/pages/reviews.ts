@@ -165,18 +165,21 @@ function sessionsList({ deps }: Site, show: Show, sessions: readonly SessionRow[
     </section>`
 }
 
-function closeForm({ review, grant }: ReviewView): Html {
-  const lives = grant.state === 'active'
+function closeForm({ review, lives }: ReviewView): Html {
   return html`<h2>Close the review</h2>
     <section class="card">
       <form method="post" action="${path('reviews', review.id)}" class="stack">
         <label for="comment">What you found</label>
         <textarea id="comment" name="comment" rows="3" maxlength="${reviewCommentLengthMax}" required></textarea>
-        <p class="help">It stays on record, and the person reads it. A review is closed once.</p>
+        <p class="help">
+          It stays on record, and the person reads it. A review is closed once.
+          ${lives && 'That it was justified can be said when the access is over.'}
+        </p>
         <div class="actions">
           <button class="btn stop" name="verdict" value="not-justified">
-            Not justified${lives && ': end the access now'}</button
-          ><button class="btn go" name="verdict" value="justified">Justified</button>
+            Not justified${lives && ': end the access now'}
+          </button>
+          ${lives || html`<button class="btn go" name="verdict" value="justified">Justified</button>`}
         </div>
       </form>
     </section>`
