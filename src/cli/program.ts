@@ -3,6 +3,7 @@ import { version } from '../kernel/version.ts'
 import { addAudit } from './audit.ts'
 import { addCampaign } from './campaign.ts'
 import { addCompletion } from './completion.ts'
+import { addConnect } from './connect.ts'
 import { addConfig } from './config.ts'
 import { addApprove, addDeny } from './decide.ts'
 import { addEnv } from './env.ts'
@@ -86,6 +87,7 @@ const commands: readonly ((program: Command) => void)[] = [
   addLocks,
   addUnlock,
   addPsql,
+  addConnect,
   addEnv,
   addSsh,
   addSshConfig,

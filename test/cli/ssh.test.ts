@@ -90,7 +90,12 @@ async function withAgent<T>(work: (env: Readonly<Record<string, string>>) => Pro
 describe('login', () => {
   test('makes a key that ssh reads and gets a certificate for it', async () => {
     const { status, stdout } = await login()
-    expect([status, stdout]).toEqual([0, expect.stringMatching(/^You are ada.*\nSSH certificate until 20.* UTC\.\n$/)])
+    expect([status, stdout]).toEqual([
+      0,
+      expect.stringMatching(
+        /^You are ada.*\nSSH certificate until 20.* UTC\.\nPostgreSQL certificate until 20.* UTC\.\n$/,
+      ),
+    ])
     expect((await stat(keys())).mode & 0o777).toBe(0o700)
     expect((await stat(join(keys(), 'id_ed25519'))).mode & 0o777).toBe(0o600)
     const derived = await tool('ssh-keygen', ['-y', '-P', '', '-f', join(keys(), 'id_ed25519')])
@@ -105,7 +110,7 @@ describe('login', () => {
 
   test('--no-ssh makes none, --json says where it is', async () => {
     await rm(keys(), { recursive: true })
-    expect((await login('--no-ssh')).stdout).toMatch(/^You are .*\n$/)
+    expect((await login('--no-ssh', '--no-postgres')).stdout).toMatch(/^You are .*\n$/)
     expect(existsSync(keys())).toBe(false)
     const { stdout } = await login('--json')
     const told = JSON.parse(stdout.trim().split('\n')[1]!) as { ssh: Record<string, string> }
@@ -119,7 +124,7 @@ describe('login', () => {
     await withAgent(async (env) => {
       const { stdout, stderr } = await run(['login', '--renew', '--add-to-agent'], env)
       expect(stderr).toBe('')
-      expect(stdout).toMatch(/, also in your agent\.\n$/)
+      expect(stdout).toMatch(/, also in your agent\.\nPostgreSQL .*\n$/)
       const held = (await tool('ssh-add', ['-L'], env)).stdout
       expect(held).toContain('ssh-ed25519-cert-v01@openssh.com')
       expect(held).toContain((await readFile(join(keys(), 'id_ed25519.pub'), 'utf8')).split(' ')[1])

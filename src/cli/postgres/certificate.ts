@@ -14,6 +14,8 @@ export type Directory = z.output<typeof postgresDirectory>
 export interface Ready {
   readonly files: PostgresFiles
   readonly endsAtMs: number
+  /** From when on it is to be replaced. */
+  readonly renewAtMs: number
 }
 
 type Session = Pick<CliSession, 'gateway' | 'expiresAt'>
@@ -30,15 +32,15 @@ export async function startPostgres(client: GatewayClient, session: Session): Pr
     throw error
   })
   const files = postgresFiles(session.gateway)
-  return directory === undefined ? undefined : certify(client, files, await newKey(files))
+  return directory === undefined ? undefined : certify(client, session, files, await newKey(files))
 }
 
 /** What is on the disk if it holds for a while yet, or else a new certificate, for the same key where there is one. */
 export async function postgresCertificateFor(client: GatewayClient, session: Session): Promise<Ready> {
   const files = postgresFiles(session.gateway)
   const standing = await readStanding(files)
-  if (standing !== undefined && Date.now() < renewAt(standing, session)) return { files, endsAtMs: standing.endsAtMs }
-  return certify(client, files, standing?.publicKey ?? (await newKey(files)))
+  if (standing !== undefined && Date.now() < renewAt(standing, session)) return readyOf(files, standing, session)
+  return certify(client, session, files, standing?.publicKey ?? (await newKey(files)))
 }
 
 export function forgetPostgres(session: Pick<CliSession, 'gateway'>): Promise<void> {
@@ -51,8 +53,17 @@ async function newKey(files: PostgresFiles): Promise<string> {
   return publicKey.export({ type: 'spki', format: 'der' }).toString('base64')
 }
 
-async function certify(client: GatewayClient, files: PostgresFiles, publicKey: string): Promise<Ready> {
+function readyOf(files: PostgresFiles, held: Parameters<typeof renewAt>[0], session: Session): Ready {
+  return { files, endsAtMs: held.endsAtMs, renewAtMs: renewAt(held, session) }
+}
+
+async function certify(
+  client: GatewayClient,
+  session: Session,
+  files: PostgresFiles,
+  publicKey: string,
+): Promise<Ready> {
   const { value } = await client.call('POST', '/postgres/certificate', clientCertificate, { publicKey })
   await writePrivateFile(files.certificate, value.certificate)
-  return { files, endsAtMs: Date.parse(value.expiresAt) }
+  return readyOf(files, { validAfterMs: Date.now(), endsAtMs: Date.parse(value.expiresAt) }, session)
 }

@@ -19,6 +19,7 @@ export interface Connection {
   readonly key: string
   readonly rootCertificate: string
   readonly certificateEndsAtMs: number
+  readonly renewAtMs: number
 }
 
 /**
@@ -33,10 +34,10 @@ export async function prepareConnection(place: string, role: string | undefined,
   const slash = place.indexOf('/')
   const resource = slash < 0 ? place : place.slice(0, slash)
   const chosen = chooseRole(directory.resources, resource, role, command)
-  const { files, endsAtMs } = await postgresCertificateFor(client, session)
+  const { files, endsAtMs, renewAtMs } = await postgresCertificateFor(client, session)
   return {
     ...{ host: directory.host, port: directory.port, user: chosen.name, database: place },
-    ...{ certificate: files.certificate, key: files.key, certificateEndsAtMs: endsAtMs },
+    ...{ certificate: files.certificate, key: files.key, certificateEndsAtMs: endsAtMs, renewAtMs },
     rootCertificate: await rootFor(directory, session, files),
   }
 }
