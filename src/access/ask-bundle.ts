@@ -77,7 +77,7 @@ export async function askBundle(deps: AccessDeps, person: Person, wish: BundleWi
 async function askAll(deps: AccessDeps, person: Person, typed: BundleWish): Promise<readonly Request[]> {
   const wish = { ...typed, reason: typed.reason.trim(), ticket: typed.ticket?.trim() || null }
   const now = deps.clock.now()
-  const isSame = (request: Request) => sameBundle(request, wish)
+  const isSame = (request: Request) => sameBundle(request, wish, deps.bundles)
   const filed = await filedBefore(deps.store, person, wish, isSame, now)
   if (filed !== undefined) return siblingsOf(deps.store, filed)
   const { bundle, offers } = bundleFor(deps, person, wish.bundle)
@@ -148,8 +148,17 @@ async function fileAll(
   return requests
 }
 
-function sameBundle(request: Request, { bundle, reason, ticket, startsAt }: BundleWish): boolean {
+function sameBundle(
+  request: Request,
+  { bundle, lengthMs, reason, ticket, startsAt }: BundleWish,
+  bundles: AccessDeps['bundles'] = [],
+): boolean {
+  const items = bundles.find(({ name }) => name === bundle)?.items ?? []
+  const item = items.find(({ resource, role }) => resource === request.resource && role === request.role)
+  // Null: what its policy offered then.
+  const wantedMs = lengthMs ?? item?.lengthMs ?? null
   return (
+    (wantedMs === null || request.lengthMs === wantedMs) &&
     request.bundle?.name === bundle &&
     request.reason === reason &&
     request.ticket === ticket &&

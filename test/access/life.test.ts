@@ -271,6 +271,12 @@ describe('a bundle', () => {
     await expect(world.access.askBundle(alice, { ...all, reason: 'other', key: 'k' })).rejects.toMatchObject({
       code: 'INPUT_INVALID',
     })
+    await expect(world.access.askBundle(alice, { ...all, lengthMs: 5 * minuteMs, key: 'k' })).rejects.toMatchObject({
+      code: 'INPUT_INVALID',
+    })
+    const shorter = await world.access.askBundle(alice, { ...all, lengthMs: 30_000 })
+    expect(shorter.map(({ lengthMs }) => lengthMs)).toEqual([30_000, 30_000])
+    expect(ids(await world.access.askBundle(alice, { ...all, lengthMs: 30_000 }))).toEqual(ids(shorter))
     await expect(world.access.ask(alice, wish('readonly', { key: 'k' }))).rejects.toMatchObject({
       code: 'INPUT_INVALID',
     })
