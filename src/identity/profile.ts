@@ -20,7 +20,8 @@ export function needsUserInfo(claims: Claims, groupsClaim: string, kept: readonl
  */
 export function profileOf(claims: Claims, groupsClaim: string, kept: readonly string[] = []): Profile {
   // An address that nobody verified would let people pose as others before an approver.
-  const verified = claims['email_verified'] !== false && claims['email_verified'] !== 'false'
+  const { email_verified: said } = claims
+  const verified = said === undefined || said === true || said === 'true'
   return {
     email: verified ? shortText(claims['email']) : null,
     name: shortText(claims['name']) ?? shortText(claims['preferred_username']),
