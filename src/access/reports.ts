@@ -4,10 +4,10 @@ import type { Person } from '../identity/person.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { PersonId } from '../kernel/ids.ts'
 import { later, type Clock } from '../kernel/time.ts'
-import { inAny } from '../policy/decide.ts'
 import { reachedResources } from '../policy/reach.ts'
 import type { Rules } from '../policy/rules.ts'
 import type { Catalogue } from '../resources/catalogue.ts'
+import { isStaff } from './deps.ts'
 import { createBreather } from './reports/breather.ts'
 import type { RuleSet } from './reports/differences.ts'
 import { attemptsMost, dryRun, type DryRun } from './reports/dry-run.ts'
@@ -56,8 +56,8 @@ const dayMs = 86_400_000
 export function createReports(deps: ReportDeps): Reports {
   const { staff, clock } = deps
   const inTurn = createTurns()
-  const mayDryRun = (person: Person) => inAny(person.groups, staff.operators)
-  const mayRead = (person: Person) => inAny(person.groups, [...staff.reviewers, ...staff.operators])
+  const mayDryRun = (person: Person) => isStaff(person, staff.operators)
+  const mayRead = (person: Person) => isStaff(person, [...staff.reviewers, ...staff.operators])
   return {
     mayRead,
     mayDryRun,
