@@ -1,6 +1,7 @@
-/** `npm run bench -- cutoff|pgbench|ssh|http|http-parts [options]`: see docs/performance.md. */
+/** `npm run bench -- cutoff|pgbench|guard|ssh|http|http-parts [options]`: see docs/performance.md. */
 import { Command } from 'commander'
 import { benchCutoff } from './cutoff.ts'
+import { benchGuard } from './guard.ts'
 import { benchHttp, type HttpOptions } from './http.ts'
 import { benchHttpParts, type HttpPartsOptions } from './http-parts.ts'
 import { benchPgbench } from './pgbench.ts'
@@ -29,6 +30,19 @@ program
   .option('--json', 'one object per case')
   .action(({ clients, seconds, pairs, json }: { clients: number[]; seconds: number; pairs: number; json?: true }) =>
     print(benchPgbench({ clients, seconds, pairs }), json === true),
+  )
+
+program
+  .command('guard')
+  .description(
+    'the gateway with and without a statement guard, in interleaved pairs; and what reading a statement takes',
+  )
+  .option('--clients <list>', 'numbers of clients', numbers, [1, 8])
+  .option('--seconds <n>', 'length of one run', Number, 5)
+  .option('--pairs <n>', 'how often each runs', Number, 5)
+  .option('--json', 'one object per case')
+  .action(({ clients, seconds, pairs, json }: { clients: number[]; seconds: number; pairs: number; json?: true }) =>
+    print(benchGuard({ clients, seconds, pairs }), json === true),
   )
 
 program

@@ -12,8 +12,8 @@ import { startStack, type Stack } from './stack.ts'
 
 const run = promisify(execFile)
 
-interface Way {
-  readonly name: 'direct' | 'pgbouncer' | 'gateway' | 'gateway-unrecorded'
+export interface Way {
+  readonly name: 'direct' | 'pgbouncer' | 'gateway' | 'gateway-unrecorded' | 'gateway-guarded'
   readonly port: number
   readonly user: string
   readonly database: string
@@ -22,7 +22,7 @@ interface Way {
   readonly processId: number | null
 }
 
-interface Run {
+export interface Run {
   readonly tps: number
   readonly latencyMs: number
   readonly cpuMsPerTransaction: number | null
@@ -34,8 +34,8 @@ export interface PgbenchOptions {
   readonly pairs: number
 }
 
-const scripts = { 'select-only': ['-S'], 'simple-update': ['-N'] } as const
-const modes = ['simple', 'prepared'] as const
+export const scripts = { 'select-only': ['-S'], 'simple-update': ['-N'] } as const
+export const modes = ['simple', 'prepared'] as const
 
 export async function* benchPgbench({ clients, seconds, pairs }: PgbenchOptions): AsyncGenerator<object> {
   await using stack = await startStack(200)
@@ -51,13 +51,13 @@ export async function* benchPgbench({ clients, seconds, pairs }: PgbenchOptions)
   }
 }
 
-interface Case {
+export interface Case {
   readonly script: keyof typeof scripts
   readonly mode: (typeof modes)[number]
   readonly clients: number
 }
 
-async function interleaved(ways: readonly Way[], wanted: Case & PgbenchRounds): Promise<Map<Way, Run[]>> {
+export async function interleaved(ways: readonly Way[], wanted: Case & PgbenchRounds): Promise<Map<Way, Run[]>> {
   const runs = new Map<Way, Run[]>(ways.map((way) => [way, []]))
   for (let round = 0; round < wanted.pairs; round++) {
     // Every other round runs backwards, so that drift of the machine falls on all alike.
@@ -66,7 +66,7 @@ async function interleaved(ways: readonly Way[], wanted: Case & PgbenchRounds): 
   return runs
 }
 
-interface PgbenchRounds {
+export interface PgbenchRounds {
   readonly seconds: number
   readonly pairs: number
 }
@@ -122,7 +122,7 @@ async function cpuMs(processId: number | null): Promise<number | null> {
   return (Number(fields[11]) + Number(fields[12])) * 10
 }
 
-async function initialise(direct: Way): Promise<void> {
+export async function initialise(direct: Way): Promise<void> {
   const env = { ...process.env, PGPASSWORD: direct.password, PGSSLMODE: 'disable' }
   const where = ['-h', '127.0.0.1', '-p', String(direct.port), '-U', direct.user, direct.database]
   await run('pgbench', ['-i', '-q', '-s', '10', ...where], { env })

@@ -138,6 +138,17 @@ resources:
     roles:
       bench: { login: bench, password: 'file:password', databases: [bench] }
       unrecorded: { login: bench, password: 'file:password', databases: [bench], recording: 'off' }
+      guarded:
+        login: bench
+        password: 'file:password'
+        databases: [bench]
+        serverFiles: refuse
+        guard:
+          rules:
+            - { name: full-tables, when: { kinds: [update, delete], where: missing }, then: refuse }
+            - { name: schema, when: { kinds: [ddl, truncate], tables: [public.*] }, then: refuse }
+            - { name: code, when: { kinds: [do, call, set-role] }, then: refuse }
+            - { name: naps, when: { functions: [pg_sleep*, pg_terminate_backend] }, then: refuse }
 policies:
   - { name: bench, who: { groups: [engineers] }, what: { resources: [bench-db] }, for: { default: 1h, most: 8h }, reason: optional, approval: none }
 `

@@ -1,4 +1,4 @@
-import type { PersonId, QuestionId, RequestId } from '../kernel/ids.ts'
+import type { PersonId, QuestionId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 import type { StatementQuestion, WaitingQuestion } from './question.ts'
 
@@ -10,8 +10,6 @@ export interface QuestionReads {
   waitingQuestionsOf(person: PersonId): Promise<readonly WaitingQuestion[]>
   /** Closed, the last that was asked first. */
   closedQuestions(limit: number): Promise<readonly StatementQuestion[]>
-  /** What was asked under the grant of this request, the oldest first. */
-  questionsUnder(request: RequestId, limit: number): Promise<readonly StatementQuestion[]>
   /** Waiting, and their time is over. */
   questionsToLapse(at: Instant): Promise<readonly WaitingQuestion[]>
 }

@@ -22,10 +22,6 @@ export function questionReads(db: Database): QuestionReads {
       const closed = questions().where('state', '<>', 'waiting')
       return (await closed.orderBy('asked_at', 'desc').orderBy('id').limit(limit).execute()).map(toQuestion)
     },
-    async questionsUnder(request, limit) {
-      const under = questions().where('request_id', '=', request)
-      return (await under.orderBy('asked_at').orderBy('id').limit(limit).execute()).map(toQuestion)
-    },
     questionsToLapse: async (at) => (await waiting().where('lapses_at', '<=', at).execute()).map(toWaiting),
   }
 }

@@ -41,7 +41,8 @@ export class Findings {
   }
 
   add(kind: StatementKind, table: Name | null = null, whereMissing = false): void {
-    const key = JSON.stringify([kind, table?.schema, table?.name, whereMissing])
+    // No name holds a NUL.
+    const key = table === null ? kind : `${kind}\0${table.schema}\0${table.name}\0${whereMissing}`
     this.#doings.set(key, { kind, table, whereMissing })
   }
 
@@ -52,7 +53,7 @@ export class Findings {
   }
 
   call(name: Name): void {
-    this.#functions.set(JSON.stringify([name.schema, name.name]), name)
+    this.#functions.set(`${name.schema}\0${name.name}`, name)
   }
 
   /** A statement of which nothing is known does something all the same. */

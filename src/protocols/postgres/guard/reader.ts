@@ -29,6 +29,9 @@ const readMsMax = 10_000
 /** A thread that has held a long text keeps its memory; so it goes when it has nothing to do. */
 const idleMs = 30_000
 const resourceLimits = { stackSizeMb: 16, maxOldGenerationSizeMb: 768 } as const
+/** Texts that are sent again and again are read once: so many, each at most so long. */
+const rememberedMax = 2000
+const rememberedCharsMax = 1024
 const failed: Reading = { unparsable: 'the parser gave up on it', isSyntax: false }
 
 export function createStatementReader(clock: Clock): StatementReader {
@@ -40,6 +43,8 @@ class Reader implements StatementReader {
   #parse: Promise<Parse> | undefined
   #parser: Parse | undefined
   #thread: Thread | undefined
+  /** The one that was used last stands last. */
+  readonly #remembered = new Map<string, Reading>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -52,7 +57,15 @@ class Reader implements StatementReader {
 
   read(text: string): Reading | Promise<Reading> {
     if (text.length > atOnceCharsMax || this.#parser === undefined) return this.#inThread(text)
-    return readStatements(this.#parser(text))
+    return text.length > rememberedCharsMax ? readStatements(this.#parser(text)) : this.#remember(text, this.#parser)
+  }
+
+  #remember(text: string, parse: Parse): Reading {
+    const reading = this.#remembered.get(text) ?? readStatements(parse(text))
+    this.#remembered.delete(text)
+    this.#remembered.set(text, reading)
+    if (this.#remembered.size > rememberedMax) this.#remembered.delete(this.#remembered.keys().next().value!)
+    return reading
   }
 
   #inThread(text: string): Promise<Reading> {

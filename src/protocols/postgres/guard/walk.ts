@@ -57,15 +57,18 @@ class Walk {
 
   /** A list, a node in its wrapper `{ SelectStmt: … }`, or the fields of one where its type is clear from the field. */
   #visit(value: unknown, context: Context): void {
-    if (typeof value !== 'object' || value === null) return
     if (Array.isArray(value)) {
-      for (const item of value) this.#todo.push([item, context])
+      for (const item of value) this.#later(item, context)
       return
     }
-    const [first, ...others] = Object.keys(value)
-    if (first !== undefined && others.length === 0 && /^[A-Z]/.test(first)) {
-      this.#enter(first, (value as Node)[first] as Node, context)
-    } else this.#fields(value as Node, context)
+    const keys = Object.keys(value as Node)
+    const [first] = keys
+    if (keys.length === 1 && isType(first!)) this.#enter(first!, (value as Node)[first!] as Node, context)
+    else this.#fields(value as Node, context)
+  }
+
+  #later(value: unknown, context: Context): void {
+    if (typeof value === 'object' && value !== null) this.#todo.push([value, context])
   }
 
   #enter(type: string, node: Node, context: Context): void {
@@ -138,8 +141,8 @@ class Walk {
     const within = this.#with(node['withClause'] as Node | undefined, context)
     const into = node['intoClause'] as Node | undefined
     if (into !== undefined) this.#add('create', nameIn(into['rel'] as Node), context)
-    for (const [field, value] of Object.entries(node)) {
-      if (field !== 'withClause' && field !== 'intoClause') this.#todo.push([value, within])
+    for (const field in node) {
+      if (field !== 'withClause' && field !== 'intoClause') this.#later(node[field], within)
     }
   }
 
@@ -157,7 +160,7 @@ class Walk {
     const all = { ...context, scope: { names: new Set(names), outer: context.scope } }
     let before = context
     for (const [index, { ctequery }] of tables.entries()) {
-      this.#todo.push([ctequery, clause['recursive'] === true ? all : before])
+      this.#later(ctequery, clause['recursive'] === true ? all : before)
       before = { ...context, scope: { names: new Set([names[index]!]), outer: before.scope } }
     }
     return all
@@ -170,6 +173,12 @@ class Walk {
   #add(kind: StatementKind, table: Name, { explained }: Context, missing = false): void {
     this.#found.add(explained ? 'explain' : kind, table, missing && !explained)
   }
+}
+
+/** Fields begin with a small letter, types of nodes with a capital one. */
+function isType(key: string): boolean {
+  const first = key.charCodeAt(0)
+  return first >= 0x41 && first <= 0x5a
 }
 
 function isHidden(name: string, scope: Scope | null): boolean {
