@@ -87,7 +87,7 @@ async function* benchReading(): AsyncGenerator<object> {
   const rounds = 5000
   const news = Object.entries(statements).map(([statement, text]) => [statement, text, true] as const)
   const [first] = news
-  const cases = [...news, [`${first![0]}, again`, first![1], false] as const]
+  const cases = [...news, [`${first![0]}, with other numbers`, first![1], false] as const]
   for (const [statement, text, isNew] of cases) {
     let count = 0
     // Never the same text twice: those would be read once.

@@ -30,6 +30,11 @@ export const metricTable = {
     labels: [],
   },
   curfew_sign_ins_total: { type: 'counter', help: 'Sign-ins, by way and outcome', labels: ['way', 'outcome'] },
+  curfew_guarded_statements_total: {
+    type: 'counter',
+    help: 'Statements that a guard warned of, asked about or refused',
+    labels: ['action'],
+  },
   curfew_http_exchanges_total: {
     type: 'counter',
     help: 'Requests to applications, by who ended them',

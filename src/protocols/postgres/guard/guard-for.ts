@@ -1,6 +1,7 @@
 import type { StatementQuestions } from '../../../access/statement-questions.ts'
 import type { Random } from '../../../kernel/ids.ts'
 import type { Log } from '../../../kernel/log.ts'
+import type { Metrics } from '../../../kernel/metrics.ts'
 import type { Clock } from '../../../kernel/time.ts'
 import type { StatementGuard } from '../../../resources/guard.ts'
 import type { Session } from '../../../sessions/session.ts'
@@ -14,11 +15,12 @@ export interface GuardSources {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  readonly metrics: Metrics
 }
 
 /** What judges the statements of a session, by the guard of its role. */
 export function guardFor(guard: StatementGuard, session: Session, sources: GuardSources): GuardDeps {
-  const { statements, questions, clock, random, log } = sources
+  const { statements, questions, clock, random, log, metrics } = sources
   const { askers, askForMs: waitMs } = guard
   const told = new Set<string>()
   const failed = (error: unknown) => log.error({ error }, 'a word of the guard could not be written down')
@@ -28,6 +30,7 @@ export function guardFor(guard: StatementGuard, session: Session, sources: Guard
     ask: ({ sql, verdict: { rule, about, message } }, gaveUp) =>
       questions.ask({ session, sql, rule, about, message, askers, waitMs }, gaveUp),
     audit: ({ action, rule, about }) => {
+      metrics.add('curfew_guarded_statements_total', { action })
       const key = `${action} ${rule}`
       if (action === 'ask' || told.has(key)) return
       told.add(key)

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import type { Clock, Timer } from '../../../kernel/time.ts'
 import type { Reading } from './facts.ts'
 import { loadParser, type Parse } from './parse.ts'
+import { shapeOf } from './shape.ts'
 import { readStatements } from './walk.ts'
 
 export interface ReadOrder {
@@ -29,7 +30,7 @@ const readMsMax = 10_000
 /** A thread that has held a long text keeps its memory; so it goes when it has nothing to do. */
 const idleMs = 30_000
 const resourceLimits = { stackSizeMb: 16, maxOldGenerationSizeMb: 768 } as const
-/** Texts that are sent again and again are read once: so many, each at most so long. */
+/** Texts that are sent again and again, with these or other numbers, are read once: so many, each at most so long. */
 const rememberedMax = 2000
 const rememberedCharsMax = 1024
 const failed: Reading = { unparsable: 'the parser gave up on it', isSyntax: false }
@@ -61,9 +62,11 @@ class Reader implements StatementReader {
   }
 
   #remember(text: string, parse: Parse): Reading {
-    const reading = this.#remembered.get(text) ?? readStatements(parse(text))
-    this.#remembered.delete(text)
-    this.#remembered.set(text, reading)
+    const shape = shapeOf(text)
+    const reading = this.#remembered.get(shape) ?? readStatements(parse(text))
+    if ('unparsable' in reading) return reading // what is wrong with it may be its numbers
+    this.#remembered.delete(shape)
+    this.#remembered.set(shape, reading)
     if (this.#remembered.size > rememberedMax) this.#remembered.delete(this.#remembered.keys().next().value!)
     return reading
   }

@@ -36,7 +36,7 @@ export interface GuardDeps {
   readonly nonce: string
   /** @param gaveUp aborts when nobody waits for the answer any more. */
   ask(question: Question, gaveUp: AbortSignal): Promise<Asked>
-  /** Once for each rule of a session; each time is in the recording. */
+  /** What it said, when it says it first. */
   audit(word: GuardWord): void
   failed(error: unknown): void
 }
@@ -249,7 +249,9 @@ export class SessionGuard {
   async #put({ text }: Held, verdict: Verdict, gaveUp: AbortSignal): Promise<Asked> {
     const sql = maskStatement(text, this.#session.readAs.backslashes)
     const asked = await this.#deps.ask({ sql, verdict }, gaveUp)
-    this.#session.note({ action: 'ask', rule: verdict.rule, about: verdict.about, question: asked.id })
+    const word = { action: 'ask', rule: verdict.rule, about: verdict.about, question: asked.id } as const
+    this.#session.note(word)
+    this.#deps.audit(word)
     if (!gaveUp.aborted) this.#session.tell(askedText(verdict, asked.link, asked.waitMs))
     return asked
   }
