@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { compiled } from '../clients/program.ts'
 import { goodConfig, makeConfigFolder } from '../config/example.ts'
 import type { ConfigFolder } from '../config/example.ts'
 import { openSigningKey } from '../../src/recording/keys.ts'
@@ -58,6 +59,7 @@ function transcript(...commands: readonly string[]): string {
         OIDC_SECRET: 's',
         SHOP_PASSWORD: 's',
         COLUMNS: '100',
+        ...compiled,
       }
       const words = command.split(' ').slice(1)
       const { stdout, stderr, status } = spawnSync(process.execPath, [main, ...words], {
@@ -91,6 +93,9 @@ test.each([
       'curfew lock --help',
       'curfew locks --help',
       'curfew unlock --help',
+      'curfew psql --help',
+      'curfew connect --help',
+      'curfew env --help',
       'curfew ssh --help',
       'curfew ssh-config --help',
       'curfew ssh-ca --help',
@@ -175,7 +180,7 @@ test.each([
     ],
   ],
   ['config', ['curfew config check good.yaml', 'curfew config check bad.yaml', 'curfew config check bad.yaml --json']],
-])('%s', { timeout: 60_000 }, async (name, commands) => {
+])('%s', { timeout: 120_000 }, async (name, commands) => {
   await expect(transcript(...commands)).toMatchFileSnapshot(`${name}.txt`)
 })
 
