@@ -1,12 +1,18 @@
 /** A real program as a child: what it writes can be awaited while it runs. */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 
 export interface Exit {
   /** Null when a signal ended it. */
   readonly status: number | null
   readonly signal: NodeJS.Signals | null
 }
+
+/** Hundreds of times the same files begin to run: what Node made of them once is kept, which halves each start. */
+export const compiled = {
+  NODE_COMPILE_CACHE: join(import.meta.dirname, '../../node_modules/.cache/curfew-tests'),
+} as const
 
 export interface ProgramOptions {
   /** Joins a small, clean environment: nothing of the caller's settings or home folder reaches the program. */
@@ -28,7 +34,14 @@ export class Program implements AsyncDisposable {
 
   constructor(command: string, args: readonly string[], options: ProgramOptions = {}) {
     const { env, cwd, waitMsMax = 20_000 } = options
-    const clean = { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', LC_ALL: 'C.UTF-8', TZ: 'UTC', ...env }
+    const clean = {
+      PATH: process.env['PATH'] ?? '',
+      HOME: '/nonexistent',
+      LC_ALL: 'C.UTF-8',
+      TZ: 'UTC',
+      ...compiled,
+      ...env,
+    }
     this.#name = command
     this.#waitMsMax = waitMsMax
     this.#child = spawn(command, args, { env: clean, ...(cwd !== undefined && { cwd }) })

@@ -19,6 +19,8 @@ export interface Situation {
   readonly name: string
   /** Whether the client must have read the reason; otherwise a message was half sent, and a bare end is right. */
   readonly tellsAlways: boolean
+  /** Whether it is also held until its grant expires. */
+  readonly awaitsExpiry?: true
   /** Brings a session into the situation. Resolves when it is there, with what the client will have learned. */
   readonly enter: (through: Entry) => Promise<Entered>
 }
@@ -39,16 +41,35 @@ export interface Entry {
 }
 
 export const situations: readonly Situation[] = [
-  { protocol: 'postgres', name: 'idle', tellsAlways: true, enter: (entry) => withDriver(entry, idle) },
+  {
+    protocol: 'postgres',
+    name: 'idle',
+    tellsAlways: true,
+    awaitsExpiry: true,
+    enter: (entry) => withDriver(entry, idle),
+  },
   {
     protocol: 'postgres',
     name: 'in a transaction',
     tellsAlways: true,
+    awaitsExpiry: true,
     enter: (entry) => withDriver(entry, inTransaction),
   },
-  { protocol: 'postgres', name: 'in pg_sleep', tellsAlways: true, enter: (entry) => withDriver(entry, sleeping) },
-  { protocol: 'postgres', name: 'in the middle of a result of 8 GB', tellsAlways: false, enter: inResult },
-  { protocol: 'postgres', name: 'holding the lock of a row', tellsAlways: true, enter: holdingRow },
+  {
+    protocol: 'postgres',
+    name: 'in pg_sleep',
+    tellsAlways: true,
+    awaitsExpiry: true,
+    enter: (entry) => withDriver(entry, sleeping),
+  },
+  {
+    protocol: 'postgres',
+    name: 'in the middle of a result of 8 GB',
+    tellsAlways: false,
+    awaitsExpiry: true,
+    enter: inResult,
+  },
+  { protocol: 'postgres', name: 'holding the lock of a row', tellsAlways: true, awaitsExpiry: true, enter: holdingRow },
   { protocol: 'postgres', name: 'listening for notifications', tellsAlways: true, enter: byWire('listen news') },
   {
     protocol: 'postgres',

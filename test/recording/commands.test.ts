@@ -3,6 +3,7 @@ import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { compiled } from '../clients/program.ts'
 import type { RecordedEvent } from '../../src/recording/format.ts'
 import type { PostgresCode, PostgresEvents } from '../../src/recording/postgres-events.ts'
 import { openSigningKey } from '../../src/recording/keys.ts'
@@ -69,7 +70,7 @@ const session: RecordedEvent[] = [
 
 function curfew(...words: string[]): Promise<{ code: number; out: string; err: string }> {
   return new Promise((resolve) => {
-    const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined }
+    const env = { ...process.env, ...compiled, NO_COLOR: '1', FORCE_COLOR: undefined }
     execFile(process.execPath, [main, ...words], { cwd: day, env }, (error, out, err) => {
       resolve({ code: error === null ? 0 : Number(error.code), out, err })
     })
