@@ -6,8 +6,8 @@ import { people } from '../world.ts'
 
 test('operators and reviewers read reports, operators try rules, machines do neither', () => {
   const staff = { reviewers: ['security'], operators: ['operators'] }
-  const { mayRead, mayDryRun } = createReports({ staff } as unknown as ReportDeps)
-  const rights = (person: Person) => [mayRead(person), mayDryRun(person)]
+  const reports = createReports({ staff } as unknown as ReportDeps)
+  const rights = (person: Person) => [reports.mayRead(person), reports.mayDryRun(person)]
   expect(rights(people.olga)).toEqual([true, true])
   expect(rights(people.sam)).toEqual([true, false])
   expect(rights(people.alice)).toEqual([false, false])
