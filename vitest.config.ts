@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // Most tests wait for real programs and real deadlines, so two files at a time fit on two cores, too.
-    maxWorkers: 2,
+    // Most tests wait for real programs and real deadlines, so three files at a time fit on two cores, too.
+    maxWorkers: 3,
     // Tests start real servers; on a small machine their first answer takes seconds.
     testTimeout: 30_000,
     hookTimeout: 60_000,
