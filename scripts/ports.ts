@@ -4,14 +4,21 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** A port that nobody listens on now. */
+/** The system may name a port again that was free a moment ago, and that somebody here is about to take. */
+const named = new Set<number>()
+
+/** A port that nobody listens on now, and that this process was not given before. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    server.close()
+    await once(server, 'close')
+    if (named.has(port)) continue
+    named.add(port)
+    return port
+  }
 }
 
 /** Waits until somebody listens on a port of this machine. @throws Error when the program that should has ended. */

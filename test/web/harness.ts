@@ -1,10 +1,9 @@
 /** The pages over real rooms: state on disk, the identity provider, access, gate and recordings. Only psql is absent. */
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Agent, fetch } from 'undici'
+import { freePort } from '../../scripts/ports.ts'
 import { issue, makeAuthority } from '../../scripts/certificates.ts'
 import { createAccess } from '../../src/access/create-access.ts'
 import type { Access } from '../../src/access/access.ts'
@@ -372,15 +371,6 @@ const policies: readonly Policy[] = [
     approval: { kind: 'none' },
   },
 ]
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 async function signInAs(url: URL, agent: Agent, identity: Identity, login: string): Promise<SignedIn> {
   const started = await clientWith(url, agent, '').get('/sign-in')
