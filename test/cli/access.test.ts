@@ -1,44 +1,21 @@
 // Goal: from a terminal one can ask, decide, wait, hand back, revoke, lock and unlock, and reads plainly what came of it.
 // Method: the real CLI against a real gateway, with a session as `curfew login` leaves it.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { Program } from '../clients/program.ts'
+import { openCurfew, type Curfew } from '../clients/curfew.ts'
 import { startTestGateway, type Login, type TestGateway } from '../servers/gateway.ts'
 
-const main = join(import.meta.dirname, '../../src/main.ts')
-
 let gateway: TestGateway
-let home: string
+let curfew: Curfew
 beforeAll(async () => {
   gateway = await startTestGateway()
-  home = await mkdtemp(join(tmpdir(), 'curfew-cli-'))
-  for (const who of ['alice', 'bob', 'olga'] as const) await keepSession(who)
+  curfew = await openCurfew(gateway)
 })
 afterAll(async () => {
+  await curfew?.[Symbol.asyncDispose]()
   await gateway[Symbol.asyncDispose]()
-  await rm(home, { recursive: true })
 })
 
-async function keepSession(who: Login): Promise<void> {
-  const wish = { label: 'a terminal', kind: 'cli', lengthMs: 3_600_000 } as const
-  const { text } = await gateway.gateway.identity.tokens.make(await gateway.person(who), wish)
-  const folder = join(home, who, 'curfew')
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
-  const session = { gateway: gateway.url.origin, ca: gateway.ca, token: text, person: who, expiresAt }
-  await writeFile(join(folder, 'session.json'), JSON.stringify(session), { mode: 0o600 })
-}
-
-function curfew(who: Login, ...words: string[]): Program {
-  return new Program(process.execPath, [main, ...words], { env: { XDG_CONFIG_HOME: join(home, who) } })
-}
-
-async function run(who: Login, ...words: string[]) {
-  await using program = curfew(who, ...words)
-  return await program.exited()
-}
+const run = (who: Login, ...words: string[]) => curfew.run(who, ...words)
 
 const json = ({ stdout }: { stdout: string }) =>
   stdout
@@ -47,7 +24,17 @@ const json = ({ stdout }: { stdout: string }) =>
     .map((line) => JSON.parse(line) as Record<string, unknown>)
 
 test('a request waits until somebody decides; what was given is handed back', async () => {
-  await using waiting = curfew('alice', 'request', 'prod-db', 'readonly', '--for', '1h', '--reason', 'why', '--wait')
+  await using waiting = await curfew.start(
+    'alice',
+    'request',
+    'prod-db',
+    'readonly',
+    '--for',
+    '1h',
+    '--reason',
+    'why',
+    '--wait',
+  )
   const [id] = await waiting.until(/request-\w+/)
   const list = await run('bob', 'requests')
   expect(list.stdout).toMatch(
@@ -70,7 +57,7 @@ test('a request waits until somebody decides; what was given is handed back', as
 })
 
 test('a refusal ends the wait with its comment and exit code 1', async () => {
-  await using waiting = curfew('alice', 'request', 'prod-db', 'readonly', '--reason', 'again', '--wait')
+  await using waiting = await curfew.start('alice', 'request', 'prod-db', 'readonly', '--reason', 'again', '--wait')
   const [id] = await waiting.until(/request-\w+/)
   await run('bob', 'deny', id, '--comment', 'not today')
   const { status, stdout } = await waiting.exited()

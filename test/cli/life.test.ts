@@ -1,15 +1,11 @@
 // Goal: from a terminal one asks for more time, for recurring hours and for bundles, and reads plainly what came of it.
 // Method: the real CLI against a real gateway, with a session as `curfew login` leaves it.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { Program } from '../clients/program.ts'
+import { openCurfew, type Curfew } from '../clients/curfew.ts'
 import { startTestGateway, type Login, type TestGateway } from '../servers/gateway.ts'
 
-const main = join(import.meta.dirname, '../../src/main.ts')
 let gateway: TestGateway
-let home: string
+let curfew: Curfew
 beforeAll(async () => {
   gateway = await startTestGateway({
     configure: (config) => {
@@ -23,30 +19,14 @@ beforeAll(async () => {
       config.bundles = [{ name: 'first-day', description: 'For new people', items }]
     },
   })
-  home = await mkdtemp(join(tmpdir(), 'curfew-cli-'))
-  for (const who of ['alice', 'bob'] as const) await keepSession(who)
+  curfew = await openCurfew(gateway)
 }, 60_000)
 afterAll(async () => {
+  await curfew?.[Symbol.asyncDispose]()
   await gateway?.[Symbol.asyncDispose]()
-  await rm(home, { recursive: true })
 })
 
-async function keepSession(who: Login): Promise<void> {
-  const wish = { label: 'a terminal', kind: 'cli', lengthMs: 3_600_000 } as const
-  const { text } = await gateway.gateway.identity.tokens.make(await gateway.person(who), wish)
-  const folder = join(home, who, 'curfew')
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
-  const session = { gateway: gateway.url.origin, ca: gateway.ca, token: text, person: who, expiresAt }
-  await writeFile(join(folder, 'session.json'), JSON.stringify(session), { mode: 0o600 })
-}
-
-const curfew = (who: Login, ...words: string[]) =>
-  new Program(process.execPath, [main, ...words], { env: { XDG_CONFIG_HOME: join(home, who) } })
-async function run(who: Login, ...words: string[]) {
-  await using program = curfew(who, ...words)
-  return await program.exited()
-}
+const run = (who: Login, ...words: string[]) => curfew.run(who, ...words)
 const json = ({ stdout }: { stdout: string }) =>
   stdout
     .trim()
@@ -68,7 +48,16 @@ test('more time where nobody is needed, and where somebody decides', { timeout: 
 
   const [asked] = json(await run('alice', 'request', 'prod-db', 'readonly', '--reason', 'x', '--json'))
   await run('bob', 'approve', asked.id)
-  await using waiting = curfew('alice', 'extend', 'prod-db', '--for', '10m', '--reason', 'not done', '--wait')
+  await using waiting = await curfew.start(
+    'alice',
+    'extend',
+    'prod-db',
+    '--for',
+    '10m',
+    '--reason',
+    'not done',
+    '--wait',
+  )
   const [id] = await waiting.until(/request-\w+/)
   expect((await run('bob', 'approve', id)).stdout).toContain('is extended until 20')
   expect(await waiting.exited()).toMatchObject({ status: 0, stdout: expect.stringContaining('is extended') as string })

@@ -1,44 +1,27 @@
 // Goal: from a terminal one reads every report, takes it away as a file, and sees what a changed file would change before it
 // does. Method: the real CLI against a real gateway, with the gateway's own configuration file, changed.
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { reportNames } from '../../src/access/reports/shapes.ts'
-import { Program } from '../clients/program.ts'
+import { openCurfew, type Curfew } from '../clients/curfew.ts'
 import { startTestGateway, type ConfigInput, type Login, type TestGateway } from '../servers/gateway.ts'
 
-const main = join(import.meta.dirname, '../../src/main.ts')
-
 let gateway: TestGateway
-let home: string
+let curfew: Curfew
 beforeAll(async () => {
   gateway = await startTestGateway({ configure: (config) => (config.reports = { teams: ['engineering'] }) })
-  home = await mkdtemp(join(tmpdir(), 'curfew-report-'))
-  for (const who of ['alice', 'sam', 'olga'] as const) await keepSession(who)
+  curfew = await openCurfew(gateway)
   await gateway.grant('alice', 'reporting')
   await gateway.grant('dave', 'readonly')
 }, 60_000)
 afterAll(async () => {
+  await curfew?.[Symbol.asyncDispose]()
   await gateway[Symbol.asyncDispose]()
-  await rm(home, { recursive: true })
 })
 
-async function keepSession(who: Login): Promise<void> {
-  const wish = { label: 'a terminal', kind: 'cli', lengthMs: 3_600_000 } as const
-  const { text } = await gateway.gateway.identity.tokens.make(await gateway.person(who), wish)
-  const folder = join(home, who, 'curfew')
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
-  const session = { gateway: gateway.url.origin, ca: gateway.ca, token: text, person: who, expiresAt }
-  await writeFile(join(folder, 'session.json'), JSON.stringify(session), { mode: 0o600 })
-}
-
-async function run(who: Login, ...words: string[]) {
-  await using program = new Program(process.execPath, [main, ...words], { env: { XDG_CONFIG_HOME: join(home, who) } })
-  return await program.exited()
-}
+const run = (who: Login, ...words: string[]) => curfew.run(who, ...words)
 
 test('a list of reports, and each as a table', { timeout: 60_000 }, async () => {
   const list = await run('sam', 'report')
@@ -53,7 +36,7 @@ test('a list of reports, and each as a table', { timeout: 60_000 }, async () => 
 })
 
 test('the same CSV as the gateway makes, also into a file that nobody else reads', { timeout: 60_000 }, async () => {
-  const file = join(home, 'requests.csv')
+  const file = join(curfew.folder, 'requests.csv')
   const { status, stdout, stderr } = await run('sam', 'report', 'requests', '--csv', '--output', file, '--days', '7')
   expect([status, stdout, stderr]).toEqual([0, '', expect.stringMatching(/^\d rows are in .*requests\.csv\.\n$/)])
   expect((await stat(file)).mode & 0o777).toBe(0o600)

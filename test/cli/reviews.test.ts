@@ -1,16 +1,11 @@
 // Goal: from a terminal one can take access in an emergency, see which wait for their review, look at one and close it.
 // Method: the real CLI against a real gateway, with a session as `curfew login` leaves it.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { Program } from '../clients/program.ts'
+import { openCurfew, type Curfew } from '../clients/curfew.ts'
 import { startTestGateway, type Login, type TestGateway } from '../servers/gateway.ts'
 
-const main = join(import.meta.dirname, '../../src/main.ts')
-
 let gateway: TestGateway
-let home: string
+let curfew: Curfew
 beforeAll(async () => {
   gateway = await startTestGateway({
     configure: (config) =>
@@ -21,28 +16,14 @@ beforeAll(async () => {
         breakGlass: { review: { from: ['approvers'] } },
       }),
   })
-  home = await mkdtemp(join(tmpdir(), 'curfew-cli-'))
-  for (const who of ['alice', 'bob'] as const) await keepSession(who)
+  curfew = await openCurfew(gateway)
 })
 afterAll(async () => {
+  await curfew?.[Symbol.asyncDispose]()
   await gateway[Symbol.asyncDispose]()
-  await rm(home, { recursive: true })
 })
 
-async function keepSession(who: Login): Promise<void> {
-  const wish = { label: 'a terminal', kind: 'cli', lengthMs: 3_600_000 } as const
-  const { text } = await gateway.gateway.identity.tokens.make(await gateway.person(who), wish)
-  const folder = join(home, who, 'curfew')
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
-  const session = { gateway: gateway.url.origin, ca: gateway.ca, token: text, person: who, expiresAt }
-  await writeFile(join(folder, 'session.json'), JSON.stringify(session), { mode: 0o600 })
-}
-
-async function run(who: Login, ...words: string[]) {
-  await using program = new Program(process.execPath, [main, ...words], { env: { XDG_CONFIG_HOME: join(home, who) } })
-  return await program.exited()
-}
+const run = (who: Login, ...words: string[]) => curfew.run(who, ...words)
 
 test('an emergency is taken, looked at, and closed by somebody else', { timeout: 60_000 }, async () => {
   const wordless = await run('alice', 'request', 'prod-db', 'admin', '--emergency', '--reason', 'x')
@@ -94,7 +75,7 @@ test(
   'standing access is looked at: started, shown, confirmed, ended, and taken away as a table',
   { timeout: 60_000 },
   async () => {
-    for (const who of ['sam', 'olga'] as const) await keepSession(who)
+    for (const who of ['sam', 'olga'] as const) await curfew.login(who)
     const refused = await run('alice', 'campaign', 'start', 'autumn')
     expect([refused.status, refused.stderr]).toEqual([
       1,

@@ -11,6 +11,10 @@ const main = join(import.meta.dirname, '../../src/main.ts')
 export interface Curfew extends AsyncDisposable {
   /** A folder of its own for files. */
   readonly folder: string
+  /** They have logged in; without it they do when they first type something. */
+  login(who: Login): Promise<void>
+  /** Goes on until it is disposed of, or ends by itself. */
+  start(who: Login, ...words: string[]): Promise<Program>
   run(
     who: Login,
     ...words: string[]
@@ -39,13 +43,18 @@ export async function openCurfew(
     await writeFile(join(folder, 'session.json'), JSON.stringify(session), { mode: 0o600 })
   }
 
-  const run: Curfew['run'] = async (who, ...words) => {
+  const start: Curfew['start'] = async (who, ...words) => {
     await login(who)
-    await using program = new Program(process.execPath, [main, ...words], { env: { XDG_CONFIG_HOME: join(home, who) } })
+    return new Program(process.execPath, [main, ...words], { env: { XDG_CONFIG_HOME: join(home, who) } })
+  }
+  const run: Curfew['run'] = async (who, ...words) => {
+    await using program = await start(who, ...words)
     return await program.exited()
   }
   return {
     folder: home,
+    login,
+    start,
     run,
     json: async (who, ...words) =>
       (await run(who, ...words, '--json')).stdout
