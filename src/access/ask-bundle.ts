@@ -14,11 +14,11 @@ import {
   fileRequest,
   holder,
   keepKey,
-  offersFor,
   refuseLocked,
   refuseTooMany,
   type Filing,
 } from './ask.ts'
+import { offersFor } from './offers.ts'
 import { assess } from './assess.ts'
 import type { AccessDeps } from './deps.ts'
 import { recordRefusal } from './events.ts'

@@ -4,13 +4,11 @@ import { Fault } from '../kernel/fault.ts'
 import type { GrantId, PersonId, RequestId } from '../kernel/ids.ts'
 import { later, type Instant } from '../kernel/time.ts'
 import { checkWish } from '../policy/decide.ts'
-import { isVisible, judge, verdictFault, verdictWords } from '../policy/judge.ts'
+import { judge, verdictFault } from '../policy/judge.ts'
 import { checkWindows, plainWindows } from '../policy/recurrence.ts'
 import type { Risk } from '../policy/risk.ts'
 import type { Policy } from '../policy/rules.ts'
-import type { Situation } from '../policy/weigh.ts'
-import { unknownName } from '../resources/catalogue.ts'
-import type { Asker, Offer, Wish } from './access.ts'
+import type { Offer, Wish } from './access.ts'
 import { assess } from './assess.ts'
 import { beginReview, checkEmergency, livingEmergency, tellOfEmergency } from './break-glass.ts'
 import type { AccessDeps } from './deps.ts'
@@ -19,6 +17,7 @@ import { fulfil } from './give.ts'
 import { usableFrom } from './grant-life.ts'
 import { lockedFault, stoppingLock, type LockTarget } from './locks.ts'
 import { approvalFor } from './manager.ts'
+import { offerFor } from './offers.ts'
 import { holderFor, wishOfHolder } from './on-behalf.ts'
 import type { Request, Requested } from './states.ts'
 import type { AccessReads, AccessTx } from './store.ts'
@@ -28,93 +27,6 @@ import { approve, cancel, expectOpen } from './transitions.ts'
 export const openRequestsMax = 20
 /** How long a key is remembered. */
 const keyMs = 86_400_000
-
-/** @param emergency what may be had in an emergency, instead of what may be asked for in the usual way. */
-export function offersFor(deps: AccessDeps, person: Person, asker?: Asker, emergency = false): Offer[] {
-  return deps.catalogue.resources.flatMap((resource) =>
-    Object.values(resource.roles).flatMap((role) => {
-      const situation = { person, resource, role: role.name, client: asker, emergency }
-      return isVisible(deps, situation) ? [offerIn(deps, { ...situation, role, at: deps.clock.now() })] : []
-    }),
-  )
-}
-
-/** With what is had as an emergency now and cannot be asked for otherwise. */
-export async function usableOffers(deps: AccessDeps, person: Person, asker?: Asker): Promise<readonly Offer[]> {
-  const usual = offersFor(deps, person, asker)
-  const taken = offersFor(deps, person, asker, true).filter(
-    (offer) =>
-      !usual.some(({ resource, role }) => resource.name === offer.resource.name && role.name === offer.role.name),
-  )
-  if (taken.length === 0) return usual
-  const living = await deps.store.livingGrants(person.id)
-  const isHad = ({ resource, role }: Offer) =>
-    living.some((grant) => grant.resource === resource.name && grant.role === role.name)
-  return [...usual, ...taken.filter(isHad)]
-}
-
-/** One that is stopped is offered all the same: people see why, and when it opens. */
-function offerIn(
-  deps: AccessDeps,
-  { role, resource, ...rest }: Omit<Situation, 'role' | 'resource'> & Pick<Offer, 'role' | 'resource'>,
-): Offer {
-  const situation = { ...rest, resource, role: role.name }
-  const verdict = judge(deps, situation)
-  if (verdict.kind === 'allow') return { resource, role, policy: verdict.policy }
-  const { person, emergency } = situation
-  const policy = verdict.policy ?? judgedFor(deps, { person, resource, role: role.name, emergency })
-  return { resource, role, policy, stopped: { ...verdictWords(verdict, situation), opensAt: verdict.opensAt } }
-}
-
-/** The policy that would decide if nothing denied it; there is one for whatever is visible. */
-function judgedFor({ policies }: AccessDeps, situation: Situation): Policy {
-  const verdict = judge({ policies }, situation)
-  if (verdict.kind === 'allow') return verdict.policy
-  throw new Fault('NOT_ALLOWED', 'No policy lets you have this.')
-}
-
-/** @throws Fault RESOURCE_UNKNOWN, ROLE_UNKNOWN: never says whether a name exists that the person may not see. */
-export function offerFor(
-  deps: AccessDeps,
-  person: Person,
-  resource: string,
-  role: string,
-  asker?: Asker,
-  emergency = false,
-): Offer {
-  const offers = offersFor(deps, person, asker, emergency)
-  const isMeant = (offer: Offer) => offer.resource.name === resource && offer.role.name === role
-  if (!emergency && !offers.some(isMeant) && offersFor(deps, person, asker, true).some(isMeant)) {
-    throw new Fault('NO_GRANT', `${resource} as ${role} is for emergencies only.`, {
-      hint: `In an emergency: ${emergencyLink(deps, resource, role)}`,
-    })
-  }
-  const there = offers.filter((offer) => offer.resource.name === resource)
-  if (there.length === 0) {
-    throw unknownName('resource', resource, [...new Set(offers.map((offer) => offer.resource.name))])
-  }
-  const offer = there.find((candidate) => candidate.role.name === role)
-  if (offer !== undefined) return offer
-  throw unknownName(
-    'role',
-    role,
-    there.map((candidate) => candidate.role.name),
-  )
-}
-
-export function emergencyLink({ publicUrl }: Pick<AccessDeps, 'publicUrl'>, resource: string, role: string): URL {
-  return new URL(`/ask/emergency?${new URLSearchParams({ resource, role })}`, publicUrl)
-}
-
-/** Whether some policy lets them ask for it now or later, as their groups are now. */
-export async function isAllowed(
-  deps: AccessDeps,
-  { person: id, resource: name, role }: { readonly person: PersonId; readonly resource: string; readonly role: string },
-): Promise<boolean> {
-  const [person, resource] = [await deps.person(id), deps.catalogue.resource(name)]
-  if (person === undefined || resource === undefined) return false
-  return isVisible(deps, { person, resource, role })
-}
 
 export async function ask(deps: AccessDeps, asker: Person, wish: Wish): Promise<Request> {
   try {

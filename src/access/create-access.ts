@@ -1,5 +1,6 @@
 import type { Access } from './access.ts'
-import { ask, cancelRequest, emergencyLink, isAllowed, offerFor, offersFor, usableOffers } from './ask.ts'
+import { ask, cancelRequest } from './ask.ts'
+import { emergencyLink, isAllowed, offerFor, offersFor, usableOffers } from './offers.ts'
 import { askBundle, bundleFor, bundlesFor } from './ask-bundle.ts'
 import { decide } from './decide.ts'
 import { isOperator, isStaff, type AccessDeps } from './deps.ts'
