@@ -83,9 +83,9 @@ function formPage({ show }: Visit, offer: Offer, typed: Typed, wrong: Fault | un
   const about = `${resource.name} as ${role.name}`
   const body = html`<h1>Emergency: ${about}</h1>
     <p class="notice stop">
-      <strong>This is loud.</strong> It begins at once, without asking anybody, and security and ${reviewersOf(offer)}
-      are told that you did it. It lasts ${formatDuration(policy.length.mostMs)} at most, and afterwards one of them
-      must look at what you did, and say whether it was justified.
+      <strong>This is loud.</strong> It begins at once, without asking anybody, and those who look at it afterwards
+      (${reviewersOf(offer)}) and the security list are told that you did it. It lasts
+      ${formatDuration(policy.length.mostMs)} at most, and afterwards one of them must say whether it was justified.
     </p>
     ${stopped !== undefined && stoppedLine(show, stopped)}
     <form method="post" action="/ask/emergency" class="stack">
