@@ -212,7 +212,7 @@ function accessStory(demo: Demo, checkout: string): string {
    psql lives on, past its old end.
    Two steps: bob decides first, then olga (or olga instead of bob, when he says nothing for a minute).
      curfew request prod-db admin --ticket SHOP-7 --reason "mend invoices"
-   bob may change it before he approves: shorter, later, or as readonly. The page shows what makes it risky, and why.
+   bob may change it before he approves: shorter, later, or as reporting. The page shows what makes it risky, and why.
    An emergency: at once, told to security, and looked at afterwards by sam on ${url}/reviews
      curfew request prod-db admin --emergency --reason "the shop is down"
    Several things at once, each decided by itself:
