@@ -37,6 +37,8 @@ export class Lane implements AsyncDisposable {
   readonly #width: number
   readonly #deliver: Deliver
   readonly #underWay = new Map<MessageId, Promise<void>>()
+  /** Whose attempts ended since the store was last asked: what it answers about them may be from before. */
+  readonly #endedSince = new Set<MessageId>()
   /** Sent or refused, and not written down yet because the store failed. */
   readonly #unwritten = new Map<MessageId, () => Promise<void>>()
   readonly #stop = new AbortController()
@@ -95,12 +97,13 @@ export class Lane implements AsyncDisposable {
     const { outbox, clock } = this.#deps
     const now = clock.now()
     if (now < this.#quietUntil) return Math.min(lookMsMax, this.#quietUntil - now)
+    this.#endedSince.clear()
     const due = await outbox.due(this.key, now, this.#width + this.#underWay.size)
     for (const queued of due) {
       const { id } = queued.message
       // The end of one is a reason to look.
       if (this.#stop.signal.aborted || this.#underWay.size >= this.#width) return lookMsMax
-      if (!this.#underWay.has(id)) this.#underWay.set(id, this.#attempt(queued))
+      if (!this.#underWay.has(id) && !this.#endedSince.has(id)) this.#underWay.set(id, this.#attempt(queued))
     }
     if (this.#underWay.size > 0) return lookMsMax
     const next = await outbox.nextDue(this.key)
@@ -116,6 +119,7 @@ export class Lane implements AsyncDisposable {
       await this.#settle(queued, outcome)
     } finally {
       this.#underWay.delete(message.id)
+      this.#endedSince.add(message.id)
       this.wake()
     }
   }

@@ -14,10 +14,11 @@ import { makeSqlitePlace, silence } from '../store/place.ts'
 
 const hourMs = 3_600_000
 
-async function stage(giveUpMs = 24 * hourMs) {
+async function stage(giveUpMs = 24 * hourMs, around: (outbox: Outbox) => Partial<Outbox> = () => ({})) {
   await using stack = new AsyncDisposableStack()
   const place = stack.use(await makeSqlitePlace())
-  const { outbox, audit } = await place.open()
+  const { outbox: kept, audit } = await place.open()
+  const outbox: Outbox = Object.assign(Object.create(kept) as Outbox, around(kept))
   const { clock } = place
   const metrics = createMetrics()
   const deps = { outbox, giveUpMs, clock, random, log: silence, metrics }
@@ -126,6 +127,38 @@ test('a receiver that never answers holds up neither others nor, beyond its widt
   expect(due.map(({ message }) => `${message.id} ${message.attempts}`).toSorted()).toEqual(
     ids.map((id) => `${id} 0`).toSorted(),
   )
+})
+
+test('a message that is sent while the store is being asked is not sent once more for its old answer', async () => {
+  const [answers, answered] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  let asked = 0
+  await using on = await stage(hourMs, (outbox) => ({
+    due: async (...words) => {
+      const due = await outbox.due(...words)
+      asked += 1
+      if (asked === 2) {
+        answered.resolve()
+        await answers.promise
+      }
+      return due
+    },
+  }))
+  const id = await on.queue('siem')
+  const sending = Promise.withResolvers<Outcome>()
+  let calls = 0
+  const lane = on.lane('siem', () => {
+    calls += 1
+    return sending.promise
+  })
+  lane.wake()
+  await expect.poll(() => calls).toBe(1)
+  lane.wake()
+  await answered.promise
+  sending.resolve(sent)
+  await expect.poll(async () => (await on.message(id))?.state).toBe('sent')
+  answers.resolve()
+  await expect.poll(() => asked).toBeGreaterThanOrEqual(3)
+  expect(calls).toBe(1)
 })
 
 test('a receiver that asks for quiet gets it, for everything', async () => {
