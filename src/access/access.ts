@@ -172,8 +172,8 @@ export interface Access {
   revoke(person: Person, grant: GrantId, comment: string): Promise<void>
   /** By its own person, or by who asked on their behalf, early. */
   handBack(person: Person, grant: GrantId): Promise<void>
-  /** By operators. `lengthMs` absent: until it is lifted. @throws Fault NOT_ALLOWED, INPUT_INVALID (empty scope, no address, no reason, over already) */
-  placeLock(person: Person, scope: LockScope, reason: string, lengthMs?: number | null): Promise<Lock>
+  /** By operators. `lengthMs` absent: until it is lifted. @throws Fault NOT_ALLOWED, INPUT_INVALID (empty scope, no address, no reason, over already; the key stands for another) */
+  placeLock(person: Person, scope: LockScope, reason: string, lengthMs?: number | null, key?: string): Promise<Lock>
   liftLock(person: Person, lock: LockId): Promise<void>
   /** Those that stand now, oldest first. */
   locks(): Promise<readonly Lock[]>

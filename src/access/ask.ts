@@ -18,6 +18,7 @@ import { usableFrom } from './grant-life.ts'
 import { lockedFault, stoppingLock, type LockTarget } from './locks.ts'
 import { approvalFor } from './manager.ts'
 import { offerFor } from './offers.ts'
+import { keyMs, otherThing } from './once.ts'
 import { holderFor, wishOfHolder } from './on-behalf.ts'
 import type { Request, Requested } from './states.ts'
 import type { AccessReads, AccessTx } from './store.ts'
@@ -26,7 +27,6 @@ import { approve, cancel, expectOpen } from './transitions.ts'
 
 export const openRequestsMax = 20
 /** How long a key is remembered. */
-const keyMs = 86_400_000
 
 export async function ask(deps: AccessDeps, asker: Person, wish: Wish): Promise<Request> {
   try {
@@ -100,9 +100,7 @@ export async function filedBefore(
   if (key === undefined) return undefined
   const filed = await reads.requestByKey(person.id, key, later(now, -keyMs))
   if (filed === undefined || isSame(filed)) return filed
-  throw new Fault('INPUT_INVALID', 'Something else was asked for under this key.', {
-    hint: 'Take another Idempotency-Key for another request.',
-  })
+  throw otherThing()
 }
 
 export async function keepKey(

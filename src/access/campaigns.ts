@@ -10,7 +10,8 @@ import { campaignEvents } from './campaign-events.ts'
 import { entriesMax, policyOfSubject, takeSnapshot } from './campaign-snapshot.ts'
 import { isStaff, knownPerson, type AccessDeps } from './deps.ts'
 import { recordRefusal } from './events.ts'
-import type { AccessReads } from './store.ts'
+import { once } from './once.ts'
+import type { AccessReads, AccessTx } from './store.ts'
 
 const minuteMs = 60_000
 const dayMs = 86_400_000
@@ -30,6 +31,8 @@ export interface CampaignWish {
   readonly tokenMs?: number | undefined
   /** Groups whose word counts; absent: the reviewers of the gateway. */
   readonly reviewers?: readonly string[] | undefined
+  /** The same key within 24 hours is the same campaign. */
+  readonly key?: string | undefined
 }
 
 export interface EntryView {
@@ -96,20 +99,26 @@ async function start(deps: AccessDeps, person: Person, wish: CampaignWish): Prom
     ...{ dueAt: later(now, lengthMs), grantMs, tokenMs, reviewers: [...new Set(reviewers)] },
     ...{ remindedAt: null, finishedAt: null },
   }
-  await deps.store.transact(async (tx) => {
-    if ((await tx.runningCampaigns()).length >= runningMax) {
-      throw new Fault('RATE_LIMITED', `${runningMax} campaigns are running already.`)
-    }
-    const entries = await takeSnapshot(deps, tx, campaign)
-    await tx.insertCampaign(campaign)
-    for (const [position, entry] of entries.entries()) await tx.insertEntry(entry, position)
-    await tx.record(campaignEvents.started(campaign, entries.length, person))
-    await tx.announce({ kind: 'campaign-moved', campaign: campaign.id, to: 'started' })
-  })
-  return viewCampaign(deps, person, campaign.id)
+  const wanted = { name: campaign.name, lengthMs, grantMs, tokenMs, reviewers: campaign.reviewers }
+  const id = await deps.store.transact((tx) =>
+    once(tx, { person, kind: 'campaign', key: wish.key, wish: wanted }, now, () => begin(deps, tx, campaign, person)),
+  )
+  return viewCampaign(deps, person, id)
 }
 
-function checkWish({ name, lengthMs, grantMs, tokenMs, reviewers }: Required<CampaignWish>): void {
+async function begin(deps: AccessDeps, tx: AccessTx, campaign: Campaign, person: Person): Promise<CampaignId> {
+  if ((await tx.runningCampaigns()).length >= runningMax) {
+    throw new Fault('RATE_LIMITED', `${runningMax} campaigns are running already.`)
+  }
+  const entries = await takeSnapshot(deps, tx, campaign)
+  await tx.insertCampaign(campaign)
+  for (const [position, entry] of entries.entries()) await tx.insertEntry(entry, position)
+  await tx.record(campaignEvents.started(campaign, entries.length, person))
+  await tx.announce({ kind: 'campaign-moved', campaign: campaign.id, to: 'started' })
+  return campaign.id
+}
+
+function checkWish({ name, lengthMs, grantMs, tokenMs, reviewers }: Required<Omit<CampaignWish, 'key'>>): void {
   if (name.trim() === '' || name.length > nameLengthMax) throw invalid('A campaign has a name of 1 to 80 characters.')
   if (!Number.isSafeInteger(lengthMs) || lengthMs < minuteMs || lengthMs > campaignLengthMsMax) {
     throw invalid('A campaign lasts from a minute to 90 days.')

@@ -45,7 +45,7 @@ export function createAccess(deps: AccessDeps): Access {
       decide(deps, { person, id: request, verdict, comment, asker, terms }),
     revoke: (person, grant, comment) => revokeGrant(deps, person, grant, comment),
     handBack: (person, grant) => handBackGrant(deps, person, grant),
-    placeLock: (person, scope, reason, lengthMs = null) => placeLock(deps, person, scope, reason, lengthMs),
+    placeLock: (person, scope, reason, lengthMs = null, key) => placeLock(deps, person, scope, reason, lengthMs, key),
     liftLock: (person, lock) => liftLock(deps, person, lock),
     locks: async () => (await store.standingLocks()).filter((lock) => lockStands(lock, clock.now())),
     pastLocks: (limit) => store.pastLocks(limit),

@@ -9,6 +9,7 @@ import { commentLengthMax } from './decide.ts'
 import { isOperator, type AccessDeps } from './deps.ts'
 import { accessEvents, actor } from './events.ts'
 import { isEmpty } from './locks.ts'
+import { once } from './once.ts'
 import type { Lock } from './states.ts'
 import type { AccessTx } from './store.ts'
 
@@ -20,6 +21,7 @@ export async function placeLock(
   scope: LockScope,
   reason: string,
   lengthMs: number | null,
+  key?: string,
 ): Promise<Lock> {
   expectOperator(deps, person)
   checkScope(scope)
@@ -39,12 +41,18 @@ export async function placeLock(
     liftedBy: null,
     liftedAt: null,
   }
-  await deps.store.transact(async (tx) => {
-    await tx.insertLock(lock)
-    await tx.record(accessEvents.locked(lock, person))
-    await tx.announce({ kind: 'lock-placed', lock: lock.id, scope: lock.scope, reason: lock.reason })
+  const wish = [lock.scope, lock.reason, lengthMs]
+  return deps.store.transact(async (tx) => {
+    const id = await once(tx, { person, kind: 'lock', key, wish }, now, () => writeLock(tx, lock, person))
+    return id === lock.id ? lock : ((await tx.lock(id)) ?? lock)
   })
-  return lock
+}
+
+async function writeLock(tx: AccessTx, lock: Lock, person: Person): Promise<LockId> {
+  await tx.insertLock(lock)
+  await tx.record(accessEvents.locked(lock, person))
+  await tx.announce({ kind: 'lock-placed', lock: lock.id, scope: lock.scope, reason: lock.reason })
+  return lock.id
 }
 
 function checkScope(scope: LockScope): void {

@@ -4,10 +4,11 @@ import type { Instant } from '../kernel/time.ts'
 import type { SessionRow } from '../sessions/session.ts'
 import type { CampaignReads, CampaignTx } from './campaign-store.ts'
 import type { QuestionReads, QuestionTx } from './question-store.ts'
+import type { WorkKeyReads, WorkKeyTx } from './once.ts'
 import type { ReviewReads, ReviewTx } from './review-store.ts'
 import type { Active, Decision, Grant, Lock, Request, Requested } from './states.ts'
 
-export interface AccessReads extends ReviewReads, CampaignReads, QuestionReads {
+export interface AccessReads extends ReviewReads, CampaignReads, QuestionReads, WorkKeyReads {
   request(id: RequestId): Promise<Request | undefined>
   /** What they filed under this key after `since`. */
   requestByKey(person: PersonId, key: string, since: Instant): Promise<Request | undefined>
@@ -57,7 +58,7 @@ export interface AccessReads extends ReviewReads, CampaignReads, QuestionReads {
 }
 
 /** The database refuses what the types forbid: illegal steps, deleting, self-approval, a second decision by one person. */
-export interface AccessTx extends AccessReads, ReviewTx, CampaignTx, QuestionTx, Facts {
+export interface AccessTx extends AccessReads, ReviewTx, CampaignTx, QuestionTx, WorkKeyTx, Facts {
   insertRequest(request: Request): Promise<void>
   /** Forgets all keys that were kept at `since` or before. */
   keepRequestKey(person: PersonId, key: string, request: RequestId, at: Instant, since: Instant): Promise<void>

@@ -206,7 +206,8 @@ function lockRoutes(site: Site): void {
     const wish = await body(c, schema.lockWish)
     const { person = null, machine = null, group = null, resource = null, role = null, address = null } = wish
     const { reason, lengthMs = null } = wish
-    const lock = await placeLock(site, by, { person, machine, group, resource, role, address, reason, lengthMs })
+    const key = idempotencyKey(c)
+    const lock = await placeLock(site, by, { person, machine, group, resource, role, address, reason, lengthMs, key })
     return c.json(await lockJson(site, lock), 201)
   })
   site.app.delete(`${apiPath}/locks/:id`, async (c) => {

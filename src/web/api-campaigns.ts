@@ -1,5 +1,5 @@
 import type { CampaignId, EntryId } from '../kernel/ids.ts'
-import { body, bodyIfAny, caller, checked } from './api-call.ts'
+import { body, bodyIfAny, caller, checked, idempotencyKey } from './api-call.ts'
 import { csvAnswer } from './api-reports.ts'
 import * as schema from './api-schema.ts'
 import { campaignCsv, campaignJson, campaignViewJson } from './campaign-json.ts'
@@ -19,7 +19,7 @@ export function campaignRoutes(site: Site): void {
   })
   site.open('POST', `${apiPath}/campaigns`, async (c) => {
     const { person } = await caller(site, c, 'decide')
-    const view = await campaigns.start(person, await body(c, schema.campaignWish))
+    const view = await campaigns.start(person, { ...(await body(c, schema.campaignWish)), key: idempotencyKey(c) })
     return c.json(campaignViewJson(publicUrl, view), 201)
   })
   site.open('GET', `${apiPath}/campaigns/:id`, async (c) => {

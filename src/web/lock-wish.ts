@@ -18,6 +18,8 @@ export interface LockWish {
   readonly reason: string
   /** From now; null: until it is lifted. */
   readonly lengthMs: number | null
+  /** The same key within 24 hours is the same lock. */
+  readonly key?: string | undefined
 }
 
 /** @throws Fault NOT_ALLOWED; INPUT_INVALID, also for names that nothing here has: such a lock would stop nobody. */
@@ -25,7 +27,7 @@ export async function placeLock(site: Site, by: Person, wish: LockWish): Promise
   const { access, catalogue } = site.deps
   // Who may not place locks does not learn who is known here.
   if (!access.isOperator(by)) throw new Fault('NOT_ALLOWED', 'Only operators place and lift locks.')
-  const { group, resource, role, address, reason, lengthMs } = wish
+  const { group, resource, role, address, reason, lengthMs, key } = wish
   const resources = catalogue.resources.map(({ name }) => name)
   const roles = catalogue.resources
     .filter(({ name }) => resource === null || name === resource)
@@ -33,7 +35,7 @@ export async function placeLock(site: Site, by: Person, wish: LockWish): Promise
   checkName('resource', resource, resources)
   checkName('role', role, roles)
   const person = await holderOf(site, wish)
-  return access.placeLock(by, { person, group, resource, role, address }, reason, lengthMs)
+  return access.placeLock(by, { person, group, resource, role, address }, reason, lengthMs, key)
 }
 
 function checkName(kind: 'resource' | 'role' | 'machine', name: string | null, names: readonly string[]): void {

@@ -41,7 +41,9 @@ const post = (
   ...(asks === undefined ? {} : { asks }),
   ...more,
 })
-const keyed = { headers: { 'Idempotency-Key': 'The same key within 24 hours is the same request.' } }
+const keyed = {
+  headers: { 'Idempotency-Key': 'The same key within 24 hours is the same request: nothing is done twice.' },
+}
 const remove = (path: string, scope: Needed, summary: string): Call => ({
   ...{ method: 'delete', path, scope, summary, answers: { 204: null } },
 })
@@ -123,6 +125,7 @@ export const apiCalls: readonly Call[] = [
     'Begin one; for operators and reviewers',
     { 201: schema.campaignView },
     schema.campaignWish,
+    keyed,
   ),
   get('/campaigns/{id}', 'reports:read', 'One with its entries: its report', schema.campaignView, {
     query: schema.campaignQuery,
@@ -164,7 +167,14 @@ export const apiCalls: readonly Call[] = [
   get('/sessions', 'sessions:read', 'Live sessions', schema.sessionList, { query: schema.sessionQuery }),
   post('/sessions/{id}/end', 'sessions:end', 'End a live session', { 204: null }, schema.comment, saying),
   get('/locks', 'locks', 'Locks; for operators', schema.lockList),
-  post('/locks', 'locks', 'Place a lock, and end what it stops; for operators', { 201: schema.lock }, schema.lockWish),
+  post(
+    '/locks',
+    'locks',
+    'Place a lock, and end what it stops; for operators',
+    { 201: schema.lock },
+    schema.lockWish,
+    keyed,
+  ),
   remove('/locks/{id}', 'locks', 'Lift a lock; for operators'),
   evidence('/requests/{id}/evidence', 'A request’s story in an archive, with signatures; for reviewers and operators'),
   evidence('/grants/{id}/evidence', 'The same for a grant'),

@@ -166,6 +166,27 @@ test('locks are placed, seen and lifted by operators; what nobody has is refused
   expect([locks, past]).toEqual([[], [expect.objectContaining({ id: made.body.id, state: 'lifted' })]])
 })
 
+test('the same key is the same lock and the same campaign, for one person, and never both', async () => {
+  const { olga } = people
+  const key = { 'idempotency-key': 'incident-9' }
+  const lock = { group: 'nobody-has-this', reason: 'drill', lengthMs: 3_600_000 }
+  const locks = await Promise.all(Array.from({ length: 4 }, () => olga.api('POST', '/locks', lock, key)))
+  expect(locks.map(({ status }) => status)).toEqual([201, 201, 201, 201])
+  const [first] = locks
+  expect(new Set(locks.map(({ body }) => body.id as string)).size).toBe(1)
+  expect((await olga.api('POST', '/locks', { ...lock, reason: 'else' }, key)).body.code).toBe('INPUT_INVALID')
+  await olga.api('DELETE', `/locks/${first!.body.id}`)
+  expect((await olga.api('POST', '/locks', lock, key)).body).toMatchObject({ id: first!.body.id, state: 'lifted' })
+  expect((await olga.api('POST', '/locks', lock)).body.id).not.toBe(first!.body.id)
+
+  const campaign = { name: 'spring', lengthMs: 86_400_000, grantMs: 0, tokenMs: 0, reviewers: ['security'] }
+  expect((await olga.api('POST', '/campaigns', campaign, key)).body.code).toBe('INPUT_INVALID')
+  const other = { 'idempotency-key': 'spring-review' }
+  const [one, two] = await Promise.all([1, 2].map(() => olga.api('POST', '/campaigns', campaign, other)))
+  expect([one!.status, two!.status, two!.body.id]).toEqual([201, 201, one!.body.id])
+  expect((await olga.api('GET', '/campaigns')).body.campaigns).toHaveLength(1)
+})
+
 test('the document has every call, and every call in it is one', async () => {
   const { body, status } = await pages.stranger().json('GET', '/api/v1/openapi.json')
   expect([status, body.openapi]).toEqual([200, '3.1.1'])

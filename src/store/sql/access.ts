@@ -18,6 +18,7 @@ import { toSessionRow } from './sessions.ts'
 import { campaignReads, campaignTx } from './campaigns.ts'
 import { questionReads, questionTx } from './questions.ts'
 import { reviewReads, reviewTx } from './reviews.ts'
+import { workKeyReads, workKeyTx } from './work-keys.ts'
 import type { SqlState, SqlTx } from './sql-state.ts'
 import type { Tables } from './tables.ts'
 
@@ -38,6 +39,7 @@ function accessReads(db: Database): AccessReads {
     ...reviewReads(db),
     ...campaignReads(db),
     ...questionReads(db),
+    ...workKeyReads(db),
   }
 }
 
@@ -199,6 +201,7 @@ function accessTx(tx: SqlTx): AccessTx {
     ...reviewTx(tx.db),
     ...campaignTx(tx.db),
     ...questionTx(tx.db),
+    ...workKeyTx(tx.db),
     record: (event) => tx.record(event),
     announce: (change) => tx.announce(change),
     insertRequest: async (request) => void (await tx.db.insertInto('requests').values(fromRequest(request)).execute()),

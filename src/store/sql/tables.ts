@@ -105,6 +105,14 @@ export interface RequestKeyRow {
   request_id: string
   at: number
 }
+export interface WorkKeyRow {
+  person_id: string
+  key: string
+  kind: string
+  subject: string
+  wish: string
+  at: number
+}
 export interface DecisionRow {
   id: string
   request_id: string
@@ -302,6 +310,7 @@ export interface Tables {
   machine_tokens: MachineTokenRow
   requests: RequestRow
   request_keys: RequestKeyRow
+  work_keys: WorkKeyRow
   decisions: DecisionRow
   grants: GrantRow
   reviews: ReviewRow

@@ -13,6 +13,7 @@ import { campaigns } from './0012-campaigns.ts'
 import { reports } from './0013-reports.ts'
 import { statementQuestions } from './0014-statement-questions.ts'
 import { databaseUsers } from './0015-database-users.ts'
+import { workKeys } from './0016-work-keys.ts'
 
 /** By number: the first has number 1. What is published here never changes; a new need is a new number. */
 export const migrations: readonly string[] = [
@@ -31,4 +32,5 @@ export const migrations: readonly string[] = [
   reports,
   statementQuestions,
   databaseUsers,
+  workKeys,
 ]
