@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { FrameWalker } from './frames.ts'
+import { Gathered } from './gathered.ts'
 
 /** Why a flow stands still; bits, as there may be several at once. */
 export const paused = { receiver: 1, recorder: 2, guard: 4 } as const
@@ -39,8 +40,7 @@ export class Flow {
   #stopped = false
   #muted = false
   #split = false
-  #held: Buffer[] = []
-  #heldBytes = 0
+  readonly #held = new Gathered()
   #sayings: Buffer[] = []
 
   constructor(from: Socket, to: Socket, walker: FrameWalker, holds: boolean, events: FlowEvents) {
@@ -83,16 +83,14 @@ export class Flow {
   /** The receiver left: what comes is still walked, and thrown away. */
   mute(): void {
     this.#muted = true
-    this.#held = []
-    this.#heldBytes = 0
+    this.#held.take()
     this.resume(paused.receiver)
   }
 
   /** Nothing passes any more, for good, at this instant. What was held back is dropped. */
   stop(): void {
     this.#stopped = true
-    this.#held = []
-    this.#heldBytes = 0
+    this.#held.take()
     this.#sayings = []
   }
 
@@ -157,23 +155,20 @@ export class Flow {
   }
 
   #hold(tail: Buffer): void {
-    if (this.#heldBytes + tail.length > heldBytesMax) {
+    if (this.#held.length + tail.length > heldBytesMax) {
       this.#split = true
       this.#sendHeld(tail)
       return
     }
-    this.#held.push(tail)
-    this.#heldBytes += tail.length
+    this.#held.add(tail)
   }
 
   #sendHeld(chunk: Buffer): void {
-    if (this.#heldBytes === 0) return this.write(chunk)
+    if (this.#held.length === 0) return this.write(chunk)
     this.#to.cork()
-    for (const part of this.#held) this.write(part)
+    this.write(this.#held.take())
     this.write(chunk)
     this.#to.uncork()
-    this.#held = []
-    this.#heldBytes = 0
   }
 
   #sayAtBoundary(): void {

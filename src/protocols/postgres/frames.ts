@@ -1,4 +1,5 @@
 import { Fault } from '../../kernel/fault.ts'
+import { Gathered } from './gathered.ts'
 
 /** Takes part in a walk over messages. Called for every message, so nothing here may allocate for those it skips. */
 export interface FrameTap {
@@ -33,7 +34,7 @@ export class FrameWalker {
   /** Wanted bytes of the current message that have not come; 0 when the head was handed over or is not wanted. */
   #wanted = 0
   #tapped = false
-  #parts: Buffer[] = []
+  readonly #parts = new Gathered()
 
   /** @param bodyBytesMax a longer message is a Fault PROTOCOL_VIOLATION. */
   constructor(tap: FrameTap | null, bodyBytesMax: number) {
@@ -101,7 +102,7 @@ export class FrameWalker {
     if (this.#wanted > 0) {
       this.#wanted -= headTo - from
       const part = chunk.subarray(from, headTo)
-      if (this.#wanted > 0) this.#parts.push(Buffer.from(part))
+      if (this.#wanted > 0) this.#parts.add(this.#parts.length === 0 ? Buffer.from(part) : part)
       else tap.head(this.type, this.#joined(part), this.#bodyBytes)
     }
     if (headTo < to) tap.rest(this.type, chunk.subarray(headTo, to))
@@ -110,9 +111,8 @@ export class FrameWalker {
 
   #joined(last: Buffer): Buffer {
     if (this.#parts.length === 0) return last
-    const whole = Buffer.concat([...this.#parts, last])
-    this.#parts = []
-    return whole
+    this.#parts.add(last)
+    return this.#parts.take()
   }
 }
 

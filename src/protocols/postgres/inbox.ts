@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { Fault } from '../../kernel/fault.ts'
+import { Gathered } from './gathered.ts'
 
 /**
  * Reads a socket piece by piece while a connection is set up; the relay takes over afterwards.
@@ -11,8 +12,7 @@ export class Inbox {
   readonly #socket: Socket
   readonly #bytesMax: number
   readonly #controller = new AbortController()
-  #chunks: Buffer[] = []
-  #bytes = 0
+  readonly #unread = new Gathered()
   #wake: (() => void) | undefined
 
   /** @param bytesMax bytes that may wait unread; more is a Fault PROTOCOL_VIOLATION. */
@@ -27,34 +27,27 @@ export class Inbox {
   /** Exactly that many bytes. Rejects with the reason of `gone`, or of `signal`, when they will not come. */
   async take(lengthBytes: number, signal?: AbortSignal): Promise<Buffer> {
     await this.#has(lengthBytes, signal)
-    return this.#cut(lengthBytes)
+    return this.#unread.take(lengthBytes)
   }
 
   /** The next byte, left where it is. */
   async peek(signal?: AbortSignal): Promise<number> {
     await this.#has(1, signal)
-    return this.#chunks[0]![0]!
+    return this.#unread.first!
   }
 
   /** Lets go of the socket, paused. @returns what was read and not taken. */
   detach(): Buffer {
     this.#socket.pause()
     this.#socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onEnd).off('error', this.#onError)
-    return this.#cut(this.#bytes)
-  }
-
-  #cut(lengthBytes: number): Buffer {
-    const all = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks)
-    this.#bytes -= lengthBytes
-    this.#chunks = this.#bytes > 0 ? [all.subarray(lengthBytes)] : []
-    return all.subarray(0, lengthBytes)
+    return this.#unread.take()
   }
 
   async #has(lengthBytes: number, signal: AbortSignal | undefined): Promise<void> {
     const wake = () => this.#wake?.()
     signal?.addEventListener('abort', wake)
     try {
-      while (this.#bytes < lengthBytes) {
+      while (this.#unread.length < lengthBytes) {
         this.gone.throwIfAborted()
         signal?.throwIfAborted()
         await new Promise<void>((resolve) => (this.#wake = resolve))
@@ -66,9 +59,9 @@ export class Inbox {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    this.#chunks.push(chunk)
-    this.#bytes += chunk.length
-    if (this.#bytes > this.#bytesMax) this.#stop(new Fault('PROTOCOL_VIOLATION', 'More was sent than may come here.'))
+    this.#unread.add(chunk)
+    if (this.#unread.length > this.#bytesMax)
+      this.#stop(new Fault('PROTOCOL_VIOLATION', 'More was sent than may come here.'))
     this.#wake?.()
   }
   readonly #onEnd = (): void => this.#stop(new PeerGone())

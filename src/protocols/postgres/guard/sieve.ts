@@ -1,3 +1,5 @@
+import { Gathered } from '../gathered.ts'
+
 export interface SieveEvents {
   /** Bytes that nobody looks at, in order. Valid only during the call. */
   pass(bytes: Buffer): void
@@ -21,8 +23,7 @@ export class Sieve {
   halted = false
   readonly #events: SieveEvents
   /** The beginning of a message of which the rest has not come. */
-  #parts: Buffer[] = []
-  #partsBytes = 0
+  readonly #parts = new Gathered()
   #neededBytes = 0
   /** Of the message that passes. */
   #remaining = 0
@@ -79,21 +80,15 @@ export class Sieve {
   }
 
   #keep(beginning: Buffer, neededBytes: number): void {
-    this.#parts = [beginning]
-    this.#partsBytes = beginning.length
+    this.#parts.add(beginning)
     this.#neededBytes = neededBytes
   }
 
   /** Joined once, when all of it is there. */
   #gather(chunk: Buffer): Buffer {
-    if (this.#partsBytes === 0) return chunk
-    this.#parts.push(chunk)
-    this.#partsBytes += chunk.length
-    if (this.#partsBytes < this.#neededBytes) return none
-    const all = Buffer.concat(this.#parts)
-    this.#parts = []
-    this.#partsBytes = 0
-    return all
+    if (this.#parts.length === 0) return chunk
+    this.#parts.add(chunk)
+    return this.#parts.length < this.#neededBytes ? none : this.#parts.take()
   }
 }
 
