@@ -1,4 +1,4 @@
-import { sqlTokens, type Token } from './sql-tokens.ts'
+import { SqlTokens, type Token } from './sql-tokens.ts'
 
 /** What stands in the place of a password. */
 export const mask = '[masked]'
@@ -11,8 +11,13 @@ const worthLooking = /pass(?:word|wd|phrase|code)|secret|(?:access|api)_?key|:\/
 /** `password=…` in a connection string, up to where it must end; a quoted one is taken to the end of the text. */
 const pairSecret =
   /((?:ssl)?(?:password|passwd|passphrase|passcode|secret)\s*=\s*)(?:[^\s'"\\&;,]+(?=[\s&;,]|$)|[\s\S]+)/gi
-/** `scheme://name:password@host` */
-const urlSecret = /(:\/\/[^\s/?#:@'"]{0,256}:)[^\s@]{1,512}(?=@)/g
+/** `scheme://name:password@host`: how long the name and the password may be. */
+const [urlNameCharsMax, urlSecretCharsMax] = [256, 512]
+const urlNameEnd: Uint8Array = table(/[\s/?#:@'"]/)
+const urlSecretEnd: Uint8Array = table(/[\s@]/)
+/** No name of a secret is shorter, or ends in another letter. */
+const secretNameCharsMin = 6
+const secretNameEnd = /[dety]/i
 /** SQL inside a string that gives a password: what follows may be built from any of the strings behind it. */
 const spokenSecret = /(pass(?:word|wd))(?:\s*(?:%|'|\\|"|\$|\|\||e'|u&')|\s+$)/i
 /** In a function body only the tight form is a connection string; `password = new.password` is not. */
@@ -42,14 +47,44 @@ export function secretValue<Value>(name: string, value: Value): Value | typeof m
 }
 
 function maskPairs(text: string): string {
-  return text.replaceAll(urlSecret, `$1${mask}`).replaceAll(pairSecret, `$1${mask}`)
+  return maskUrls(text).replaceAll(pairSecret, `$1${mask}`)
+}
+
+/** Looks at each character once or twice, whatever is in the text; a regular expression would try at every `://`. */
+function maskUrls(text: string): string {
+  let out = ''
+  let [copied, secretEnd] = [0, -1]
+  for (let at = text.indexOf('://'); at >= 0; at = text.indexOf('://', at + 1)) {
+    if (at < copied) continue
+    const nameFrom = at + '://'.length
+    const nameEnd = firstOf(urlNameEnd, text, nameFrom)
+    if (text[nameEnd] !== ':' || nameEnd - nameFrom > urlNameCharsMax) continue
+    const from = nameEnd + 1
+    if (secretEnd < from) secretEnd = firstOf(urlSecretEnd, text, from)
+    if (text[secretEnd] !== '@' || secretEnd === from || secretEnd - from > urlSecretCharsMax) continue
+    out += text.slice(copied, from) + mask
+    copied = secretEnd
+  }
+  return out + text.slice(copied)
+}
+
+/** 1 for each character that matches. */
+function table(character: RegExp): Uint8Array {
+  return Uint8Array.from({ length: 0x1_0000 }, (_, code) => Number(character.test(String.fromCharCode(code))))
+}
+
+function firstOf(end: Uint8Array, text: string, from: number): number {
+  let at = from
+  while (at < text.length && end[text.charCodeAt(at)] === 0) at += 1
+  return at
 }
 
 function maskTokens(sql: string, backslashes: boolean, depth: number): string {
   const follower = new Follower(sql)
   let out = ''
   let copied = 0
-  for (const token of sqlTokens(sql, backslashes)) {
+  const token = new SqlTokens(sql, backslashes)
+  while (token.next()) {
     const masked = replacement(sql, token, follower.secretHere(token), backslashes, depth)
     if (masked === undefined) continue
     if (masked.spoken) follower.tainted = true
@@ -74,13 +109,21 @@ class Follower {
     const isString = token.kind === 'string' || token.kind === 'dollar-string'
     // Strings that follow each other are one string, so being armed lasts.
     if (isString) return this.#armed || this.tainted
-    const text = this.#sql.slice(token.contentFrom, token.contentTo)
-    if (token.kind === 'other') {
-      if (text === ';') this.tainted = false
-      // `=`, `=>`, `:=`, a cast's or a call's brackets may stand between the name and the secret.
-      this.#armed &&= /^[=>:(|]$/.test(text)
-    } else this.#armed = secretName.test(text)
+    if (token.kind === 'other') this.#passOther(token)
+    else this.#armed = this.#isSecretName(token)
     return false
+  }
+
+  #passOther({ from, to }: Token): void {
+    const character = this.#sql[from]
+    if (character === ';') this.tainted = false
+    // `=`, `=>`, `:=`, a cast's or a call's brackets may stand between the name and the secret.
+    this.#armed &&= to - from === 1 && /[=>:(|]/.test(character!)
+  }
+
+  #isSecretName({ contentFrom, contentTo }: Token): boolean {
+    if (contentTo - contentFrom < secretNameCharsMin || !secretNameEnd.test(this.#sql[contentTo - 1]!)) return false
+    return secretName.test(this.#sql.slice(contentFrom, contentTo))
   }
 }
 
@@ -109,7 +152,5 @@ function replacement(
 /** A dollar-quoted text is a plain string, or SQL with strings of its own. */
 function maskBody(content: string, backslashes: boolean, depth: number): string {
   if (!/['$]/.test(content)) return maskPairs(content)
-  return maskTokens(content, backslashes, depth + 1)
-    .replaceAll(tightSecret, `$1${mask}`)
-    .replaceAll(urlSecret, `$1${mask}`)
+  return maskUrls(maskTokens(content, backslashes, depth + 1).replaceAll(tightSecret, `$1${mask}`))
 }

@@ -1,4 +1,4 @@
-import { sqlTokens } from '../sql-tokens.ts'
+import { SqlTokens } from '../sql-tokens.ts'
 
 /** How the server reads what a client sends, as far as is known at the moment. */
 export interface ReadAs {
@@ -28,7 +28,9 @@ export function isAmbiguous(text: string, isAscii: boolean, { backslashes, encod
   const isSure = settled && !backslashes && !splitting.test(encoding)
   if (isSure) return false
   if (!isAscii) return true
-  for (const { kind, from, to } of sqlTokens(text)) {
+  const token = new SqlTokens(text)
+  while (token.next()) {
+    const { kind, from, to } = token
     const escapes = text[from] === 'e' || text[from] === 'E'
     if (kind === 'string' && !escapes && text.slice(from, to).includes('\\')) return true
   }
