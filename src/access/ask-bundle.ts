@@ -22,6 +22,7 @@ import { offersFor } from './offers.ts'
 import { assess } from './assess.ts'
 import type { AccessDeps } from './deps.ts'
 import { recordRefusal } from './events.ts'
+import { holderFor, wishOfHolder } from './on-behalf.ts'
 import type { Request } from './states.ts'
 import type { AccessReads, AccessTx } from './store.ts'
 
@@ -32,7 +33,10 @@ export interface BundleOffer {
 }
 
 /** `lengthMs` null: each part as long as the bundle says, or as its policy offers. */
-export interface BundleWish extends Pick<Wish, 'reason' | 'ticket' | 'startsAt' | 'origin' | 'asker' | 'key'> {
+export interface BundleWish extends Pick<
+  Wish,
+  'reason' | 'ticket' | 'startsAt' | 'origin' | 'asker' | 'key' | 'onBehalfOf'
+> {
   readonly bundle: string
   readonly lengthMs: number | null
 }
@@ -65,20 +69,23 @@ export function bundleFor(deps: AccessDeps, person: Person, name: string, asker?
  * Files a request for each part, or none of them. Each is decided by its own policy.
  * @throws Fault RESOURCE_UNKNOWN, and what asking for any of the parts throws
  */
-export async function askBundle(deps: AccessDeps, person: Person, wish: BundleWish): Promise<readonly Request[]> {
+export async function askBundle(deps: AccessDeps, asker: Person, wish: BundleWish): Promise<readonly Request[]> {
   try {
-    return await askAll(deps, person, wish)
+    return await askAll(deps, asker, wish)
   } catch (error) {
-    await recordRefusal(deps, 'request.refused', person, error, { bundle: wish.bundle.slice(0, 80) })
+    await recordRefusal(deps, 'request.refused', asker, error, { bundle: wish.bundle.slice(0, 80) })
     throw error
   }
 }
 
-async function askAll(deps: AccessDeps, person: Person, typed: BundleWish): Promise<readonly Request[]> {
-  const wish = { ...typed, reason: typed.reason.trim(), ticket: typed.ticket?.trim() || null }
+async function askAll(deps: AccessDeps, asker: Person, typed: BundleWish): Promise<readonly Request[]> {
+  const person = await holderFor(deps, asker, typed)
+  const wish = wishOfHolder({ ...typed, reason: typed.reason.trim(), ticket: typed.ticket?.trim() || null })
+  const askedBy = asker.id === person.id ? null : asker
   const now = deps.clock.now()
-  const isSame = (request: Request) => sameBundle(request, wish, deps.bundles)
-  const filed = await filedBefore(deps.store, person, wish, isSame, now)
+  const isSame = (request: Request) =>
+    request.person === person.id && request.askedBy === (askedBy?.id ?? null) && sameBundle(request, wish, deps.bundles)
+  const filed = await filedBefore(deps.store, asker, wish, isSame, now)
   if (filed !== undefined) return siblingsOf(deps.store, filed)
   const { bundle, offers } = bundleFor(deps, person, wish.bundle)
   checkStart(wish.startsAt, now)
@@ -86,7 +93,8 @@ async function askAll(deps: AccessDeps, person: Person, typed: BundleWish): Prom
   const filings = await Promise.all(
     offers.map((offer, index) => filingOf(deps, person, offer, { ...wish, item: bundle.items[index]!, id }, now)),
   )
-  return deps.store.transact((tx) => fileAll(deps, tx, person, wish, filings, isSame, now))
+  const who = { asker, person, addresses: typed.asker === undefined ? [] : [typed.asker.address] }
+  return deps.store.transact((tx) => fileAll(deps, tx, who, wish, filings, isSame, now))
 }
 
 interface Part {
@@ -106,7 +114,7 @@ async function filingOf(
   now: Instant,
 ): Promise<Part> {
   const lengthMs = wish.lengthMs ?? item.lengthMs ?? offer.policy.length.defaultMs
-  const { key: _, ...rest } = wish
+  const { key: _, onBehalfOf: _named, ...rest } = wish
   const wished = { ...rest, resource: item.resource, role: item.role, lengthMs, windows: null }
   const risk = await assess(deps, person.id, { ...wished, resource: offer.resource }, now)
   const policy = deciding(deps, person, offer, wished, risk, now)
@@ -126,24 +134,29 @@ function aboutPart({ code, message, hint }: Fault, { resource, role }: Bundle['i
 async function fileAll(
   deps: AccessDeps,
   tx: AccessTx,
-  person: Person,
+  { asker, person, addresses }: { readonly asker: Person; readonly person: Person; readonly addresses: string[] },
   wish: BundleWish,
   parts: readonly Part[],
   isSame: (request: Request) => boolean,
   now: Instant,
 ): Promise<readonly Request[]> {
-  const twin = await filedBefore(tx, person, wish, isSame, now)
+  const twin = await filedBefore(tx, asker, wish, isSame, now)
   if (twin !== undefined) return siblingsOf(tx, twin)
-  const addresses = wish.asker === undefined ? [] : [wish.asker.address]
+  const askedBy = asker.id === person.id ? null : asker
   for (const { filing } of parts) {
-    await refuseLocked(tx, { ...holder(person), resource: filing.resource, role: filing.role, addresses }, now)
+    const what = { resource: filing.resource, role: filing.role }
+    await refuseLocked(tx, { ...holder(asker), ...what, addresses }, now)
+    if (askedBy !== null) await refuseLocked(tx, { ...holder(person), ...what, addresses: [] }, now)
   }
   const open = (await tx.openRequests()).filter((request) => request.person === person.id)
   const same = open.find((request) => isSame(request) && now < request.lapsesAt)
   if (same !== undefined) return siblingsOf(tx, await keepKey(tx, wish, same, now))
   refuseTooMany(open.length + parts.length)
   const requests: Request[] = []
-  for (const { policy, filing } of parts) requests.push(await fileRequest(deps, tx, person, policy, filing, now))
+  for (const { policy, filing } of parts) {
+    const filed = { ...filing, ...(askedBy !== null && { askedBy }) }
+    requests.push(await fileRequest(deps, tx, person, policy, filed, now))
+  }
   await keepKey(tx, wish, requests[0]!, now)
   return requests
 }

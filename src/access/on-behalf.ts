@@ -33,7 +33,9 @@ export async function holderFor(
 }
 
 /** Where somebody asks from says nothing of where the machine will be. */
-export function wishOfHolder(wish: Wish): Wish {
-  const { asker: _, ...unplaced } = wish
-  return wish.onBehalfOf === undefined ? wish : unplaced
+export function wishOfHolder<Some extends Pick<Wish, 'asker' | 'onBehalfOf'>>(
+  wish: Some,
+): Omit<Some, 'asker'> & Pick<Wish, 'asker'> {
+  const { asker, ...unplaced } = wish
+  return wish.onBehalfOf === undefined && asker !== undefined ? { ...unplaced, asker } : unplaced
 }

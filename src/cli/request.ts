@@ -76,13 +76,17 @@ async function ask(resource: string | undefined, role: string | undefined, optio
 }
 
 async function askForBundle(resource: string | undefined, bundle: string, options: Options): Promise<void> {
-  const { for: lengthMs, reason, ticket, forMachine, emergency, wait, json } = options
-  if (resource !== undefined || forMachine !== undefined || emergency || hoursOf(options) !== undefined) {
-    throw new CliProblem('--bundle goes with --for, --reason, --ticket, --wait and --json only', { exitCode: 2 })
+  const { for: lengthMs, reason, ticket, forMachine: onBehalfOf, emergency, wait, json } = options
+  if (resource !== undefined || emergency || hoursOf(options) !== undefined) {
+    throw new CliProblem('--bundle goes with --for, --reason, --ticket, --for-machine, --wait and --json only', {
+      exitCode: 2,
+    })
   }
   const { client } = await openGateway()
   await using _ = client
-  const wish = Object.entries({ bundle, lengthMs, reason, ticket }).filter(([, value]) => value !== undefined)
+  const wish = Object.entries({ bundle, lengthMs, reason, ticket, onBehalfOf }).filter(
+    ([, value]) => value !== undefined,
+  )
   const { requests } = (await client.call('POST', '/requests', requestBundle, Object.fromEntries(wish))).value
   if (wait) requests.filter(({ state }) => state === 'requested').forEach((request) => note(waitText(request)))
   const settled = wait ? await Promise.all(requests.map((request) => decided(client, request))) : requests

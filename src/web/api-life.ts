@@ -57,11 +57,11 @@ export async function fileBundle(
   label: string,
   value: unknown,
 ): Promise<readonly Request[]> {
-  const { bundle, lengthMs = null, reason, ticket, startsAt } = checked(schema.bundleWish, value)
+  const { bundle, lengthMs = null, reason, ticket, startsAt, onBehalfOf } = checked(schema.bundleWish, value)
   const address = peerAddress(c)
   return deps.access.askBundle(person, {
     ...{ bundle, lengthMs, reason, ticket, startsAt: startsAt === null ? null : (Date.parse(startsAt) as Instant) },
-    ...{ origin: `${label} at ${address}`, asker: { address }, key: idempotencyKey(c) },
+    ...{ origin: `${label} at ${address}`, asker: { address }, key: idempotencyKey(c), onBehalfOf },
   })
 }
 

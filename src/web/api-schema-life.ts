@@ -61,6 +61,10 @@ export const bundleWish = z.strictObject({
   reason: shown(1000).default(''),
   ticket: shown(100).min(1).nullable().default(null),
   startsAt: instant.nullable().default(null).meta({ description: 'Not before; null: at the approval.' }),
+  onBehalfOf: shown(64)
+    .min(1)
+    .optional()
+    .meta({ description: 'Name of the machine that is to have it; you must be named by its `askedForBy`.' }),
 })
 /** Those that you may ask for. */
 export const bundleList = z.object({

@@ -6,6 +6,7 @@ import { machineId, machineIssuer } from '../../src/identity/machine.ts'
 import type { Person } from '../../src/identity/person.ts'
 import { networksOf } from '../../src/policy/networks.ts'
 import { stepOf } from '../../src/policy/approval.ts'
+import type { Bundle } from '../../src/policy/bundle.ts'
 import type { Policy } from '../../src/policy/rules.ts'
 import { openWorld, people, policies, type World } from './world.ts'
 
@@ -23,12 +24,13 @@ const forNightly: Policy = {
   approval: { kind: 'people', steps: [stepOf(1, ['approvers', 'engineers'])] },
 }
 
-async function open(rules: readonly Policy[] = [forNightly, ...policies]): Promise<World> {
+async function open(rules: readonly Policy[] = [forNightly, ...policies], items: Bundle['items'] = []): Promise<World> {
   const askedForBy = ({ groups }: Pick<Person, 'groups'>) =>
     groups.includes('engineers') ? ['nightly', 'unknown'] : []
   const byName = (name: string) => Promise.resolve(name === 'nightly' ? machine : undefined)
   const world = await openWorld(undefined, undefined, {
     policies: rules,
+    bundles: [{ name: 'imports', description: '', items }],
     machines: { askedForBy, byName },
   })
   await world.state.identity.transact((tx) => tx.savePerson(machine))
@@ -184,4 +186,37 @@ test('who may ask for a machine no longer gets no more time for it, but can hand
   await expect(access.extension(left, grant!.id)).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
   await access.handBack(left, grant!.id)
   expect(await access.livingGrants(machine.id)).toEqual([])
+})
+
+test('a bundle is the machine’s where its policies have every part, and each part says who asked', async () => {
+  const both: Policy = { ...forNightly, what: { resources: ['prod-db'], labels: {}, roles: ['admin', 'readonly'] } }
+  const items = ['admin', 'readonly'].map((role) => ({ resource: 'prod-db', role, lengthMs: null }))
+  await using world = await open([both], items)
+  const { access } = world
+  const { resource: _, role: _role, lengthMs: _length, ...rest } = wish()
+  const all = { ...rest, bundle: 'imports', lengthMs: null }
+  expect(access.bundles(machine)).toHaveLength(1)
+  expect(access.bundles(people.alice)).toEqual([])
+  const requests = await access.askBundle(people.alice, { ...all, key: 'tonight' })
+  expect(requests).toMatchObject(
+    ['admin', 'readonly'].map((role) => ({ role, person: machine.id, askedBy: people.alice.id, state: 'requested' })),
+  )
+  const ids = (found: typeof requests) => found.map(({ id }) => id).toSorted()
+  expect(ids(await access.askBundle(people.alice, { ...all, key: 'tonight' }))).toEqual(ids(requests))
+  expect(ids(await access.askBundle(people.alice, all))).toEqual(ids(requests))
+  expect(ids(await access.askBundle(people.dave, all))).not.toEqual(ids(requests))
+  await expect(access.askBundle(people.bob, all)).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
+  await expect(access.decide(people.alice, requests[0]!.id, 'approve', '')).rejects.toMatchObject({
+    code: 'SELF_APPROVAL',
+  })
+  await access.decide(people.bob, requests[0]!.id, 'approve', '')
+  expect(await access.livingGrants(machine.id)).toMatchObject([{ role: 'admin' }])
+
+  const anybody = { person: null, resource: null, role: null }
+  for (const scope of [{ person: machine.id }, { address: '203.0.113.0/24' }]) {
+    const lock = await access.placeLock(people.olga, { ...anybody, ...scope }, 'incident')
+    const again = access.askBundle(people.alice, { ...all, reason: 'later' })
+    await expect(again, JSON.stringify(scope)).rejects.toMatchObject({ code: 'LOCKED' })
+    await access.liftLock(people.olga, lock.id)
+  }
 })

@@ -27,6 +27,7 @@ beforeAll(async () => {
         'ci-other': { issuer: 'ci', claims: { ...claims, ref: 'x' } },
       }
       const reporting = { who: { machines: ['ci-report'] }, what: { roles: ['reporting'] } }
+      config.bundles = [{ name: 'night', items: [{ resource: 'prod-db', role: 'reporting' }] }]
       const hosts = { who: { machines: ['ci-*'] }, what: { roles: ['open'] } }
       config.policies = [
         { name: 'reports of jobs', reason: 'optional', ...reporting, approval: 'none' },
@@ -134,6 +135,22 @@ test('people ask for it from a terminal', async () => {
     status: 1,
     stderr: expect.stringContaining('You may not ask for access for this machine'),
   })
+})
+
+test('people ask for a bundle for it, from a terminal and on the page', async () => {
+  const alice = { XDG_CONFIG_HOME: await loggedIn('alice') }
+  const wish = ['request', '--bundle', 'night', '--for', '2m', '--reason', 'tonight', '--for-machine', 'ci-report']
+  const asked = await run([...wish, '--json'], alice)
+  expect(asked.stderr).toBe('')
+  expect(JSON.parse(asked.stdout)).toMatchObject({ state: 'approved', person: { displayName: 'ci-report' } })
+  const visitor = await gateway.visitor('alice')
+  const page = async (path: string) => {
+    const answer = await visitor.get(new URL(path, gateway.url))
+    return `${answer.status} ${await answer.text()}`
+  }
+  expect(await page('/')).toContain('aria-label="Ask for night for ci-report"')
+  expect(await page('/ask?bundle=night&onBehalfOf=ci-report')).toContain('for the machine ci-report')
+  expect(await page('/ask?bundle=night&onBehalfOf=ci-other')).toMatch(/^403/)
 })
 
 test('operators lock it by its name', async () => {

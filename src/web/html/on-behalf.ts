@@ -1,5 +1,6 @@
 import { html } from 'hono/html'
 import type { Offer } from '../../access/access.ts'
+import type { BundleOffer } from '../../access/ask-bundle.ts'
 import { displayName, type Person } from '../../identity/person.ts'
 import type { Html, Visit } from '../context.ts'
 import type { Site } from '../site.ts'
@@ -9,24 +10,26 @@ import { needs, path, query, requestChip } from './parts.ts'
 export interface MachineOffers {
   readonly machine: Person
   readonly offers: readonly Offer[]
+  readonly bundles: readonly BundleOffer[]
 }
 
 /** Those that may have something at all. Where it asks from is not known. */
 export async function machineOffersFor({ deps }: Site, { person }: Visit): Promise<readonly MachineOffers[]> {
   const machines = await deps.access.machinesFor(person)
   return machines
-    .map((machine) => ({ machine, offers: deps.access.offers(machine) }))
+    .map((machine) => ({ machine, offers: deps.access.offers(machine), bundles: deps.access.bundles(machine) }))
     .filter(({ offers }) => offers.length > 0)
 }
 
 /** Below what people may ask for themselves. */
 export function machineOffersList(all: readonly MachineOffers[]): readonly Html[] {
   return all.map(
-    ({ machine, offers }) =>
+    ({ machine, offers, bundles }) =>
       html`<h2>For the machine ${displayName(machine)}</h2>
         <section class="card flat">
           <table>
             <tbody>
+              ${bundles.map((offer) => machineBundle(displayName(machine), offer))}
               ${offers.map((offer) => machineOffer(displayName(machine), offer))}
             </tbody>
           </table>
@@ -45,6 +48,21 @@ function machineOffer(onBehalfOf: string, { resource, role, policy }: Offer): Ht
         class="btn plain small-btn"
         href="${link}"
         aria-label="Ask for ${resource.name} as ${role.name} for ${onBehalfOf}"
+        >Ask</a
+      >
+    </td>
+  </tr>`
+}
+
+function machineBundle(onBehalfOf: string, { bundle }: BundleOffer): Html {
+  return html`<tr>
+    <td><span class="name">${bundle.name}</span> <span class="small">all together</span></td>
+    <td colspan="2">${bundle.items.map(({ resource, role }) => `${resource} as ${role}`).join(', ')}</td>
+    <td class="num">
+      <a
+        class="btn plain small-btn"
+        href="${query('/ask', { bundle: bundle.name, onBehalfOf })}"
+        aria-label="Ask for ${bundle.name} for ${onBehalfOf}"
         >Ask</a
       >
     </td>

@@ -19,13 +19,15 @@ interface Typed {
   readonly ticket: string
   readonly startsAt: string
   readonly zone: string
+  /** A machine's name; empty: themselves. */
+  readonly onBehalfOf: string
 }
 
 /** Asking for several things at once: one form, a request for each. */
 export function askBundleRoutes(site: Site): void {
   site.form('/ask/bundle', async (visit, fields) => {
     const typed = readBundle(fields)
-    const offer = site.deps.access.bundle(visit.person, typed.bundle, visit)
+    const offer = await bundleOf(site, visit, typed)
     try {
       const requests = await site.deps.access.askBundle(visit.person, wishOf(visit, typed))
       const shown = requests.find(({ state }) => state === 'requested') ?? requests[0]!
@@ -46,10 +48,18 @@ export function readBundle(fields: Fields): Typed {
     ticket: fields.text('ticket', 100),
     startsAt: fields.text('startsAt', 64),
     zone: fields.text('zone', 64),
+    onBehalfOf: fields.text('onBehalfOf', 64),
   }
 }
 
-function wishOf({ address }: Visit, { bundle, length, reason, ticket, startsAt, zone }: Typed) {
+/** @throws Fault RESOURCE_UNKNOWN, NOT_ALLOWED */
+export async function bundleOf({ deps }: Site, visit: Visit, { bundle, onBehalfOf }: Typed): Promise<BundleOffer> {
+  const { access } = deps
+  if (onBehalfOf === '') return access.bundle(visit.person, bundle, visit)
+  return access.bundle(await access.holder(visit.person, onBehalfOf), bundle)
+}
+
+function wishOf({ address }: Visit, { bundle, length, reason, ticket, startsAt, zone, onBehalfOf }: Typed) {
   const lengthMs = length === '' ? null : parseDurationMs(length)
   if (lengthMs === undefined) {
     throw new Fault('LENGTH_REFUSED', 'Give a length of time.', { hint: 'Such as 30m or 2h.' })
@@ -57,19 +67,22 @@ function wishOf({ address }: Visit, { bundle, length, reason, ticket, startsAt, 
   return {
     ...{ bundle, lengthMs, reason, ticket: ticket === '' ? null : ticket },
     startsAt: startsAt === '' ? null : instantIn(startsAt, zone),
-    ...{ origin: `browser at ${address}`, asker: { address } },
+    ...{ origin: `browser at ${address}`, asker: { address }, onBehalfOf: onBehalfOf || undefined },
   }
 }
 
 export function bundlePage(visit: Visit, offer: BundleOffer, typed: Typed, wrong: Wrong | undefined): Page {
   const { bundle, offers } = offer
+  const machine = typed.onBehalfOf === '' ? '' : `, for the machine ${typed.onBehalfOf}`
+  const together = `You ask for all of it at once${machine}`
   const body = html`<h1>Ask for “${bundle.name}”</h1>
     ${bundle.description !== '' && html`<p class="lead">${bundle.description}</p>`}
-    <p class="small still">You ask for all of it at once; each part is decided by itself.</p>
+    <p class="small still">${together}; each part is decided by itself.</p>
     ${partsTable(visit, offer)}
     <form method="post" action="/ask/bundle" class="stack">
       ${wrong !== undefined && html`<p class="notice stop" role="alert">${wrong.fault.message} ${wrong.fault.hint}</p>`}
       <input type="hidden" name="bundle" value="${bundle.name}" />
+      ${typed.onBehalfOf !== '' && html`<input type="hidden" name="onBehalfOf" value="${typed.onBehalfOf}" />`}
       ${lengthChoice(offers, typed)} ${reasonField(strictest(offers), typed, wrong)}
       ${ticketField(offers.find(({ policy }) => policy.ticket !== null) ?? offers[0]!, typed, wrong)}
       ${startField(visit, typed, wrong)}

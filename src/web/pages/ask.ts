@@ -22,7 +22,7 @@ import { needs, notice, path, query } from '../html/parts.ts'
 import { roleFacts } from '../html/role-facts.ts'
 import { onwardFields, readOnward, type Onward } from '../onward.ts'
 import type { Site } from '../site.ts'
-import { bundleOffers, bundlePage, readBundle } from './ask-bundle.ts'
+import { bundleOf, bundleOffers, bundlePage, readBundle } from './ask-bundle.ts'
 import { offersTable, stoppedLine } from '../html/offers.ts'
 
 const limits = { name: 64, length: 16, reason: 1000, ticket: 100, zone: 64 } as const
@@ -50,7 +50,7 @@ export function askRoutes(site: Site): void {
     const typed = read(fieldsOf(new URL(visit.c.req.url).searchParams))
     const bundle = readBundle(fieldsOf(new URL(visit.c.req.url).searchParams))
     if (bundle.bundle !== '') {
-      const together = access.bundle(visit.person, bundle.bundle, visit)
+      const together = await bundleOf(site, visit, bundle)
       return site.render(visit.c, bundlePage(visit, together, bundle, undefined), visit)
     }
     if (typed.resource === '' || typed.role === '') return chooseFirst(site, visit)
