@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { Fault } from '../../kernel/fault.ts'
+import { asFault, Fault } from '../../kernel/fault.ts'
 import type { Random } from '../../kernel/ids.ts'
 import type { PostgresLogin, TargetSessionAttribute } from '../../resources/catalogue.ts'
 import { Inbox, PeerGone } from './inbox.ts'
@@ -65,8 +65,12 @@ export class Login {
     } catch (error) {
       this.#socket.destroy()
       this.#signal.throwIfAborted()
-      if (!(error instanceof PeerGone)) throw error
-      throw new Fault('UPSTREAM_UNREACHABLE', `${this.#wish.resource.name} closed the connection.`, { cause: error })
+      const { name } = this.#wish.resource
+      if (error instanceof PeerGone) {
+        throw new Fault('UPSTREAM_UNREACHABLE', `${name} closed the connection.`, { cause: error })
+      }
+      // A message that breaks off, or more than may wait, is the target's fault, not the client's.
+      throw asFault(error)?.code === 'PROTOCOL_VIOLATION' ? unexpected(name, error) : error
     }
   }
 
@@ -238,6 +242,6 @@ function willDo(wanted: WantedSession, isStandby: boolean, isReadOnly: boolean):
   }
 }
 
-function unexpected(name: string): Fault {
-  return new Fault('UPSTREAM_REFUSED', `${name} does not speak the protocol of PostgreSQL as expected.`)
+function unexpected(name: string, cause?: unknown): Fault {
+  return new Fault('UPSTREAM_REFUSED', `${name} does not speak the protocol of PostgreSQL as expected.`, { cause })
 }

@@ -8,6 +8,9 @@ const syncMark = 0
 /** So many unanswered executions in one pipeline are followed; beyond, answers carry no number any more. */
 const unansweredMax = 100_000
 
+/** What all of their portals may weigh; beyond, it is not known what they are of. */
+const portalsWeightMax = 100_000
+
 interface Unanswered {
   /** Number of the event, or `syncMark`. */
   readonly n: number
@@ -16,6 +19,8 @@ interface Unanswered {
   startMs: number
   /** What an Execute executes, as far as that is known; null for a simple query. */
   readonly portal: KnownPortal | null
+  /** What the portal weighed when it came in here. */
+  readonly weight: number
 }
 
 const unknownPortal: KnownPortal = { statement: null, formats: [], columns: null }
@@ -27,6 +32,7 @@ export class Pending {
   #first = 0
   #last = 0
   #lost = false
+  #weight = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -34,15 +40,18 @@ export class Pending {
 
   /** A simple query or a function call begins; ReadyForQuery ends it. @returns its number. */
   query(): number {
-    return this.#push(true, null)
+    return this.#push(true, null, 0)
   }
 
   execute(portal: KnownPortal = unknownPortal): number {
-    return this.#push(false, portal)
+    const weight = portal.formats.length + (portal.statement?.parameterTypes.length ?? 0)
+    return this.#weight + weight > portalsWeightMax
+      ? this.#push(false, unknownPortal, 0)
+      : this.#push(false, portal, weight)
   }
 
   sync(): void {
-    this.#add({ n: syncMark, many: true, startMs: 0, portal: null })
+    this.#add({ n: syncMark, many: true, startMs: 0, portal: null, weight: 0 })
   }
 
   /** The number of what is being answered; null when that is not known. */
@@ -74,25 +83,35 @@ export class Pending {
   /** After an error the server skips to the next Sync. */
   failed(): Answer {
     const answer = this.answered()
-    while (this.#head() !== undefined && !this.#head()!.many) this.#first += 1
+    this.#skipExecutions()
     return answer
   }
 
   ready(): void {
-    while (this.#head() !== undefined && !this.#head()!.many) this.#first += 1
+    this.#skipExecutions()
     this.#shift(this.#clock.monotonicMs())
   }
 
-  #push(many: boolean, portal: KnownPortal | null): number {
+  #skipExecutions(): void {
+    for (let head = this.#head(); head !== undefined && !head.many; head = this.#head()) this.#pass(head)
+  }
+
+  #pass({ weight }: Unanswered): void {
+    this.#weight -= weight
+    this.#first += 1
+  }
+
+  #push(many: boolean, portal: KnownPortal | null, weight: number): number {
     this.#last += 1
-    this.#add({ n: this.#last, many, startMs: this.#clock.monotonicMs(), portal })
+    this.#add({ n: this.#last, many, startMs: this.#clock.monotonicMs(), portal, weight })
     return this.#last
   }
 
   #add(entry: Unanswered): void {
     if (this.#queue.length - this.#first >= unansweredMax) this.#lost = true
-    if (this.#lost) this.#clear()
-    else this.#queue.push(entry)
+    if (this.#lost) return this.#clear()
+    this.#weight += entry.weight
+    this.#queue.push(entry)
   }
 
   #head(): Unanswered | undefined {
@@ -100,7 +119,8 @@ export class Pending {
   }
 
   #shift(nowMs: number): void {
-    this.#first += 1
+    const before = this.#head()
+    if (before !== undefined) this.#pass(before)
     const head = this.#head()
     if (head !== undefined && head.startMs < nowMs && head.n !== syncMark) head.startMs = nowMs
     if (this.#first >= this.#queue.length) this.#clear()
@@ -113,6 +133,7 @@ export class Pending {
   #clear(): void {
     this.#queue = []
     this.#first = 0
+    this.#weight = 0
   }
 }
 

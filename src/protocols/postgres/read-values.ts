@@ -101,8 +101,13 @@ class Lenient {
     return nameOf(this.#body, from, end < 0 ? this.#body.length : end)
   }
 
+  /** Those of the values that are looked at; what is read may be kept for long. */
   formats(): readonly number[] {
-    return Array.from({ length: Math.min(this.uint16(), this.#body.length) }, () => this.uint16())
+    const count = this.uint16()
+    const kept = Math.min(count, valuesMax)
+    const formats = Array.from({ length: kept }, () => this.uint16())
+    this.bytes(2 * (count - kept))
+    return formats
   }
 
   uint16(): number {

@@ -314,6 +314,19 @@ test('a pipeline without end costs a bounded memory, and then has no numbers', (
   expect(session.recorder.of('c')).toEqual([{ n: null, ms: null, tag: 'SELECT 1', rows: 1 }])
 })
 
+test('what is kept of a pipeline that the target skips does not grow with its size', () => {
+  const session = listen({ rowsMax: 1, bytesMax: 1 })
+  const formats = Buffer.concat([int16(0x7000), Buffer.alloc(2 * 0x7000)])
+  const bound = message(fromClient.bind, cstring(''), cstring(''), int16(0), int16(0), formats)
+  const before = process.memoryUsage().heapUsed
+  for (let count = 0; count < 2000; count++) {
+    session.client.walk(Buffer.concat([bound, execute()]))
+    session.recorder.events.length = 0
+  }
+  // Of formats alone, 2000 lists of them would need 460 MB.
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(100_000_000)
+})
+
 test('the target is busy from the question to the last ReadyForQuery', () => {
   const activity = new Activity()
   const client = new FrameWalker(activity.clientTap(null), 1 << 30)
