@@ -19,8 +19,8 @@ export interface Cause {
   readonly grantMs?: number
   /** What the session came in by: a token, or a remembered sign-in in the browser. Absent: a token. */
   readonly cameBy?: 'browser'
-  /** How much of a person's it ends. Absent: all that they have under the grant. */
-  readonly ends?: 'one session'
+  /** How much of a person's it ends. Absent: all that they have. */
+  readonly ends?: 'one session' | 'one grant'
   /** Makes it happen. Returns what puts the world right again for the next case. */
   readonly happen: (at: {
     readonly gateway: TestGateway
@@ -34,12 +34,14 @@ export const causes: readonly Cause[] = [
   {
     name: 'revoking the grant',
     code: 'GRANT_REVOKED',
+    ends: 'one grant',
     happen: async ({ gateway, grant }) =>
       gateway.gateway.access.revoke(await gateway.person('olga'), grant.id, 'incident'),
   },
   {
     name: 'handing the grant back',
     code: 'GRANT_HANDED_BACK',
+    ends: 'one grant',
     happen: async ({ gateway, grant }) => gateway.gateway.access.handBack(await gateway.person('alice'), grant.id),
   },
   {

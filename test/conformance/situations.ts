@@ -1,10 +1,12 @@
 /** What a session may be doing when its end comes, for each protocol; and how the client learns of it. */
 import { spawn } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { expect } from 'vitest'
 import { cstring, fromClient, message } from '../../src/protocols/postgres/messages.ts'
 import { connectionString } from '../clients/psql.ts'
 import { WireClient } from '../clients/wire.ts'
-import type { TestGateway } from '../servers/gateway.ts'
+import type { TestGateway, TestRole } from '../servers/gateway.ts'
 
 /** What the client was told: the error it read, or nothing but the end of the connection. */
 export interface Farewell {
@@ -19,21 +21,21 @@ export interface Situation {
   readonly name: string
   /** Whether the client must have read the reason; otherwise a message was half sent, and a bare end is right. */
   readonly tellsAlways: boolean
-  /** Whether it is also held until its grant expires. */
-  readonly awaitsExpiry?: true
+  /** Absent: `readonly`. */
+  readonly role?: TestRole
   /** Brings a session into the situation. Resolves when it is there, with what the client will have learned. */
   readonly enter: (through: Entry) => Promise<Entered>
 }
 
 export interface Entered {
   readonly farewell: Promise<Farewell>
-  /** What somebody else waits for meanwhile, and gets when the session is gone. */
-  readonly others?: Promise<unknown>
+  /** Looks that nothing of it is left elsewhere, once the target has no session of it. */
+  readonly gone?: () => Promise<unknown>
 }
 
 export interface Entry {
   readonly gateway: TestGateway
-  /** `role.token` and its token, or the role alone where a sign-in is remembered. */
+  /** The role with `.token` and its token, or the role alone where a sign-in is remembered. */
   readonly user: string
   readonly token: string | undefined
   /** Marks the session at the target. */
@@ -45,31 +47,27 @@ export const situations: readonly Situation[] = [
     protocol: 'postgres',
     name: 'idle',
     tellsAlways: true,
-    awaitsExpiry: true,
     enter: (entry) => withDriver(entry, idle),
   },
   {
     protocol: 'postgres',
     name: 'in a transaction',
     tellsAlways: true,
-    awaitsExpiry: true,
     enter: (entry) => withDriver(entry, inTransaction),
   },
   {
     protocol: 'postgres',
     name: 'in pg_sleep',
     tellsAlways: true,
-    awaitsExpiry: true,
     enter: (entry) => withDriver(entry, sleeping),
   },
   {
     protocol: 'postgres',
     name: 'in the middle of a result of 8 GB',
     tellsAlways: false,
-    awaitsExpiry: true,
     enter: inResult,
   },
-  { protocol: 'postgres', name: 'holding the lock of a row', tellsAlways: true, awaitsExpiry: true, enter: holdingRow },
+  { protocol: 'postgres', name: 'holding the lock of a row', tellsAlways: true, enter: holdingRow },
   { protocol: 'postgres', name: 'listening for notifications', tellsAlways: true, enter: byWire('listen news') },
   {
     protocol: 'postgres',
@@ -82,6 +80,14 @@ export const situations: readonly Situation[] = [
   { protocol: 'postgres', name: 'in the middle of a message of its own', tellsAlways: true, enter: inMessage },
   { protocol: 'postgres', name: 'not reading what it asked for', tellsAlways: false, enter: notReading },
   { protocol: 'postgres', name: 'without TLS', tellsAlways: true, enter: withoutTls },
+  {
+    protocol: 'postgres',
+    name: 'waiting for somebody’s word on a statement',
+    tellsAlways: true,
+    role: 'admin',
+    enter: waitingForWord,
+  },
+  { protocol: 'postgres', name: 'as a user of its own', tellsAlways: true, role: 'reporting', enter: asOwnUser },
 ]
 
 const openWire = ({ gateway, user, token: password, application }: Entry, plain = false) =>
@@ -118,7 +124,7 @@ async function holdingRow(entry: Entry): Promise<Entered> {
     .query("set statement_timeout = '20s'; update held set id = id + 1")
     .finally(() => void other.end())
   await postgres.untilRunning('update held set id = id + 1', 1)
-  return { farewell: told(client), others }
+  return { farewell: told(client), gone: () => others }
 }
 
 async function copyingIn(entry: Entry): Promise<Entered> {
@@ -165,16 +171,51 @@ async function withoutTls(entry: Entry): Promise<Entered> {
   return { farewell: told(client) }
 }
 
+/** The guard has asked; what the client sent behind it has not gone on either. */
+async function waitingForWord(entry: Entry): Promise<Entered> {
+  const { questions } = entry.gateway.gateway.access
+  const client = await openWire(entry)
+  await client.query('begin')
+  for (const sql of ['truncate customers', 'select pg_sleep(603)']) {
+    client.socket.write(message(fromClient.query, cstring(sql)))
+  }
+  const bob = await entry.gateway.person('bob')
+  await until(async () => (await questions.waitingFor(bob)).length === 1)
+  const [asked] = await questions.waitingFor(bob)
+  const state = async () => (await entry.gateway.gateway.access.questions.view(bob, asked!.question.id)).question.state
+  return { farewell: told(client), gone: () => until(async () => (await state()) === 'given-up') }
+}
+
+/** A user that was made at the target for this grant, in the middle of a statement and of a transaction. */
+async function asOwnUser(entry: Entry): Promise<Entered> {
+  const { postgres } = entry.gateway
+  const client = await openWire(entry)
+  await client.query('begin')
+  client.socket.write(message(fromClient.query, cstring('select pg_sleep(602)')))
+  await postgres.untilRunning('pg_sleep(602)', 1)
+  const ownUsers = async () => (await postgres.query(`select from pg_roles where rolname like 'curfew\\_%'`)).rowCount
+  return { farewell: told(client), gone: () => until(async () => (await ownUsers()) === 0) }
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) await sleep(10)
+}
+
 /** The lock that a session in a transaction holds: another can take it as soon as the transaction is gone. */
-export const advisoryLock = 4821
+const advisoryLock = 4821
 
 async function idle(client: pg.Client): Promise<void> {
   await client.query('select 1')
 }
 
-async function inTransaction(client: pg.Client): Promise<void> {
+async function inTransaction(client: pg.Client, { gateway: { postgres } }: Entry) {
   await client.query('begin')
   await client.query('select pg_advisory_xact_lock($1)', [advisoryLock])
+  return async () => {
+    const { rows } = await postgres.query('select pg_try_advisory_lock($1) as free', [advisoryLock])
+    expect(rows).toEqual([{ free: true }])
+    await postgres.query('select pg_advisory_unlock($1)', [advisoryLock])
+  }
 }
 
 async function sleeping(client: pg.Client, { gateway }: Entry): Promise<void> {
@@ -183,7 +224,9 @@ async function sleeping(client: pg.Client, { gateway }: Entry): Promise<void> {
   await gateway.postgres.untilRunning('pg_sleep(600)', 1)
 }
 
-async function withDriver(entry: Entry, bring: (client: pg.Client, entry: Entry) => Promise<void>) {
+type Bring = (client: pg.Client, entry: Entry) => Promise<Entered['gone'] | void>
+
+async function withDriver(entry: Entry, bring: Bring): Promise<Entered> {
   const { gateway, user, token, application } = entry
   const client = new pg.Client({
     host: 'localhost',
@@ -206,8 +249,8 @@ async function withDriver(entry: Entry, bring: (client: pg.Client, entry: Entry)
       resolve(read(error))
       throw error
     })) as typeof client.query
-  await bring(client, entry)
-  return { farewell }
+  const gone = await bring(client, entry)
+  return { farewell, ...(gone && { gone }) }
 }
 
 function read(error: Error): Farewell {

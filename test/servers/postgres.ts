@@ -156,8 +156,15 @@ async function fillTemplate(folder: string, binaries: Binaries): Promise<void> {
 function testPostgres(folder: string, server: RunningPostgres, superuser: pg.Client, secrets: Secrets): TestPostgres {
   // The server may be stopped first; nobody waits for this connection then.
   superuser.on('error', () => undefined)
+  let turn: Promise<unknown> = Promise.resolve()
+  // One connection takes one question at a time.
+  const query = (sql: string, values: readonly unknown[] = []) => {
+    const answer = turn.then(() => superuser.query(sql, [...values]))
+    turn = answer.catch(() => undefined)
+    return answer
+  }
   const until = (facts: string, values: readonly unknown[], count: number) =>
-    untilCount(superuser, `select count(*)::int as found from pg_stat_activity where ${facts}`, values, count)
+    untilCount(query, `select count(*)::int as found from pg_stat_activity where ${facts}`, values, count)
   return {
     ...secrets,
     folder,
@@ -165,7 +172,7 @@ function testPostgres(folder: string, server: RunningPostgres, superuser: pg.Cli
     port: server.port,
     ca: server.ca,
     logFile: server.logFile,
-    query: (sql, values = []) => superuser.query(sql, [...values]),
+    query,
     connect: (database) => server.connect(database),
     untilRunning: (text, count) =>
       until(`pid <> pg_backend_pid() and state = 'active' and strpos(query, $1) > 0`, [text], count),
@@ -185,11 +192,16 @@ function testPostgres(folder: string, server: RunningPostgres, superuser: pg.Cli
   }
 }
 
-async function untilCount(client: pg.Client, sql: string, values: readonly unknown[], count: number): Promise<void> {
+async function untilCount(
+  query: TestPostgres['query'],
+  sql: string,
+  values: readonly unknown[],
+  count: number,
+): Promise<void> {
   const deadline = performance.now() + waitMsMax
   for (;;) {
-    const { rows } = await client.query<{ found: number }>(sql, [...values])
-    const found = rows[0]?.found
+    const { rows } = await query(sql, values)
+    const found = (rows as { found: number }[])[0]?.found
     if (found === count) return
     if (performance.now() > deadline) throw new Error(`expected ${count}, still ${found}: ${sql} ${values.join()}`)
     await sleep(pollMs)
