@@ -10,7 +10,7 @@ type Claims = Readonly<Record<string, unknown>>
 
 /** Whether the ID token leaves out something that the userinfo endpoint may know. */
 export function needsUserInfo(claims: Claims, groupsClaim: string, kept: readonly string[] = []): boolean {
-  return ['email', groupsClaim, ...kept].some((claim) => claims[claim] === undefined)
+  return ['email', 'email_verified', groupsClaim, ...kept].some((claim) => claims[claim] === undefined)
 }
 
 /**

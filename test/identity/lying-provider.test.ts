@@ -109,6 +109,12 @@ test('a key that was rotated a moment ago is fetched', async () => {
   await signIn({ rotate: true })
 })
 
+test('an address in the ID token is nobody’s when userinfo says that nobody verified it', async () => {
+  const address = { email: 'erin@example.test', email_verified: undefined }
+  const { sessionCookie } = await signIn({ claims: address, userInfo: { email_verified: false } })
+  expect((await room.identity.browser.visitor(sessionCookie))?.person.email).toBeNull()
+})
+
 test('what the ID token leaves out comes from userinfo, an unverified e-mail from nowhere', async () => {
   const left = { email: undefined, groups: undefined }
   const { sessionCookie } = await signIn({ claims: left, userInfo: { groups: ['support'], email_verified: false } })
