@@ -20,6 +20,8 @@ export interface StatementFacts {
   readonly doings: readonly Doing[]
   /** Called anywhere in it. */
   readonly functions: readonly Name[]
+  /** Taken out of something, `(a).b` or `a.b`: a column, or a function of one argument, which PostgreSQL lets stand so, too. */
+  readonly attributes: readonly Name[]
 }
 
 /** What a text says that a client wants to have executed. */
@@ -35,9 +37,10 @@ export const doingsMax = 10_000
 export class Findings {
   readonly #doings = new Map<string, Doing>()
   readonly #functions = new Map<string, Name>()
+  readonly #attributes = new Map<string, Name>()
 
   get count(): number {
-    return this.#doings.size + this.#functions.size
+    return this.#doings.size + this.#functions.size + this.#attributes.size
   }
 
   add(kind: StatementKind, table: Name | null = null, whereMissing = false): void {
@@ -56,9 +59,18 @@ export class Findings {
     this.#functions.set(`${name.schema}\0${name.name}`, name)
   }
 
+  take(attribute: string): void {
+    this.#attributes.set(attribute, { schema: null, name: attribute })
+  }
+
   /** A statement of which nothing is known does something all the same. */
   facts(): StatementFacts {
     if (this.#doings.size === 0) this.add('utility')
-    return { doings: [...this.#doings.values()], functions: [...this.#functions.values()] }
+    const [doings, functions, attributes] = [this.#doings, this.#functions, this.#attributes]
+    return {
+      doings: [...doings.values()],
+      functions: [...functions.values()],
+      attributes: [...attributes.values()],
+    }
   }
 }

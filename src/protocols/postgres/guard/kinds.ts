@@ -79,6 +79,14 @@ export function kindsOfFunction(name: string): readonly StatementKind[] {
   ]
 }
 
+/** Of large objects, what takes one argument. Other names that begin so are columns. */
+const largeObjectOfOne = /^lo_(?:close|creat|create|get|import|tell|tell64|unlink)$/
+
+/** What `x.name` does besides, where it is no column but a call. */
+export function kindsOfAttribute(name: string): readonly StatementKind[] {
+  return kindsOfFunction(name).filter((kind) => kind !== 'large-object' || largeObjectOfOne.test(name))
+}
+
 /**
  * The functions that drivers call by number: the interface of large objects. Numbers of built-in functions never change.
  * @see PostgreSQL sources, pg_proc.dat

@@ -51,7 +51,7 @@ function readCall(message: Buffer): ReadMessage {
   const doings = (['function-call', ...kindsOfFunction(name)] as const).map((kind) => ({
     ...{ kind, table: null, whereMissing: false },
   }))
-  return { text, reading: { statements: [{ doings, functions: [{ schema: 'pg_catalog', name }] }] } }
+  return { text, reading: { statements: [{ doings, functions: [{ schema: 'pg_catalog', name }], attributes: [] }] } }
 }
 
 function unreadable(unparsable: string): Reading {

@@ -22,6 +22,8 @@ export function judgeBy(guard: StatementGuard): Judge {
   const matchers = guard.rules.map(matcherOf)
   const aboutDoings = matchers.filter(({ functions }) => functions === null)
   const aboutFunctions = matchers.filter(({ functions }) => functions !== null)
+  // What may be a column is no call for a rule over whatever is called.
+  const aboutSome = aboutFunctions.filter(({ rule }) => rule.functions?.every((pattern) => !/^[*.]*$/.test(pattern)))
   return (reading) => {
     if ('unparsable' in reading) return unreadable(guard.rules, reading.unparsable)
     const several = reading.statements.length > 1
@@ -31,10 +33,14 @@ export function judgeBy(guard: StatementGuard): Judge {
         const found = decide(aboutDoings, (matcher) => doingFits(matcher, doing, several), guard.otherwise)
         verdict = stricter(verdict, found, () => doingWords(doing))
       }
-      for (const name of statement.functions) {
-        const found = decide(aboutFunctions, (matcher) => callFits(matcher, name, statement, several), 'allow')
-        verdict = stricter(verdict, found, () => `a call of ${nameWords(name)}`)
+      const calls = (names: readonly Name[], matchers: readonly Matcher[]) => {
+        for (const name of names) {
+          const found = decide(matchers, (matcher) => callFits(matcher, name, statement, several), 'allow')
+          verdict = stricter(verdict, found, () => `a call of ${nameWords(name)}`)
+        }
       }
+      calls(statement.functions, aboutFunctions)
+      calls(statement.attributes, aboutSome)
     }
     return verdict
   }

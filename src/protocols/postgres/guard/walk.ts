@@ -1,6 +1,6 @@
 import type { StatementKind } from '../../../resources/guard.ts'
 import { doingsMax, Findings, type Name, type Reading, type StatementFacts } from './facts.ts'
-import { kindOfNode, kindsOfFunction } from './kinds.ts'
+import { kindOfNode, kindsOfAttribute, kindsOfFunction } from './kinds.ts'
 import { isExecuted, list, nameIn, nodes, stringConstant, tablesDropped, whereMissing } from './nodes.ts'
 import type { Node, Parsed } from './parse.ts'
 
@@ -74,6 +74,8 @@ class Walk {
   #enter(type: string, node: Node, context: Context): void {
     if (type === 'LockingClause') return // names what FROM has already
     if (type === 'FuncCall') this.#call(node)
+    if (type === 'A_Indirection') this.#attributes(list(node['indirection']))
+    if (type === 'ColumnRef') this.#attributes(list(node['fields']).slice(1))
     const kind = kindOfNode(type)
     if (kind === undefined) return this.#fields(node, context)
     const inside = context.explained ? context : { ...context, kind }
@@ -134,6 +136,15 @@ class Walk {
     if (name.name !== 'set_config') return
     const setting = stringConstant(list(node['args'])[0])
     this.#found.add(setting === undefined || isRoleSetting(setting) ? 'set-role' : 'set')
+  }
+
+  /** @see PostgreSQL manual, "Using Composite Types in Queries": `x.f` is `f(x)` where `x` has no column `f` */
+  #attributes(names: readonly unknown[]): void {
+    for (const name of names.map(stringConstant)) {
+      if (name === undefined) continue // a subscript, or a star
+      this.#found.take(name)
+      for (const kind of kindsOfAttribute(name)) this.#found.add(kind)
+    }
   }
 
   #fields(node: Node, context: Context): void {

@@ -190,6 +190,21 @@ test.each([
   expect(facts(sql)).toBe(expected)
 })
 
+test.each([
+  ["select ('/etc/passwd'::text).pg_read_file", 'pg_read_file', 'server-file'],
+  ['select x.pg_ls_dir from unnest($1) x', 'pg_ls_dir', 'server-file'],
+  ['select ($1).a.lo_import', 'a lo_import', 'server-file large-object'],
+  ['select (a.b[1]).dblink from a', 'b dblink', 'do'],
+  ['select lineorder.lo_revenue, (t).lo_tax, t.* from lineorder, t', 'lo_revenue lo_tax', ''],
+])('what is taken out of something may be a call: %s', (sql, attributes, kinds) => {
+  const reading = readStatements(parse(sql))
+  if ('unparsable' in reading) throw new Error(reading.unparsable)
+  const [statement] = reading.statements
+  expect(statement!.attributes.map(nameText).sort()).toEqual(attributes.split(' ').sort())
+  const found = statement!.doings.map(({ kind }) => kind).filter((kind) => kind !== 'select')
+  expect(found.sort()).toEqual(kinds.split(' ').filter(Boolean).sort())
+})
+
 test('never throws, whatever the text', () => {
   const words = fc.constantFrom(
     ...'select delete from where with as ( ) t u , ; $1 $$ \' " returning explain analyze copy to * = 1 union'.split(

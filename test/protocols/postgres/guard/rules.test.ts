@@ -81,6 +81,20 @@ describe('what no rule allows', () => {
   })
 })
 
+describe('a call that is written like a column', () => {
+  const noKills = [rule('no kills', 'refuse', { functions: ['pg_terminate_*'] })]
+  const knownOnly = [rule('known', 'allow', { functions: ['upper'] }), rule('others', 'refuse', { functions: ['*'] })]
+  test.each([
+    ['select (123).pg_terminate_backend', noKills, 'refuse no kills: a call of pg_terminate_backend'],
+    ['select x.pg_terminate_backend from unnest($1) x', noKills, 'refuse no kills: a call of pg_terminate_backend'],
+    ['select pg_terminate_backend from t', noKills, 'allow -: nothing'],
+    ['select t.a, upper(t.b) from t', knownOnly, 'allow -: nothing'],
+    ['select lower(t.b) from t', knownOnly, 'refuse others: a call of lower'],
+  ])('%s', (sql, rules, expected) => {
+    expect(judge(sql, rules)).toBe(expected)
+  })
+})
+
 describe('what cannot be read', () => {
   test('is refused whatever is allowed otherwise', () => {
     expect(judge('selec 1', [rule('all', 'allow')])).toMatch(/^refuse -: it cannot be read: syntax error/)
