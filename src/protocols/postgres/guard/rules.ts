@@ -25,7 +25,7 @@ export function judgeBy(guard: StatementGuard): Judge {
   // What may be a column is no call for a rule over whatever is called.
   const aboutSome = aboutFunctions.filter(({ rule }) => rule.functions?.every((pattern) => !/^[*.]*$/.test(pattern)))
   return (reading) => {
-    if ('unparsable' in reading) return unreadable(guard.rules, reading.unparsable)
+    if ('unparsable' in reading) return unreadable(guard.rules, reading)
     const several = reading.statements.length > 1
     let verdict = nothingDone
     for (const statement of reading.statements) {
@@ -127,13 +127,17 @@ function stricter(before: Verdict, { action, rule }: Decided, about: () => strin
   return { action, rule: rule?.name ?? null, message: rule?.message ?? null, about: about() }
 }
 
-function unreadable(rules: readonly GuardRule[], why: string): Verdict {
+/** The parser's words quote the statement, and so perhaps a password: they are for the person alone. */
+function unreadable(
+  rules: readonly GuardRule[],
+  { unparsable, isSyntax }: Extract<Reading, { unparsable: string }>,
+): Verdict {
   const rule = rules.find(({ kinds }) => kinds?.includes('unparsable') === true) ?? null
   return {
     action: rule?.action ?? 'refuse',
     rule: rule?.name ?? null,
     message: rule?.message ?? null,
-    about: `it cannot be read: ${why}`,
+    about: `it cannot be read: ${isSyntax ? 'a syntax error' : unparsable}`,
   }
 }
 
