@@ -1,6 +1,5 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { segmentRawBytesMax } from './format.ts'
-import type { LinePart } from './line-parts.ts'
 
 /** The lines of a segment, as one zstd frame (RFC 8878). */
 export interface Compressed {
@@ -10,9 +9,12 @@ export interface Compressed {
   readonly rawBytes: number
 }
 
-/** Lines that are text only compress well with zstd's usual level. */
-export function compressLines(lines: Buffer): Buffer {
-  return zstdCompressSync(lines)
+// Measured on lines of PostgreSQL sessions: level 1 takes half the time of the usual level 3, and a tenth less room.
+const quick = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
+
+/** Lines that are text only. */
+export function compressLines(lines: Uint8Array): Buffer {
+  return zstdCompressSync(lines, quick)
 }
 
 // Measured on what terminals show: level 1 takes half the time of the usual level 3, for about the same size; a small
@@ -22,17 +24,12 @@ const fast = {
   chunkSize: 256 * 1024,
 }
 
-/** Looks at a little of large data first: what hardly gets smaller is not worth the time. */
-export function compressParts(parts: readonly LinePart[]): Compressed {
-  if (parts.every((part) => typeof part === 'string')) {
-    const lines = Buffer.from(parts.join(''), 'utf8')
-    return { payload: [compressLines(lines)], rawBytes: lines.length }
-  }
-  const pieces = parts.map((part) => (typeof part === 'string' ? Buffer.from(part, 'utf8') : part))
+/** @param raw bytes that passed through are among them: what hardly gets smaller is not worth the time, so it looks at a little first. */
+export function compressParts(pieces: readonly Uint8Array[], raw: boolean): Compressed {
   const rawBytes = pieces.reduce((sum, { length }) => sum + length, 0)
-  if (isIncompressible(pieces, rawBytes)) return { payload: rawFrame(pieces, rawBytes), rawBytes }
+  if (raw && isIncompressible(pieces, rawBytes)) return { payload: rawFrame(pieces, rawBytes), rawBytes }
   const lines = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, rawBytes)
-  return { payload: [zstdCompressSync(lines, fast)], rawBytes }
+  return { payload: [raw ? zstdCompressSync(lines, fast) : compressLines(lines)], rawBytes }
 }
 
 const sampleBytes = 512

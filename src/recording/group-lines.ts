@@ -13,11 +13,7 @@ export function groupLines(pending: readonly Lines[], segmentBytes: number): Lin
       filled = 0
     }
     groups.at(-1)!.push(lines)
-    filled += lines.bytes / (isText(lines) ? segmentBytes : segmentBytes * rawSegments)
+    filled += lines.bytes / (lines.raw ? segmentBytes * rawSegments : segmentBytes)
   }
   return groups
-}
-
-function isText({ parts }: Lines): boolean {
-  return parts.every((part) => typeof part === 'string')
 }

@@ -1,5 +1,7 @@
-/** Lines in order: as text, or in UTF-8 in a buffer of its own, which can be transferred to another thread. */
-export type LinePart = string | Uint8Array<ArrayBuffer>
+import { writeDecimal } from './json-bytes.ts'
+
+/** Lines in order, in UTF-8, in a buffer of its own, which can be transferred to another thread. */
+export type LinePart = Uint8Array<ArrayBuffer>
 
 /** The first buffer is at least this large, so that it takes some keystrokes; those that follow grow. */
 const smallBytesMin = 1024
@@ -8,6 +10,8 @@ const smallBytesMax = 32 * 1024
 /** A batch of raw bytes and the chunk that fills it. */
 const largeBytes = 320 * 1024
 const sparesMax = 8
+/** `[`, seconds, comma; bracket and line feed. */
+const frameBytesMax = 32
 
 /** Large buffers that come back from the writer's thread: making each anew would cost more than filling it. */
 export class SpareBuffers {
@@ -31,14 +35,16 @@ export class SpareBuffers {
 }
 
 /**
- * What one session has recorded and not handed over yet. Lines stay text until bytes come; from then on everything is
- * written into a buffer, one copy from where it came. Holds nothing once it is taken.
+ * What one session has recorded and not handed over yet: everything is written into a buffer at once, one copy from
+ * where it came. Holds no buffer once it is taken.
  */
 export class LineParts {
   #parts: LinePart[] = []
-  #text = ''
   #buffer: Buffer<ArrayBuffer> | null = null
   #used = 0
+  #bytes = 0
+  /** What was taken the last time: a busy session will fill as much again. */
+  #takenBytes = 0
   readonly #spares: SpareBuffers
 
   constructor(spares: SpareBuffers) {
@@ -47,8 +53,8 @@ export class LineParts {
 
   /** @param lineBytes of `line` in UTF-8. */
   addLine(line: string, lineBytes: number): void {
-    if (this.#buffer === null) this.#text += line
-    else this.#write(this.#room(lineBytes), line)
+    this.#write(this.#room(lineBytes), line)
+    this.#bytes += lineBytes
   }
 
   /** The line, the bytes, and a line feed. */
@@ -58,26 +64,46 @@ export class LineParts {
     buffer.set(bytes, this.#used)
     this.#used += bytes.length
     buffer[this.#used++] = 0x0a
+    this.#bytes += lineBytes + bytes.length + 1
+  }
+
+  /** `[seconds,` and the first bytes of `tail` and `]`. @returns the length of the line. */
+  addEncoded(us: number, tail: Buffer, tailBytes: number): number {
+    const buffer = this.#room(tailBytes + frameBytesMax)
+    const from = this.#used
+    buffer[from] = 0x5b
+    let at = writeDecimal(buffer, from + 1, us, 6)
+    buffer[at++] = 0x2c
+    tail.copy(buffer, at, 0, tailBytes)
+    at += tailBytes
+    buffer[at++] = 0x5d
+    buffer[at++] = 0x0a
+    this.#used = at
+    this.#bytes += at - from
+    return at - from
   }
 
   take(): LinePart[] {
     this.#closePart()
     const parts = this.#parts
     this.#parts = []
+    this.#takenBytes = this.#bytes
+    this.#bytes = 0
     return parts
   }
 
   clear(): void {
     this.#parts = []
-    this.#text = ''
     this.#buffer = null
     this.#used = 0
+    this.#bytes = 0
   }
 
   /** A buffer in which `bytes` more fit behind `#used`. */
   #room(bytes: number): Buffer<ArrayBuffer> {
     if (this.#buffer !== null && this.#used + bytes <= this.#buffer.length) return this.#buffer
-    const wantedBytes = Math.max(smallBytesMin, 2 * bytes, 4 * (this.#buffer?.length ?? 0))
+    const expectedBytes = this.#buffer === null ? this.#takenBytes : 4 * this.#buffer.length
+    const wantedBytes = Math.max(smallBytesMin, 2 * bytes, expectedBytes)
     this.#closePart()
     this.#buffer = this.#allocate(bytes, wantedBytes)
     return this.#buffer
@@ -94,9 +120,7 @@ export class LineParts {
   }
 
   #closePart(): void {
-    if (this.#text !== '') this.#parts.push(this.#text)
     if (this.#buffer !== null && this.#used > 0) this.#parts.push(this.#buffer.subarray(0, this.#used))
-    this.#text = ''
     this.#buffer = null
     this.#used = 0
   }
@@ -104,7 +128,7 @@ export class LineParts {
 
 /** The memory behind `parts`, to be handed over with them. */
 export function buffersOf(parts: readonly LinePart[]): ArrayBuffer[] {
-  return parts.filter((part) => typeof part !== 'string').map(({ buffer }) => buffer)
+  return parts.map(({ buffer }) => buffer)
 }
 
 /** What of it may be given back. */

@@ -13,6 +13,11 @@ export interface Recorder {
    * @param bytes copied before this returns; at most 1 MiB.
    */
   bytes(code: `=${string}`, data: Readonly<Record<string, unknown>>, bytes: Uint8Array): void
+  /**
+   * As `event`, for what happens very often: code and data are JSON already, `"c",{"n":1}`.
+   * @param tail copied before this returns: its first `tailBytes`.
+   */
+  encoded(tail: Buffer, tailBytes: number): void
   /** More than `maxUnsaved` is not on disk yet: stop reading until `drained()` resolves. */
   readonly full: boolean
   /** Resolves when `full` is false again, at once if it is; rejects with Fault RECORDING_FAILED when the recording broke (strict). */

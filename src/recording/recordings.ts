@@ -32,11 +32,10 @@ export interface RecordingsDeps {
   readonly metrics: Metrics
 }
 
-/** Lines are handed to the writer's thread when they are this many bytes over all sessions, or this old. */
-const batchBytes = 64 * 1024
-/** Raw bytes travel in larger ones. */
-const rawBatchBytes = 256 * 1024
-const batchMs = 25
+/** What is recorded is handed to the writer's thread when it is this many bytes over all sessions, or this old. */
+const batchBytesMax = 256 * 1024
+const batchBytesMin = 64 * 1024
+const batchMsMax = 100
 const freeSpaceKnownMs = 1000
 const lookEveryMs = 1000
 /** A disk that has not answered for this long will not. */
@@ -60,10 +59,9 @@ class DiskRecordings implements Recordings, RecorderHost, AsyncDisposable {
   readonly unsavedMsMax: number
   readonly spares: SpareBuffers = new SpareBuffers()
   readonly #deps: RecordingsDeps
-  readonly #rawBatchBytes: number
+  readonly #batchBytes: number
   readonly #recorders = new Map<number, SessionRecorder>()
   readonly #dirty = new Set<SessionRecorder>()
-  #dirtyLineBytes = 0
   #dirtyBytes = 0
   #unsavedBytes = 0
   #opens: OpenOrder[] = []
@@ -84,7 +82,7 @@ class DiskRecordings implements Recordings, RecorderHost, AsyncDisposable {
     this.unsavedBytesMax = deps.settings.unsavedBytesMax
     this.unsavedMsMax = deps.settings.unsavedMsMax
     // Some batches must fit into what may be unsaved, or the disk waits for the relay and the relay for the disk.
-    this.#rawBatchBytes = Math.max(batchBytes, Math.min(rawBatchBytes, this.unsavedBytesMax / 4))
+    this.#batchBytes = Math.max(batchBytesMin, Math.min(batchBytesMax, this.unsavedBytesMax / 4))
   }
 
   async open(): Promise<void> {
@@ -153,12 +151,11 @@ class DiskRecordings implements Recordings, RecorderHost, AsyncDisposable {
     if (bytes < this.#deps.settings.freeBytesMin) throw diskFull(bytes, this.#deps.settings.freeBytesMin)
   }
 
-  recorded(recorder: SessionRecorder, bytes: number, raw: boolean): void {
-    this.#dirty.add(recorder)
+  recorded(recorder: SessionRecorder, bytes: number, first: boolean): void {
+    if (first) this.#dirty.add(recorder)
     this.#dirtyBytes += bytes
-    if (!raw) this.#dirtyLineBytes += bytes
     this.#unsavedBytes += bytes
-    if (this.#dirtyLineBytes >= batchBytes || this.#dirtyBytes >= this.#rawBatchBytes) return this.#post()
+    if (this.#dirtyBytes >= this.#batchBytes) return this.#post()
     this.#batchTimer ??= this.clock.after(batchWaitMs(this.unsavedMsMax), () => {
       this.#batchTimer = null
       this.#post()
@@ -196,7 +193,6 @@ class DiskRecordings implements Recordings, RecorderHost, AsyncDisposable {
     const lines = [...this.#dirty].map((recorder) => recorder.takeLines()).filter((taken) => taken !== null)
     const orders = { opens: this.#opens, lines, seals: this.#seals, forgets: this.#forgets, finish }
     this.#dirty.clear()
-    this.#dirtyLineBytes = 0
     this.#dirtyBytes = 0
     this.#opens = []
     this.#seals = []
@@ -303,7 +299,7 @@ class DiskRecordings implements Recordings, RecorderHost, AsyncDisposable {
 
 /** How long lines wait on this thread; part of the time that they may be unsaved. */
 function batchWaitMs(unsavedMsMax: number): number {
-  return Math.max(1, Math.min(batchMs, unsavedMsMax / 8))
+  return Math.max(1, Math.min(batchMsMax, unsavedMsMax * 0.4))
 }
 
 /** Half of what may be unsaved is for waiting, so that the other half is left to the disk. See docs/decisions/. */

@@ -11,8 +11,8 @@ export interface RecorderHost {
   readonly unsavedBytesMax: number
   readonly unsavedMsMax: number
   readonly spares: SpareBuffers
-  /** `recorder` has `bytes` more to take. `raw`: they are mostly what passed through, and many may come. */
-  recorded(recorder: SessionRecorder, bytes: number, raw: boolean): void
+  /** `recorder` has `bytes` more to take. `first`: since it was taken from. */
+  recorded(recorder: SessionRecorder, bytes: number, first: boolean): void
   seal(recorder: SessionRecorder, order: SealOrder): void
   /** Nothing more of `recorder` can be written: break it, and let its file be. */
   abandon(recorder: SessionRecorder, error: Error): void
@@ -46,6 +46,7 @@ export class SessionRecorder implements Recorder {
   readonly #parts: LineParts
   #bytes = 0
   #events = 0
+  #raw = false
   #firstUs = 0
   #lastUs = 0
   #firstAtMs = 0
@@ -89,21 +90,30 @@ export class SessionRecorder implements Recorder {
     this.#add(code, { ...data, bytes: bytes.length }, bytes)
   }
 
+  encoded(tail: Buffer, tailBytes: number): void {
+    if (!this.active || this.#sealed !== null) return
+    const nowMs = this.#host.clock.monotonicMs()
+    const us = this.#usAt(nowMs)
+    this.#count(us, nowMs, this.#parts.addEncoded(us, tail, tailBytes))
+  }
+
   #add(code: string, data: unknown, raw: Uint8Array | null): void {
     if (!this.active || this.#sealed !== null) return
     const nowMs = this.#host.clock.monotonicMs()
-    const us = Math.max(0, Math.round((nowMs - this.#startedMs) * 1000))
+    const us = this.#usAt(nowMs)
     const line = tryEncode(us, code, data)
     if (line === undefined) return this.#host.abandon(this, new Error('an event could not be written as JSON'))
     const lineBytes = Buffer.byteLength(line)
     if (lineBytes > lineBytesMax) return this.#tooLarge(lineBytes)
     if (raw === null) this.#parts.addLine(line, lineBytes)
     else this.#parts.addBytes(line, lineBytes, raw)
-    this.#count(us, nowMs, raw === null ? lineBytes : lineBytes + raw.length + 1, raw !== null)
+    this.#raw ||= raw !== null
+    this.#count(us, nowMs, raw === null ? lineBytes : lineBytes + raw.length + 1)
   }
 
-  #count(us: number, nowMs: number, bytes: number, raw: boolean): void {
-    if (this.#events === 0) {
+  #count(us: number, nowMs: number, bytes: number): void {
+    const first = this.#events === 0
+    if (first) {
       this.#firstUs = us
       this.#firstAtMs = nowMs
     }
@@ -111,7 +121,7 @@ export class SessionRecorder implements Recorder {
     this.#events++
     this.#lastUs = us
     this.#recordedBytes += bytes
-    this.#host.recorded(this, bytes, raw)
+    this.#host.recorded(this, bytes, first)
   }
 
   #tooLarge(bytes: number): void {
@@ -165,6 +175,7 @@ export class SessionRecorder implements Recorder {
     const lines: Lines = {
       id: this.id,
       parts: this.#parts.take(),
+      raw: this.#raw,
       bytes: this.#bytes,
       events: this.#events,
       firstUs: this.#firstUs,
@@ -173,6 +184,7 @@ export class SessionRecorder implements Recorder {
     this.#onTheWay.push({ endBytes: this.#recordedBytes, atMs: this.#firstAtMs })
     this.#bytes = 0
     this.#events = 0
+    this.#raw = false
     return lines
   }
 
@@ -198,7 +210,7 @@ export class SessionRecorder implements Recorder {
   refuse(cause: Fault): void {
     if (this.#state !== 'recording' || this.#sealed !== null) return
     this.#state = this.#strict ? 'refused' : 'stopped'
-    if (!this.#strict) this.#gap = { fromUs: this.#sinceStartUs(), why: cause.message }
+    if (!this.#strict) this.#gap = { fromUs: this.#usAt(this.#host.clock.monotonicMs()), why: cause.message }
     this.#fail(cause)
   }
 
@@ -244,8 +256,8 @@ export class SessionRecorder implements Recorder {
     return this.#onTheWay[0]?.atMs ?? (this.#events > 0 ? this.#firstAtMs : Infinity)
   }
 
-  #sinceStartUs(): number {
-    return Math.max(0, Math.round((this.#host.clock.monotonicMs() - this.#startedMs) * 1000))
+  #usAt(nowMs: number): number {
+    return Math.max(0, Math.round((nowMs - this.#startedMs) * 1000))
   }
 }
 
@@ -263,6 +275,7 @@ export const noRecorder: Recorder = {
   full: false,
   event() {},
   bytes() {},
+  encoded() {},
   drained: async () => {},
   seal: async () => {},
 }

@@ -13,9 +13,11 @@ export interface OpenOrder {
 /** Lines of one session, in order. */
 export interface Lines {
   readonly id: number
-  /** Buffers among them are transferred. */
+  /** Transferred. */
   readonly parts: readonly LinePart[]
-  /** Of all parts, text in UTF-8. */
+  /** Bytes that passed through are among them. */
+  readonly raw: boolean
+  /** Of all parts. */
   readonly bytes: number
   readonly events: number
   readonly firstUs: number

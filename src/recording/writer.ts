@@ -350,7 +350,11 @@ function noSegments(offset: number): ClosedSegments {
 
 /** Adds one segment to the track; returns its bytes. */
 function closeSegment(track: Track, lines: readonly Lines[]): Uint8Array[] {
-  const { payload, rawBytes } = compressParts(lines.flatMap(({ parts }) => parts))
+  const parts = lines.flatMap((one) => one.parts)
+  const { payload, rawBytes } = compressParts(
+    parts,
+    lines.some(({ raw }) => raw),
+  )
   const events = lines.reduce((sum, part) => sum + part.events, 0)
   const { firstUs } = lines[0]!
   const { lastUs } = lines.at(-1)!

@@ -126,7 +126,7 @@ export function linesOf(id: number, events: readonly RecordedEvent[]): Lines[] {
     if (raw === undefined) gathered.addLine(line, Buffer.byteLength(line))
     else gathered.addBytes(line, Buffer.byteLength(line), raw)
     const bytes = Buffer.byteLength(line) + (raw === undefined ? 0 : raw.length + 1)
-    return { id, parts: gathered.take(), bytes, events: 1, firstUs: us, lastUs: us }
+    return { id, parts: gathered.take(), raw: raw !== undefined, bytes, events: 1, firstUs: us, lastUs: us }
   })
 }
 

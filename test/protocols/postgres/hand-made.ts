@@ -49,6 +49,11 @@ export class ListRecorder implements Recorder {
     this.events.push(event)
   }
 
+  encoded(tail: Buffer, tailBytes: number): void {
+    const [code, data] = JSON.parse(`[${tail.toString('utf8', 0, tailBytes)}]`) as [string, unknown]
+    this.event(code, data)
+  }
+
   bytes(code: string): void {
     throw new Error(`no such event: ${code}`)
   }
@@ -192,7 +197,19 @@ export class HandIdentity {
     this.#answer.reject(new Fault('SIGN_IN_REFUSED', 'The sign-in was refused.'))
   }
 
-  readonly parts: Pick<Identity, 'tokens' | 'inBand' | 'certificates' | 'person'> = {
+  readonly parts: Pick<Identity, 'tokens' | 'inBand' | 'certificates' | 'oauth' | 'person'> = {
+    oauth: {
+      discovery: {
+        configuration: 'https://login.example.com/.well-known/openid-configuration',
+        scope: 'openid curfew',
+      },
+      verify: (text) =>
+        text === 'right'
+          ? Promise.resolve(identifiedAda)
+          : Promise.reject(
+              new Fault(text === 'narrow' ? 'INSUFFICIENT_SCOPE' : 'TOKEN_REFUSED', 'The token is not valid.'),
+            ),
+    },
     certificates: {
       authority: clientAuthority(
         generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,

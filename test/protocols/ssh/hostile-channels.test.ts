@@ -15,6 +15,7 @@ const noRecorder: RelayHost['recorder'] = {
   full: false,
   event: () => undefined,
   bytes: () => undefined,
+  encoded: () => undefined,
   drained: () => Promise.resolve(),
   seal: () => Promise.resolve(),
 }

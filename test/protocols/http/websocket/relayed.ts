@@ -24,6 +24,11 @@ export class HandRecorder implements Recorder {
     this.events.push({ code, data: JSON.parse(JSON.stringify(data)) as unknown })
   }
 
+  encoded(tail: Buffer, tailBytes: number): void {
+    const [code, data] = JSON.parse(`[${tail.toString('utf8', 0, tailBytes)}]`) as [string, unknown]
+    this.event(code, data)
+  }
+
   bytes(code: `=${string}`, data: Readonly<Record<string, unknown>>, bytes: Uint8Array): void {
     this.events.push({ code, data: { ...data, bytes: bytes.length }, bytes: Buffer.from(bytes) })
   }

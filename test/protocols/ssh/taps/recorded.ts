@@ -18,6 +18,11 @@ export class KeptRecorder implements Recorder {
     this.#lines.push([code, { ...read.data }])
   }
 
+  encoded(tail: Buffer, tailBytes: number): void {
+    const [code, data] = JSON.parse(`[${tail.toString('utf8', 0, tailBytes)}]`) as [string, unknown]
+    this.event(code, data)
+  }
+
   bytes(code: `=${string}`, { ch }: { readonly ch?: unknown }, bytes: Uint8Array): void {
     const text = Buffer.from(bytes).toString('latin1')
     const last = this.#lines.at(-1)
