@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
+import { networkOf } from '../../identity/address.ts'
 import type { Clock } from '../../kernel/time.ts'
 
 /** A live session as CancelRequest names it. */
@@ -24,9 +25,9 @@ export interface CancelKeys {
 }
 
 const windowMs = 60_000
-/** Guesses at keys that one address may make a minute: a 4-byte key then takes thousands of years. */
+/** Guesses at keys that one network may make a minute: a 4-byte key then takes a century. */
 const missesPerWindowMax = 30
-const addressesMax = 10_000
+const networksMax = 10_000
 /** Cancels of one session a second; people press Ctrl-C, not more. */
 const hitsPerSecondMax = 20
 
@@ -65,10 +66,11 @@ class Keys implements CancelKeys {
   }
 
   async request(processId: number, secret: Uint8Array, address: string): Promise<CancelOutcome> {
-    if (this.#guessedTooOften(address)) return 'too-many'
+    const network = networkOf(address)
+    if (this.#guessedTooOften(network)) return 'too-many'
     const match = this.#find(processId, secret)
     if (match === undefined) {
-      this.#misses.set(address, (this.#misses.get(address) ?? 0) + 1)
+      this.#misses.set(network, (this.#misses.get(network) ?? 0) + 1)
       return 'no-match'
     }
     if (!this.#mayHit(match)) return 'too-many'
@@ -84,14 +86,14 @@ class Keys implements CancelKeys {
     return found
   }
 
-  #guessedTooOften(address: string): boolean {
+  #guessedTooOften(network: string): boolean {
     const nowMs = this.#clock.monotonicMs()
     if (nowMs - this.#windowStartMs > windowMs) {
       this.#misses.clear()
       this.#windowStartMs = nowMs
     }
-    const misses = this.#misses.get(address)
-    return misses === undefined ? this.#misses.size >= addressesMax : misses >= missesPerWindowMax
+    const misses = this.#misses.get(network)
+    return misses === undefined ? this.#misses.size >= networksMax : misses >= missesPerWindowMax
   }
 
   #mayHit(entry: Live): boolean {

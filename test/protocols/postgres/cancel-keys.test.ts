@@ -42,6 +42,13 @@ test('guessing is slowed down, by address, for a minute', async () => {
   expect(await keys.request(7, right, 'guesser')).toBe('passed-on')
 })
 
+test('whoever has many IPv6 addresses guesses no more often, and takes no guesses from others', async () => {
+  const { keys } = withKey()
+  for (let guess = 0; guess < 30; guess++) await keys.request(7, wrong, `2001:db8:1:2::${guess.toString(16)}`)
+  expect(await keys.request(7, right, '2001:db8:1:2:ffff::1')).toBe('too-many')
+  expect(await keys.request(7, right, '2001:db8:1:3::1')).toBe('passed-on')
+})
+
 test('one session is not cancelled more than 20 times a second', async () => {
   const { keys, clock, cancelled } = withKey()
   clock.pass(5000)
