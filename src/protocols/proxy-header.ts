@@ -51,12 +51,20 @@ export function readProxySource(
   }
   const address = rest.subarray(0, addressBytes)
   return {
-    address: family === 'ipv4' ? [...address].join('.') : ipv6(address),
+    address: family === 'ipv4' ? ipv4(address) : ipv6(address),
     port: rest.readUInt16BE(2 * addressBytes),
   }
 }
 
+function ipv4(address: Buffer): string {
+  return [...address].join('.')
+}
+
+/** Balancers that listen on both families write IPv4 as IPv6. @see RFC 4291, section 2.5.5.2 */
+const mapped = Buffer.from('00000000000000000000ffff', 'hex')
+
 function ipv6(address: Buffer): string {
+  if (address.subarray(0, 12).equals(mapped)) return ipv4(address.subarray(12))
   const groups = Array.from({ length: 8 }, (_, index) => address.readUInt16BE(2 * index).toString(16))
   return new URL(`http://[${groups.join(':')}]/`).hostname.slice(1, -1)
 }

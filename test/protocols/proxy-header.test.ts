@@ -17,6 +17,10 @@ test('every address and port that is written is read', () => {
   expect(read(proxyHeader('2001:db8::7', 5))).toEqual({ address: '2001:db8::7', port: 5 })
 })
 
+test('an IPv4 address that a balancer writes as IPv6 is that IPv4 address', () => {
+  expect(read(proxyHeader('::ffff:cb00:7109', 5))).toEqual({ address: '203.0.113.9', port: 5 })
+})
+
 test('what the balancer adds behind the addresses is passed over', () => {
   expect(read(proxyHeader('203.0.113.9', 1, Buffer.alloc(300, 7)))).toEqual({ address: '203.0.113.9', port: 1 })
 })
