@@ -1,33 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { version } from '../kernel/version.ts'
-import { addAudit } from './audit.ts'
-import { addCampaign } from './campaign.ts'
-import { addCompletion } from './completion.ts'
-import { addConnect } from './connect.ts'
-import { addConfig } from './config.ts'
-import { addApprove, addDeny } from './decide.ts'
-import { addEnv } from './env.ts'
-import { addEvidence } from './evidence.ts'
-import { addExtend } from './extend.ts'
-import { addEnd, addGrants, addRevoke } from './grant.ts'
-import { addLock, addLocks, addUnlock } from './lock.ts'
-import { addLogin, addLogout, addWhoami } from './login.ts'
-import { addPolicy } from './policy.ts'
-import { addNotify } from './notify.ts'
 import { explain } from './problem.ts'
-import { addReplay } from './replay.ts'
-import { addReport } from './report.ts'
-import { addReview, addReviews } from './review.ts'
-import { addStatement, addStatements } from './statement.ts'
-import { addRequest, addRequests } from './request.ts'
-import { addSessions } from './sessions.ts'
-import { addServe } from './serve.ts'
-import { addPsql } from './psql.ts'
-import { addSsh } from './ssh.ts'
-import { addSshCa } from './ssh-ca.ts'
-import { addSshConfig } from './ssh-config.ts'
-import { addToken } from './token.ts'
-import { addVerify } from './verify.ts'
 
 /**
  * Runs one command.
@@ -36,7 +9,7 @@ import { addVerify } from './verify.ts'
  */
 export async function runCli(words: readonly string[]): Promise<number> {
   try {
-    await createProgram().parseAsync(words, { from: 'user' })
+    await (await createProgram(words)).parseAsync(words, { from: 'user' })
     return Number(process.exitCode ?? 0)
   } catch (error) {
     // Commander has said it already; help and version end with 0, mistakes on the command line with 2.
@@ -45,7 +18,7 @@ export async function runCli(words: readonly string[]): Promise<number> {
   }
 }
 
-function createProgram(): Command {
+async function createProgram(words: readonly string[]): Promise<Command> {
   const program = new Command('curfew')
     .description('Identity-aware access gateway: the live session ends when the grant ends.')
     .version(version(), '--version', 'print the version')
@@ -57,47 +30,58 @@ function createProgram(): Command {
     .enablePositionalOptions() // what follows `curfew ssh RESOURCE` is for ssh
     .exitOverride()
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong.\n')
-  for (const add of commands) add(program)
+  for (const add of await loadCommands(words)) add(program)
   return program
 }
 
-/** In the order of the help. */
-const commands: readonly ((program: Command) => void)[] = [
-  addServe,
-  addConfig,
-  addPolicy,
-  addLogin,
-  addLogout,
-  addWhoami,
-  addRequest,
-  addRequests,
-  addApprove,
-  addDeny,
-  addStatements,
-  addStatement,
-  addReviews,
-  addReview,
-  addCampaign,
-  addGrants,
-  addExtend,
-  addEnd,
-  addRevoke,
-  addSessions,
-  addLock,
-  addLocks,
-  addUnlock,
-  addPsql,
-  addConnect,
-  addEnv,
-  addSsh,
-  addSshConfig,
-  addSshCa,
-  addToken,
-  addNotify,
-  addAudit,
-  addReport,
-  addEvidence,
-  addVerify,
-  addReplay,
-  addCompletion,
+type AddCommand = (program: Command) => void
+
+/**
+ * By name, in the order of the help. Each is loaded when it is needed: all of them together take longer to load than most
+ * take to run.
+ */
+const commands: readonly (readonly [name: string, load: () => Promise<AddCommand>])[] = [
+  ['serve', async () => (await import('./serve.ts')).addServe],
+  ['config', async () => (await import('./config.ts')).addConfig],
+  ['policy', async () => (await import('./policy.ts')).addPolicy],
+  ['login', async () => (await import('./login.ts')).addLogin],
+  ['logout', async () => (await import('./login.ts')).addLogout],
+  ['whoami', async () => (await import('./login.ts')).addWhoami],
+  ['request', async () => (await import('./request.ts')).addRequest],
+  ['requests', async () => (await import('./request.ts')).addRequests],
+  ['approve', async () => (await import('./decide.ts')).addApprove],
+  ['deny', async () => (await import('./decide.ts')).addDeny],
+  ['statements', async () => (await import('./statement.ts')).addStatements],
+  ['statement', async () => (await import('./statement.ts')).addStatement],
+  ['reviews', async () => (await import('./review.ts')).addReviews],
+  ['review', async () => (await import('./review.ts')).addReview],
+  ['campaign', async () => (await import('./campaign.ts')).addCampaign],
+  ['grants', async () => (await import('./grant.ts')).addGrants],
+  ['extend', async () => (await import('./extend.ts')).addExtend],
+  ['end', async () => (await import('./grant.ts')).addEnd],
+  ['revoke', async () => (await import('./grant.ts')).addRevoke],
+  ['sessions', async () => (await import('./sessions.ts')).addSessions],
+  ['lock', async () => (await import('./lock.ts')).addLock],
+  ['locks', async () => (await import('./lock.ts')).addLocks],
+  ['unlock', async () => (await import('./lock.ts')).addUnlock],
+  ['psql', async () => (await import('./psql.ts')).addPsql],
+  ['connect', async () => (await import('./connect.ts')).addConnect],
+  ['env', async () => (await import('./env.ts')).addEnv],
+  ['ssh', async () => (await import('./ssh.ts')).addSsh],
+  ['ssh-config', async () => (await import('./ssh-config.ts')).addSshConfig],
+  ['ssh-ca', async () => (await import('./ssh-ca.ts')).addSshCa],
+  ['token', async () => (await import('./token.ts')).addToken],
+  ['notify', async () => (await import('./notify.ts')).addNotify],
+  ['audit', async () => (await import('./audit.ts')).addAudit],
+  ['report', async () => (await import('./report.ts')).addReport],
+  ['evidence', async () => (await import('./evidence.ts')).addEvidence],
+  ['verify', async () => (await import('./verify.ts')).addVerify],
+  ['replay', async () => (await import('./replay.ts')).addReplay],
+  ['completion', async () => (await import('./completion.ts')).addCompletion],
 ]
+
+/** The one that is meant, if it is clear; otherwise all, for help, for completion, and for what to say about a mistake. */
+function loadCommands([typed]: readonly string[]): Promise<readonly AddCommand[]> {
+  const meant = commands.filter(([name]) => name === typed && name !== 'completion')
+  return Promise.all((meant.length > 0 ? meant : commands).map(([, load]) => load()))
+}
