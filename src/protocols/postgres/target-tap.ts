@@ -226,6 +226,7 @@ function cstringOf(bytes: Buffer): string {
 /** `INSERT 0 5`, `SELECT 12`, `COPY 3`; DDL has no number. */
 function rowsOf(tag: string, counted: number): number | null {
   const said = / (\d+)$/.exec(tag)?.[1]
-  if (said !== undefined) return Number(said)
+  // No server counts further; a number that is none could not be read back.
+  if (said !== undefined) return Number.isSafeInteger(Number(said)) ? Number(said) : null
   return counted > 0 ? counted : null
 }

@@ -1,0 +1,23 @@
+/** `npm run fuzz -- codecs [options]`: see docs/security.md. */
+import { Command } from 'commander'
+import { fuzzCodecs, type CodecOptions } from './codecs.ts'
+
+const program = new Command('fuzz').description(
+  'Throws what nobody should send at what reads it, for as long as you like.',
+)
+const say = (line: string) => void process.stdout.write(`${line}\n`)
+
+program
+  .command('codecs')
+  .description('bytes at everything of PostgreSQL that reads some, guided by what they reach')
+  .option('--minutes <n>', 'how long', Number, 10)
+  .option('--seed <n>', 'which random numbers', Number, 1)
+  .option('--load <part>', 'part of the time that it works; it sleeps for the rest', Number, 1)
+  .option('--only <name>', 'one of them: transcript, sieve, startup, options, mask, statement, values, report, proxy')
+  .action((options: CodecOptions) => finish(fuzzCodecs(options, say)))
+
+await program.parseAsync()
+
+async function finish(run: Promise<number>): Promise<void> {
+  if ((await run) > 0) process.exitCode = 1
+}
