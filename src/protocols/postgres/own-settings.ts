@@ -90,7 +90,7 @@ interface Argument {
 
 function* argumentsIn(options: string): Generator<Argument> {
   let switchedAt: number | undefined
-  for (const word of wordsIn(options, 0)) {
+  for (const word of wordsIn(options)) {
     const { text, start, end } = word
     if (switchedAt !== undefined) {
       yield { setting: text, start: switchedAt, settingStart: start, end }
@@ -110,8 +110,9 @@ interface Word {
 
 const isSpace = (character: string | undefined) => character !== undefined && /[ \t\n\v\f\r]/.test(character)
 
-function* wordsIn(options: string, from: number): Generator<Word> {
-  let at = from
+/** As the server splits `options`. */
+export function* wordsIn(options: string): Generator<Word> {
+  let at = 0
   for (;;) {
     while (isSpace(options[at])) at++
     if (at >= options.length) return

@@ -9,6 +9,7 @@ import { cancelTarget } from './cancel-target.ts'
 import type { Client } from './client.ts'
 import { dismissTarget } from './dismiss.ts'
 import { guardFor, type GuardSources } from './guard/guard-for.ts'
+import { checkStartRole } from './guard/start-role.ts'
 import { fatal, backendKeyData, parameterStatus, readyForQuery } from './messages.ts'
 import { record } from './recording.ts'
 import { Relay, type RelayEnd } from './relay.ts'
@@ -90,6 +91,7 @@ function wishOf(client: Client, { session }: Admission, catalogue: Catalogue): T
     throw new Fault('DATABASE_REFUSED', 'The role may not open this database.')
   }
   checkReplication(client.startup, role)
+  if (role.guard !== null) checkStartRole(client.startup.parameters, role.guard)
   return { resource, role, database, parameters: parametersFor(client.startup, role, session) }
 }
 
