@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runChecks } from './check.ts'
+import { installNewerPsql } from './newer-psql.ts'
 
 interface Report {
   readonly numPassedTests: number
@@ -16,6 +17,7 @@ interface Report {
 
 const filters = process.argv.slice(2)
 const checks = filters.length === 0 ? runChecks() : { passed: 0, failed: 0 }
+installNewerPsql()
 const tests = runTests()
 const failed = checks.failed + tests.failed
 process.stdout.write(`checks: ${checks.passed} hold, ${checks.failed} broken\n`)

@@ -55,18 +55,50 @@ ${passwords ? '<label for="password">Password</label><input id="password" name="
 
 /** Signs out without asking again; a button for browsers that run no script. */
 export function signOutPage(form: string): string {
-  const action = /action="([^"]*)"/.exec(form)?.[1] ?? ''
-  const xsrf = /name="xsrf" value="([^"]*)"/.exec(form)?.[1] ?? ''
   return page(
     'Signing out',
     `<h1>Signing out</h1>
-<form method="post" action="${action}"><input type="hidden" name="xsrf" value="${xsrf}"><input type="hidden" name="logout" value="yes">
+<form method="post" action="${actionOf(form)}"><input type="hidden" name="xsrf" value="${xsrfOf(form)}"><input type="hidden" name="logout" value="yes">
 <button class="main">Sign out</button></form><script>${submitAtOnce}</script>`,
+  )
+}
+
+/** Where a program tells its person to go, with the code that it showed. */
+export function deviceCodePage(form: string): string {
+  return page(
+    'Sign in to a program',
+    `<h1>Sign in to a program</h1>
+<form method="post" action="${actionOf(form)}"><input type="hidden" name="xsrf" value="${xsrfOf(form)}">
+<label for="user_code">The code that it shows</label>
+<input id="user_code" name="user_code" autocomplete="off" autocapitalize="characters" spellcheck="false" required>
+<button class="main">Go on</button></form>`,
+  )
+}
+
+export function deviceConfirmPage(form: string, code: string): string {
+  const hidden = { xsrf: xsrfOf(form), user_code: code }
+  const inputs = Object.entries(hidden).map(
+    ([name, value]) => `<input type="hidden" name="${name}" value="${escape(value)}">`,
+  )
+  return page(
+    'Is this your program?',
+    `<h1>Is this your program?</h1><p>It must show the code ${escape(code)}. If it does not, or you began nothing, stop here.</p>
+<form method="post" action="${actionOf(form)}">${inputs.join('')}<button class="main" name="confirm" value="yes">It is mine: go on</button>
+<button class="plain" name="abort" value="yes">Stop</button></form>`,
   )
 }
 
 export function messagePage(title: string, text: string): string {
   return page(title, `<h1>${escape(title)}</h1><p>${escape(text)}</p>`)
+}
+
+/** The library hands over forms of its own; what they are for is in these two. */
+function actionOf(form: string): string {
+  return /action="([^"]*)"/.exec(form)?.[1] ?? ''
+}
+
+function xsrfOf(form: string): string {
+  return /name="xsrf" value="([^"]*)"/.exec(form)?.[1] ?? ''
 }
 
 function accountButton(account: PageAccount): string {

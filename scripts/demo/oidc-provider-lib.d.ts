@@ -35,6 +35,7 @@ declare module 'oidc-provider' {
   export interface ProviderGrant {
     addOIDCScope(scope: string): void
     addOIDCClaims(claims: readonly string[]): void
+    addResourceScope(resource: string, scope: string): void
     save(): Promise<string>
   }
   export interface ProviderClient {
@@ -49,6 +50,7 @@ declare module 'oidc-provider' {
       find(id: string): Promise<ProviderGrant | undefined>
     }
     readonly Client: { find(id: string): Promise<ProviderClient | undefined> }
+    use(middleware: (context: ProviderContext, next: () => Promise<void>) => Promise<void>): void
     callback(): (request: IncomingMessage, response: ServerResponse) => void
     interactionDetails(request: IncomingMessage, response: ServerResponse): Promise<InteractionDetails>
     interactionFinished(

@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import { Provider } from 'oidc-provider'
 import type { InteractionDetails, ProviderContext } from 'oidc-provider'
 import { Agent, fetch as undiciFetch } from 'undici'
+import { askOften, deviceFeatures, deviceMetadata, type OidcDeviceClient } from './oidc-devices.ts'
 import { ProviderMemory } from './oidc-memory.ts'
 import { messagePage, pagePolicy, signInPage, signOutPage } from './oidc-pages.ts'
 
@@ -44,6 +45,7 @@ export interface OidcProviderOptions {
   /** PEM of the authority behind the gateway's own certificate, for back-channel logout. */
   readonly backChannelCa?: string
   readonly accessTokenSeconds?: number
+  readonly device?: OidcDeviceClient
 }
 
 export interface OidcProvider extends AsyncDisposable {
@@ -78,6 +80,7 @@ export async function startOidcProvider(options: OidcProviderOptions): Promise<O
   const memory = new ProviderMemory()
   const agent = new Agent(options.backChannelCa === undefined ? {} : { connect: { ca: options.backChannelCa } })
   const provider = new Provider(issuer, configuration(options, accounts, memory, key, agent))
+  if (options.device !== undefined) provider.use(askOften)
   server.on('request', requestListener(provider, accounts))
   return {
     issuer: new URL(issuer),
@@ -102,7 +105,7 @@ function configuration(
 ): Readonly<Record<string, unknown>> {
   return {
     adapter: (model: string) => memory.adapter(model),
-    clients: options.clients.map(clientMetadata),
+    clients: [...options.clients.map(clientMetadata), ...(options.device ? [deviceMetadata(options.device)] : [])],
     jwks: { keys: [key] },
     cookies: { keys: [randomBytes(32).toString('base64url')] },
     scopes: ['openid', 'offline_access', 'email', 'profile', 'groups'],
@@ -115,6 +118,12 @@ function configuration(
       devInteractions: { enabled: false },
       backchannelLogout: { enabled: true },
       rpInitiatedLogout: { enabled: true, logoutSource: showSignOut, postLogoutSuccessSource: showSignedOut },
+      ...deviceFeatures(options.device, options.accessTokenSeconds ?? HOUR_S, show),
+    },
+    // Access tokens that are JWTs say what ID tokens say, as with most companies' providers.
+    extraTokenClaims: (_context: unknown, { accountId }: { readonly accountId?: string }) => {
+      const { groups, email, name } = accounts.get(accountId ?? '') ?? {}
+      return { groups, email, name }
     },
     rotateRefreshToken: true,
     ttl: lifetimes(options.accessTokenSeconds ?? HOUR_S),
@@ -213,6 +222,8 @@ async function grantEverything(provider: Provider, { params, session, grantId, p
     known ?? new provider.Grant({ accountId: session?.accountId ?? '', clientId: String(params['client_id']) })
   const missing = prompt.details['missingOIDCScope']
   grant.addOIDCScope(Array.isArray(missing) ? missing.join(' ') : 'openid')
+  const resources = Object.entries((prompt.details['missingResourceScopes'] ?? {}) as Record<string, readonly string[]>)
+  for (const [resource, scopes] of resources) grant.addResourceScope(resource, scopes.join(' '))
   return grant.save()
 }
 

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { oauthFindings } from './check-oauth.ts'
 import { readPostgresPlace } from './postgres-place.ts'
 import type { ConfigPath, Finding } from './problems.ts'
 import type { Salvaged } from './salvage.ts'
@@ -126,7 +127,7 @@ function identityFindings(identity: ConfigFile['identity']): readonly Finding[] 
       hint: 'Without it there is no sign-in.',
     })
   }
-  return findings
+  return [...findings, ...oauthFindings(identity)]
 }
 
 function riskFindings({ levels }: ConfigFile['risk']): readonly Finding[] {

@@ -43,6 +43,16 @@ export interface OidcSettings {
   readonly policyClaims?: readonly string[]
 }
 
+/** Clients that get access tokens from the provider by themselves, as psql 18 does. */
+export interface OAuthSettings {
+  /** What the provider knows them as. */
+  readonly clientId: string
+  /** What the claim `aud` of their access tokens must hold: tokens for anybody else are refused. */
+  readonly audience: string
+  /** To ask for; at least one. */
+  readonly scopes: readonly string[]
+}
+
 /** The one checked, frozen value that everything is built from. References are resolved, lengths are milliseconds. */
 export interface Config {
   readonly gateway: {
@@ -74,6 +84,8 @@ export interface Config {
   }
   readonly identity: {
     readonly oidc: OidcSettings
+    /** Absent: clients do not sign in by themselves. */
+    readonly oauth?: OAuthSettings
     readonly sessionMs: number
     readonly rememberMs: number
     readonly signInMs: number

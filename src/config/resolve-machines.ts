@@ -107,7 +107,7 @@ function insecure(path: ConfigPath, address: string): readonly Finding[] {
 
 /** The provider gives every person who signs in a token for that audience. */
 function notOfPeople(name: string, { issuer, audience }: IssuerInFile, { identity }: Salvaged): readonly Finding[] {
-  if (identity === undefined || identity.clientId !== audience) return []
+  if (identity === undefined || ![identity.clientId, identity.oauth?.audience].includes(audience)) return []
   if (identity.issuer.replace(/\/$/, '') !== issuer.replace(/\/$/, '')) return []
   const hint = 'Let machines ask for another audience; otherwise people could come as machines.'
   return [{ path: ['machineIssuers', name, 'audience'], message: 'people sign in with tokens for this audience', hint }]

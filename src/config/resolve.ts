@@ -81,6 +81,7 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
         ...oidcSettings(identity, references),
         policyClaims: claimsAskedFor([...rules.policies, ...rules.denials], identity.managerClaim),
       },
+      ...(identity.oauth !== undefined && { oauth: identity.oauth }),
       sessionMs: identity.sessionFor,
       rememberMs: identity.rememberFor,
       signInMs: identity.signInFor,

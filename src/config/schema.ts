@@ -14,6 +14,7 @@ import { freezeSchema } from './schema-freezes.ts'
 import { bundleSchema } from './schema-grants.ts'
 import { machineIssuerSchema, machineSchema } from './schema-machines.ts'
 import { notifySchema } from './schema-notify.ts'
+import { oauthSchema } from './schema-oauth.ts'
 import { policySchema } from './schema-policies.ts'
 import { resourceSchema } from './schema-resources.ts'
 import { geoSchema, riskSchema } from './schema-risk.ts'
@@ -142,6 +143,7 @@ export const configSchema = z
         managerClaim: z.string().min(1).default('manager').meta({
           description: 'Claim with the e-mail address of the manager, for policies that ask them. Kept only for those.',
         }),
+        oauth: oauthSchema.optional(),
         sessionFor: duration('How long a browser stays signed in.').prefault('12h'),
         rememberFor: duration(
           'How long a sign-in from psql (by its address) or from ssh (by its key) is remembered; 0 asks every time.',

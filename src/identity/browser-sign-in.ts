@@ -4,7 +4,7 @@ import type { Instant } from '../kernel/time.ts'
 import { later } from '../kernel/time.ts'
 import { plainAddress } from './address.ts'
 import type { IdentityDeps } from './deps.ts'
-import { actorOf, endBrowserSession, endEverything, isLive } from './endings.ts'
+import { actorOf, endBrowserSession, endEverything, isBrowsers, isLive } from './endings.ts'
 import { FailureLimit } from './failure-limit.ts'
 import { Flows } from './flow.ts'
 import { secretHash } from './hash.ts'
@@ -125,7 +125,11 @@ async function signOutAsTold(tx: IdentityTx, told: LogoutToken, at: Instant): Pr
     return
   }
   const meant = await tx.browserSessionsByProvider(issuer, providerSession)
-  for (const session of meant.length > 0 ? meant : await unnamedSessions(tx, named)) {
+  const about = named ?? (meant[0] && (await tx.person(meant[0].person)))
+  const unnamed = await unnamedSessions(tx, about)
+  // Access tokens often leave it out, whatever the ID tokens do.
+  const also = unnamed.filter((session) => !isBrowsers(session))
+  for (const session of meant.length > 0 ? [...meant, ...also] : unnamed) {
     const person = await tx.person(session.person)
     if (person === undefined || (subject !== null && subject !== person.subject)) continue
     // One that has run out ends, too: database sessions may still hang on it.

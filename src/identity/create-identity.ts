@@ -1,10 +1,12 @@
 import { createAppSignIn } from './app-sign-in.ts'
 import { createBrowserSignIn } from './browser-sign-in.ts'
 import type { IdentityDeps } from './deps.ts'
+import { isBrowsers, isLive } from './endings.ts'
 import type { Identity } from './identity.ts'
 import { createInBandSignIn } from './in-band-sign-in.ts'
 import { createOwnSignIns } from './own-sign-ins.ts'
 import { createMachines, keepMachines } from './machines.ts'
+import { createOAuthSignIn } from './oauth-sign-in.ts'
 import { bounded, createProviderFetch } from './provider-fetch.ts'
 import { OidcClient } from './provider.ts'
 import { Refresher } from './refresher.ts'
@@ -43,12 +45,13 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity & Asy
     own: createOwnSignIns(deps),
     ssh: createSshIdentity(deps, remembered),
     certificates: createClientCertificates(deps),
+    oauth: deps.settings.oauth === undefined ? null : createOAuthSignIn(deps, provider, deps.settings.oauth),
     apps,
     person: (id) => deps.store.person(id),
     isSignedIn: async ({ id }) => {
       const now = deps.clock.now()
       const sessions = await deps.store.browserSessionsOf(id)
-      return sessions.some(({ endedAt, expiresAt }) => endedAt === null && now < expiresAt)
+      return sessions.some((session) => isBrowsers(session) && isLive(session, now))
     },
     stands: (identified) => stands(deps.store, identified, deps.clock.now()),
     peopleByEmail: (email) => deps.store.peopleByEmail(email),

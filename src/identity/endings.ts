@@ -23,6 +23,11 @@ export function isLive(thing: Lasting, at: Instant): boolean {
   return thing.endedAt === null && at < thing.expiresAt
 }
 
+/** A browser's own sign-in, and not one by an access token. */
+export function isBrowsers({ idToken }: Pick<BrowserSession, 'idToken'>): boolean {
+  return idToken !== null
+}
+
 export function actorOf(person: Person): Actor {
   return { id: person.id, name: displayName(person) }
 }

@@ -191,6 +191,18 @@ export interface ClientCertificates {
   verify(certificate: X509Certificate, from: { readonly address: string }): Promise<Identified | undefined>
 }
 
+/** Sign-in by a client that gets an access token from the provider by itself, as psql 18 does. */
+export interface OAuthSignIn {
+  /** What a client has to know first: where the provider's metadata is, and the scopes to ask for, between spaces. */
+  readonly discovery: { readonly configuration: string; readonly scope: string }
+  /**
+   * Whose access token this is. The sign-in that comes of it ends with the token, at the latest.
+   * @throws Fault TOKEN_REFUSED, INSUFFICIENT_SCOPE, SIGN_IN_REQUIRED (never seen in a browser), SIGN_IN_FAILED; these are
+   *   recorded in the audit log. RATE_LIMITED, PROVIDER_UNREACHABLE
+   */
+  verify(text: string, from: { readonly address: string; readonly application: string }): Promise<Identified>
+}
+
 export interface Identity {
   readonly browser: BrowserSignIn
   readonly inBand: InBandSignIn
@@ -199,6 +211,8 @@ export interface Identity {
   readonly own: OwnSignIns
   readonly ssh: SshIdentity
   readonly certificates: ClientCertificates
+  /** Null: the configuration says nothing of it. */
+  readonly oauth: OAuthSignIn | null
   readonly apps: AppSignIn
   person(id: PersonId): Promise<Person | undefined>
   /** Whether they are signed in now, in whichever browser. */

@@ -5,6 +5,7 @@ import type { Clock, Instant } from '../kernel/time.ts'
 import type { MachineIssuer } from './machine.ts'
 import { isLoopback, providerDeadlineMs } from './provider-fetch.ts'
 import type { ProviderFetch } from './provider-fetch.ts'
+import { tokenProblem } from './token-problem.ts'
 
 /** Of a token that is exchanged. Real ones have one or two thousand. */
 export const subjectTokenCharsMax: number = 16 * 1024
@@ -96,34 +97,14 @@ async function checked<T>(issuer: MachineIssuer, work: () => Promise<T>): Promis
   try {
     return await work()
   } catch (error) {
-    const why = reasonOf(error)
+    if (error instanceof SubjectTokenRefused) throw error
+    const why = tokenProblem(error)
     if (why !== undefined) throw new SubjectTokenRefused(why)
     throw new Fault('PROVIDER_UNREACHABLE', `The keys of the issuer ${issuer.name} cannot be fetched`, {
       cause: asFault(error) ?? error,
       hint: 'Try again in a moment.',
     })
   }
-}
-
-/** The library's errors carry the claims: only what kind of error it was goes on. Undefined: the keys were not there. */
-function reasonOf(error: unknown): string | undefined {
-  if (error instanceof SubjectTokenRefused) return error.message
-  if (error instanceof jose.errors.JWTExpired) return 'it is over'
-  if (error instanceof jose.errors.JWTClaimValidationFailed) return claimReasons[error.claim] ?? 'a claim is missing'
-  if (error instanceof jose.errors.JOSEAlgNotAllowed) return 'its algorithm is not allowed'
-  if (error instanceof jose.errors.JWSSignatureVerificationFailed) return 'its signature is wrong'
-  const isKeys = error instanceof jose.errors.JWKSTimeout || error instanceof jose.errors.JWKSInvalid
-  if (isKeys || !(error instanceof jose.errors.JOSEError) || error.code === 'ERR_JOSE_GENERIC') return undefined
-  if (error instanceof jose.errors.JWKSNoMatchingKey) return 'its key is not one of its issuer'
-  return 'it is no JWT that can be checked'
-}
-
-const claimReasons: Readonly<Record<string, string>> = {
-  aud: 'it is for another audience',
-  nbf: 'it does not hold yet',
-  iat: 'it does not say since when it holds',
-  exp: 'it does not say until when it holds',
-  sub: 'it has no subject',
 }
 
 /** Found when first needed, so that the gateway starts while an issuer is down. */

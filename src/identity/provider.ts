@@ -1,9 +1,11 @@
 import * as jose from 'jose'
 import * as oidc from 'openid-client'
-import type { OidcSettings } from '../config/config.ts'
+import type { OAuthSettings, OidcSettings } from '../config/config.ts'
 import { Fault } from '../kernel/fault.ts'
 import { later } from '../kernel/time.ts'
 import type { Clock, Instant } from '../kernel/time.ts'
+import { AccessTokenRefused, AccessTokenTooNarrow, verifyAccessToken, type VouchedByToken } from './access-token.ts'
+import { logoutTokenProblem } from './logout-token.ts'
 import { identityPaths } from './paths.ts'
 import { needsUserInfo, profileOf } from './profile.ts'
 import type { Profile } from './profile.ts'
@@ -180,6 +182,36 @@ export class OidcClient {
     }
   }
 
+  /** Where clients that sign in by themselves find everything else. @see OpenID Connect Discovery 1.0, section 4 */
+  get configurationUrl(): string {
+    return `${this.#settings.issuer.href.replace(/\/$/, '')}/.well-known/openid-configuration`
+  }
+
+  /** @throws AccessTokenRefused, AccessTokenTooNarrow; Fault PROVIDER_UNREACHABLE, SIGN_IN_FAILED (its keys cannot be read) */
+  async accessToken(text: string, wanted: OAuthSettings): Promise<VouchedByToken> {
+    const { keys, metadata } = await this.#provider()
+    const from = { issuer: metadata.issuer, keys, algorithms: asymmetric }
+    return translated(() => verifyAccessToken(text, from, wanted, this.#clock.now()))
+  }
+
+  /**
+   * What the userinfo endpoint says to whoever has this access token.
+   * @returns undefined when there is no such endpoint, or it takes no token for another audience.
+   * @throws Fault PROVIDER_UNREACHABLE, SIGN_IN_FAILED (about somebody else, or not to be read)
+   */
+  async userInfo(accessToken: string, subject: string): Promise<Claims | undefined> {
+    const { shared, metadata } = await this.#provider()
+    if (metadata.userinfo_endpoint === undefined) return undefined
+    return translated(async () => {
+      try {
+        return await oidc.fetchUserInfo(shared, accessToken, subject)
+      } catch (error) {
+        if (isRefusal(error)) return undefined
+        throw error
+      }
+    })
+  }
+
   async #profile(configuration: oidc.Configuration, claims: Claims, accessToken: string): Promise<Profile> {
     const { groupsClaim, policyClaims } = this.#settings
     const endpoint = configuration.serverMetadata().userinfo_endpoint
@@ -262,19 +294,6 @@ export class OidcClient {
 
 type Claims = Readonly<Record<string, unknown>> & { readonly sub: string }
 
-const logoutEvent = 'http://schemas.openid.net/event/backchannel-logout'
-
-/** Older providers send no type or `JWT`; with the event and without a nonce it still cannot be an ID token. */
-function logoutTokenProblem(payload: jose.JWTPayload, typ: string | undefined): string | null {
-  if (typ !== undefined && !/^(?:application\/)?(?:logout\+jwt|jwt)$/i.test(typ)) return `its type is ${typ}`
-  const events = payload['events']
-  const event = typeof events === 'object' && events !== null ? (events as Record<string, unknown>)[logoutEvent] : null
-  if (typeof event !== 'object' || event === null) return 'it has no logout event'
-  if (payload['nonce'] !== undefined) return 'it has a nonce'
-  if (payload.sub === undefined && typeof payload['sid'] !== 'string') return 'it names nobody'
-  return null
-}
-
 /** Turns what the libraries throw into Faults, once. */
 async function translated<T>(call: () => Promise<T>): Promise<T> {
   try {
@@ -288,6 +307,7 @@ async function translated<T>(call: () => Promise<T>): Promise<T> {
 function translation(error: unknown): Error {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof Fault || cause instanceof NoLongerWelcome) return cause
+    if (cause instanceof AccessTokenRefused || cause instanceof AccessTokenTooNarrow) return cause
   }
   if (error instanceof oidc.AuthorizationResponseError) {
     return new Fault('SIGN_IN_FAILED', `The identity provider refused: ${plain(error.error)}`)
@@ -300,6 +320,12 @@ function translation(error: unknown): Error {
 function takenBack(error: unknown): never {
   if (!(error instanceof oidc.ResponseBodyError) || error.error !== 'invalid_grant') throw error
   throw new NoLongerWelcome(plain(error.error_description ?? error.error))
+}
+
+/** The endpoint answered, and gives nothing for this token. */
+function isRefusal(error: unknown): boolean {
+  if (error instanceof oidc.WWWAuthenticateChallengeError) return true
+  return error instanceof oidc.ClientError && error.code === 'OAUTH_RESPONSE_IS_NOT_CONFORM'
 }
 
 function innermost(error: Error): Error {

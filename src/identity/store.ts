@@ -4,15 +4,15 @@ import type { Instant } from '../kernel/time.ts'
 import type { Person } from './person.ts'
 import type { Scope } from './scopes.ts'
 
-/** A browser that signed in. The cookie holds a random value; only its SHA-256 is kept. */
+/** A browser that signed in, or a client by its access token. The cookie holds a random value; only its SHA-256 is kept. */
 export interface BrowserSession {
   readonly id: BrowserSessionId
   readonly person: PersonId
-  /** SHA-256 of the cookie's value, base64url. */
+  /** SHA-256 of the cookie's value, or what is kept of the access token; base64url. */
   readonly secretHash: string
   /** The provider's own session id (`sid` claim), for back-channel logout. */
   readonly providerSession: string | null
-  /** Kept only to sign out at the provider (id_token_hint). */
+  /** Kept only to sign out at the provider (id_token_hint). Null: no browser's, but one that came of an access token. */
   readonly idToken: string | null
   /** The provider's refresh token, AES-256-GCM under the gateway's data key, base64url; null when the provider gave none. */
   readonly sealedRefreshToken: string | null

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import type { input } from 'zod'
 import { issue, makeAuthority, type Authority } from '../../scripts/certificates.ts'
+import type { OidcDeviceClient } from '../../scripts/demo/oidc-devices.ts'
 import { startOidcProvider, type OidcProvider } from '../../scripts/demo/oidc-provider.ts'
 import { freePort } from '../../scripts/ports.ts'
 import type { Grant } from '../../src/access/states.ts'
@@ -47,6 +48,8 @@ export interface TestGatewayOptions {
   readonly postgres?: TestPostgres
   /** Host of the pages, instead of `localhost`; the clients of the tests find it on this machine. */
   readonly host?: string
+  /** A client of the provider that signs in by itself; `identity.oauth` is its. */
+  readonly device?: OidcDeviceClient
   /** Further names in the certificate of the pages. */
   readonly certificateNames?: readonly string[]
 }
@@ -108,6 +111,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const configFile = join(surroundings.folder, 'curfew.yaml')
   const input = configInput({ ...surroundings, issuer: surroundings.provider.issuer })
   if (options.host !== undefined) input.gateway.publicUrl = `https://${options.host}:${surroundings.ports.web}`
+  if (options.device !== undefined) input.identity.oauth = { ...options.device, scopes: [...options.device.scopes] }
   options.configure?.(input)
   await writeFile(configFile, stringify(input))
   await options.beforeLoad?.(surroundings.folder)
@@ -209,7 +213,7 @@ async function startSurroundings(options: TestGatewayOptions, stack: AsyncDispos
   const files = await writeFiles(postgres, stack, [host, ...(options.certificateNames ?? [])])
   const ports = await freePorts()
   const publicUrl = new URL(`https://${host}:${ports.web}`)
-  const provider = stack.use(await startProvider(publicUrl, files.authority.certificate))
+  const provider = stack.use(await startProvider(publicUrl, files.authority.certificate, options.device))
   return { ...files, postgres, provider, ports }
 }
 
@@ -238,11 +242,12 @@ export async function freePorts(): Promise<Ports> {
   return { web: await freePort(), postgres: await freePort(), ops: await freePort() }
 }
 
-function startProvider(publicUrl: URL, ca: string): Promise<OidcProvider> {
+function startProvider(publicUrl: URL, ca: string, device?: OidcDeviceClient): Promise<OidcProvider> {
   const at = (path: string) => new URL(path, publicUrl).href
   return startOidcProvider({
     people,
     backChannelCa: ca,
+    ...(device !== undefined && { device }),
     clients: [
       {
         ...client,

@@ -26,7 +26,7 @@ import type { DatabaseUsers } from './users/database-users.ts'
 
 export interface ConnectionDeps {
   readonly gate: Gate
-  readonly identity: Pick<Identity, 'inBand' | 'tokens' | 'certificates' | 'person'>
+  readonly identity: Pick<Identity, 'inBand' | 'tokens' | 'certificates' | 'oauth' | 'person'>
   readonly access: Pick<Access, 'offer' | 'ask' | 'requestsOf' | 'askLink' | 'requestLink' | 'waitForGrant'>
   readonly catalogue: Catalogue
   readonly statements: GuardSources['statements']
@@ -74,7 +74,8 @@ async function receive(guest: Guest, peer: From, deps: ConnectionDeps): Promise<
   const greeting = await inTime('No startup message came in time.', deps, (signal) => greet(guest, terms, signal))
   if (greeting.kind === 'cancel') {
     const outcome = await deps.cancelKeys.request(greeting.processId, greeting.secret, from.address)
-    deps.log.info({ address: from.address, outcome }, 'cancel request')
+    // Of one that asks all the time there is nothing to read; a log must not be filled by somebody unknown.
+    if (outcome !== 'too-many') deps.log.info({ address: from.address, outcome }, 'cancel request')
     return
   }
   await serveClient(new Client(guest, greeting.startup, from), place, deps)

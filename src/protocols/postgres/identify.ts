@@ -5,12 +5,13 @@ import { Fault } from '../../kernel/fault.ts'
 import type { Clock } from '../../kernel/time.ts'
 import type { Identified } from '../../sessions/session.ts'
 import type { Client } from './client.ts'
+import { byOAuth } from './identify-oauth.ts'
 import { authenticationCleartextPassword, fromClient } from './messages.ts'
 import { signedInNotice, signInNotice } from './notices.ts'
 import type { Wanted } from './startup.ts'
 
 export interface IdentifyDeps {
-  readonly identity: Pick<Identity, 'inBand' | 'tokens' | 'certificates'>
+  readonly identity: Pick<Identity, 'inBand' | 'tokens' | 'certificates' | 'oauth'>
   readonly signInMs: number
   readonly handshakeMs: number
   readonly clock: Clock
@@ -20,8 +21,8 @@ export interface IdentifyDeps {
 const passwordBytesMax = 1024
 
 /**
- * Finds out who is at the other end: by token where the user name asks for it; by a certificate of this gateway's own;
- * by a remembered sign-in; or by a link that is opened in a browser.
+ * Finds out who is at the other end: by token, or by one of the provider's own, where the user name asks for it; by a
+ * certificate of this gateway's own; by a remembered sign-in; or by a link that is opened in a browser.
  * @param signal aborts when the client is gone or the listener stops.
  * @throws Fault TOKEN_REFUSED, CERTIFICATE_REFUSED, INSUFFICIENT_SCOPE, SIGN_IN_REFUSED, SIGN_IN_TIMED_OUT, DEADLINE_PASSED, …; rejects with `signal.reason`
  */
@@ -32,6 +33,7 @@ export async function identify(
   deps: IdentifyDeps,
 ): Promise<Identified> {
   if (wanted.way === 'token') return byToken(client, signal, deps)
+  if (wanted.way === 'oauth') return byOAuth(client, signal, { ...deps, oauth: deps.identity.oauth })
   const known = (await byCertificate(client, deps)) ?? (await deps.identity.inBand.recognise(client.facts))
   signal.throwIfAborted()
   return known ?? bySignIn(client, wanted, signal, deps)

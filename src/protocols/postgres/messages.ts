@@ -69,6 +69,14 @@ export function cstring(text: string): Buffer {
 export const authenticationOk: Buffer = message(fromServer.authentication, int32(0))
 export const authenticationCleartextPassword: Buffer = message(fromServer.authentication, int32(3))
 
+export function authenticationSasl(mechanism: string): Buffer {
+  return message(fromServer.authentication, int32(10), cstring(mechanism), cstring(''))
+}
+
+export function authenticationSaslContinue(challenge: string): Buffer {
+  return message(fromServer.authentication, int32(11), Buffer.from(challenge))
+}
+
 /** What an ErrorResponse or a NoticeResponse says, under its manual's field letters. */
 export interface Report {
   readonly severity: string

@@ -112,22 +112,25 @@ function readReplication(parameters: readonly [string, string][]): string | null
   return value === undefined || ['false', 'off', 'no', '0'].includes(value.toLowerCase()) ? null : value
 }
 
+const suffixes = ['token', 'oauth'] as const
+type Suffix = (typeof suffixes)[number]
+
 export interface Wanted {
   readonly role: string
-  readonly way: 'in-band' | 'token'
+  readonly way: 'in-band' | Suffix
   readonly resource: string
   /** null: the role's default. */
   readonly database: string | null
 }
 
 /**
- * `user=role`, with `.token` behind it for a token; `dbname=resource` or `resource/database`; no dbname means the user, as
+ * `user=role`, with `.token` behind it for a token, or `.oauth` for the client's own; `dbname=resource` or `resource/database`; no dbname means the user, as
  * libpq has it. Or `user=role@resource`, for programs that choose the database themselves.
  */
 export function readWanted({ user, database, replication }: Startup): Wanted {
-  const token = user.endsWith('.token')
-  const who = token ? user.slice(0, -'.token'.length) : user
-  const way = token ? 'token' : 'in-band'
+  const suffix = suffixes.find((one) => user.endsWith(`.${one}`))
+  const who = suffix === undefined ? user : user.slice(0, -`.${suffix}`.length)
+  const way = suffix ?? 'in-band'
   const at = who.indexOf('@')
   if (at >= 0) {
     const [role, resource] = [who.slice(0, at), who.slice(at + 1)]

@@ -1,4 +1,5 @@
 import { html } from 'hono/html'
+import { isBrowsers } from '../../identity/endings.ts'
 import type { OwnSignIns } from '../../identity/identity.ts'
 import { scopes, scopeWords, usualScopes } from '../../identity/scopes.ts'
 import type { BrowserSession, Token } from '../../identity/store.ts'
@@ -6,7 +7,7 @@ import { formatDuration, parseDurationMs, writeDuration } from '../../kernel/dur
 import { Fault } from '../../kernel/fault.ts'
 import type { CredentialId } from '../../kernel/ids.ts'
 import type { Instant } from '../../kernel/time.ts'
-import { browserName } from '../../kernel/user-agent.ts'
+import { browserName, programName } from '../../kernel/user-agent.ts'
 import type { Html, Visit } from '../context.ts'
 import type { Page } from '../html/layout.ts'
 import { action, chip, copyable, path } from '../html/parts.ts'
@@ -113,10 +114,12 @@ function browsersTable({ show, visitor }: Visit, sessions: readonly BrowserSessi
     ],
     sessions.map((session) => {
       const here = session.id === visitor.browserSession.id
-      const name = `${browserName(session.userAgent)} from ${session.address}`
+      // A program that came with an access token of the provider's says what it is by itself.
+      const called = isBrowsers(session) ? browserName(session.userAgent) : programName(session.userAgent)
+      const name = `${called} from ${session.address}`
       return html`<tr>
         <td>
-          ${browserName(session.userAgent)}
+          ${called}
           <span class="small mono">${session.address}</span> ${here && chip('go', 'this one')}
         </td>
         <td class="wide time small">${show.moment(session.createdAt)}</td>

@@ -120,6 +120,18 @@ test.each([
     { role: 'readonly', way: 'token', resource: 'shop', database: 'archive' },
   ],
   [
+    { user: 'readonly.oauth', database: 'shop/archive' },
+    { role: 'readonly', way: 'oauth', resource: 'shop', database: 'archive' },
+  ],
+  [
+    { user: 'readonly@shop.oauth', database: 'archive' },
+    { role: 'readonly', way: 'oauth', resource: 'shop', database: 'archive' },
+  ],
+  [
+    { user: 'readonly.oauth.token', database: 'shop' },
+    { role: 'readonly.oauth', way: 'token', resource: 'shop', database: null },
+  ],
+  [
     { user: 'readonly', database: 'shop/a/b' },
     { role: 'readonly', way: 'in-band', resource: 'shop', database: 'a/b' },
   ],

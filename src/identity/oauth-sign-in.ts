@@ -1,0 +1,162 @@
+import { auditEvent, refusalData, theGateway } from '../audit/event.ts'
+import type { OAuthSettings } from '../config/config.ts'
+import { Fault } from '../kernel/fault.ts'
+import type { Instant } from '../kernel/time.ts'
+import { later } from '../kernel/time.ts'
+import type { Identified } from '../sessions/session.ts'
+import { AccessTokenRefused, AccessTokenTooNarrow, type VouchedByToken } from './access-token.ts'
+import { plainAddress } from './address.ts'
+import type { IdentityDeps } from './deps.ts'
+import { actorOf, isLive } from './endings.ts'
+import { FailureLimit } from './failure-limit.ts'
+import { secretHash } from './hash.ts'
+import type { OAuthSignIn } from './identity.ts'
+import { updatePerson } from './people.ts'
+import { displayName, type Person } from './person.ts'
+import { profileOf, type Profile } from './profile.ts'
+import type { OidcClient } from './provider.ts'
+import { SeenOnce } from './seen-once.ts'
+import type { IdentityTx } from './store.ts'
+
+const failuresPerMinuteMax = 10
+const minuteMs = 60_000
+const applicationCharsMax = 64
+
+interface From {
+  readonly address: string
+  readonly application: string
+}
+
+/** Sign-in by a client that gets its access token from the provider itself, as psql 18 does. */
+export function createOAuthSignIn(deps: IdentityDeps, provider: OidcClient, oauth: OAuthSettings): OAuthSignIn {
+  const { settings, store, clock, random, metrics, publicUrl } = deps
+  const failures = new FailureLimit(clock, failuresPerMinuteMax, minuteMs)
+  // A program that goes on with a dead token guesses nothing: it must not lock its neighbours out.
+  const refused = new SeenOnce(clock, minuteMs)
+
+  return {
+    discovery: { configuration: provider.configurationUrl, scope: oauth.scopes.join(' ') },
+
+    async verify(text, { address: from, application }) {
+      const address = plainAddress(from)
+      try {
+        if (failures.reached(address)) throw new Fault('RATE_LIMITED', 'Too many tokens were refused for this address')
+        const identified = await enter(text, { address, application })
+        metrics.add('curfew_sign_ins_total', { way: 'oauth', outcome: 'ok' })
+        return identified
+      } catch (error) {
+        throw await noted(error, text, address)
+      }
+    },
+  }
+
+  async function enter(text: string, from: From): Promise<Identified> {
+    const at = clock.now()
+    const vouched = await provider.accessToken(text, oauth)
+    const known = await store.personBySubject(vouched.issuer, vouched.subject)
+    if (known === undefined) throw neverSignedIn(publicUrl)
+    const mark = markOf(text)
+    const isNew = (await store.browserSessionBySecret(mark)) === undefined
+    const profile = isNew ? await profileFrom(vouched, text, known, at) : null
+    return store.transact((tx) => admit(tx, { vouched, mark, profile, from, at }))
+  }
+
+  interface Arrival {
+    readonly vouched: VouchedByToken
+    readonly mark: string
+    readonly profile: Profile | null
+    readonly from: From
+    readonly at: Instant
+  }
+
+  /** One sign-in for each token, however often it comes. Once that has ended, the token opens nothing any more. */
+  async function admit(tx: IdentityTx, { vouched, mark, profile, from, at }: Arrival): Promise<Identified> {
+    const known = await tx.personBySubject(vouched.issuer, vouched.subject)
+    if (known === undefined) throw neverSignedIn(publicUrl)
+    const before = await tx.browserSessionBySecret(mark)
+    if (before !== undefined && !isLive(before, at)) throw new AccessTokenRefused('its sign-in has ended')
+    const person = profile === null ? known : await updatePerson(tx, known, profile, at)
+    const id = before?.id ?? (await begin(tx, person, { vouched, mark, profile, from, at }))
+    return { person: person.id, personName: displayName(person), credential: id, browserSession: id }
+  }
+
+  async function begin(tx: IdentityTx, person: Person, { vouched, mark, from, at }: Arrival) {
+    const id = random.id('browser')
+    await tx.insertBrowserSession({
+      ...{ id, person: person.id, secretHash: mark, providerSession: vouched.providerSession },
+      // No ID token: this is what tells it from a browser's sign-in.
+      ...{ idToken: null, sealedRefreshToken: null, address: from.address },
+      userAgent: `${from.application.slice(0, applicationCharsMax)} (OAuth)`.trim(),
+      createdAt: at,
+      expiresAt: Math.min(vouched.expiresAt, later(at, settings.sessionMs)) as Instant,
+      endedAt: null,
+    })
+    const data = { way: 'oauth', browserSession: id, address: from.address, groups: person.groups }
+    await tx.record(auditEvent('person.signed-in', at, actorOf(person), data))
+    return id
+  }
+
+  /**
+   * What policies look at, by the token itself, or by the userinfo endpoint. Where neither says, what the provider said
+   * before counts, for as long as a browser's sign-in lasts.
+   * @returns null: as the person is known.
+   */
+  async function profileFrom(
+    { claims }: VouchedByToken,
+    text: string,
+    person: Person,
+    at: Instant,
+  ): Promise<Profile | null> {
+    const { groupsClaim, policyClaims = [] } = settings.oidc
+    if ([groupsClaim, ...policyClaims].every((claim) => claims[claim] !== undefined)) {
+      const said = profileOf(claims, groupsClaim, policyClaims)
+      const email = claims['email'] === undefined ? person.email : said.email
+      return { ...said, email, name: said.name ?? person.name }
+    }
+    const more = await provider.userInfo(text, person.subject)
+    if (more !== undefined) return profileOf({ ...more, ...claims }, groupsClaim, policyClaims)
+    if (at < later(person.seenAt, settings.sessionMs)) return null
+    throw neverSignedIn(publicUrl)
+  }
+
+  /** Counts and records why somebody did not get in, and makes a Fault of it. */
+  async function noted(error: unknown, text: string, address: string): Promise<unknown> {
+    const fault = faultOf(error)
+    if (!(fault instanceof Fault)) return fault
+    metrics.add('curfew_sign_ins_total', { way: 'oauth', outcome: fault.code })
+    const isTheirs = fault.code !== 'RATE_LIMITED' && fault.code !== 'PROVIDER_UNREACHABLE'
+    if (isTheirs && refused.first(`${address} ${markOf(text)}`) && failures.count(address)) {
+      const data = { way: 'oauth', address, ...refusalData(fault.code, fault.message) }
+      await store.transact((tx) => tx.record(auditEvent('person.sign-in-refused', clock.now(), theGateway, data)))
+    }
+    return fault
+  }
+}
+
+/** What is kept of a token. The NUL keeps it apart from every cookie and every token of our own. */
+function markOf(text: string): string {
+  return secretHash(`\0oauth ${text}`)
+}
+
+/**
+ * Only somebody who has signed in by a browser is known: their subject is the same then for both clients of the provider.
+ * Otherwise one person could be two, and approve what they asked for themselves.
+ */
+function neverSignedIn(publicUrl: URL): Fault {
+  return new Fault('SIGN_IN_REQUIRED', 'The gateway does not know you well enough yet.', {
+    hint: `Sign in once at ${publicUrl.href} and connect again.`,
+  })
+}
+
+function faultOf(error: unknown): unknown {
+  if (error instanceof AccessTokenRefused) {
+    const hint =
+      'Connect again and sign in once more. If it stays, your operations people can read why in the audit log.'
+    return new Fault('TOKEN_REFUSED', `The access token was refused: ${error.message}.`, { hint })
+  }
+  if (error instanceof AccessTokenTooNarrow) {
+    const hint = 'Your operations people can let this client have it at the identity provider.'
+    return new Fault('INSUFFICIENT_SCOPE', `The access token is too narrow: ${error.message}.`, { hint })
+  }
+  return error
+}
