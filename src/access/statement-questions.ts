@@ -5,6 +5,8 @@ import type { GrantId, PersonId, QuestionId, RequestId, SessionId } from '../ker
 import { later, type Instant } from '../kernel/time.ts'
 import { isAmong, type Approvers } from '../policy/approval.ts'
 import { sameHuman } from '../policy/subject.ts'
+import type { Asker } from './access.ts'
+import { holder, refuseLocked } from './ask.ts'
 import { isOperator, knownPerson, type AccessDeps } from './deps.ts'
 import { recordRefusal } from './events.ts'
 import { decidesOn, requestersOf } from './place.ts'
@@ -23,6 +25,10 @@ export const questionCommentLengthMax = 1000
 /** What is kept of a statement, in UTF-16 units; the recording has more. */
 export const questionSqlCharsMax: number = 64 * 1024
 const waitingPerPersonMax = 20
+
+type Verdict = 'approve' | 'refuse'
+/** Where a word comes from. */
+type From = Pick<Asker, 'address'>
 
 /** A session that asks. */
 export interface AskingSession {
@@ -87,8 +93,8 @@ export interface StatementQuestions {
   closed(person: Person, limit: number): Promise<readonly QuestionView[]>
   /** @throws Fault NOT_FOUND for what is not there, and for what they may not see. */
   view(person: Person, id: QuestionId): Promise<QuestionView>
-  /** @throws Fault NOT_FOUND, NOT_ALLOWED, SELF_APPROVAL, QUESTION_CLOSED, INPUT_INVALID */
-  decide(person: Person, id: QuestionId, verdict: 'approve' | 'refuse', comment: string): Promise<QuestionView>
+  /** @throws Fault NOT_FOUND, NOT_ALLOWED, SELF_APPROVAL, LOCKED, QUESTION_CLOSED, INPUT_INVALID */
+  decide(person: Person, id: QuestionId, verdict: Verdict, comment: string, from?: From): Promise<QuestionView>
   link(id: QuestionId): URL
 }
 
@@ -100,7 +106,7 @@ export function createStatementQuestions(deps: AccessDeps): StatementQuestions {
     countFor: async (person) => (await waitingFor(deps, person)).length,
     closed: (person, limit) => closed(deps, person, limit),
     view: (person, id) => view(deps, person, id),
-    decide: (person, id, verdict, comment) => decide(deps, person, id, verdict, comment),
+    decide: (person, id, verdict, comment, from) => decide(deps, person, id, verdict, comment, from),
     link: (id) => linkTo(deps, id),
   }
 }
@@ -288,14 +294,15 @@ async function decide(
   deps: AccessDeps,
   person: Person,
   id: QuestionId,
-  verdict: 'approve' | 'refuse',
+  verdict: Verdict,
   comment: string,
+  from: From | undefined,
 ): Promise<QuestionView> {
   if (comment.length > questionCommentLengthMax) {
     throw new Fault('INPUT_INVALID', `The comment is longer than ${questionCommentLengthMax} characters.`)
   }
   try {
-    await deps.store.transact((tx) => decideIn(deps, tx, person, id, verdict, comment.trim()))
+    await deps.store.transact((tx) => decideIn(deps, tx, person, id, verdict, comment.trim(), from))
   } catch (error) {
     await recordRefusal(deps, 'decision.refused', person, error, { question: id.slice(0, 80) })
     throw error
@@ -308,8 +315,9 @@ async function decideIn(
   tx: AccessTx,
   person: Person,
   id: QuestionId,
-  verdict: 'approve' | 'refuse',
+  verdict: Verdict,
   comment: string,
+  from: From | undefined,
 ): Promise<void> {
   const stored = await tx.question(id)
   if (stored === undefined) throw unknownQuestion()
@@ -324,6 +332,8 @@ async function decideIn(
       : unknownQuestion()
   }
   const now = deps.clock.now()
+  const addresses = from === undefined ? [] : [from.address]
+  await refuseLocked(tx, { ...holder(person), resource: stored.resource, role: stored.role, addresses }, now)
   const answer = answerQuestion(expectWaiting(stored, now), verdict, person.id, comment, now)
   await tx.updateQuestion(answer)
   await tx.record(questionEvents.closed(answer, { id: person.id, name: displayName(person) }))

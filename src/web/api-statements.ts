@@ -5,7 +5,7 @@ import type { QuestionId } from '../kernel/ids.ts'
 import { isoTime } from '../kernel/time.ts'
 import { body, caller } from './api-call.ts'
 import * as schema from './api-schema.ts'
-import type { WebContext } from './context.ts'
+import { peerAddress, type WebContext } from './context.ts'
 import type { Site } from './site.ts'
 
 const { apiPath } = schema
@@ -29,7 +29,9 @@ export function statementRoutes(site: Site): void {
   site.open('POST', `${apiPath}/statements/:id/decide`, async (c) => {
     const { person } = await caller(site, c, 'decide')
     const { verdict, comment } = await body(c, schema.statementWord)
-    return c.json(statementJson(site)(await questions.decide(person, idOf(c), verdict, comment)))
+    return c.json(
+      statementJson(site)(await questions.decide(person, idOf(c), verdict, comment, { address: peerAddress(c) })),
+    )
   })
 }
 

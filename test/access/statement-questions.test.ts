@@ -76,6 +76,20 @@ test('those whom the guard names, and only they', async () => {
   expect(await answer).toEqual({ answer: 'refused', by: 'olga@example.com', comment: 'no' })
 })
 
+test('who is locked, or comes from a locked address, agrees to nothing', async () => {
+  await using place = await open()
+  const { access } = place.world
+  const { id } = await place.ask()
+  const nobody = { person: null, resource: null, role: null }
+  const ofBob = await access.placeLock(olga, { ...nobody, person: bob.id }, 'drill')
+  await access.placeLock(olga, { ...nobody, address: '198.51.100.0/24' }, 'drill')
+  await expect(place.questions.decide(bob, id, 'approve', '')).rejects.toMatchObject({ code: 'LOCKED' })
+  const from = { address: '198.51.100.9' }
+  await expect(place.questions.decide(carol, id, 'approve', '', from)).rejects.toMatchObject({ code: 'LOCKED' })
+  await access.liftLock(olga, ofBob.id)
+  await place.questions.decide(bob, id, 'approve', '')
+})
+
 test('silence at its time is an answer; so is giving up', async () => {
   await using place = await open()
   const { ask, clock, questions, gaveUp } = place

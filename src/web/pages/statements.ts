@@ -40,7 +40,7 @@ function idOf({ c }: Visit): QuestionId {
 /** Somebody was quicker, or so was the clock: the page itself tells what is true. */
 async function decideOrLate({ deps }: Site, visit: Visit, id: QuestionId, verdict: Verdict, comment: string) {
   try {
-    await deps.access.questions.decide(visit.person, id, verdict, comment)
+    await deps.access.questions.decide(visit.person, id, verdict, comment, visit)
     return false
   } catch (error) {
     const code = asFault(error)?.code
