@@ -189,8 +189,9 @@ export class Relay {
   }
 
   readonly #clientGone = (): void => {
-    // After a Terminate the target finishes what it has and hangs up by itself; that is the end to wait for.
-    if (this.#activity.terminated && this.#phase === 'open') {
+    // After a Terminate the target finishes what it has and hangs up by itself; that is the end to wait for. Half a
+    // Terminate it would wait for the rest of, for ever.
+    if (this.#activity.terminated && !this.#up.split && this.#phase === 'open') {
       this.#up.mute()
       this.#down.mute()
       return
