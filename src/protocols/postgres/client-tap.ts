@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Fault } from '../../kernel/fault.ts'
 import type { FrameTap } from './frames.ts'
-import { maskStatement } from './mask.ts'
+import { maskSecrets } from './mask.ts'
 import { fromClient } from './messages.ts'
 import { readBind, readTypes } from './read-values.ts'
 import { bindBytesMax, nameBytesMax, nameOf, record, statementBytesMax, statementPieceCharsMax } from './recording.ts'
@@ -77,7 +77,8 @@ export class ClientTap implements FrameTap {
         break
       case fromClient.bind: {
         const cut = this.#bodyBytes > this.#head.length
-        record(this.#shared.recorder, 'b', readBind(this.#head, cut, this.#shared.book))
+        const { recorder, book, secrets } = this.#shared
+        record(recorder, 'b', readBind(this.#head, cut, book, secrets))
         break
       }
       case fromClient.execute:
@@ -106,8 +107,8 @@ export class ClientTap implements FrameTap {
     const from = textFrom(fromClient.parse, this.#head)
     const name = nameOf(this.#head, 0, Math.max(0, from - 1))
     const nul = this.#head.indexOf(0, from)
-    book.parse(name, nul < 0 ? [] : readTypes(this.#head.subarray(nul + 1)))
-    this.#statement(from, (sql) => record(recorder, 'p', { name, ...sql }))
+    const secret = this.#statement(from, (sql) => record(recorder, 'p', { name, ...sql }))
+    book.parse(name, nul < 0 ? [] : readTypes(this.#head.subarray(nul + 1)), secret)
   }
 
   #execute(): void {
@@ -130,16 +131,21 @@ export class ClientTap implements FrameTap {
     book.end()
   }
 
-  /** The whole text that is kept, in lines that each hold a part of it. */
-  #statement(from: number, first: (text: { sql: string; bytes?: number; sha256?: string }) => void): void {
+  /** The whole text that is kept, in lines that each hold a part of it. @returns its parameters that are secrets. */
+  #statement(
+    from: number,
+    first: (text: { sql: string; bytes?: number; sha256?: string }) => void,
+  ): ReadonlySet<number> {
     const nul = this.#head.indexOf(0, from)
     const text = this.#head.toString('utf8', from, nul < 0 ? this.#head.length : nul)
-    const sql = maskStatement(text, this.#shared.backslashes)
+    const { backslashes, secrets } = this.#shared
+    const { sql, parameters } = maskSecrets(text, backslashes, (secret) => secrets.add(secret))
     const cut = nul < 0 && this.#long !== null ? this.#long.result() : undefined
     first({ sql: sql.slice(0, statementPieceCharsMax), ...cut })
     for (let at = statementPieceCharsMax; at < sql.length; at += statementPieceCharsMax) {
       record(this.#shared.recorder, '+', { sql: sql.slice(at, at + statementPieceCharsMax) })
     }
+    return parameters
   }
 }
 

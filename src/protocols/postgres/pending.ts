@@ -54,6 +54,11 @@ export class Pending {
     this.#add({ n: syncMark, many: true, startMs: 0, portal: null, weight: 0 })
   }
 
+  /** Nothing is left to be answered. */
+  get isEmpty(): boolean {
+    return this.#first >= this.#queue.length
+  }
+
   /** The number of what is being answered; null when that is not known. */
   get running(): number | null {
     return this.#head()?.n || null

@@ -1,5 +1,7 @@
 import type { BoundValue, PostgresEvents } from '../../recording/postgres-events.ts'
-import { maskText, secretValue } from './mask.ts'
+import type { KnownSecrets } from './known-secrets.ts'
+import { mask, maskText } from './mask-text.ts'
+import { secretValue } from './mask.ts'
 import { nameOf, valueBytesMax, valuesMax } from './recording.ts'
 import { formatAt, type Column, type StatementBook } from './statement-book.ts'
 import { decodeBinary, typeName } from './value-types.ts'
@@ -8,14 +10,20 @@ import { decodeBinary, typeName } from './value-types.ts'
  * Reads a Bind message as far as it is there, and notes it in the book.
  * @param body its first bytes.
  * @param cut whether there was more.
+ * @param secrets is told the values that are masked.
  * @see PostgreSQL manual, "Message Formats", Bind
  */
-export function readBind(body: Buffer, cut: boolean, book: StatementBook | null = null): PostgresEvents['b'] {
+export function readBind(
+  body: Buffer,
+  cut: boolean,
+  book: StatementBook | null = null,
+  secrets: Pick<KnownSecrets, 'add'> | null = null,
+): PostgresEvents['b'] {
   const reader = new Lenient(body)
   const portal = reader.name()
   const statement = reader.name()
   const formats = reader.formats()
-  const types = book?.statement(statement)?.parameterTypes ?? []
+  const known = book?.statement(statement)
   const count = reader.uint16()
   const values: BoundValue[] = []
   while (values.length < Math.min(count, valuesMax) && !reader.over) {
@@ -23,7 +31,12 @@ export function readBind(body: Buffer, cut: boolean, book: StatementBook | null 
     const lengthBytes = reader.int32()
     const bytes = reader.bytes(Math.max(0, lengthBytes))
     if (reader.over && bytes.length === 0 && lengthBytes > 0) break
-    values.push(lengthBytes < 0 ? null : readValue(bytes, lengthBytes, formatAt(formats, index), types[index] ?? 0))
+    const [format, type] = [formatAt(formats, index), known?.parameterTypes[index] ?? 0]
+    if (lengthBytes < 0) values.push(null)
+    else if (known?.secretParameters.has(index + 1) === true) {
+      values.push(mask)
+      if (format === 0) secrets?.add(bytes.toString('utf8'))
+    } else values.push(readValue(bytes, lengthBytes, format, type))
   }
   for (let index = values.length; index < count && !reader.over; index++) reader.bytes(Math.max(0, reader.int32()))
   book?.bind(portal, statement, reader.formats())

@@ -1,4 +1,5 @@
 import type { Recorder } from '../../recording/recorder.ts'
+import type { KnownSecrets } from './known-secrets.ts'
 import type { Pending } from './pending.ts'
 import { record } from './recording.ts'
 import type { StatementBook } from './statement-book.ts'
@@ -8,6 +9,8 @@ export interface Shared {
   readonly recorder: Recorder
   readonly pending: Pending
   readonly book: StatementBook
+  /** What a server may quote in its answers to what it is asked now. */
+  readonly secrets: KnownSecrets
   copy: { readonly direction: 'in' | 'out' | 'both'; bytes: number } | null
   /** `standard_conforming_strings` is off. */
   backslashes: boolean

@@ -12,6 +12,8 @@ export interface Column {
 export interface KnownStatement {
   /** 0: not known. */
   parameterTypes: readonly number[]
+  /** Numbers of those that are secrets, from 1. */
+  readonly secretParameters: ReadonlySet<number>
   /** Null: not described. */
   columns: readonly Column[] | null
 }
@@ -27,6 +29,7 @@ export interface KnownPortal {
 /** What waits for its description; `end`: ReadyForQuery comes there. */
 type Asked = KnownStatement | KnownPortal | 'unknown' | 'end'
 
+const noNumbers: ReadonlySet<number> = new Set()
 const namesMax = 1000
 const typesMax = 100_000
 /** So many unanswered descriptions are followed; beyond, none is. */
@@ -38,8 +41,9 @@ export class StatementBook {
   readonly #portals = new BoundedNames<KnownPortal>(namesMax, typesMax)
   #asked: Asked[] = []
 
-  parse(name: string, parameterTypes: readonly number[]): void {
-    this.#statements.set(name, { parameterTypes, columns: null }, 1 + parameterTypes.length)
+  parse(name: string, parameterTypes: readonly number[], secretParameters: ReadonlySet<number> = noNumbers): void {
+    const weight = 1 + parameterTypes.length + secretParameters.size
+    this.#statements.set(name, { parameterTypes, secretParameters, columns: null }, weight)
   }
 
   bind(portal: string, statement: string, formats: readonly number[]): void {

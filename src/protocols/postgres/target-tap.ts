@@ -1,6 +1,5 @@
 import type { BoundValue, PostgresEvents } from '../../recording/postgres-events.ts'
 import type { FrameTap } from './frames.ts'
-import { maskText } from './mask.ts'
 import { Fields, fromServer, readReport } from './messages.ts'
 import { readColumns, readRow, readTypes } from './read-values.ts'
 import { columnsBytesMax, record, reportBytesMax } from './recording.ts'
@@ -136,9 +135,10 @@ export class TargetTap implements FrameTap {
   }
 
   #ready(): void {
-    const { pending, book } = this.#shared
+    const { pending, book, secrets } = this.#shared
     pending.ready()
     book.ready()
+    if (pending.isEmpty) secrets.forget()
     this.#described = null
     this.#transaction(this.#head[0])
   }
@@ -197,7 +197,11 @@ export class TargetTap implements FrameTap {
 
   #report() {
     const { severity, sqlstate, message, detail } = readReport(this.#head)
-    return { severity, sqlstate, message: maskText(message), ...(detail !== undefined && { detail: maskText(detail) }) }
+    const { secrets } = this.#shared
+    return {
+      ...{ severity, sqlstate, message: secrets.hide(message) },
+      ...(detail !== undefined && { detail: secrets.hideDetail(detail) }),
+    }
   }
 
   #parameter(fields: Fields): void {

@@ -2,6 +2,7 @@ import type { Clock } from '../../kernel/time.ts'
 import type { Recorder } from '../../recording/recorder.ts'
 import { ClientTap } from './client-tap.ts'
 import type { FrameTap } from './frames.ts'
+import { KnownSecrets } from './known-secrets.ts'
 import { Pending } from './pending.ts'
 import { noteParameter, type Shared } from './shared-record.ts'
 import { StatementBook } from './statement-book.ts'
@@ -15,8 +16,8 @@ export class Transcript {
 
   /** @param kept what of results is kept; null: nothing. */
   constructor(recorder: Recorder, clock: Clock, kept: RowsKept | null = null) {
-    const [pending, book] = [new Pending(clock), new StatementBook()]
-    this.#shared = { recorder, pending, book, copy: null, backslashes: false, transaction: 0x49 }
+    const parts = { recorder, pending: new Pending(clock), book: new StatementBook(), secrets: new KnownSecrets() }
+    this.#shared = { ...parts, copy: null, backslashes: false, transaction: 0x49 }
     this.client = new ClientTap(this.#shared)
     this.target = new TargetTap(this.#shared, kept)
   }

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { maskStatement, maskText } from '../../../src/protocols/postgres/mask.ts'
+import { maskCommand } from '../../../src/protocols/postgres/mask-command.ts'
+import { maskSecrets, maskStatement, maskText } from '../../../src/protocols/postgres/mask.ts'
 import { SqlTokens } from '../../../src/protocols/postgres/sql-tokens.ts'
 
 test.each([
@@ -53,6 +54,78 @@ test.each([
   ],
   ["select password, 'shown' from users", "select password, 'shown' from users"],
   ["alter role bob password 'unfinished", "alter role bob password '[masked]'"],
+  // Mistakes, and secrets all the same.
+  ['alter role bob password "hunter2"', "alter role bob password '[masked]'"],
+  ['create user bob with login password hunter2', "create user bob with login password '[masked]'"],
+  ['create table users (name text, password text)', 'create table users (name text, password text)'],
+  // Comparisons, on either side.
+  [
+    "select 1 from u where password in ('hunter2', 'hunter3')",
+    "select 1 from u where password in ('[masked]', '[masked]')",
+  ],
+  ["select 1 from u where password not like 'hunter%'", "select 1 from u where password not like '[masked]'"],
+  [
+    "select 1 from u where password <> all (array['hunter2', 'x'])",
+    "select 1 from u where password <> all (array['[masked]', '[masked]'])",
+  ],
+  [
+    "select 1 from u where 'hunter2' = api_token and name = 'bob'",
+    "select 1 from u where '[masked]' = api_token and name = 'bob'",
+  ],
+  [
+    "select 1 from u where password is distinct from 'hunter2'",
+    "select 1 from u where password is distinct from '[masked]'",
+  ],
+  // What is inserted, by the names of the columns.
+  [
+    "insert into u (name, password, age) values ('bob', 'hunter2', '7'), ('eve', crypt('hunter3', x), '8')",
+    "insert into u (name, password, age) values ('bob', '[masked]', '7'), ('eve', crypt('[masked]', x), '8')",
+  ],
+  ["insert into u (name) values ('password'); select 'x'", "insert into u (name) values ('password'); select 'x'"],
+  // Settings.
+  [
+    "select set_config('app.password', 'hunter2', false), 'x'",
+    "select set_config('app.password', '[masked]', false), 'x'",
+  ],
+  ["set app.jwt_token to 'hunter2'", "set app.jwt_token to '[masked]'"],
+  [
+    "alter system set primary_conninfo = 'host=h password=hunter2'",
+    "alter system set primary_conninfo = 'host=h password=[masked]'",
+  ],
+  [
+    "select set_config('search_path', 'shop', false) as token",
+    "select set_config('search_path', 'shop', false) as token",
+  ],
+  // Connection strings, wherever they stand.
+  [
+    "select dblink_connect('c', 'host=h user=u password = ''hunter2''')",
+    "select dblink_connect('c', 'host=h user=u password = [masked]')",
+  ],
+  [
+    "alter subscription s connection 'postgres://bob:hunter2@h/db'",
+    "alter subscription s connection 'postgres://bob:[masked]@h/db'",
+  ],
+  [
+    "create server s foreign data wrapper w options (host 'h', sslpassword 'hunter2')",
+    "create server s foreign data wrapper w options (host 'h', sslpassword '[masked]')",
+  ],
+  // Commands of a shell.
+  ["copy t from program 'curl -u bob:hunter2 https://h/x'", "copy t from program 'curl -u bob:[masked] https://h/x'"],
+  [
+    "copy t to program 'PGPASSWORD=hunter2 psql -p 5433 -h x'",
+    "copy t to program 'PGPASSWORD=[masked] psql -p 5433 -h x'",
+  ],
+  [
+    'copy t to program $$AWS_SECRET_ACCESS_KEY=hunter2 aws s3 cp - s3://b$$',
+    'copy t to program $$AWS_SECRET_ACCESS_KEY=[masked] aws s3 cp - s3://b$$',
+  ],
+  [
+    `copy t to program 'curl -H "Authorization: Bearer hunter2" https://h'`,
+    `copy t to program 'curl -H "Authorization: [masked]" https://h'`,
+  ],
+  ["copy t to program 'tool --api-token hunter2 --level 9'", "copy t to program 'tool --api-token [masked] --level 9'"],
+  ["copy t to program 'mysql -phunter2 db'", "copy t to program 'mysql -p[masked] db'"],
+  ["copy t to program 'mkdir -p /srv/x'", "copy t to program 'mkdir -p /srv/x'"],
 ])('%s', (sql, masked) => {
   expect(maskStatement(sql)).toBe(masked)
 })
@@ -62,7 +135,18 @@ test('backslashes end no string when standard_conforming_strings is off', () => 
   expect(maskStatement(sql, true)).toBe("alter role bob password '[masked]' login")
 })
 
-test('texts that are no SQL lose the passwords of connection strings', () => {
+test('parameters are known whose values are secrets', () => {
+  const parametersOf = (sql: string) => [...maskSecrets(sql, false).parameters]
+  expect(parametersOf('update u set name = $1, password = $2 where id = $3')).toEqual([2])
+  expect(parametersOf('insert into u (name, password) values ($1, $2), ($3, crypt($4, $5))')).toEqual([2, 4, 5])
+  expect(parametersOf("select set_config('my.secret', $1, $2)")).toEqual([1, 2])
+  expect(parametersOf('select $1 as password, $2')).toEqual([])
+})
+
+test('texts that are no SQL lose the passwords of connection strings, and of statements that they quote', () => {
+  expect(maskText("statement: alter role bob password 'hunter2' login")).toBe(
+    "statement: alter role bob password '[masked]' login",
+  )
   expect(maskText('host=h password=hunter2')).toBe('host=h password=[masked]')
   expect(maskText('https://bob:hunter2@h/')).toBe('https://bob:[masked]@h/')
   expect(maskText('nothing here')).toBe('nothing here')
@@ -155,7 +239,7 @@ test('no text takes long', () => {
     'password=',
     "password='",
   ]
-  const more = ['$a', '$a$', 'secret_', "'password ", '/*', '/**/', '--', '"a"', '1', '\u00e9']
+  const more = ['$a', '$a$', 'secret_', "'password ", '/*', '/**/', '--', '"a"', '1', '\u00e9', "'a'="]
   for (const piece of [...pieces, ...more]) {
     const many = piece.repeat(Math.ceil(long / piece.length))
     const cpu = process.cpuUsage()
@@ -164,5 +248,14 @@ test('no text takes long', () => {
       maskText(sql)
     }
     expect(process.cpuUsage(cpu).user / 1000, piece).toBeLessThan(3000)
+  }
+})
+
+test('no command takes long', () => {
+  const long = 256 * 1024
+  for (const piece of ['-a', '-key', ' -u a', ' token', 'x=', 'cookie', ' -p']) {
+    const cpu = process.cpuUsage()
+    maskCommand(piece.repeat(long / piece.length))
+    expect(process.cpuUsage(cpu).user / 1000, piece).toBeLessThan(1000)
   }
 })

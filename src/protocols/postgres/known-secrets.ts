@@ -1,0 +1,39 @@
+import { mask, maskText } from './mask-text.ts'
+
+/** Shorter ones would take words out of every sentence. */
+const charsMin = 3
+const charsMax = 4096
+const countMax = 64
+
+/**
+ * What was taken out of statements and values that are not answered yet: a server may quote it, as in
+ * `syntax error at or near "…"`. It is forgotten with the answer.
+ */
+export class KnownSecrets {
+  readonly #texts = new Set<string>()
+  #isAll = true
+
+  add(text: string): void {
+    if (text.length < charsMin) return
+    if (this.#texts.size >= countMax || text.length > charsMax) this.#isAll = false
+    else this.#texts.add(text)
+  }
+
+  /** @param text of an error or a notice. */
+  hide(text: string): string {
+    if (!this.#isAll) return mask
+    let hidden = text
+    for (const secret of this.#texts) hidden = hidden.replaceAll(secret, mask)
+    return maskText(hidden)
+  }
+
+  /** @param text of an error's detail: it may hold the rest of a row, and values that are cut off. */
+  hideDetail(text: string): string {
+    return this.#texts.size > 0 && text.includes('(') ? mask : this.hide(text)
+  }
+
+  forget(): void {
+    if (this.#texts.size > 0) this.#texts.clear()
+    this.#isAll = true
+  }
+}
