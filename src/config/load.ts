@@ -8,6 +8,7 @@ import { settingsFindings, settingsNotices } from './check-settings.ts'
 import type { Config } from './config.ts'
 import { readLeftovers } from './leftovers.ts'
 import { parseConfigDocument } from './document.ts'
+import { guardNotices } from './notice-guard.ts'
 import { httpNotices } from './notice-http.ts'
 import { createReferenceReader, reasonOf } from './files.ts'
 import { ConfigProblems } from './problems.ts'
@@ -53,6 +54,7 @@ export async function checkConfig(file: string, environment: NodeJS.ProcessEnv):
     ...settingsNotices(parts),
     ...httpNotices(parts, [tls, ...certificates]),
     ...policyNotices(parts),
+    ...guardNotices(config),
     ...reader.notices,
   ]
   return {
