@@ -80,15 +80,15 @@ class Findings {
     this.#say = say
   }
 
-  attempt({ name, run }: CodecTarget, input: Buffer): void {
+  attempt(target: CodecTarget, input: Buffer): void {
     const before = process.threadCpuUsage()
     try {
-      run(input)
+      target.run(input)
     } catch (error) {
-      return this.#found(name, input, error instanceof Error ? (error.stack ?? error.message) : String(error))
+      return this.#found(target.name, input, error instanceof Error ? (error.stack ?? error.message) : String(error))
     }
     const cpuMs = process.threadCpuUsage(before).user / 1000
-    if (cpuMs > cpuMsMax) this.#found(name, input, `it took ${cpuMs.toFixed(0)} ms of CPU time`)
+    if (cpuMs > cpuMsMax) this.#found(target.name, input, `it took ${cpuMs.toFixed(0)} ms of CPU time`)
   }
 
   #found(name: string, input: Buffer, what: string): void {

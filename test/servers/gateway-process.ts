@@ -4,6 +4,7 @@ import type { Person } from '../../src/identity/person.ts'
 import type { Instant } from '../../src/kernel/time.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { startGateway, type Gateway } from '../../src/gateway.ts'
+import { LoopWatch } from './loop-watch.ts'
 import type { Entry, Order, Reply } from './separate-gateway.ts'
 
 const alice: Person = {
@@ -21,10 +22,12 @@ const gateway = await startGateway(await loadConfig(configFile, {}))
 await gateway.state.identity.transact((tx) => tx.savePerson(alice))
 process.on('message', (order: Order) => void answer(gateway, order).then(send))
 process.on('disconnect', () => void stop())
+let loop: LoopWatch | undefined
 send({ kind: 'ready' })
 
 async function answer(running: Gateway, order: Order): Promise<Reply> {
-  if (order.kind === 'enter') return { kind: 'entry', ...(await enter(running, order.lengthMs)) }
+  if (order.kind === 'enter') return { kind: 'entry', ...(await enter(running, order)) }
+  if (order.kind === 'loop') return { kind: 'loop', ...(loop ??= new LoopWatch()).take() }
   if (order.kind === 'enter-ssh') {
     return { kind: 'ssh-entry', certificate: await enterBySsh(running, order.publicKey, order.lengthMs) }
   }
@@ -33,9 +36,13 @@ async function answer(running: Gateway, order: Order): Promise<Reply> {
   return { kind: 'weight', heldBytes: heapUsed + external }
 }
 
-async function enter(gateway: Gateway, lengthMs: number): Promise<Entry> {
-  const grant = await askFor(gateway, 'prod-db', 'reporting', lengthMs)
-  const { text } = await gateway.identity.tokens.make(alice, { label: 'test', kind: 'access', lengthMs: 3_600_000 })
+async function enter(
+  gateway: Gateway,
+  { lengthMs, resource, role }: Extract<Order, { kind: 'enter' }>,
+): Promise<Entry> {
+  const grant = await askFor(gateway, resource, role, lengthMs)
+  const wish = { label: 'test', kind: 'access', lengthMs: Math.max(3_600_000, lengthMs) } as const
+  const { text } = await gateway.identity.tokens.make(alice, wish)
   return { grant, token: text }
 }
 

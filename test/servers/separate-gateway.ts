@@ -10,6 +10,7 @@ import pg from 'pg'
 import { stringify } from 'yaml'
 import type { GrantId } from '../../src/kernel/ids.ts'
 import { configInput, freePorts, writeFiles, type ConfigInput } from './gateway.ts'
+import type { LoopDelay } from './loop-watch.ts'
 import type { TestPostgres } from './postgres.ts'
 
 export interface SeparateGatewayOptions {
@@ -20,7 +21,8 @@ export interface SeparateGatewayOptions {
 }
 
 export type Order =
-  | { readonly kind: 'enter'; readonly lengthMs: number }
+  | { readonly kind: 'enter'; readonly lengthMs: number; readonly resource: string; readonly role: string }
+  | { readonly kind: 'loop' }
   /** `publicKey`: a line as in `id_ed25519.pub`. */
   | { readonly kind: 'enter-ssh'; readonly publicKey: string; readonly lengthMs: number }
   | { readonly kind: 'weigh' }
@@ -35,6 +37,7 @@ export type Reply =
   | ({ readonly kind: 'entry' } & Entry)
   | { readonly kind: 'ssh-entry'; readonly certificate: string }
   | { readonly kind: 'weight'; readonly heldBytes: number }
+  | ({ readonly kind: 'loop' } & LoopDelay)
 
 export interface SeparateGateway extends AsyncDisposable {
   readonly configFile: string
@@ -45,12 +48,14 @@ export interface SeparateGateway extends AsyncDisposable {
   readonly caFile: string
   /** Warnings and errors of the gateway so far. */
   log(): Promise<string>
-  /** A grant to the role `reporting`, which needs nobody's approval, and a token. */
-  enter(lengthMs: number): Promise<Entry>
+  /** A grant to a role that needs nobody's approval (without one, `reporting`), and a token. */
+  enter(lengthMs: number, role?: string, resource?: string): Promise<Entry>
   /** A grant to `open` on `web-1`, if there is none yet. @returns a certificate for the key, one line. */
   enterBySsh(publicKey: string, lengthMs: number): Promise<string>
   /** What the process needs when all garbage is gone. */
   heldBytes(): Promise<number>
+  /** Since the last call; the first begins to watch. */
+  loopDelay(): Promise<LoopDelay>
   /** A session of Alice. Its end is the first thing that goes wrong with it. */
   connect(token: string, application?: string): Promise<{ client: pg.Client; end: Promise<pg.DatabaseError> }>
   /** @throws Error when there is no such metric. */
@@ -79,10 +84,15 @@ export async function startSeparateGateway(options: SeparateGatewayOptions): Pro
     ca: authority.certificate,
     caFile: join(folder, 'ca.pem'),
     log: () => readFile(logFile, 'utf8'),
-    enter: (lengthMs) => ask(child, { kind: 'enter', lengthMs }, 'entry'),
+    enter: (lengthMs, role = 'reporting', resource = 'prod-db') =>
+      ask(child, { kind: 'enter', lengthMs, resource, role }, 'entry'),
     enterBySsh: async (publicKey, lengthMs) =>
       (await ask(child, { kind: 'enter-ssh', publicKey, lengthMs }, 'ssh-entry')).certificate,
     heldBytes: async () => (await ask(child, { kind: 'weigh' }, 'weight')).heldBytes,
+    loopDelay: async () => {
+      const { delayMs, busyMs } = await ask(child, { kind: 'loop' }, 'loop')
+      return { delayMs, busyMs }
+    },
     connect: (token, application = 'test') => connect(ports.postgres, authority.certificate, token, application),
     metric: (name) => readMetric(opsUrl, name),
     kill: () => end(child, () => child.kill('SIGKILL')),

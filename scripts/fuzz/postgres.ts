@@ -1,0 +1,134 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { runCase, type Scene } from './cases.ts'
+import { crowd, flood, floods } from './floods.ts'
+import { openScene, type OpenScene } from './scene.ts'
+
+export interface PostgresOptions {
+  readonly minutes: number
+  readonly seed: number
+  /** Only this one case. */
+  readonly case?: number
+  readonly load: number
+  /** Connections that say nothing, in a crowd. */
+  readonly crowd: number
+}
+
+const batchCases = 96
+const casesAtOnce = 24
+/** After so many batches comes a flood, and the process is weighed. */
+const batchesBetweenFloods = 4
+/** What one turn of the loop may compute; docs/security.md has what was seen. */
+const busyMsMax = 250
+const grownBytesMax = 48 << 20
+
+/** @returns how much was wrong. */
+export async function fuzzPostgres(options: PostgresOptions, say: (line: string) => void): Promise<number> {
+  await using open = await openScene(options.seed)
+  return options.case === undefined ? await new Run(open, options, say).run() : await repeatOne(open, options.case, say)
+}
+
+async function repeatOne(open: OpenScene, index: number, say: (line: string) => void): Promise<number> {
+  await runCase(open.scene, index).catch(() => undefined) // an attacker's own failure says nothing
+  const wrong = await open.wrong()
+  for (const line of wrong) say(`case ${index}: ${line}`)
+  return wrong.length
+}
+
+class Run {
+  readonly #open: OpenScene
+  readonly #options: PostgresOptions
+  readonly #say: (line: string) => void
+  #wrong = 0
+  #index = 0
+  #batches = 0
+  #floods = 0
+  #firstHeldBytes = 0
+  #worst = { busyMs: 0, delayMs: 0, during: '' }
+  /** Turns of the loop above 50 ms of its own work. */
+  #slow: string[] = []
+
+  constructor(open: OpenScene, options: PostgresOptions, say: (line: string) => void) {
+    this.#open = open
+    this.#options = options
+    this.#say = say
+  }
+
+  async run(): Promise<number> {
+    const { minutes, load, seed } = this.#options
+    const endMs = performance.now() + minutes * 60_000
+    await this.#open.gateway.loopDelay()
+    while (performance.now() < endMs) {
+      const begunMs = performance.now()
+      await this.#batch()
+      await sleep(((performance.now() - begunMs) * (1 - load)) / load)
+      if (this.#batches % batchesBetweenFloods === 0) await this.#heavy()
+    }
+    const { healthy } = this.#open
+    const { busyMs, delayMs, during } = this.#worst
+    this.#say(`postgres: seed ${seed}, ${this.#index} cases in ${this.#batches} batches, ${this.#floods} floods`)
+    this.#say(`postgres: healthy session: ${healthy.count} round trips, the longest ${healthy.longestMs.toFixed(0)} ms`)
+    this.#say(
+      `postgres: longest turn of the loop ${busyMs.toFixed(0)} ms of CPU (${delayMs.toFixed(0)} ms by the clock) during ${during}`,
+    )
+    for (const line of new Set(this.#slow)) this.#say(`postgres: above 50 ms of CPU: ${line}`)
+    this.#say(`postgres: ${this.#wrong} wrong`)
+    return this.#wrong
+  }
+
+  async #batch(): Promise<void> {
+    const first = this.#index
+    this.#index += batchCases
+    this.#batches += 1
+    let next = first
+    const one = async () => {
+      while (next < this.#index) await runCase(this.#open.scene, next++).catch(() => undefined) // an attacker's own failure
+    }
+    await Promise.all(Array.from({ length: casesAtOnce }, one))
+    await this.#look(`cases ${first} to ${this.#index - 1}`)
+  }
+
+  async #heavy(): Promise<void> {
+    const { scene, gateway } = this.#open
+    const names = Object.keys(floods)
+    const name = names[this.#floods % names.length]!
+    const role = Math.floor(this.#floods / names.length) % 2 === 0 ? 'reporting' : 'guarded'
+    this.#floods += 1
+    await flood(scene, floods[name]!(), role)
+    await this.#look(`${name} as ${role}`)
+    if (this.#floods % names.length === 0) await this.#crowd(scene)
+    const heldBytes = await gateway.heldBytes()
+    await gateway.loopDelay() // weighing takes a while, and is not what is measured
+    if (this.#floods === 2) this.#firstHeldBytes = heldBytes
+    const grownBytes = this.#firstHeldBytes === 0 ? 0 : heldBytes - this.#firstHeldBytes
+    if (grownBytes > grownBytesMax) this.#found(`memory has grown by ${(grownBytes / 1e6).toFixed(1)} MB`)
+    const { delayMs, busyMs, during } = this.#worst
+    const held = `${(heldBytes / 1e6).toFixed(1)} MB held`
+    this.#say(
+      `postgres: ${this.#index} cases, ${held}, at worst ${busyMs.toFixed(0)}/${delayMs.toFixed(0)} ms (${during})`,
+    )
+  }
+
+  async #crowd({ ports }: Scene): Promise<void> {
+    const begunMs = performance.now()
+    const { fatal, bare } = await crowd(ports.plaintext, this.#options.crowd, 6)
+    const tookMs = performance.now() - begunMs
+    this.#say(
+      `postgres: crowd of ${this.#options.crowd}: ${fatal} refused, ${bare} without a word, after ${tookMs.toFixed(0)} ms`,
+    )
+    await this.#look('a crowd')
+  }
+
+  async #look(during: string): Promise<void> {
+    const { gateway } = this.#open
+    const { delayMs, busyMs } = await gateway.loopDelay()
+    if (busyMs > this.#worst.busyMs) this.#worst = { busyMs, delayMs, during }
+    if (busyMs > 50) this.#slow.push(`${during} (${busyMs.toFixed(0)} ms)`)
+    if (busyMs > busyMsMax) this.#found(`${during}: one turn of the loop took ${busyMs.toFixed(0)} ms of CPU`)
+    for (const line of await this.#open.wrong()) this.#found(`${during}: ${line}`)
+  }
+
+  #found(what: string): void {
+    this.#wrong += 1
+    if (this.#wrong <= 50) this.#say(`postgres: WRONG ${what}`)
+  }
+}
