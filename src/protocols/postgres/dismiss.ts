@@ -26,12 +26,15 @@ const cancelAgainMs = [50, 100, 250, 600, 1000] as const
 /** An idle server hangs up at once; if it does not, our picture of it was wrong. */
 const idleGraceMs = 1_000
 const lastWaitMs = 5_000
+/** When to try again where the second connection came to nothing: the target may be full, or starting. */
+const endAgainMs = [1_000, 2_000, 5_000, 10_000, 20_000] as const
 
 /**
  * Ends a connection to a target so that nothing goes on there: cancels what runs (a closed socket alone does not stop
  * a statement), says Terminate, throws away what still comes, and looks until the server has hung up.
  * A cancel that overtakes the statement it is meant for is lost, and a function may catch one: so it is repeated, and
- * at last the server process is ended from a second connection of the same login (pg_terminate_backend).
+ * at last the server process is ended from a second connection of the same login (pg_terminate_backend); which is tried
+ * again for a while, too.
  * @returns when the server is gone; never rejects.
  */
 export async function dismissTarget(
@@ -75,6 +78,14 @@ async function insist(
   }
   if (closed.aborted) return
   deps.log.warn({ resource: wish.resource.name, processId: target.processId }, 'a statement resists being cancelled')
+  for (const waitMs of endAgainMs) {
+    await terminateBackend(target, wish, closed, deps).catch((error: unknown) => {
+      const fields = { resource: wish.resource.name, processId: target.processId, error }
+      if (!closed.aborted) deps.log.warn(fields, 'a server process could not be ended; it is tried again')
+    })
+    await pause(waitMs, closed, deps.clock)
+    if (closed.aborted) return
+  }
   await terminateBackend(target, wish, closed, deps)
   await pause(lastWaitMs, closed, deps.clock)
   if (!closed.aborted) throw new Error('the server process did not end')

@@ -249,6 +249,24 @@ test('a statement that refuses to be cancelled is ended with its process', async
   expect(stage.logged.map(({ message }) => message)).toContain('a statement resists being cancelled')
 })
 
+test('a statement that refuses to be cancelled is ended also where the target lets nobody else in for a while', async () => {
+  await postgres.query('alter role shop_admin connection limit 2')
+  const idle = await rawSession('admin')
+  const other = stage.gate.last
+  const stubborn =
+    'do $$ begin loop begin perform pg_sleep(62); exception when query_canceled then null; end; end loop; end $$'
+  const psql = stage.psql(['-c', stubborn], 'admin')
+  await postgres.untilRunning('pg_sleep(62)', 1)
+  stage.gate.last.cut()
+  await psql.exited
+  const messages = () => stage.logged.map(({ message }) => message)
+  await expect.poll(messages, { timeout: 15_000 }).toContain('a server process could not be ended; it is tried again')
+  idle.destroy()
+  await other.ended.promise
+  await nothingLeft('shop_admin')
+  await postgres.query('alter role shop_admin connection limit -1')
+})
+
 test('a client that dies in a statement leaves nothing behind', async () => {
   const psql = stage.psql(['-c', 'select pg_sleep(64)'])
   await postgres.untilRunning('pg_sleep(64)', 1)
