@@ -56,7 +56,8 @@ export function createBrowserSignIn(deps: IdentityDeps, provider: OidcClient, re
     async visitor(sessionCookie) {
       if (sessionCookie === undefined || sessionCookie === '') return undefined
       const browserSession = await store.browserSessionBySecret(secretHash(sessionCookie))
-      if (browserSession === undefined || !isLive(browserSession, clock.now())) return undefined
+      if (browserSession === undefined || !isBrowsers(browserSession)) return undefined
+      if (!isLive(browserSession, clock.now())) return undefined
       const person = await store.person(browserSession.person)
       return person === undefined ? undefined : { person, browserSession }
     },

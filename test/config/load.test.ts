@@ -207,6 +207,21 @@ const settings: readonly (readonly [string, string, string])[] = [
     'curfew.yaml:11:11 identity.scopes: `openid` is missing',
   ],
   [
+    'access tokens for the audience of ID tokens',
+    spoilt('clientId: curfew', 'clientId: curfew\n  oauth: { clientId: psql, audience: curfew }'),
+    'curfew.yaml:11:38 identity.oauth.audience: ID tokens of that client are for this audience',
+  ],
+  [
+    'a sign-in that cannot know the address where it must',
+    spoilt('clientId: curfew', 'clientId: curfew\n  sameAddress: true\n  oauth: { clientId: psql, audience: gw }'),
+    'curfew.yaml:12:3 identity.oauth: the provider does not tell from which address',
+  ],
+  [
+    'a scope with a space',
+    spoilt('clientId: curfew', "clientId: curfew\n  oauth: { clientId: psql, audience: gw, scopes: ['openid email'] }"),
+    'curfew.yaml:11:51 identity.oauth.scopes[0]: expected a scope without spaces',
+  ],
+  [
     'a port twice',
     spoilt('port: 6432', 'port: 8443'),
     'curfew.yaml:6:13 listen.postgres[0].port: port 8443 is taken by listen.web',

@@ -82,3 +82,11 @@ test.each([
   const problems = await folder.problems(goodConfig + machines.replace(right, wrong))
   expect(problems).toEqual([expect.stringContaining(problem)])
 })
+
+test('tokens that people bring to psql make nobody a machine', async () => {
+  const oauth = 'clientId: curfew\n  oauth: { clientId: psql, audience: https://gw.example.com }'
+  const sameIssuer = machines.replace('issuer: https://ci.example.com', 'issuer: https://login.example.com')
+  const problems = await folder.problems(goodConfig.replace('clientId: curfew', oauth) + sameIssuer)
+  expect(problems).toEqual([expect.stringContaining('people sign in with tokens for this audience')])
+  expect(await folder.problems(goodConfig + sameIssuer)).toEqual([])
+})

@@ -15,7 +15,9 @@ export interface Lies {
   logout?: Claims
   header?: Record<string, unknown>
   /** `stranger` signs with a key that is not published, under the published key id. */
-  signature?: 'stranger' | 'none' | 'payload changed' | 'client secret'
+  signature?: 'stranger' | 'none' | 'payload changed' | 'client secret' | 'public key'
+  /** Over the claims of the access token. */
+  access?: Claims
   /** Publishes a new key and signs with it. */
   rotate?: boolean
   userInfo?: Claims
@@ -32,6 +34,8 @@ export interface LyingProvider extends AsyncDisposable {
   /** The browser's visit to `authorization`: where it is sent back to. */
   answer(authorization: URL): URL
   logoutToken(): Promise<string>
+  /** One that `curfew-psql` got for `https://gw.example.test`. */
+  accessToken(): Promise<string>
 }
 
 interface Key {
@@ -61,6 +65,7 @@ export async function startLyingProvider(clientSecret: string): Promise<LyingPro
     },
     logoutToken: () =>
       sign({ ...logoutClaims(issuer), ...self.lies.logout }, { typ: 'logout+jwt', ...self.lies.header }),
+    accessToken: () => sign({ ...accessClaims(issuer), ...self.lies.access }, { typ: 'at+jwt', ...self.lies.header }),
     async [Symbol.asyncDispose]() {
       server.close()
       server.closeAllConnections()
@@ -103,6 +108,10 @@ export async function startLyingProvider(clientSecret: string): Promise<LyingPro
     if (signature === 'client secret') {
       return new jose.SignJWT(payload).setProtectedHeader({ alg: 'HS256' }).sign(Buffer.from(clientSecret))
     }
+    if (signature === 'public key') {
+      const known = Buffer.from(await jose.exportSPKI(key.pair.publicKey))
+      return new jose.SignJWT(payload).setProtectedHeader({ alg: 'HS256', kid: key.kid, ...header }).sign(known)
+    }
     const signer = signature === 'stranger' ? stranger : key
     const jwt = new jose.SignJWT(payload).setProtectedHeader({ alg: 'RS256', kid: key.kid, ...header })
     const [head, , tail] = (await jwt.sign(signer.pair.privateKey)).split('.')
@@ -126,6 +135,13 @@ function idClaims(issuer: string, nonce: string | undefined): Claims {
     sid: 'provider-1',
   }
   return { iss: issuer, aud: 'curfew', iat: now, exp: now + 300, nonce, ...who }
+}
+
+function accessClaims(issuer: string): Claims {
+  const now = Math.floor(Date.now() / 1000)
+  const what = { aud: 'https://gw.example.test', client_id: 'curfew-psql', scope: 'openid sessions' }
+  const who = { sub: 'erin', email: 'erin@example.test', groups: ['engineering'] }
+  return { iss: issuer, iat: now, exp: now + 300, jti: crypto.randomUUID(), ...what, ...who }
 }
 
 function logoutClaims(issuer: string): Claims {

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { PostgresListener } from '../../../src/config/config.ts'
 import { Secret } from '../../../src/kernel/secret.ts'
 import { createCancelKeys } from '../../../src/protocols/postgres/cancel-keys.ts'
 import { listenPostgres, type PostgresDeps } from '../../../src/protocols/postgres/listener.ts'
@@ -30,8 +31,11 @@ export type Stage = Awaited<ReturnType<typeof openStage>>
 export interface StageOptions {
   readonly waitMs?: number
   readonly handshakeMs?: number
+  readonly signInMs?: number
   readonly perAddressMax?: number
   readonly plaintext?: boolean
+  /** What else its listener is like. */
+  readonly listener?: Partial<Pick<PostgresListener, 'minTlsVersion' | 'keepalives'>>
   /** Networks of load balancers. */
   readonly balancers?: readonly string[]
   readonly tls?: PostgresResource['tls']
@@ -68,6 +72,8 @@ export function resourceOf(
     others: [],
     targetSession: 'any',
     connectMs: 15_000,
+    minTlsVersion: 'TLSv1.2',
+    keepalives: null,
     logins: ['scram-sha-256', 'md5', 'none'],
     tls: tls ?? { mode: 'verify-full', ca: postgres.ca, serverName: null, identity: null },
     roles: Object.fromEntries(roles.map((each) => [each.name, each])),
@@ -92,7 +98,11 @@ export async function openStage(postgres: TestPostgres, options: StageOptions = 
     unauthenticatedMax: 2048,
     handshakeMs: options.handshakeMs ?? 10_000,
   }
-  const settings = { limits, access: { waitMs: options.waitMs ?? 0 }, identity: { signInMs: 300_000 } }
+  const settings = {
+    limits,
+    access: { waitMs: options.waitMs ?? 0 },
+    identity: { signInMs: options.signInMs ?? 300_000 },
+  }
   const deps: PostgresDeps = {
     gate,
     identity: identity.parts,
@@ -110,7 +120,11 @@ export async function openStage(postgres: TestPostgres, options: StageOptions = 
   const tls = { certificate: issued.certificate, key: new Secret(issued.key) }
   const plaintext = options.plaintext ?? false
   const balancers = options.balancers === undefined ? null : networksOf(options.balancers)
-  const listening = await listenPostgres({ address: '127.0.0.1', port: 0, tls, plaintext, balancers }, deps)
+  const listener = { address: '127.0.0.1', port: 0, tls, plaintext, balancers }
+  const listening = await listenPostgres(
+    { ...listener, minTlsVersion: 'TLSv1.2', keepalives: null, ...options.listener },
+    deps,
+  )
   const { port } = listening
   const conninfo = (user = 'readonly', more = '') =>
     `host=localhost port=${port} user=${user} dbname=shop sslmode=verify-full sslrootcert=${caFile} connect_timeout=20 ${more}`
