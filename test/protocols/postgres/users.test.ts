@@ -108,6 +108,16 @@ describe.each([
     expect(await remove(made.name)).toEqual({ outcome: 'absent', owns: '' })
   })
 
+  test('one that holds on to itself in an open transaction is ended and dropped', async () => {
+    const made = await plan('eve@shop.example', 'grant-holds222')
+    await make(made)
+    const client = await connect(made.name)
+    const ended = new Promise((resolve) => client.on('error', resolve))
+    await client.query("begin; alter role current_user password 'known'; alter role current_user set work_mem = '4MB'")
+    expect(await remove(made.name)).toEqual({ outcome: 'dropped', owns: '' })
+    expect(await ended).toMatchObject({ code: '57P01' })
+  })
+
   test('one that owns something is left without login, password and rights; its grant gets it back', async () => {
     const made = await plan('owner@shop.example', 'grant-owner222')
     await make(made)

@@ -25,6 +25,8 @@ export async function removeUser(administrator: Administrator, name: string, gat
   const comment = await commentOf(administrator, name)
   if (comment === undefined || readMark(comment)?.gateway !== gateway) return { outcome: 'absent', owns: '' }
   const quoted = identifier(name)
+  // A transaction in which the user changed itself would keep it from being changed.
+  await terminateAll(administrator, name)
   await administrator.run(`alter role ${quoted} nologin password null valid until '1970-01-01 00:00:00+00'`)
   await endConnections(administrator, name)
   try {
