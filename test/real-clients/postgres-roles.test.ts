@@ -11,7 +11,9 @@ const stack = new AsyncDisposableStack()
 let gateway: TestGateway
 
 beforeAll(async () => {
-  const postgres = stack.use(await startPostgres({ debian: true, settings: { max_wal_senders: 4 } }))
+  const postgres = stack.use(
+    await startPostgres({ debian: true, settings: { max_wal_senders: 4, wal_level: 'logical' } }),
+  )
   await postgres.query('alter role shop_admin replication')
   const { rows } = await postgres.query('show hba_file')
   const file = (rows[0] as { hba_file: string }).hba_file
@@ -96,6 +98,26 @@ test('pg_basebackup is refused, and where the role allows it makes a backup', { 
   const { status, stderr } = await backup('admin', 'made')
   expect(status, stderr).toBe(0)
   expect(await readdir(join(folder, 'made'))).toContain('PG_VERSION')
+})
+
+test('where the role allows it, changes are followed as bytes and as rows', { timeout: 60_000 }, async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'curfew-changes-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const at = { PGUSER: 'admin@prod-db.token', PGDATABASE: 'shop' }
+  const follow = async (...command: readonly string[]) => {
+    const { status, stdout, stderr } = await run('ignored', command, at)
+    expect(status, stderr).toBe(0)
+    return stdout
+  }
+  const logical = ['pg_recvlogical', '-d', 'shop', '--slot', 'followed']
+  await follow(...logical, '--create-slot', '-P', 'test_decoding')
+  const change = 'create table followed (a int); insert into followed values (1), (2)'
+  const end = (await follow('psql', '-XAtq', '-c', change, '-c', 'select pg_current_wal_insert_lsn()')).trim()
+  const rows = await follow(...logical, '--start', '--no-loop', '--endpos', end, '-f', '-')
+  expect(rows).toContain('table public.followed: INSERT: a[integer]:1\n')
+  await follow(...logical, '--drop-slot')
+  await follow('pg_receivewal', '--no-loop', '--no-sync', '--endpos', end, '-D', folder)
+  expect((await readdir(folder)).length).toBeGreaterThan(0)
 })
 
 test('one person has so many sessions at once, however quickly they come', async () => {
