@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { connect, isIP, type Socket } from 'node:net'
+import { connect, isIP, type OnReadOpts, type Socket } from 'node:net'
 import {
   checkServerIdentity,
   connect as connectTls,
@@ -44,18 +44,20 @@ export class Connector {
    * Opens TCP or a unix socket, then TLS if the address says so. The certificate is always checked in full.
    * @param signal ends the attempt; its reason is what this rejects with.
    * @param begin what else belongs to the attempt, within the same time.
+   * @param onread what reads from it, from the beginning; not over TLS, where it would not be asked.
    * @throws Fault UPSTREAM_UNREACHABLE, UPSTREAM_TLS; the cause tells the operators more.
    */
   async open<Opened>(
     alpn: Alpn,
     signal: AbortSignal,
     begin: (socket: Socket, signal: AbortSignal) => Promise<Opened>,
+    onread?: OnReadOpts,
   ): Promise<Opened> {
     const late = new AbortController()
     const timer = this.#clock.after(connectMs, () => late.abort(new Error(`no connection within ${connectMs} ms`)))
     try {
       using either = eitherAborts(signal, late.signal)
-      return await begin(await this.#open(alpn, either.signal), either.signal)
+      return await begin(await this.#open(alpn, either.signal, onread), either.signal)
     } catch (error) {
       signal.throwIfAborted()
       if (error instanceof Fault) throw error
@@ -65,11 +67,12 @@ export class Connector {
     }
   }
 
-  async #open(alpn: Alpn, signal: AbortSignal): Promise<Socket> {
+  async #open(alpn: Alpn, signal: AbortSignal, onread: OnReadOpts | undefined): Promise<Socket> {
     signal.throwIfAborted()
     const { host, port, socketPath, tls } = this.way.address
     const place = socketPath === null ? { host, port } : { path: socketPath }
-    const socket = connect({ ...place, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs })
+    const reading = !tls && onread !== undefined && { onread }
+    const socket = connect({ ...place, ...reading, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs })
     try {
       await whenReady(socket, 'connect', signal)
       return tls ? await this.#secure(socket, alpn, signal) : socket

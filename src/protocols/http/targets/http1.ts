@@ -1,3 +1,4 @@
+import type { Clock } from '../../../kernel/time.ts'
 import type { Connector } from './connection.ts'
 import type { Hop, Taker, Try } from './hop.ts'
 import { announcesTrailers, ConnectionsForOne } from './http1-once.ts'
@@ -9,8 +10,8 @@ export class Http1Hop implements Hop {
   readonly #kept: KeptConnections
   readonly #once: ConnectionsForOne
 
-  constructor(connector: Connector) {
-    this.#kept = new KeptConnections(connector)
+  constructor(connector: Connector, clock: Clock) {
+    this.#kept = new KeptConnections(connector, clock)
     this.#once = new ConnectionsForOne(connector)
   }
 

@@ -77,7 +77,7 @@ class Ways implements AsyncDisposable {
   #makeHop(way: Way): Hop {
     const { clock } = this.#deps
     const connector = new Connector(way, clock)
-    return this.#resource.version === 'http2' ? new Http2Hop(connector, clock) : new Http1Hop(connector)
+    return this.#resource.version === 'http2' ? new Http2Hop(connector, clock) : new Http1Hop(connector, clock)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

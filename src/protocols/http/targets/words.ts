@@ -24,9 +24,9 @@ const tlsSentences: Readonly<Record<string, string>> = {
 }
 
 const answerSentences: Readonly<Record<string, string>> = {
-  UND_ERR_HEADERS_OVERFLOW: 'sent more header fields than the gateway takes.',
+  ANSWER_HEAD_TOO_LARGE: 'sent more header fields than the gateway takes.',
+  ANSWER_MALFORMED: 'sent an answer that is not HTTP.',
   HPE_HEADER_OVERFLOW: 'sent more header fields than the gateway takes.',
-  UND_ERR_SOCKET: 'closed the connection before it answered.',
   ECONNRESET: 'closed the connection before it answered.',
   EPIPE: 'closed the connection before it answered.',
   ERR_HTTP2_STREAM_CANCEL: 'closed the connection before it answered.',
