@@ -13,14 +13,14 @@ import {
   type ClientFacts,
   type ForwardFacts,
 } from './forward-headers.ts'
-import type { HttpRequest, HttpResponse } from './front.ts'
+import { isHttp2, type HttpRequest, type HttpResponse } from './front.ts'
 import type { HttpSession, LiveExchange } from './http-session.ts'
 import type { Known } from './identify.ts'
 import { recordBody, type RecordedBody } from './recorded-body.ts'
 import { recordedHeaders } from './recorded-parts.ts'
 import type { RequestHead } from './request-head.ts'
 import type { AnswerSink, InFlight, RawHeaders } from './targets/target.ts'
-import { abort, asRecord, flushHead, upgradeHead, writeHead } from './write-answer.ts'
+import { abort, asRecord, endWith, flushHead, upgradeHead, writeHead } from './write-answer.ts'
 import { bodyGoesOn, type ExchangeEnd, type ExchangeRecord } from './transcript.ts'
 import { relayWebSocket } from './websocket/relay.ts'
 import type { WebSocketRelay } from './websocket/websocket.ts'
@@ -60,6 +60,9 @@ export class Exchange implements AnswerSink, LiveExchange {
   #relay: WebSocketRelay | undefined
   #cutBy: Fault | null = null
   #bytesDown = 0
+  /** The beginning of a body, which goes out together with the head, and with the end if that comes in the same turn. */
+  #held: Buffer | null = null
+  #isHolding = false
   #isOver = false
 
   constructor(parts: ExchangeParts) {
@@ -73,6 +76,8 @@ export class Exchange implements AnswerSink, LiveExchange {
     const { session, head, known, path, forward } = this.#parts
     session.begin(this, known.entry)
     this.#response.once('close', () => this.#clientGone())
+    // It may have gone while it was found out who it is.
+    if (isGone(this.#request, this.#response)) return this.#clientGone()
     if (head.expectsContinue && this.#body !== null) this.#response.writeContinue()
     this.#inFlight = session.target.send(
       session.admission,
@@ -131,10 +136,8 @@ export class Exchange implements AnswerSink, LiveExchange {
     })
     try {
       writeHead(this.#response, status, headers, { version: head.version, whole })
-      // Together with what follows in this turn; but nobody waits for a body to read a head.
-      process.nextTick(() => {
-        if (!this.#isOver && this.#bytesDown === 0) flushHead(this.#response)
-      })
+      this.#isHolding = true
+      process.nextTick(stopHolding, this)
     } catch (error) {
       this.#parts.log.warn({ error }, 'an answer could not be passed on')
       this.failed(new Fault('UPSTREAM_REFUSED', 'The application answered with something that HTTP does not allow.'))
@@ -146,7 +149,7 @@ export class Exchange implements AnswerSink, LiveExchange {
     this.#bytesDown += chunk.length
     this.#bodyDown?.take(chunk)
     const { recorder } = this.#parts.session.admission
-    if (!(this.#response as ServerResponse).write(chunk)) {
+    if (!this.#write(chunk)) {
       this.#response.once('drain', () => this.#inFlight?.resume())
       return false
     }
@@ -156,6 +159,28 @@ export class Exchange implements AnswerSink, LiveExchange {
       () => undefined, // the recording broke: the session is cut
     )
     return false
+  }
+
+  #write(chunk: Buffer): boolean {
+    if (this.#isHolding && this.#held === null && chunk.length <= heldBytesMax) {
+      this.#held = chunk
+      return true
+    }
+    this.#writeHeld()
+    return (this.#response as ServerResponse).write(chunk)
+  }
+
+  #writeHeld(): void {
+    this.#isHolding = false
+    if (this.#held !== null) (this.#response as ServerResponse).write(this.#held)
+    this.#held = null
+  }
+
+  /** Nobody waits for a body to read a head, nor for the rest of one to read what is there. */
+  stopHolding(): void {
+    if (!this.#isHolding || this.#isOver) return
+    if (this.#held === null) flushHead(this.#response)
+    this.#writeHeld()
   }
 
   end(trailers: RawHeaders): void {
@@ -168,7 +193,7 @@ export class Exchange implements AnswerSink, LiveExchange {
         new Fault('UPSTREAM_REFUSED', 'The application sent trailers that HTTP does not allow.', { cause: error }),
       )
     }
-    this.#response.end()
+    endWith(this.#response, this.#held, this.#parts.head.version)
     this.#bodyDown?.end(true)
     const recorded = () => recordedHeaders(kept, this.#parts.session.recordedNames)
     this.#over({ result: 'ok', ...(kept.length > 0 && { trailers: recorded() }) })
@@ -264,6 +289,19 @@ export class Exchange implements AnswerSink, LiveExchange {
     this.#leaveBody()
     this.#parts.session.ended(this, bytesUp, bytesDown)
   }
+}
+
+/** Whether its `close` was told already, or is about to be. */
+function isGone(request: HttpRequest, response: HttpResponse): boolean {
+  return isHttp2(request) ? request.stream.destroyed : response.destroyed
+}
+
+/** More would not fit into one TLS record with its head. */
+const heldBytesMax = 15 * 1024
+
+/** Without a closure for each request. */
+function stopHolding(exchange: Exchange): void {
+  exchange.stopHolding()
 }
 
 type Ending = Pick<ExchangeEnd, 'result'> & Partial<ExchangeEnd>

@@ -30,6 +30,14 @@ export function flushHead(response: HttpResponse): void {
   ;(response as ServerResponse).flushHeaders()
 }
 
+/** @param last all of the body, or null for none that was not written yet. */
+export function endWith(response: HttpResponse, last: Buffer | null, version: RequestHead['version']): void {
+  if (last === null) (response as ServerResponse).end()
+  // As text that means the same bytes it makes one piece with the head, which is written at once.
+  else if (version === '2') (response as Http2ServerResponse).end(last)
+  else (response as ServerResponse).end(last.toString('latin1'), 'latin1')
+}
+
 export function asRecord(headers: RawHeaders): Record<string, string | string[]> {
   const record: Record<string, string | string[]> = Object.create(null) as Record<string, string | string[]>
   for (let index = 0; index < headers.length; index += 2) {
