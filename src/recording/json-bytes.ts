@@ -63,37 +63,49 @@ const escapes: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => {
   return json.length === 4 ? json.charCodeAt(2) : foreign
 })
 
+const scales = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000] as const
+
 /**
- * Writes `value / 10 ** decimals` as JSON.stringify would, for integers from 0 up to 2^53.
+ * Writes `value / 10 ** decimals` as JSON.stringify would, for integers from 0 up to 2^53 and up to six decimals.
  * @returns the offset behind it.
  */
 export function writeDecimal(target: Uint8Array, from: number, value: number, decimals: number): number {
-  const scale = 10 ** decimals
+  if (decimals === 0) return writeInteger(target, from, value)
+  const scale = scales[decimals]!
   const whole = Math.floor(value / scale)
   const at = writeInteger(target, from, whole)
-  let fraction = value - whole * scale
-  if (fraction === 0) return at
-  let digits = decimals
-  while (fraction % 10 === 0) {
-    fraction /= 10
-    digits -= 1
-  }
+  // Whole numbers of 32 bits from here on: dividing others takes many times as long.
+  let left = (value - whole * scale) | 0
+  if (left === 0) return at
   target[at] = 0x2e
-  for (let index = at + digits; index > at; index--) {
-    target[index] = 0x30 + (fraction % 10)
-    fraction = Math.floor(fraction / 10)
+  let end = at + 1
+  for (let index = at + decimals; index > at; index--) {
+    const tens = (left / 10) | 0
+    const digit = left - tens * 10
+    if (digit !== 0 && end === at + 1) end = index + 1
+    target[index] = 0x30 + digit
+    left = tens
   }
-  return at + digits + 1
+  return end
 }
 
+const smallMax = 2 ** 31 - 1
+
 function writeInteger(target: Uint8Array, from: number, value: number): number {
+  if (value > smallMax) return writeLarge(target, from, value)
+  let left = value | 0
   let end = from + 1
-  for (let rest = Math.floor(value / 10); rest > 0; rest = Math.floor(rest / 10)) end += 1
-  let left = value
+  for (let rest = (left / 10) | 0; rest > 0; rest = (rest / 10) | 0) end += 1
   for (let index = end - 1; index >= from; index--) {
-    const tens = Math.floor(left / 10)
+    const tens = (left / 10) | 0
     target[index] = 0x30 + (left - tens * 10)
     left = tens
   }
   return end
+}
+
+function writeLarge(target: Uint8Array, from: number, value: number): number {
+  const text = String(value)
+  for (let index = 0; index < text.length; index++) target[from + index] = text.charCodeAt(index)
+  return from + text.length
 }

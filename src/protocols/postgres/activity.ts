@@ -63,6 +63,13 @@ class WatchingTap implements FrameTap {
     this.#inner = inner
   }
 
+  whole(type: number, chunk: Buffer, from: number, to: number): boolean {
+    const inner = this.#inner
+    if (inner !== null && (inner.whole === undefined || !inner.whole(type, chunk, from, to))) return false
+    this.#watch(type)
+    return true
+  }
+
   begin(type: number, bodyBytes: number): number {
     this.#watch(type)
     return this.#inner === null ? 0 : this.#inner.begin(type, bodyBytes)

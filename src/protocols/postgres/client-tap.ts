@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
 import { Fault } from '../../kernel/fault.ts'
+import type { JsonBytes } from '../../recording/json-bytes.ts'
 import type { FrameTap } from './frames.ts'
 import { maskSecrets } from './mask.ts'
 import { fromClient } from './messages.ts'
 import { readBind, readTypes } from './read-values.ts'
+import { QuickClient } from './quick-client.ts'
 import { bindBytesMax, nameBytesMax, nameOf, record, statementBytesMax, statementPieceCharsMax } from './recording.ts'
 import type { Shared } from './shared-record.ts'
 
@@ -19,13 +21,31 @@ const none: Buffer = Buffer.alloc(0)
 /** Client to target: statements, values, executions, the size of COPY data. */
 export class ClientTap implements FrameTap {
   readonly #shared: Shared
+  readonly #quick: QuickClient
   #head: Buffer = none
   #bodyBytes = 0
   /** Only while a statement passes that is longer than what is kept of it. */
   #long: TextDigest | null = null
 
-  constructor(shared: Shared) {
+  constructor(shared: Shared, json: JsonBytes) {
     this.#shared = shared
+    this.#quick = new QuickClient(shared, json)
+  }
+
+  whole(type: number, chunk: Buffer, from: number, to: number): boolean {
+    switch (type) {
+      case fromClient.query:
+      case fromClient.parse:
+      case fromClient.bind:
+      case fromClient.execute:
+        return this.#quick.take(type, chunk, from, to)
+      case fromClient.describe:
+      case fromClient.functionCall:
+        return false
+      default:
+        this.begin(type, to - from)
+        return true
+    }
   }
 
   begin(type: number, bodyBytes: number): number {

@@ -8,6 +8,7 @@ import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
 import type { Clock } from '../../kernel/time.ts'
 import { isIn } from '../../policy/networks.ts'
+import type { JsonBytes } from '../../recording/json-bytes.ts'
 import type { Catalogue } from '../../resources/catalogue.ts'
 import type { Gate } from '../../sessions/admission.ts'
 import { admit } from './admit.ts'
@@ -36,6 +37,8 @@ export interface ConnectionDeps {
   readonly random: Random
   readonly log: Log
   readonly metrics: Metrics
+  /** To write lines of recordings in. */
+  readonly json: JsonBytes
   readonly cancelKeys: CancelKeys
   readonly databaseUsers: DatabaseUsers
   readonly lobby: Lobby

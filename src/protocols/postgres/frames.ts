@@ -3,6 +3,11 @@ import { Gathered } from './gathered.ts'
 
 /** Takes part in a walk over messages. Called for every message, so nothing here may allocate for those it skips. */
 export interface FrameTap {
+  /**
+   * A whole message that lies in one chunk: its body is `chunk[from, to)`.
+   * @returns false to see it by `begin`, `head` and `end` instead; then nothing of it may have been noted.
+   */
+  whole?(type: number, chunk: Buffer, from: number, to: number): boolean
   /** A message begins. @returns how many of its first body bytes are wanted; 0 for none. */
   begin(type: number, bodyBytes: number): number
   /** All wanted bytes of a message for which `begin` wanted some (all there are, if it is shorter). Valid only during the call. */
@@ -52,9 +57,30 @@ export class FrameWalker {
     this.boundary = -1
     let at = 0
     while (at < chunk.length) {
+      if (this.#remaining === 0 && this.#headerBytes === 0) {
+        const next = this.#passWhole(chunk, at)
+        if (next > at) {
+          at = next
+          this.boundary = at
+          continue
+        }
+      }
       at = this.#remaining > 0 ? this.#passBody(chunk, at) : this.#passHeader(chunk, at)
       if (this.#remaining === 0 && this.#headerBytes === 0) this.boundary = at
     }
+  }
+
+  /** @returns the offset behind the message; `from` when it is not all there, or the tap wants to see its parts. */
+  #passWhole(chunk: Buffer, from: number): number {
+    const tap = this.#tap
+    const bodyFrom = from + headerBytes
+    if (tap?.whole === undefined || bodyFrom > chunk.length) return from
+    const length = (chunk[from + 1]! << 24) | (chunk[from + 2]! << 16) | (chunk[from + 3]! << 8) | chunk[from + 4]!
+    const end = from + 1 + length
+    if (length < 4 || length - 4 > this.#bodyBytesMax || end > chunk.length) return from
+    if (!tap.whole(chunk[from]!, chunk, bodyFrom, end)) return from
+    this.type = chunk[from]!
+    return end
   }
 
   #passHeader(chunk: Buffer, from: number): number {

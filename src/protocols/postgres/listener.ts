@@ -4,17 +4,19 @@ import { createSecureContext } from 'node:tls'
 import type { PostgresListener } from '../../config/config.ts'
 import { Fault } from '../../kernel/fault.ts'
 import type { Listening } from '../../kernel/listening.ts'
+import { JsonBytes } from '../../recording/json-bytes.ts'
 import { serveConnection, type ConnectionDeps } from './connection.ts'
+import { quickJsonBytesMax } from './quick-client.ts'
 import { secureOptions, type Terms } from './greet.ts'
+import { keepAlive } from '../keep-alive.ts'
 import { createLobby, type Lobby } from '../lobby.ts'
 
 /** `cancelKeys` is shared by all listeners of a node: a CancelRequest may come in by another one. */
-export interface PostgresDeps extends Omit<ConnectionDeps, 'lobby' | 'terms' | 'stopping'> {
+export interface PostgresDeps extends Omit<ConnectionDeps, 'lobby' | 'terms' | 'stopping' | 'json'> {
   /** Shared where the limits are to hold for several listeners together; by default each counts alone. */
   readonly lobby?: Lobby
 }
 
-const keepAliveMs = 60_000
 /** Without one, OpenSSL refuses clients that resume a session where certificates are asked for. */
 const sessionIdContext = 'curfew-postgres'
 
@@ -31,11 +33,12 @@ export async function listenPostgres(listener: PostgresListener, deps: PostgresD
   const within = {
     ...deps,
     lobby,
+    json: new JsonBytes(quickJsonBytesMax),
     terms: termsOf(listener, deps.identity.certificates.authority),
     stopping: stop.signal,
   }
-  const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }
-  const server = createServer(options, (socket) => {
+  const server = createServer({ noDelay: true }, (socket) => {
+    keepAlive(socket, listener.keepalives)
     const served = serveConnection(socket, within)
     connections.add(served)
     void served.finally(() => connections.delete(served))
@@ -48,11 +51,11 @@ export async function listenPostgres(listener: PostgresListener, deps: PostgresD
 }
 
 /** @param ca whose name clients are told, so that those with several certificates choose ours. */
-function termsOf({ tls, plaintext, balancers }: PostgresListener, ca: string): Terms {
+function termsOf({ tls, minTlsVersion: minVersion, plaintext, balancers }: PostgresListener, ca: string): Terms {
   if (tls === null) return { tls: null, plaintext, balancers }
   const { certificate: cert, key } = tls
   return {
-    tls: createSecureContext({ cert, key: key.reveal(), ca, minVersion: 'TLSv1.2', secureOptions, sessionIdContext }),
+    tls: createSecureContext({ cert, key: key.reveal(), ca, minVersion, secureOptions, sessionIdContext }),
     plaintext,
     balancers,
   }

@@ -54,6 +54,11 @@ export class Pending {
     this.#add({ n: syncMark, many: true, startMs: 0, portal: null, weight: 0 })
   }
 
+  /** The number that what begins next will have. */
+  get next(): number {
+    return this.#last + 1
+  }
+
   /** Nothing is left to be answered. */
   get isEmpty(): boolean {
     return this.#first >= this.#queue.length
@@ -75,14 +80,21 @@ export class Pending {
   }
 
   answered(): Answer {
+    const n = this.running
+    const us = this.answeredUs()
+    return us === null ? { n: null, ms: null } : { n, ms: us / 1000 }
+  }
+
+  /** @returns how long what was answered ran; null when that is not known. Ask for `running` before. */
+  answeredUs(): number | null {
     const head = this.#head()
-    if (head === undefined || head.n === syncMark) return { n: null, ms: null }
+    if (head === undefined || head.n === syncMark) return null
     const nowMs = this.#clock.monotonicMs()
-    const ms = rounded(nowMs - head.startMs)
+    const us = Math.round((nowMs - head.startMs) * 1000)
     // What ran behind this one began now: the next statement of a simple query, or the next execution.
     if (head.many) head.startMs = nowMs
     else this.#shift(nowMs)
-    return { n: head.n, ms }
+    return us
   }
 
   /** After an error the server skips to the next Sync. */

@@ -14,7 +14,7 @@ export const reportBytesMax: number = 8 * 1024
 /** Of statements and portals. A longer one is refused: it would leave no room for what comes behind it. */
 export const nameBytesMax = 1024
 /** NAMEDATALEN - 1: the server tells names apart by so many bytes, so no more are recorded. */
-const nameBytesKept = 63
+export const nameBytesKept = 63
 
 /** @returns the name in `bytes[from, end)` as the server knows it. */
 export function nameOf(bytes: Buffer, from: number, end: number): string {

@@ -4,6 +4,7 @@ import { asFault, Fault } from '../../kernel/fault.ts'
 import type { Clock, Timer } from '../../kernel/time.ts'
 import type { Admission } from '../../sessions/admission.ts'
 import type { SessionEnd } from '../../sessions/session.ts'
+import type { JsonBytes } from '../../recording/json-bytes.ts'
 import { announceEnds } from '../../sessions/announce-ends.ts'
 import { cutText } from '../../sessions/words.ts'
 import { Activity } from './activity.ts'
@@ -33,6 +34,8 @@ export interface RelayParts {
   /** What judges statements; null: nobody looks at them. */
   readonly guard: GuardDeps | null
   readonly clock: Clock
+  /** To write lines of the recording in; shared by all sessions. */
+  readonly json: JsonBytes
   /** Ends the connection to the target, in the background. */
   readonly dismiss: (state: LeaveState) => void
 }
@@ -62,7 +65,9 @@ export class Relay {
   constructor(parts: RelayParts) {
     this.#parts = parts
     const { client, target, admission, clock } = parts
-    const transcript = admission.recorder.active ? new Transcript(admission.recorder, clock, parts.recordRows) : null
+    const transcript = admission.recorder.active
+      ? new Transcript(admission.recorder, clock, parts.recordRows, parts.json)
+      : null
     for (const [name, value] of target.parameters) transcript?.parameter(name, value)
     const fromClient = new FrameWalker(this.#activity.clientTap(transcript?.client ?? null), clientBodyBytesMax)
     const readAs = usualReading()

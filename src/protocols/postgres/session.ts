@@ -1,5 +1,6 @@
 import { asFault, Fault } from '../../kernel/fault.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
+import type { JsonBytes } from '../../recording/json-bytes.ts'
 import type { Catalogue, PostgresRole } from '../../resources/catalogue.ts'
 import type { Admission } from '../../sessions/admission.ts'
 import type { Session } from '../../sessions/session.ts'
@@ -23,6 +24,8 @@ export interface SessionDeps extends GuardSources {
   readonly cancelKeys: CancelKeys
   readonly databaseUsers: DatabaseUsers
   readonly metrics: Metrics
+  /** To write lines of recordings in. */
+  readonly json: JsonBytes
 }
 
 const nothingPassed = { bytesFromClient: 0, bytesFromTarget: 0 } as const
@@ -143,9 +146,20 @@ async function relay(
     dismissals.push(dismissTarget(target, wish, state, deps))
   }
   const { idleMs, recordRows } = wish.role
-  const { clock } = deps
+  const { clock, json } = deps
   const guard = wish.role.guard === null ? null : guardFor(wish.role.guard, admission.session, deps)
-  const parts = { client: socket, clientUnread: unread, target, admission, idleMs, recordRows, guard, clock, dismiss }
+  const parts = {
+    client: socket,
+    clientUnread: unread,
+    target,
+    admission,
+    idleMs,
+    recordRows,
+    guard,
+    clock,
+    json,
+    dismiss,
+  }
   started = new Relay(parts)
   return await started.run()
 }

@@ -11,6 +11,8 @@ export interface Shared {
   readonly book: StatementBook
   /** What a server may quote in its answers to what it is asked now. */
   readonly secrets: KnownSecrets
+  /** Rows of results are kept, so what they are must be known. */
+  readonly keepsRows: boolean
   copy: { readonly direction: 'in' | 'out' | 'both'; bytes: number } | null
   /** `standard_conforming_strings` is off. */
   backslashes: boolean

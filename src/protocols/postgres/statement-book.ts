@@ -88,6 +88,7 @@ export class StatementBook {
 
   /** What was not answered by now was skipped after an error. */
   ready(): void {
+    if (this.#asked.length === 1) return void this.#asked.pop()
     const end = this.#asked.indexOf('end')
     this.#asked.splice(0, end < 0 ? this.#asked.length : end + 1)
   }

@@ -1,6 +1,8 @@
 import type { BoundValue, PostgresEvents } from '../../recording/postgres-events.ts'
+import type { JsonBytes } from '../../recording/json-bytes.ts'
 import type { FrameTap } from './frames.ts'
 import { Fields, fromServer, readReport } from './messages.ts'
+import { encodeComplete, rowsInTag } from './quick-complete.ts'
 import { readColumns, readRow, readTypes } from './read-values.ts'
 import { columnsBytesMax, record, reportBytesMax } from './recording.ts'
 import { columnsOf, type Column } from './statement-book.ts'
@@ -14,6 +16,7 @@ export interface RowsKept {
 }
 
 const none: Buffer = Buffer.alloc(0)
+const noColumns: readonly Column[] = []
 /** Rows are written when they are as much as this, or their result is over. */
 const gatheredBytesMax = 64 * 1024
 const typesBytesMax = 2 + 4 * 256
@@ -22,6 +25,7 @@ const typesBytesMax = 2 + 4 * 256
 export class TargetTap implements FrameTap {
   readonly #shared: Shared
   readonly #kept: RowsKept | null
+  readonly #json: JsonBytes
   #head: Buffer = none
   #rows = 0
   #rowBytes = 0
@@ -36,9 +40,32 @@ export class TargetTap implements FrameTap {
   #described: readonly Column[] | null = null
   #columnsWritten = false
 
-  constructor(shared: Shared, kept: RowsKept | null) {
+  constructor(shared: Shared, kept: RowsKept | null, json: JsonBytes) {
     this.#shared = shared
     this.#kept = kept
+    this.#json = json
+  }
+
+  whole(type: number, chunk: Buffer, from: number, to: number): boolean {
+    switch (type) {
+      case fromServer.dataRow:
+        if (this.#kept !== null) return false
+        this.#row(to - from)
+        return true
+      case fromServer.commandComplete:
+        return this.#kept === null && this.#shared.copy === null && this.#quickComplete(chunk, from, to)
+      case fromServer.readyForQuery:
+        if (to - from !== 1) return false
+        this.#ready(chunk[from])
+        return true
+      case fromServer.rowDescription:
+      case fromServer.noData:
+        if (this.#kept !== null) return false
+        this.#describe()
+        return true
+      default:
+        return this.begin(type, to - from) === 0
+    }
   }
 
   begin(type: number, bodyBytes: number): number {
@@ -122,25 +149,25 @@ export class TargetTap implements FrameTap {
       case fromServer.parameterStatus:
         return this.#parameter(new Fields(this.#head))
       case fromServer.readyForQuery:
-        return this.#ready()
+        return this.#ready(this.#head[0])
       default:
         this.#shared.copy = { direction: copyDirection(type), bytes: 0 }
     }
   }
 
   #describe(): void {
-    const columns = this.#kept === null ? [] : readColumns(this.#head)
+    const columns = this.#kept === null ? noColumns : readColumns(this.#head)
     this.#described = columns
     this.#shared.book.rowsDescribed(columns)
   }
 
-  #ready(): void {
+  #ready(status: number | undefined): void {
     const { pending, book, secrets } = this.#shared
     pending.ready()
     book.ready()
     if (pending.isEmpty) secrets.forget()
     this.#described = null
-    this.#transaction(this.#head[0])
+    this.#transaction(status)
   }
 
   #transaction(status: number | undefined): void {
@@ -169,6 +196,20 @@ export class TargetTap implements FrameTap {
     this.#columnsWritten = true
     this.#gathered = []
     this.#gatheredBytes = 0
+  }
+
+  /** @returns false when it did nothing. */
+  #quickComplete(chunk: Buffer, from: number, to: number): boolean {
+    const { pending, recorder } = this.#shared
+    const tagRows = rowsInTag(chunk, from, to)
+    if (tagRows === undefined) return false
+    const n = pending.running
+    const result = { n, us: pending.answeredUs(), rows: this.#rows, bytes: this.#rowBytes, firstMs: this.#firstRowMs }
+    encodeComplete(this.#json, result, tagRows, chunk, from, to)
+    recorder.encoded(this.#json.buffer, this.#json.length)
+    this.#rows = 0
+    this.#rowBytes = 0
+    return true
   }
 
   #complete(tag: string | null): void {

@@ -1,10 +1,12 @@
 import type { Clock } from '../../kernel/time.ts'
+import { JsonBytes } from '../../recording/json-bytes.ts'
 import type { Recorder } from '../../recording/recorder.ts'
 import { ClientTap } from './client-tap.ts'
 import type { FrameTap } from './frames.ts'
 import { KnownSecrets } from './known-secrets.ts'
 import { Pending } from './pending.ts'
 import { noteParameter, type Shared } from './shared-record.ts'
+import { quickJsonBytesMax } from './quick-client.ts'
 import { StatementBook } from './statement-book.ts'
 import { TargetTap, type RowsKept } from './target-tap.ts'
 
@@ -14,12 +16,20 @@ export class Transcript {
   readonly target: FrameTap
   readonly #shared: Shared
 
-  /** @param kept what of results is kept; null: nothing. */
-  constructor(recorder: Recorder, clock: Clock, kept: RowsKept | null = null) {
+  /**
+   * @param kept what of results is kept; null: nothing.
+   * @param json to write lines in; sessions may share it, as each line is finished at once.
+   */
+  constructor(
+    recorder: Recorder,
+    clock: Clock,
+    kept: RowsKept | null = null,
+    json: JsonBytes = new JsonBytes(quickJsonBytesMax),
+  ) {
     const parts = { recorder, pending: new Pending(clock), book: new StatementBook(), secrets: new KnownSecrets() }
-    this.#shared = { ...parts, copy: null, backslashes: false, transaction: 0x49 }
-    this.client = new ClientTap(this.#shared)
-    this.target = new TargetTap(this.#shared, kept)
+    this.#shared = { ...parts, keepsRows: kept !== null, copy: null, backslashes: false, transaction: 0x49 }
+    this.client = new ClientTap(this.#shared, json)
+    this.target = new TargetTap(this.#shared, kept, json)
   }
 
   parameter(name: string, value: string): void {

@@ -15,6 +15,11 @@ export class SettingsTap implements FrameTap {
     this.#inner = inner
   }
 
+  whole(type: number, chunk: Buffer, from: number, to: number): boolean {
+    if (type === fromServer.parameterStatus) return false
+    return this.#inner === null || this.#inner.whole?.(type, chunk, from, to) === true
+  }
+
   begin(type: number, bodyBytes: number): number {
     const wanted = this.#inner?.begin(type, bodyBytes) ?? 0
     this.#innerWants = wanted > 0
