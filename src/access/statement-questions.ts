@@ -1,4 +1,5 @@
 import { theGateway } from '../audit/event.ts'
+import { FailureLimit } from '../identity/failure-limit.ts'
 import { displayName, isMachinePerson, type Person } from '../identity/person.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { GrantId, PersonId, QuestionId, RequestId, SessionId } from '../kernel/ids.ts'
@@ -25,6 +26,9 @@ export const questionCommentLengthMax = 1000
 /** What is kept of a statement, in UTF-16 units; the recording has more. */
 export const questionSqlCharsMax: number = 64 * 1024
 const waitingPerPersonMax = 20
+/** Each is told to others and kept. */
+const givenUpMax = 20
+const givenUpWithinMs = 10 * 60_000
 
 type Verdict = 'approve' | 'refuse'
 /** Where a word comes from. */
@@ -99,8 +103,15 @@ export interface StatementQuestions {
 }
 
 export function createStatementQuestions(deps: AccessDeps): StatementQuestions {
+  const givenUp = new FailureLimit(deps.clock, givenUpMax, givenUpWithinMs)
   return {
-    ask: (wish, gaveUp) => ask(deps, wish, gaveUp),
+    async ask(wish, gaveUp) {
+      const { person } = wish.session
+      if (givenUp.reached(person)) throw new Fault('RATE_LIMITED', `You gave up ${givenUpMax} statements lately.`)
+      const put = await ask(deps, wish, gaveUp)
+      void put.answer.then(({ answer }) => answer === 'given-up' && givenUp.count(person))
+      return put
+    },
     note: (fact) => deps.store.transact((tx) => tx.record(questionEvents.judged(fact, deps.clock.now()))),
     waitingFor: (person) => waitingFor(deps, person),
     countFor: async (person) => (await waitingFor(deps, person)).length,

@@ -45,7 +45,7 @@ async function open(role = 'readonly') {
   }
   const ask = (more: Partial<QuestionWish> = {}) => world.access.questions.ask({ ...wish, ...more }, gaveUp.signal)
   const { questions } = world.access
-  return { world, clock, gaveUp, ask, questions, [Symbol.asyncDispose]: () => world[Symbol.asyncDispose]() }
+  return { world, clock, gaveUp, wish, ask, questions, [Symbol.asyncDispose]: () => world[Symbol.asyncDispose]() }
 }
 
 test('those who decide on the request answer it, once', async () => {
@@ -125,6 +125,20 @@ test('one person cannot have any number of statements wait', async () => {
   for (let count = 0; count < 20; count++) await place.ask()
   await expect(place.ask()).rejects.toMatchObject({ code: 'RATE_LIMITED' })
   place.gaveUp.abort()
+})
+
+test('one person cannot have others told again and again of what they give up', async () => {
+  await using place = await open()
+  const giveUp = async () => {
+    const gaveUp = new AbortController()
+    const { answer } = await place.questions.ask(place.wish, gaveUp.signal)
+    gaveUp.abort()
+    await answer
+  }
+  for (let count = 0; count < 20; count++) await giveUp()
+  await expect(giveUp()).rejects.toMatchObject({ code: 'RATE_LIMITED' })
+  place.clock.pass(10 * minuteMs)
+  await giveUp()
 })
 
 test('a long statement is kept as its beginning', async () => {
