@@ -1,5 +1,6 @@
 import type { MachineSettings } from '../identity/machine.ts'
 import type { Secret } from '../kernel/secret.ts'
+import type { Keepalives, TlsVersion } from '../kernel/transport.ts'
 import type { Bundle } from '../policy/bundle.ts'
 import type { Denial, Networks, Policy } from '../policy/rules.ts'
 import type { RiskSettings } from '../policy/risk.ts'
@@ -24,6 +25,9 @@ export interface PostgresListener {
   readonly port: number
   readonly tls: TlsIdentity | null
   readonly plaintext: boolean
+  readonly minTlsVersion: TlsVersion
+  /** Null: none. */
+  readonly keepalives: Keepalives | null
   /** Load balancers, which say where a client is; null: nobody does. */
   readonly balancers: Networks | null
 }

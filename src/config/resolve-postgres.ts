@@ -2,6 +2,7 @@ import type { GrantUser, PostgresPlace, PostgresResource, PostgresRole } from '.
 import { inTurn, optionalCa, type ReferenceReader } from './files.ts'
 import { readPostgresPlace } from './postgres-place.ts'
 import type { ConfigPath } from './problems.ts'
+import { resolveKeepalives } from './resolve-keepalives.ts'
 import { resolveGuard } from './resolve-guard.ts'
 import type { InFile } from './schema-resources.ts'
 
@@ -23,8 +24,10 @@ export async function readPostgresResource(
   const [first, ...others] = places
   if (first === undefined || tls === undefined) return undefined
   const { description, labels, targetSession, connectTimeout: connectMs, logins } = resource
+  const minTlsVersion = resource.tls.minVersion
   return {
     ...{ kind: 'postgres', name, description, labels, ...first, others, targetSession, connectMs, logins, tls },
+    ...{ minTlsVersion, keepalives: resolveKeepalives(resource.keepalives) },
     roles: Object.fromEntries(roles.map((role) => [role.name, role])),
   }
 }

@@ -5,6 +5,7 @@ import type { Config, OidcSettings, PostgresListener, TlsIdentity, WebListener }
 import { inTurn, optionalCa, type ReferenceReader } from './files.ts'
 import type { MachineSettings } from '../identity/machine.ts'
 import type { NotifySettings } from './notify-settings.ts'
+import { resolveKeepalives } from './resolve-keepalives.ts'
 import { readMachines } from './resolve-machines.ts'
 import { readNotify } from './resolve-notify.ts'
 import { claimsAskedFor, resolvePolicies } from './resolve-policies.ts'
@@ -122,11 +123,16 @@ function webListener(
 }
 
 function postgresListener(
-  { address, port, plaintext, proxyProtocol }: ConfigFile['listen']['postgres'][number],
+  listener: ConfigFile['listen']['postgres'][number],
   tls: TlsIdentity | null,
 ): PostgresListener {
-  const balancers = proxyProtocol === undefined ? null : networksOf(proxyProtocol.from)
-  return { address, port, tls, plaintext: plaintext === 'allow', balancers }
+  const { address, port, plaintext, proxyProtocol, keepalives } = listener
+  return {
+    ...{ address, port, tls, plaintext: plaintext === 'allow' },
+    minTlsVersion: listener.tls?.minVersion ?? 'TLSv1.2',
+    keepalives: resolveKeepalives(keepalives),
+    balancers: proxyProtocol === undefined ? null : networksOf(proxyProtocol.from),
+  }
 }
 
 function oidcSettings(identity: ConfigFile['identity'], references: References): OidcSettings {

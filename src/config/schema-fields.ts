@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { parseDurationMs } from '../kernel/durations.ts'
+import { tlsVersions } from '../kernel/transport.ts'
 
 const durationMsMax = 3650 * 86_400_000
 
@@ -82,3 +83,28 @@ export const recording = z.enum(['strict', 'bestEffort', 'off']).default('strict
 
 export const roles = <Role extends z.ZodType>(written: string, role: Role) =>
   z.record(name(`Role name: ${written}.`), role).meta({ description: 'What a person can be on it.' })
+
+export const minTlsVersion = z
+  .enum(tlsVersions)
+  .default('TLSv1.2')
+  .meta({ description: 'The oldest version of TLS that is spoken.' })
+
+/** Systems take whole seconds, in 15 bits. */
+const keepaliveSecondsMsMax = 32_767_000
+const keepaliveTime = (about: string, leastMs: number) =>
+  duration(about).refine((ms) => ms >= leastMs && ms <= keepaliveSecondsMsMax && ms % 1000 === 0, {
+    error: `expected whole seconds, of ${leastMs === 0 ? '0' : '1s'} to 9h`,
+  })
+
+/** As libpq has them: `keepalives_idle`, `keepalives_interval`, `keepalives_count`. */
+export const keepalives = (whose: string) =>
+  z
+    .strictObject({
+      idle: keepaliveTime('The first question after so long without a byte; `0`: none is asked.', 0).prefault('60s'),
+      interval: keepaliveTime('The next ones after so long each.', 1000).prefault('10s'),
+      count: z.int().min(1).max(100).default(6).meta({ description: 'So many without an answer end the connection.' }),
+    })
+    .prefault({})
+    .meta({ description: `TCP keepalive towards ${whose}: finds out who is gone without a word.` })
+
+export type KeepalivesInFile = z.infer<ReturnType<typeof keepalives>>

@@ -6,6 +6,8 @@ import {
   described,
   duration,
   filePath,
+  keepalives,
+  minTlsVersion,
   recording,
   roleDescription,
   roles,
@@ -105,6 +107,7 @@ export const postgresResource = z
     connectTimeout: duration('Longest time until a host is ready for queries; then the next one is tried.').prefault(
       '15s',
     ),
+    keepalives: keepalives('the target'),
     logins: z.array(z.enum(postgresLogins)).min(1).default(['scram-sha-256', 'md5', 'none']).meta({
       description:
         'How the target may ask the gateway to log in, as libpq’s `require_auth`. `password` sends the password in clear text; `none` is a target that does not ask (trust, peer, client certificates).',
@@ -122,11 +125,12 @@ export const postgresResource = z
           .meta({ description: 'Name expected in the certificate, when it differs from `host`.' }),
         certificate: filePath('PEM file with the gateway’s own certificate, for targets that ask for one.').optional(),
         key: secretReference('Private key of `certificate`, PEM.').optional(),
+        minVersion: minTlsVersion,
       })
       .refine(({ certificate, key }) => (certificate === undefined) === (key === undefined), {
         error: 'expected `certificate` and `key` together',
       })
-      .default({ mode: 'verify-full' })
+      .prefault({})
       .meta({ description: 'How the target proves who it is, and the gateway to it.' }),
     roles: roles('what people write as the PostgreSQL user', postgresRole),
   })

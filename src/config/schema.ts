@@ -6,6 +6,8 @@ import {
   filePath,
   groups,
   hostNamePattern,
+  keepalives,
+  minTlsVersion,
   name,
   secretReference,
   size,
@@ -74,11 +76,15 @@ export const configSchema = z
         postgres: z
           .array(
             listenAddress.extend({
-              tls: tlsFiles.optional(),
+              tls: tlsFiles
+                .extend({ minVersion: minTlsVersion })
+                .optional()
+                .meta({ description: 'Certificate and key.' }),
               plaintext: z
                 .enum(['refuse', 'allow'])
                 .default('refuse')
                 .meta({ description: 'Whether clients may connect without TLS. For a sidecar on loopback.' }),
+              keepalives: keepalives('clients'),
               proxyProtocol: z
                 .strictObject({
                   from: z
@@ -93,7 +99,7 @@ export const configSchema = z
                 }),
             }),
           )
-          .default([])
+          .prefault([])
           .meta({ description: 'Listeners for PostgreSQL clients.' }),
         ssh: z.array(listenAddress).default([]).meta({
           description: 'Listeners for SSH clients. The host key is made at the first start and kept in `gateway.data`.',

@@ -1,6 +1,7 @@
 import { closest } from '../kernel/closest.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { Secret } from '../kernel/secret.ts'
+import type { Keepalives, TlsVersion } from '../kernel/transport.ts'
 import type { StatementGuard } from './guard.ts'
 
 /** How the gateway proves who the target is, in libpq's words. */
@@ -93,6 +94,9 @@ export interface PostgresResource {
   readonly targetSession: TargetSessionAttribute
   /** Longest time until a server is ready for queries, for each. */
   readonly connectMs: number
+  /** Null: none. */
+  readonly keepalives: Keepalives | null
+  readonly minTlsVersion: TlsVersion
   readonly logins: readonly PostgresLogin[]
   /** `ca`: PEM certificates; null means the system's. `identity`: the gateway's own certificate. */
   readonly tls: {

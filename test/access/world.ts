@@ -64,6 +64,8 @@ const prodDb: Resource = {
   others: [],
   targetSession: 'any',
   connectMs: 15_000,
+  minTlsVersion: 'TLSv1.2',
+  keepalives: null,
   logins: ['scram-sha-256', 'md5', 'none'],
   tls: { mode: 'verify-full', ca: null, serverName: null, identity: null },
   roles: { readonly: role('readonly'), admin: role('admin'), reporting: role('reporting') },

@@ -15,6 +15,8 @@ const resource: Resource = {
   others: [],
   targetSession: 'any',
   connectMs: 15_000,
+  minTlsVersion: 'TLSv1.2',
+  keepalives: null,
   logins: ['scram-sha-256', 'md5', 'none'],
   tls: { mode: 'verify-full', ca: null, serverName: null, identity: null },
   roles: {},

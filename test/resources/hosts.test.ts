@@ -14,7 +14,14 @@ const wiki = application('wiki', 'wiki.example.com', 'handbook.example.com')
 const catalogue = createCatalogue([
   {
     ...{ kind: 'postgres', name: 'shop', description: '', labels: {}, host: 'shop', port: 5432 },
-    ...{ others: [], targetSession: 'any', connectMs: 15_000, logins: ['scram-sha-256'] },
+    ...{
+      others: [],
+      targetSession: 'any',
+      connectMs: 15_000,
+      minTlsVersion: 'TLSv1.2',
+      keepalives: null,
+      logins: ['scram-sha-256'],
+    },
     tls: { mode: 'verify-full', ca: null, serverName: null, identity: null },
     roles: {},
   },

@@ -32,7 +32,14 @@ const byName = <Role extends { readonly name: string }>(...roles: readonly Role[
 
 const database = (name: string): Resource => ({
   ...{ kind: 'postgres', name, description: '', labels: {}, host: name, port: 5432 },
-  ...{ others: [], targetSession: 'any', connectMs: 15_000, logins: ['scram-sha-256'] },
+  ...{
+    others: [],
+    targetSession: 'any',
+    connectMs: 15_000,
+    minTlsVersion: 'TLSv1.2',
+    keepalives: null,
+    logins: ['scram-sha-256'],
+  },
   tls: { mode: 'verify-full', ca: null, serverName: null, identity: null },
   roles: byName(postgresRole('readonly'), postgresRole('admin')),
 })

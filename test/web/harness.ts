@@ -317,6 +317,8 @@ const resource = (name: string, description: string, roles: readonly PostgresRol
   others: [],
   targetSession: 'any',
   connectMs: 15_000,
+  minTlsVersion: 'TLSv1.2',
+  keepalives: null,
   logins: ['scram-sha-256', 'md5', 'none'],
   tls: { mode: 'disable', ca: null, serverName: null, identity: null },
   roles: Object.fromEntries(roles.map((one) => [one.name, one])),

@@ -3,6 +3,7 @@ import { connect, isIP, type Socket } from 'node:net'
 import { checkServerIdentity, connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { Fault } from '../../kernel/fault.ts'
 import type { PostgresPlace, PostgresResource, UpstreamTlsMode } from '../../resources/catalogue.ts'
+import { keepAlive } from '../keep-alive.ts'
 import { Inbox } from './inbox.ts'
 import { sslRequest } from './startup.ts'
 
@@ -10,9 +11,10 @@ import { sslRequest } from './startup.ts'
 export interface TargetAddress extends PostgresPlace {
   readonly name: string
   readonly tls: PostgresResource['tls']
+  readonly minTlsVersion: PostgresResource['minTlsVersion']
+  readonly keepalives: PostgresResource['keepalives']
 }
 
-const keepAliveMs = 60_000
 const acceptsTls = 0x53
 const refusesTls = 0x4e
 /** The most that may wait unread of a target that has not let us in. */
@@ -45,7 +47,8 @@ export async function openTargetSocket(
   signal: AbortSignal,
 ): Promise<Socket> {
   signal.throwIfAborted()
-  const socket = connect({ ...placeOf(target), noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs })
+  const socket = connect({ ...placeOf(target), noDelay: true })
+  keepAlive(socket, target.keepalives)
   try {
     await whenReady(socket, 'connect', signal)
     return encryption === 'none' ? socket : await secure(socket, target, encryption, signal)
@@ -87,7 +90,9 @@ async function secure(
   return tls
 }
 
-function tlsOptions({ host, tls: { mode, ca, serverName, identity } }: TargetAddress): ConnectionOptions {
+function tlsOptions(target: TargetAddress): ConnectionOptions {
+  const { host, minTlsVersion } = target
+  const { mode, ca, serverName, identity } = target.tls
   const name = serverName ?? host
   // As libpq has it: whoever names authorities wants them asked.
   const isChecked = mode === 'verify-full' || mode === 'verify-ca' || ca !== null
@@ -95,7 +100,7 @@ function tlsOptions({ host, tls: { mode, ca, serverName, identity } }: TargetAdd
     ...(isIP(name) === 0 && { servername: name }),
     ...(ca !== null && { ca }),
     ...(identity !== null && { cert: identity.certificate, key: identity.key.reveal() }),
-    minVersion: 'TLSv1.2',
+    minVersion: minTlsVersion,
     rejectUnauthorized: isChecked, // whatever NODE_TLS_REJECT_UNAUTHORIZED says
     ALPNProtocols: ['postgresql'],
     checkServerIdentity: (_host, certificate) =>

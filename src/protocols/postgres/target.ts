@@ -45,12 +45,12 @@ export interface TargetDeps {
  * @throws Fault UPSTREAM_UNREACHABLE, UPSTREAM_TLS, UPSTREAM_REFUSED; the cause tells the operators more.
  */
 export async function connectTarget(wish: TargetWish, signal: AbortSignal, deps: TargetDeps): Promise<Target> {
-  const { name, host, port, others, targetSession, tls } = wish.resource
+  const { name, host, port, others, targetSession, tls, minTlsVersion, keepalives } = wish.resource
   const failures: unknown[] = []
   for (const wanted of targetSession === 'prefer-standby' ? (['standby', 'any'] as const) : [targetSession]) {
     for (const place of [{ host, port }, ...others]) {
       try {
-        return await connectTo({ ...place, name, tls }, wanted, wish, signal, deps)
+        return await connectTo({ ...place, name, tls, minTlsVersion, keepalives }, wanted, wish, signal, deps)
       } catch (error) {
         signal.throwIfAborted()
         // Whoever answers and refuses us is not passed over: another one would hide what is wrong.
