@@ -1,12 +1,10 @@
 import { Session, type Profiler } from 'node:inspector'
 
-type Range = readonly [from: number, to: number]
-
 /** Tells from V8's own counters whether a function of src/ ran just now in another way than ever before: through other blocks. */
 export class Coverage implements Disposable {
   readonly #session = new Session()
-  /** Of each function: what has never run of it. */
-  readonly #left = new Map<string, readonly Range[]>()
+  /** Of each function: 1 for each character that has run. */
+  readonly #reached = new Map<string, Uint8Array>()
   readonly #seen = new Set<string>()
 
   constructor() {
@@ -17,8 +15,9 @@ export class Coverage implements Disposable {
 
   /** Functions that ran at all, and the characters in them that never did. */
   get summary(): { readonly functions: number; readonly charactersLeft: number } {
-    const left = [...this.#left.values()].flat()
-    return { functions: this.#left.size, charactersLeft: left.reduce((sum, [from, to]) => sum + to - from, 0) }
+    let charactersLeft = 0
+    for (const reached of this.#reached.values()) for (const one of reached) charactersLeft += 1 - one
+    return { functions: this.#reached.size, charactersLeft }
   }
 
   /** Since the last call. */
@@ -41,20 +40,22 @@ export class Coverage implements Disposable {
     const [whole] = ranges
     if (whole === undefined || whole.count === 0) return false
     const key = `${url}:${whole.startOffset}`
-    const unreached = ranges.filter(({ count }) => count === 0)
-    const signature = `${key}:${unreached.map(({ startOffset }) => startOffset).join()}`
+    const signature = `${key}:${ranges.map(({ startOffset, count }) => (count > 0 ? startOffset : -startOffset)).join()}`
     if (this.#seen.has(signature)) return false
     this.#seen.add(signature)
-    const now = unreached.map(({ startOffset, endOffset }): Range => [startOffset, endOffset])
-    const before = this.#left.get(key)
-    const left = before === undefined ? now : common(before, now)
-    this.#left.set(key, left)
+    const now = painted(ranges)
+    const before = this.#reached.get(key)
+    if (before === undefined) this.#reached.set(key, now)
+    else for (const [at, one] of now.entries()) before[at]! |= one
     return true
   }
 }
 
-function common(some: readonly Range[], others: readonly Range[]): readonly Range[] {
-  return some
-    .flatMap(([from, to]) => others.map(([start, end]): Range => [Math.max(from, start), Math.min(to, end)]))
-    .filter(([from, to]) => from < to)
+/** Ranges lie in each other; the inner one counts. */
+function painted([whole, ...inner]: readonly Profiler.CoverageRange[]): Uint8Array {
+  const { startOffset: from, endOffset } = whole!
+  const reached = new Uint8Array(endOffset - from).fill(1)
+  for (const { startOffset, endOffset: to, count } of inner)
+    reached.fill(count > 0 ? 1 : 0, startOffset - from, to - from)
+  return reached
 }
