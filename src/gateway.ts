@@ -180,6 +180,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     caHint: config.gateway.clientRootCertificate,
     postgresPort: () => postgres[0]?.port,
     sshPort: () => ssh[0]?.port,
+    oauth: identity.oauth?.client,
     appOrigin: (resource) => originOf(hosts, catalogue.resource(resource), config.gateway.publicUrl),
   }
   const gate = stack.use(

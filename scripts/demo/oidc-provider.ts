@@ -153,6 +153,7 @@ function lifetimes(accessTokenSeconds: number): Readonly<Record<string, number>>
   return {
     AccessToken: accessTokenSeconds,
     AuthorizationCode: 60,
+    DeviceCode: 600,
     Grant: 14 * 24 * HOUR_S,
     IdToken: HOUR_S,
     Interaction: HOUR_S,

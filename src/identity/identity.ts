@@ -195,6 +195,8 @@ export interface ClientCertificates {
 export interface OAuthSignIn {
   /** What a client has to know first: where the provider's metadata is, and the scopes to ask for, between spaces. */
   readonly discovery: { readonly configuration: string; readonly scope: string }
+  /** What people tell psql. */
+  readonly client: { readonly issuer: string; readonly clientId: string }
   /**
    * Whose access token this is. The sign-in that comes of it ends with the token, at the latest.
    * @throws Fault TOKEN_REFUSED, INSUFFICIENT_SCOPE, SIGN_IN_REQUIRED (never seen in a browser), SIGN_IN_FAILED; these are

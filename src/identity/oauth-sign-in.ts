@@ -22,6 +22,9 @@ const failuresPerMinuteMax = 10
 const minuteMs = 60_000
 const applicationCharsMax = 64
 
+/** @see OpenID Connect Discovery 1.0, section 4 */
+const configurationPath = '/.well-known/openid-configuration'
+
 interface From {
   readonly address: string
   readonly application: string
@@ -35,7 +38,8 @@ export function createOAuthSignIn(deps: IdentityDeps, provider: OidcClient, oaut
   const refused = new SeenOnce(clock, minuteMs)
 
   return {
-    discovery: { configuration: provider.configurationUrl, scope: oauth.scopes.join(' ') },
+    discovery: { configuration: `${provider.issuer}${configurationPath}`, scope: oauth.scopes.join(' ') },
+    client: { issuer: provider.issuer, clientId: oauth.clientId },
 
     async verify(text, { address: from, application }) {
       const address = plainAddress(from)

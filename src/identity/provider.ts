@@ -182,9 +182,9 @@ export class OidcClient {
     }
   }
 
-  /** Where clients that sign in by themselves find everything else. @see OpenID Connect Discovery 1.0, section 4 */
-  get configurationUrl(): string {
-    return `${this.#settings.issuer.href.replace(/\/$/, '')}/.well-known/openid-configuration`
+  /** As most providers write it: without the slash that a URL without a path ends with. */
+  get issuer(): string {
+    return this.#settings.issuer.href.replace(/\/$/, '')
   }
 
   /** @throws AccessTokenRefused, AccessTokenTooNarrow; Fault PROVIDER_UNREACHABLE, SIGN_IN_FAILED (its keys cannot be read) */

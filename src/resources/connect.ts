@@ -9,6 +9,8 @@ export interface ConnectPlace {
   readonly sshPort: () => number | undefined
   /** What psql must be told as `sslrootcert`; null when the system's authorities do. */
   readonly caHint?: string | null | undefined
+  /** How psql 18 signs in by itself; undefined when it does not. */
+  readonly oauth?: { readonly issuer: string; readonly clientId: string } | undefined
   /** Where browsers find an application: `https://grafana.gw.example.com`; undefined when it has no host name. */
   readonly appOrigin?: (resource: string) => string | undefined
 }
@@ -32,21 +34,24 @@ function addresses({ appOrigin }: ConnectPlace, resource: string): readonly stri
 
 /** @see PostgreSQL manual, "Connection Strings", keyword/value form: values with spaces are single-quoted */
 function psqlCommands(
-  { clientHost, postgresPort, caHint }: ConnectPlace,
+  { clientHost, postgresPort, caHint, oauth }: ConnectPlace,
   resource: string,
   role: string,
 ): readonly string[] {
   const port = postgresPort()
   if (port === undefined) return []
-  const words = [
+  const words = (user: string) => [
     `host=${quoted(clientHost)}`,
     ...(port === 5432 ? [] : [`port=${port}`]),
-    `user=${quoted(role)}`,
+    `user=${quoted(user)}`,
     `dbname=${quoted(resource)}`,
     'sslmode=verify-full',
     ...(caHint === undefined || caHint === null ? [] : [`sslrootcert=${quoted(caHint)}`]),
   ]
-  return [`psql "${words.join(' ')}"`]
+  const psql = (all: readonly string[]) => `psql "${all.join(' ')}"`
+  if (oauth === undefined) return [psql(words(role))]
+  const own = [`oauth_issuer=${quoted(oauth.issuer)}`, `oauth_client_id=${quoted(oauth.clientId)}`]
+  return [psql(words(role)), psql([...words(`${role}.oauth`), ...own])]
 }
 
 function quoted(value: string): string {

@@ -50,6 +50,7 @@ async function erin() {
 
 test('a client is told where the provider is, and what to ask it for', () => {
   const configuration = `${provider.issuer.origin}/.well-known/openid-configuration`
+  expect(room.identity.oauth!.client).toEqual({ issuer: provider.issuer.origin, clientId: 'curfew-psql' })
   expect(room.identity.oauth!.discovery).toEqual({ configuration, scope: 'openid sessions' })
 })
 

@@ -25,8 +25,8 @@ const at = () => ({
 })
 
 function psql(options: Partial<PsqlOptions> = {}): Program {
-  const { issuer } = gateway.provider
-  return startNewerPsql({ ...at(), issuer, clientId: device.clientId, args: ['-v', 'ON_ERROR_STOP=1'], ...options })
+  const oauth = { issuer: gateway.provider.issuer, clientId: device.clientId }
+  return startNewerPsql({ ...at(), oauth, args: ['-v', 'ON_ERROR_STOP=1'], ...options })
 }
 
 /** What a person does with what psql prints. */
@@ -73,6 +73,28 @@ describe.skipIf(!hasNewerPsql)('psql 18', () => {
     await using strict = psql({ commands: ['select 1'], env: { PGREQUIREAUTH: 'oauth' } })
     await answer(strict, 'alice')
     expect(await strict.exited()).toMatchObject({ status: 0, stdout: '1\n' })
+  })
+
+  test('the line to type is on the page "My access"', async () => {
+    const page = await (await (await gateway.visitor('alice')).get(gateway.url)).text()
+    const { issuer } = gateway.provider
+    expect(page).toMatch(new RegExp(`user=readonly.oauth .* oauth_issuer=${issuer.origin} oauth_client_id=curfew-psql`))
+  })
+
+  test('without an issuer it says what it lacks', async () => {
+    await using program = startNewerPsql({ ...at(), commands: ['select 1'] })
+    expect((await program.exited()).stderr).toMatch(/oauth_issuer/)
+  })
+
+  test('speaks protocol 3.2 over direct TLS, and cancels by its longer key', async () => {
+    const env = { PGMINPROTOCOLVERSION: '3.2', PGMAXPROTOCOLVERSION: 'latest', PGSSLNEGOTIATION: 'direct' }
+    const password = await gateway.token('alice')
+    await using program = psql({ user: 'readonly.token', password, env })
+    program.send("select 'I am ' || 'in'; select pg_sleep(60);")
+    await program.until(/I am in/)
+    await gateway.postgres.untilRunning('pg_sleep', 1)
+    program.kill('SIGINT')
+    expect((await program.exited()).stderr).toContain('canceling statement due to user request')
   })
 
   test('its sign-in is on the page, and ending it ends the session', async () => {

@@ -34,6 +34,11 @@ test('the psql line leaves out what is usual and quotes what needs it', () => {
   expect(one({ postgresPort: () => 6432, caHint: "/my ca's/ca.pem" }, 'a', 'b')).toEqual([
     String.raw`psql "host=gw.example.com port=6432 user=b dbname=a sslmode=verify-full sslrootcert='/my ca\'s/ca.pem'"`,
   ])
+  const oauth = { issuer: 'https://login.example.com', clientId: 'curfew-psql' }
+  expect(one({ oauth }, 'prod-db', 'readonly')).toEqual([
+    'psql "host=gw.example.com user=readonly dbname=prod-db sslmode=verify-full"',
+    'psql "host=gw.example.com user=readonly.oauth dbname=prod-db sslmode=verify-full oauth_issuer=https://login.example.com oauth_client_id=curfew-psql"',
+  ])
   expect(one({ postgresPort: () => undefined }, 'a', 'b')).toEqual([])
 })
 

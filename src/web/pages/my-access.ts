@@ -166,7 +166,12 @@ function typeLine({ deps }: Site, resource: string, role: PostgresRole | SshRole
   if (commands.length === 0)
     return html`<p class="small">The gateway has no ${protocols[role.kind]} listener open at the moment.</p>`
   const label = (command: string) => (commands.length === 1 ? 'command' : `${command.split(' ', 1)[0]} command`)
-  return html`${commands.map((command) => copyable(command, `the ${label(command)} for ${resource}`))}
+  const shown = (command: string) =>
+    command.includes(' oauth_issuer=')
+      ? html`<p class="small others">psql 18 can sign in by itself:</p>
+          ${copyable(command, `the command of psql 18 for ${resource}`)}`
+      : copyable(command, `the ${label(command)} for ${resource}`)
+  return html`${commands.map(shown)}
   ${role.kind === 'ssh' ? html`<p class="small others">${roleFacts(role)}</p>` : otherDatabases(resource, role)}`
 }
 

@@ -199,6 +199,7 @@ export class HandIdentity {
 
   readonly parts: Pick<Identity, 'tokens' | 'inBand' | 'certificates' | 'oauth' | 'person'> = {
     oauth: {
+      client: { issuer: 'https://login.example.com', clientId: 'curfew-psql' },
       discovery: {
         configuration: 'https://login.example.com/.well-known/openid-configuration',
         scope: 'openid curfew',
