@@ -26,12 +26,13 @@ export interface StatementFacts {
 
 /** What a text says that a client wants to have executed. */
 export type Reading =
+  /** Those that do the same stand there once; or twice, where there are no others. */
   | { readonly statements: readonly StatementFacts[] }
   /** Nobody knows what it does. `isSyntax`: the server will not understand it either. */
   | { readonly unparsable: string; readonly isSyntax: boolean }
 
-/** A text that does more than so many different things is as good as unreadable. */
-export const doingsMax = 10_000
+/** A text that does more than so many different things is as good as unreadable: each is compared with every rule. */
+export const doingsMax = 4_000
 
 /** What is found while a statement is walked; each thing once. */
 export class Findings {

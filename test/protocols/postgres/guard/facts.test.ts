@@ -251,6 +251,16 @@ test('finds a DELETE wherever it stands in a SELECT', () => {
   )
 })
 
+test('what a text does is bounded in all, as judging it holds everybody up; statements that are alike count once', () => {
+  expect(facts('select 1; select 2; select 3')).toBe('select | select')
+  const many = (statement: (index: number) => string, count = 5000) =>
+    Array.from({ length: count }, (_, i) => statement(i))
+  expect(facts(many((index) => `insert into t values (${index})`).join(';'))).toBe('insert t | insert t')
+  expect(facts(many((index) => `table t${index}`).join(';'))).toBe('unparsable')
+  expect(facts(many((index) => `table t${index}`).join(' union '))).toBe('unparsable')
+  expect(facts(many((index) => `table t${index}`, 100).join(';')).split(' | ')).toHaveLength(100)
+})
+
 test('nesting that the parser cannot hold is unparsable, and the next text is read', () => {
   for (const sql of [`select ${'('.repeat(50_000)}1${')'.repeat(50_000)}`, `select 1${'+1'.repeat(100_000)}`]) {
     expect(facts(sql)).toBe('unparsable')
