@@ -52,7 +52,7 @@ function configure(ports: { readonly plaintext: number; readonly balanced: numbe
   return (config) => {
     config.identity.signInFor = '1s'
     config.access = { waitFor: '0' }
-    config.limits = { handshake: '1s', unauthenticatedPerAddress: 500, unauthenticated: 2048 }
+    config.limits = { handshake: '3s', unauthenticatedPerAddress: 500, unauthenticated: 2048 }
     const [listener] = config.listen.postgres!
     config.listen.postgres!.push(
       { ...listener!, port: ports.plaintext, plaintext: 'allow' },
@@ -165,7 +165,11 @@ export class Healthy implements AsyncDisposable {
     const { postgresPort: port, caFile } = this.#gateway
     const words = connectionString({ port, user: 'reporting.token', database: 'prod-db', caFile })
     const env = { PATH: process.env['PATH'], PGPASSWORD: this.#token }
-    const { stdout } = await promisify(execFile)('psql', ['-XAt', '-c', 'select 6 * 7', words], { env })
-    if (stdout.trim() !== '42') this.#wrong.push(`psql read: ${stdout}`)
+    const run = promisify(execFile)('psql', ['-XAt', '-c', 'select 6 * 7', words], { env })
+    const read = await run.then(
+      ({ stdout }) => stdout.trim(),
+      (error: Error & { readonly stderr?: string }) => error.stderr ?? error.message,
+    )
+    if (read !== '42') this.#wrong.push(`psql read: ${read}`)
   }
 }
