@@ -8,6 +8,7 @@ import type { AlgorithmLists, HostKey, Library, Negotiated, Protocol } from './l
 import { Mailbox, type MessageListener } from './mailbox.ts'
 import { freeMemory } from './memory.ts'
 import { Outbox } from './outbox.ts'
+import type { SharedReads } from './shared-reads.ts'
 import { disconnectMessage, reasonCodes, unimplementedMessage } from './transport-messages.ts'
 import { PeerLeft, type DisconnectReason, type Transport, type TransportTimes } from './transport.ts'
 
@@ -15,6 +16,8 @@ export interface LibraryTransportOptions extends Partial<TransportTimes> {
   readonly role:
     | { readonly server: true; readonly hostKeys: Readonly<Record<string, HostKey>>; readonly offer: AlgorithmLists }
     | { readonly server: false; readonly verifyHostKey: (hostKey: Buffer) => void; readonly offer: AlgorithmLists }
+  /** Where the socket's bytes come instead of `data`. */
+  readonly reads?: SharedReads
 }
 
 const identification = 'Curfew'
@@ -48,8 +51,8 @@ export class LibraryTransport implements Transport {
   readonly #protocol: Protocol
   readonly #outbox: Outbox
   readonly #isServer: boolean
-  /** What the socket hands out is ours alone. */
-  readonly #ownsChunks: boolean
+  /** What the socket hands out is ours alone, belongs to the next chunk soon, or is somebody else's. */
+  readonly #chunks: 'own' | 'shared' | 'foreign'
   readonly #keyAge: KeyAge
   readonly #allowance: ExchangeAllowance
   /** The key exchange that is under way was our wish. */
@@ -77,7 +80,7 @@ export class LibraryTransport implements Transport {
   constructor(socket: Duplex, library: Library, options: LibraryTransportOptions) {
     this.#socket = socket
     this.#isServer = options.role.server
-    this.#ownsChunks = socket instanceof Socket
+    this.#chunks = options.reads === undefined ? (socket instanceof Socket ? 'own' : 'foreign') : 'shared'
     this.#identification = new IdentificationReader(!this.#isServer)
     this.#keyAge = new KeyAge(options, () => this.rekey())
     this.#allowance = new ExchangeAllowance(options)
@@ -102,7 +105,7 @@ export class LibraryTransport implements Transport {
       onError: (error) => this.#fail(error, reasonCodes.PROTOCOL_ERROR),
       onHandshakeComplete: (negotiated) => this.#exchanged(negotiated),
     })
-    this.#listen()
+    this.#listen(options.reads)
     if (socket.destroyed) this.#closed()
     else this.#protocol.start()
   }
@@ -114,15 +117,22 @@ export class LibraryTransport implements Transport {
     return { server: false, offer, hostVerifier: (key: Buffer) => this.#isVerified(key, role.verifyHostKey) }
   }
 
-  #listen(): void {
+  #listen(reads: SharedReads | undefined): void {
     const socket = this.#socket
-    socket.on('data', (chunk: Buffer) => this.#read(chunk))
+    const read = (chunk: Buffer) => this.#read(chunk)
+    if (reads === undefined) socket.on('data', read)
+    else process.nextTick(() => this.#listenTo(reads, read))
     socket.on('error', (error) => (this.#cause ??= error))
     socket.on('end', () => {
       this.#cause ??= new PeerLeft('the peer hung up')
       this.destroy()
     })
     socket.on('close', () => this.#closed())
+  }
+
+  #listenTo(reads: SharedReads, read: (chunk: Buffer) => void): void {
+    reads.listen(read)
+    this.#setPace()
   }
 
   get sessionId(): Buffer {
@@ -313,8 +323,11 @@ export class LibraryTransport implements Transport {
 
   #parse(chunk: Buffer): void {
     const keepsNothing = this.#protocol._decipher?.release !== undefined
-    this.#protocol.parse(chunk, 0, chunk.length)
-    if (this.#ownsChunks && keepsNothing && this.#protocol._decipher?.release !== undefined) freeMemory(chunk)
+    // Keys that are exchanged may bring another cipher in the middle of a chunk.
+    const isSafe = keepsNothing && !this.#isExchanging
+    const bytes = this.#chunks === 'shared' && !isSafe ? Buffer.from(chunk) : chunk
+    this.#protocol.parse(bytes, 0, bytes.length)
+    if (this.#chunks === 'own' && keepsNothing && this.#protocol._decipher?.release !== undefined) freeMemory(chunk)
   }
 
   #boundBytes(bytes: number): void {

@@ -9,6 +9,7 @@ import { eitherAborts } from '../either-aborts.ts'
 import { HostKeyCheck } from './host-key-check.ts'
 import { ephemeralCredential, roleCredential, type CertificateWish } from './role-key.ts'
 import { logIn } from './target-login.ts'
+import { SharedReads } from './shared-reads.ts'
 import type { Transport } from './transport.ts'
 import { openTransport } from './transport-over-library.ts'
 
@@ -116,7 +117,8 @@ class Attempt {
 
   async run(signal: AbortSignal, clock: Clock): Promise<Opened> {
     const { name } = this.#resource
-    const socket = await openSocket(this.#resource, signal)
+    const reads = new SharedReads()
+    const socket = await openSocket(this.#resource, reads, signal)
     let hostKey = ''
     const verifyHostKey = (shown: Buffer) => {
       this.refused = typeOf(shown)
@@ -124,7 +126,7 @@ class Attempt {
       this.refused = undefined
     }
     try {
-      const options = { verifyHostKey, hostKeyAlgorithms: this.#algorithms, signal }
+      const options = { verifyHostKey, hostKeyAlgorithms: this.#algorithms, reads, signal }
       return { transport: await openTransport(socket, options), hostKey }
     } catch (error) {
       socket.destroy()
@@ -145,10 +147,10 @@ function familyOf(name: string): string {
   return bare.startsWith('rsa-') ? 'ssh-rsa' : bare
 }
 
-async function openSocket(resource: SshResource, signal: AbortSignal): Promise<Socket> {
+async function openSocket(resource: SshResource, { onread }: SharedReads, signal: AbortSignal): Promise<Socket> {
   signal.throwIfAborted()
   const { host, port, name } = resource
-  const socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs })
+  const socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, onread })
   try {
     await once(socket, 'connect', { signal })
     return socket

@@ -30,10 +30,10 @@ export const acceptTransport: AcceptTransport = async (socket, { hostKeys, signa
 }
 
 /** Like every OpenTransport; it tells too which signatures the server takes (`server-sig-algs`, RFC 8308). */
-export const openTransport = (async (socket, { verifyHostKey, hostKeyAlgorithms, signal, ...times }) => {
+export const openTransport = (async (socket, { verifyHostKey, hostKeyAlgorithms, signal, ...rest }) => {
   const transport = new LibraryTransport(prepared(socket), await whileKept(socket, sshLibrary()), {
     role: { server: false, verifyHostKey, offer: offerToTargets(hostKeyAlgorithms) },
-    ...times,
+    ...rest,
   })
   return await opened(transport, signal)
 }) satisfies OpenTransport

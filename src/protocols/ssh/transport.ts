@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { SshKeyPair } from '../../identity/ssh/keys.ts'
+import type { SharedReads } from './shared-reads.ts'
 
 /**
  * One encrypted SSH connection below authentication and channels (RFC 4253): identification, key exchange, packets.
@@ -90,6 +91,8 @@ export type OpenTransport = (
     readonly verifyHostKey: (hostKey: Buffer) => void
     /** Host key algorithms to offer, best first; absent: all that are sound. */
     readonly hostKeyAlgorithms?: readonly string[]
+    /** Where the socket's bytes come, when it was connected so. */
+    readonly reads?: SharedReads
     readonly signal: AbortSignal
   } & Partial<TransportTimes>,
 ) => Promise<Transport>

@@ -4,11 +4,15 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { freeMemory } from '../../../src/protocols/ssh/memory.ts'
+import { SharedReads } from '../../../src/protocols/ssh/shared-reads.ts'
 import { acceptTransport, openTransport } from '../../../src/protocols/ssh/transport-over-library.ts'
 import type { Transport } from '../../../src/protocols/ssh/transport.ts'
 import { anyKey } from './pass-through.ts'
 
-/** Both ends of one connection over real sockets; what goes to the server comes in pieces of `cut` bytes, over and over. */
+/**
+ * Both ends of one connection over real sockets; what they send comes in pieces of `cut` bytes, over and over. The client
+ * reads into shared memory, as those of targets do.
+ */
 async function overSockets(cut: readonly number[], times: { readonly rekeyBytes?: number } = {}) {
   const stack = new AsyncDisposableStack()
   const sockets: Socket[] = []
@@ -24,22 +28,27 @@ async function overSockets(cut: readonly number[], times: { readonly rekeyBytes?
   const cutting = await listen(stack, (near) => {
     const far = connect({ port, host: '127.0.0.1', noDelay: true })
     sockets.push(near, far)
-    let count = 0
-    near.on('data', (chunk: Buffer) => {
-      for (let at = 0; at < chunk.length;) {
-        const end = at + cut[count++ % cut.length]!
-        far.write(chunk.subarray(at, end))
-        at = end
-      }
-    })
-    far.pipe(near)
+    passInPieces(near, far, cut)
+    passInPieces(far, near, cut)
     near.on('error', () => far.destroy())
     far.on('error', () => near.destroy())
   })
-  const socket = connect({ port: cutting, host: '127.0.0.1' })
+  const reads = new SharedReads()
+  const socket = connect({ port: cutting, host: '127.0.0.1', onread: reads.onread })
   sockets.push(socket)
-  const client = await openTransport(socket, { verifyHostKey: () => undefined, signal, ...times })
+  const client = await openTransport(socket, { verifyHostKey: () => undefined, reads, signal, ...times })
   return { client, server: await accepted.promise, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+}
+
+function passInPieces(from: Socket, to: Socket, cut: readonly number[]): void {
+  let count = 0
+  from.on('data', (chunk: Buffer) => {
+    for (let at = 0; at < chunk.length;) {
+      const end = at + cut[count++ % cut.length]!
+      to.write(chunk.subarray(at, end))
+      at = end
+    }
+  })
 }
 
 async function listen(stack: AsyncDisposableStack, onSocket: (socket: Socket) => void): Promise<number> {
@@ -142,4 +151,22 @@ test('memory that others may lie in is not given back', () => {
   const few = Buffer.alloc(10, 1)
   freeMemory(few)
   expect(few.length).toBe(10)
+})
+
+test('what comes before anybody listens is kept, and no more is read until then', async () => {
+  await using stack = new AsyncDisposableStack()
+  const whole = randomBytes(2_000_000)
+  const port = await listen(stack, (socket) => socket.on('error', () => undefined).end(whole))
+  const reads = new SharedReads()
+  const socket = connect({ port, host: '127.0.0.1', onread: reads.onread })
+  stack.defer(() => void socket.destroy())
+  while (socket.bytesRead === 0) await new Promise((turn) => setImmediate(turn))
+  const early = socket.bytesRead
+  for (let turn = 0; turn < 20; turn++) await new Promise((next) => setImmediate(next))
+  expect(socket.bytesRead).toBe(early)
+  const hash = createHash('sha256')
+  reads.listen((chunk) => hash.update(chunk))
+  socket.resume()
+  await once(socket, 'end')
+  expect(hash.digest('hex')).toBe(createHash('sha256').update(whole).digest('hex'))
 })
