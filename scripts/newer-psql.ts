@@ -69,14 +69,23 @@ interface Mirror {
 
 /** Where this machine's own packages come from. */
 function mirror(): Mirror {
-  const format = '$(ORIGIN)|$(LABEL)|$(REPO_URI)|$(SIGNED_BY)'
-  const lines = run('apt-get', ['indextargets', '--format', format, 'Created-By: Packages']).split('\n')
-  const targets = lines.map((line) => line.split('|'))
-  const debian = targets.find(([origin, label]) => origin === 'Debian' && label === 'Debian')
-  // Before the first update nobody knows whose they are; there a path tells.
-  const [, , address, signedBy = ''] = debian ?? targets.find(([, , uri = '']) => /\/debian\/?$/.test(uri)) ?? []
+  const debian = targets().find(([origin, label]) => origin === 'Debian' && label === 'Debian')
+  // Before the first update apt does not know whose they are; there the path tells.
+  const [, , address, signedBy = ''] = debian ?? targets('--no-release-info').find(isDebians) ?? []
   if (address === undefined) throw new Error('apt knows no mirror of Debian')
   return { address, signedBy }
+}
+
+function targets(...options: readonly string[]): readonly (readonly string[])[] {
+  const format = '$(ORIGIN)|$(LABEL)|$(REPO_URI)|$(SIGNED_BY)'
+  const words = ['indextargets', ...options, '--format', format, 'Created-By: Packages']
+  return run('apt-get', words)
+    .split('\n')
+    .map((line) => line.split('|'))
+}
+
+function isDebians([, , address = '']: readonly string[]): boolean {
+  return /\/debian\/?$/.test(address)
 }
 
 function sourceOf({ address, signedBy }: Mirror): string {
