@@ -8,7 +8,6 @@ import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
 import type { Clock } from '../../kernel/time.ts'
 import { isIn } from '../../policy/networks.ts'
-import type { JsonBytes } from '../../recording/json-bytes.ts'
 import type { Catalogue } from '../../resources/catalogue.ts'
 import type { Gate } from '../../sessions/admission.ts'
 import { admit } from './admit.ts'
@@ -21,6 +20,7 @@ import { identify } from './identify.ts'
 import { PeerGone } from './inbox.ts'
 import type { Lobby } from '../lobby.ts'
 import { fatal, internalError } from './messages.ts'
+import type { Scratch } from './scratch.ts'
 import { runSession } from './session.ts'
 import { readWanted } from './startup.ts'
 import type { DatabaseUsers } from './users/database-users.ts'
@@ -37,8 +37,7 @@ export interface ConnectionDeps {
   readonly random: Random
   readonly log: Log
   readonly metrics: Metrics
-  /** To write lines of recordings in. */
-  readonly json: JsonBytes
+  readonly scratch: Scratch
   readonly cancelKeys: CancelKeys
   readonly databaseUsers: DatabaseUsers
   readonly lobby: Lobby

@@ -4,15 +4,14 @@ import { createSecureContext } from 'node:tls'
 import type { PostgresListener } from '../../config/config.ts'
 import { Fault } from '../../kernel/fault.ts'
 import type { Listening } from '../../kernel/listening.ts'
-import { JsonBytes } from '../../recording/json-bytes.ts'
 import { serveConnection, type ConnectionDeps } from './connection.ts'
-import { quickJsonBytesMax } from './quick-client.ts'
+import { Scratch } from './scratch.ts'
 import { secureOptions, type Terms } from './greet.ts'
 import { keepAlive } from '../keep-alive.ts'
 import { createLobby, type Lobby } from '../lobby.ts'
 
 /** `cancelKeys` is shared by all listeners of a node: a CancelRequest may come in by another one. */
-export interface PostgresDeps extends Omit<ConnectionDeps, 'lobby' | 'terms' | 'stopping' | 'json'> {
+export interface PostgresDeps extends Omit<ConnectionDeps, 'lobby' | 'terms' | 'stopping' | 'scratch'> {
   /** Shared where the limits are to hold for several listeners together; by default each counts alone. */
   readonly lobby?: Lobby
 }
@@ -33,7 +32,7 @@ export async function listenPostgres(listener: PostgresListener, deps: PostgresD
   const within = {
     ...deps,
     lobby,
-    json: new JsonBytes(quickJsonBytesMax),
+    scratch: new Scratch(),
     terms: termsOf(listener, deps.identity.certificates.authority),
     stopping: stop.signal,
   }

@@ -1,6 +1,5 @@
 import { asFault, Fault } from '../../kernel/fault.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
-import type { JsonBytes } from '../../recording/json-bytes.ts'
 import type { Catalogue, PostgresRole } from '../../resources/catalogue.ts'
 import type { Admission } from '../../sessions/admission.ts'
 import type { Session } from '../../sessions/session.ts'
@@ -14,6 +13,7 @@ import { checkStartRole } from './guard/start-role.ts'
 import { fatal, backendKeyData, parameterStatus, readyForQuery } from './messages.ts'
 import { record } from './recording.ts'
 import { Relay, type RelayEnd } from './relay.ts'
+import type { Scratch } from './scratch.ts'
 import { version32, type Startup } from './startup.ts'
 import type { Target, TargetWish } from './target.ts'
 import { connectAs, type Connected } from './users/connect-as.ts'
@@ -24,8 +24,7 @@ export interface SessionDeps extends GuardSources {
   readonly cancelKeys: CancelKeys
   readonly databaseUsers: DatabaseUsers
   readonly metrics: Metrics
-  /** To write lines of recordings in. */
-  readonly json: JsonBytes
+  readonly scratch: Scratch
 }
 
 const nothingPassed = { bytesFromClient: 0, bytesFromTarget: 0 } as const
@@ -146,7 +145,8 @@ async function relay(
     dismissals.push(dismissTarget(target, wish, state, deps))
   }
   const { idleMs, recordRows } = wish.role
-  const { clock, json } = deps
+  const { clock } = deps
+  const { json } = deps.scratch
   const guard = wish.role.guard === null ? null : guardFor(wish.role.guard, admission.session, deps)
   const parts = {
     client: socket,

@@ -5,6 +5,7 @@ import { Fault } from '../../kernel/fault.ts'
 import type { PostgresPlace, PostgresResource, UpstreamTlsMode } from '../../resources/catalogue.ts'
 import { keepAlive } from '../keep-alive.ts'
 import { Inbox } from './inbox.ts'
+import { sharedReads } from './shared-reads.ts'
 import { sslRequest } from './startup.ts'
 
 /** One server, and how to speak to it. */
@@ -39,15 +40,21 @@ export function encryptionsOf(mode: UpstreamTlsMode, host: string): readonly ('n
 /**
  * Opens the way to a server: TCP or a socket of this machine, then TLS.
  * @param signal ends the attempt; its reason is what this rejects with.
+ * @param shared memory to read into where there is no TLS; the socket is paused then, as nobody would hear what comes.
  * @throws Fault UPSTREAM_UNREACHABLE, UPSTREAM_TLS
  */
 export async function openTargetSocket(
   target: TargetAddress,
   encryption: 'none' | 'offered' | 'required',
   signal: AbortSignal,
+  shared?: Buffer,
 ): Promise<Socket> {
   signal.throwIfAborted()
-  const socket = connect({ ...placeOf(target), noDelay: true })
+  const options = { ...placeOf(target), noDelay: true }
+  const socket: Socket =
+    encryption === 'none' && shared !== undefined
+      ? connect({ ...options, onread: sharedReads(shared, () => socket) }).pause()
+      : connect(options)
   keepAlive(socket, target.keepalives)
   try {
     await whenReady(socket, 'connect', signal)

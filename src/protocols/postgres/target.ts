@@ -4,6 +4,7 @@ import type { Random } from '../../kernel/ids.ts'
 import type { Clock } from '../../kernel/time.ts'
 import type { PostgresResource, PostgresRole } from '../../resources/catalogue.ts'
 import { Login, type WantedSession } from './login.ts'
+import type { Scratch } from './scratch.ts'
 import { encryptionsOf, openTargetSocket, type TargetAddress } from './target-socket.ts'
 
 /** A target that let us in and is ready for queries. Its socket is paused. */
@@ -37,6 +38,8 @@ export interface TargetWish {
 export interface TargetDeps {
   readonly clock: Clock
   readonly random: Random
+  /** Without it, each socket reads into buffers of its own. */
+  readonly scratch?: Scratch
 }
 
 /**
@@ -110,7 +113,7 @@ async function logInWithin(
   })
   const either = AbortSignal.any([signal, late.signal])
   try {
-    const socket = await openTargetSocket(address, encryption, either)
+    const socket = await openTargetSocket(address, encryption, either, deps.scratch?.reads)
     return await new Login(socket, { address, encryption, wanted, wish }, either, deps.random).run()
   } finally {
     timer.cancel()
