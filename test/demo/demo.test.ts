@@ -28,7 +28,7 @@ afterEach(async () => {
 
 // Goal: a script can drive the demo by what it prints, and afterwards nothing of it is there.
 // Method: the real command with the usual port taken, real requests, SIGTERM; then processes and ports are looked up.
-test('the demo says where everything is, and leaves nothing running', { timeout: 60_000 }, async () => {
+test('the demo says where everything is, and leaves nothing running', { timeout: 120_000 }, async () => {
   await using taken = await takePort(8443)
   await using demo = startDemo('--json')
   const facts = await ready(demo)
@@ -51,7 +51,7 @@ test('the demo says where everything is, and leaves nothing running', { timeout:
 
 // Goal: what the demo tells people to type does what it says.
 // Method: stories 3 and 5 with the printed commands themselves; a Visitor is the browser.
-test('the commands that it prints work', { timeout: 60_000 }, async () => {
+test('the commands that it prints work', { timeout: 120_000 }, async () => {
   await using demo = startDemo('--json')
   const facts = await ready(demo)
   await using alice = new Visitor(await readFile(facts.caFile, 'utf8'))
@@ -77,7 +77,7 @@ test('the commands that it prints work', { timeout: 60_000 }, async () => {
 
 // Goal: the story of ssh, as it is printed: sign-in and approval by links, a shell in the folder with the examples, then
 // files without another sign-in, by the same key. Method: the printed commands in a real terminal; Visitors are browsers.
-test.runIf(isRoot)('the ssh commands that it prints work', { timeout: 60_000 }, async () => {
+test.runIf(isRoot)('the ssh commands that it prints work', { timeout: 120_000 }, async () => {
   await using demo = startDemo('--json')
   const facts = await ready(demo)
   const { commands, target } = facts.ssh!
@@ -122,7 +122,7 @@ test.runIf(isRoot)('the ssh commands that it prints work', { timeout: 60_000 }, 
 
 // Goal: the story of access, as it is printed: two steps, more time, an emergency with its review, a bundle, evidence.
 // Method: the CLI of the demo in a shell for each person; Visitors are their browsers.
-test('what it tells about access works', { timeout: 60_000 }, async () => {
+test('what it tells about access works', { timeout: 120_000 }, async () => {
   await using demo = startDemo('--json')
   const facts = await ready(demo)
   const ca = await readFile(facts.caFile, 'utf8')
@@ -174,7 +174,7 @@ test('what it tells about access works', { timeout: 60_000 }, async () => {
 
 // Goal: a machine without sshd gets the rest of the demo, whole, and is told what is missing.
 // Method: a PATH without it; the printed story and the written configuration.
-test('without sshd it says so and leaves web-1 out', { timeout: 60_000 }, async () => {
+test('without sshd it says so and leaves web-1 out', { timeout: 120_000 }, async () => {
   await using demo = new Program(process.execPath, [main, '--data', folder], {
     env: { PATH: '/usr/bin:/bin' },
     waitMsMax: 40_000,
@@ -194,7 +194,7 @@ test('without sshd it says so and leaves web-1 out', { timeout: 60_000 }, async 
 // Goal: nothing outlives a demo that could not say goodbye, and what it made is used again until it is cleared.
 // Method: SIGKILL to the demo, then to whoever started it; processes are looked up, and the authority that a browser
 // was told to trust is compared from start to start.
-test('killed or orphaned, it leaves nothing running but its data', { timeout: 90_000 }, async () => {
+test('killed or orphaned, it leaves nothing running but its data', { timeout: 150_000 }, async () => {
   await using killed = startDemo('--json')
   const { caFile } = await ready(killed)
   const ca = await readFile(caFile, 'utf8')
@@ -216,7 +216,7 @@ test('killed or orphaned, it leaves nothing running but its data', { timeout: 90
   await untilNothingRuns(folder)
 })
 
-test('a folder with other things in it is never touched', { timeout: 30_000 }, async () => {
+test('a folder with other things in it is never touched', { timeout: 60_000 }, async () => {
   await writeFile(join(folder, 'thesis.txt'), 'the only copy')
   await using demo = startDemo('--reset')
   expect(await demo.exited()).toMatchObject({ status: 1 })
@@ -224,7 +224,7 @@ test('a folder with other things in it is never touched', { timeout: 30_000 }, a
   expect(await readdir(folder)).toEqual(['thesis.txt'])
 })
 
-test('an unknown option is refused with the help', { timeout: 30_000 }, async () => {
+test('an unknown option is refused with the help', { timeout: 60_000 }, async () => {
   await using demo = startDemo('--rest')
   expect(await demo.exited()).toMatchObject({ status: 2, stdout: '' })
   expect(demo.stderr).toMatch(/'--rest'[^]*--reset {8}clears/)
