@@ -54,15 +54,21 @@ function samplesOf(piece: Uint8Array, count: number): Uint8Array[] {
   )
 }
 
+/** `count * log2(count)`, for all counts that samples can give. */
+const weights: Float64Array = Float64Array.from({ length: samplesMax * sampleBytes + 1 }, (_, count) =>
+  count === 0 ? 0 : count * Math.log2(count),
+)
+
 /** Shannon entropy of single bytes: blind to repetition, which what is packed does not have. */
 function entropyBits(samples: readonly Uint8Array[]): number {
-  const counts = new Uint32Array(256)
+  const counts = new Uint16Array(256)
   let total = 0
   for (const sample of samples) {
     for (let at = 0; at < sample.length; at++) counts[sample[at]!]!++
     total += sample.length
   }
-  const sum = counts.reduce((bits, count) => (count === 0 ? bits : bits + count * Math.log2(count)), 0)
+  let sum = 0
+  for (let byte = 0; byte < 256; byte++) sum += weights[counts[byte]!]!
   return total === 0 ? 0 : Math.log2(total) - sum / total
 }
 
