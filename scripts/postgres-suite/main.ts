@@ -6,6 +6,7 @@ import { chmod, cp, mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
+import type { Recorded } from './recordings.ts'
 import { openRoute, type Way } from './route.ts'
 import { runSuite, suites, type Outcome, type Suite } from './suites.ts'
 import { prepareTools, type Tools } from './tools.ts'
@@ -70,10 +71,11 @@ async function compare({ suite, way, tools, folder, keep }: Comparison): Promise
   const run = async (through: Way) => {
     await using route = await openRoute(through)
     const outcome = await runSuite(suite, tools, route, join(folder, 'work'))
-    const sessions = await route.sessions()
-    const recorded = sessions === undefined ? '' : `, ${sessions} sessions`
-    const { outputs, expected, tookS } = outcome
-    say(`${suite}, ${through}: ${outputs.size} files, ${expected} as expected, ${tookS} s${recorded}`)
+    const { outputs, unexpected, tookS } = outcome
+    const other = unexpected.length === 0 ? 'all' : `all but ${unexpected.join(', ')}`
+    say(`${suite}, ${through}: ${outputs.size} files, ${other} as PostgreSQL's authors expect them, ${tookS} s`)
+    const recorded = await route.recorded()
+    if (recorded !== undefined) sayRecorded(recorded)
     return outcome
   }
   const first = await run('straight')
@@ -87,6 +89,13 @@ async function compare({ suite, way, tools, folder, keep }: Comparison): Promise
   if (differing.length > 0) say(`${suite}: differ through the gateway: ${differing.join(', ')}`)
   if (keep !== undefined) await keepOutputs(keep, { first, second, through }, [...differing, ...unsteady])
   return differing
+}
+
+function sayRecorded({ sessions, sealed, statements, errors, unanswered }: Recorded): void {
+  const silent = [...unanswered.values()].reduce((sum, count) => sum + count, 0)
+  const answered = `${statements} statements, ${errors} of them with an error, ${silent} without an answer`
+  say(`  ${sealed} of ${sessions} recordings are sealed and verify; in them ${answered}`)
+  for (const [sql, count] of unanswered) say(`    ${count} x ${sql.slice(0, 100).replaceAll('\n', ' ')}`)
 }
 
 function isSame(one: Outcome, other: Outcome, name: string): boolean {

@@ -1,9 +1,10 @@
 /** One fresh server, and one way to it: straight, or through the gateway. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { startPostgres, type TestPostgres } from '../../test/servers/postgres.ts'
 import { startTestGateway, type ConfigInput, type TestGateway } from '../../test/servers/gateway.ts'
 import { Visitor } from '../../test/clients/visitor.ts'
-import { join } from 'node:path'
-import { writeFile } from 'node:fs/promises'
+import { readRecordings, type Recorded } from './recordings.ts'
 
 /** Resource and database have the same name, role and login too: so nothing that a client sees of itself differs. */
 export const database = 'regression'
@@ -14,8 +15,8 @@ export interface Route extends AsyncDisposable {
   readonly environment: Readonly<Record<string, string>>
   /** The database, as it was before anything ran. */
   renew(): Promise<void>
-  /** Starts and ends of sessions that the gateway saw; undefined on the straight way. */
-  sessions(): Promise<number | undefined>
+  /** Undefined on the straight way. */
+  recorded(): Promise<Recorded | undefined>
 }
 
 /** What pg_regress sets for a database that it makes itself. */
@@ -41,10 +42,7 @@ export async function openRoute(way: Way): Promise<Route> {
   return {
     environment: { PGUSER: login, PGHOST: 'localhost', PGSSLMODE: 'verify-full', ...environment },
     renew: () => renew(server),
-    async sessions() {
-      const found = await gateway?.gateway.state.sessions.sessions({ limit: 1_000_000 })
-      return found?.length
-    },
+    recorded: async () => (gateway === undefined ? undefined : await readRecordings(gateway)),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
 }

@@ -1,10 +1,9 @@
 /** How PostgreSQL's own suites are run, each into a folder with one output for each of its files. */
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { promisify } from 'node:util'
 import { database, type Route } from './route.ts'
 import type { Tools } from './tools.ts'
@@ -15,8 +14,8 @@ export const suites: readonly Suite[] = ['regress', 'isolation', 'pipeline']
 export interface Outcome {
   /** What each file wrote, by its name. */
   readonly outputs: ReadonlyMap<string, Buffer>
-  /** Files whose output is what PostgreSQL's authors expect. */
-  readonly expected: number
+  /** Files whose output is not what PostgreSQL's authors expect. */
+  readonly unexpected: readonly string[]
   readonly tookS: number
 }
 
@@ -41,22 +40,25 @@ async function runRegress(suite: 'regress' | 'isolation', tools: Tools, route: R
   const log = join(work, 'run.log')
   await runProgram(tools[suite], [...words, ...more], route, log)
   const report = await readFile(log, 'utf8')
-  return { outputs: await readOutputs(join(work, 'results')), expected: report.match(/\.\.\. ok/g)?.length ?? 0 }
+  const outputs = await readOutputs(join(work, 'results'))
+  if (outputs.size === 0) throw new Error(`the suite did not run:\n${report}`)
+  const failed = report.matchAll(/^(?:test)?\s+(\S+)\s+\.\.\. (?!ok)/gm)
+  return { outputs, unexpected: [...failed].map((line) => line[1]!) }
 }
 
 async function runPipeline(tools: Tools, route: Route, work: string) {
   const { stdout } = await promisify(execFile)(tools.pipeline, ['tests'])
   const names = stdout.trim().split(/\s+/)
-  let expected = 0
+  const unexpected: string[] = []
   for (const name of names) {
     const log = join(work, 'results', `${name}.log`)
     const trace = join(work, 'results', `${name}.trace`)
     const status = await runProgram(tools.pipeline, ['-r', '700', '-t', trace, name, `dbname=${database}`], route, log)
-    if (status === 0) expected += 1
+    if (status !== 0) unexpected.push(name)
     await writeFile(join(work, 'results', `${name}.out`), `${status}\n${await readFile(log, 'utf8')}`)
-    await rename(trace, join(work, 'results', `${name}.trace.out`)).catch(() => undefined)
+    await rename(trace, join(work, 'results', `${name}.trace.out`))
   }
-  return { outputs: await readOutputs(join(work, 'results')), expected }
+  return { outputs: await readOutputs(join(work, 'results')), unexpected }
 }
 
 async function runProgram(program: string, args: readonly string[], route: Route, log: string): Promise<number | null> {
