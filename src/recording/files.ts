@@ -1,4 +1,4 @@
-import { constants, writev } from 'node:fs'
+import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, statfs } from 'node:fs/promises'
 import path from 'node:path'
 
@@ -153,17 +153,10 @@ async function writeAll(handle: FileHandle, buffers: readonly Uint8Array[], offs
   let rest = buffers.filter((buffer) => buffer.length > 0)
   let at = offset
   while (rest.length > 0) {
-    const bytesWritten = await writeOnce(handle, rest, at)
+    const { bytesWritten } = await handle.writev(rest, at)
     at += bytesWritten
     rest = dropBytes(rest, bytesWritten)
   }
-}
-
-/** As `handle.writev`, without the three promises that it makes. The handle stays open meanwhile: it is in use. */
-function writeOnce({ fd }: FileHandle, buffers: readonly Uint8Array[], offset: number): Promise<number> {
-  return new Promise((written, failed) => {
-    writev(fd, buffers, offset, (error, bytes) => (error === null ? written(bytes) : failed(error)))
-  })
 }
 
 function dropBytes(buffers: Uint8Array[], bytes: number): Uint8Array[] {
