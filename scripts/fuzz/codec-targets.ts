@@ -13,6 +13,7 @@ import { readReport } from '../../src/protocols/postgres/messages.ts'
 import { takeOwnSettings } from '../../src/protocols/postgres/own-settings.ts'
 import { SqlTokens } from '../../src/protocols/postgres/sql-tokens.ts'
 import { checkStartupLength, readFirstPacket, readWanted } from '../../src/protocols/postgres/startup.ts'
+import type { RowsKept } from '../../src/protocols/postgres/target-tap.ts'
 import { Transcript } from '../../src/protocols/postgres/transcript.ts'
 import { decodeBinary } from '../../src/protocols/postgres/value-types.ts'
 import { proxyHeadBytes, readProxyHead, readProxySource } from '../../src/protocols/proxy-header.ts'
@@ -72,21 +73,33 @@ function* piecesOf(input: Buffer): Generator<{ readonly fromClient: boolean; rea
   }
 }
 
-/** However the bytes are cut, the same is recorded; each line can be read again; nothing but a Fault is thrown. */
+/**
+ * However the bytes are cut, the same is recorded, with rows and without; each line can be read again; nothing but a Fault
+ * is thrown. Messages that come whole may be written in a shorter way than those in pieces, so this compares the two.
+ */
 function transcript(input: Buffer): void {
-  const whole = recordedOf(input, (bytes) => [bytes])
-  const chance = new Chance(input.length)
-  deepStrictEqual(
-    recordedOf(input, (bytes) => chunksOf(bytes, chance)),
-    whole,
-  )
-  const bySingleBytes = (bytes: Buffer) => Array.from(bytes, (_, at) => bytes.subarray(at, at + 1))
-  if (input.length < 1000) deepStrictEqual(recordedOf(input, bySingleBytes), whole)
+  for (const kept of [null, { rowsMax: 5, bytesMax: 500 }]) {
+    const whole = recordedOf(input, kept, (bytes) => [bytes])
+    const chance = new Chance(input.length)
+    deepStrictEqual(
+      recordedOf(input, kept, (bytes) => chunksOf(bytes, chance)),
+      whole,
+    )
+    if (input.length < 1000) deepStrictEqual(recordedOf(input, kept, singleBytes), whole)
+  }
 }
 
-function recordedOf(input: Buffer, cut: (bytes: Buffer) => readonly Buffer[]): readonly unknown[] {
+function singleBytes(bytes: Buffer): readonly Buffer[] {
+  return Array.from(bytes, (_, at) => bytes.subarray(at, at + 1))
+}
+
+function recordedOf(
+  input: Buffer,
+  kept: RowsKept | null,
+  cut: (bytes: Buffer) => readonly Buffer[],
+): readonly unknown[] {
   const recorder = new ListRecorder()
-  const tapped = new Transcript(recorder, new HandClock(), { rowsMax: 5, bytesMax: 500 })
+  const tapped = new Transcript(recorder, new HandClock(), kept)
   const activity = new Activity()
   const client = new FrameWalker(activity.clientTap(tapped.client), bodyBytesMax)
   const target = new FrameWalker(new SettingsTap(usualReading(), activity.targetTap(tapped.target)), 0x7fff_fffb)

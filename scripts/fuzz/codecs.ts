@@ -15,6 +15,7 @@ export interface CodecOptions {
 }
 
 const inputBytesMax = 4096
+const batchInputs = 16
 /** Inputs that are kept because they reached something new; of more, an old one goes. */
 const keptMax = 2000
 const roundMs = 500
@@ -35,16 +36,21 @@ export async function fuzzCodecs({ minutes, seed, only, load }: CodecOptions, sa
   const findings = new Findings(say)
   let count = 0
   for (const target of targets) for (const input of target.seeds) findings.attempt(target, input)
-  coverage.ranAnew()
+  coverage.ranAnew(true)
   while (performance.now() < endMs) {
     const roundEndMs = performance.now() + roundMs
     while (performance.now() < roundEndMs) {
       const target = chance.pick(targets)
       const inputs = kept.get(target.name)!
-      const input = nextInput(inputs, chance)
-      count += 1
-      findings.attempt(target, input)
-      if (coverage.ranAnew()) keep(inputs, input, chance)
+      // Looking at what ran costs more than running it, so only a batch that holds something new is looked at one by one.
+      const batch = Array.from({ length: batchInputs }, () => nextInput(inputs, chance))
+      count += batch.length
+      for (const input of batch) findings.attempt(target, input)
+      if (!coverage.ranAnew(false)) continue
+      for (const input of batch) {
+        findings.attempt(target, input)
+        if (coverage.ranAnew(true)) keep(inputs, input, chance)
+      }
     }
     await turn()
     await sleep((roundMs * (1 - load)) / load)

@@ -20,14 +20,14 @@ export class Coverage implements Disposable {
     return { functions: this.#reached.size, charactersLeft }
   }
 
-  /** Since the last call. */
-  ranAnew(): boolean {
+  /** Since the last call. @param isNoted false: only looks, so that the same is new the next time, too. */
+  ranAnew(isNoted: boolean): boolean {
     let scripts: readonly Profiler.ScriptCoverage[] = []
     this.#session.post('Profiler.takePreciseCoverage', (_error, { result }) => (scripts = result))
     let anew = false
     for (const { url, functions } of scripts) {
       if (!url.includes('/src/')) continue
-      for (const one of functions) anew = this.#note(url, one) || anew
+      for (const one of functions) anew = this.#isNew(url, one, isNoted) || anew
     }
     return anew
   }
@@ -36,12 +36,13 @@ export class Coverage implements Disposable {
     this.#session.disconnect()
   }
 
-  #note(url: string, { ranges }: Profiler.FunctionCoverage): boolean {
+  #isNew(url: string, { ranges }: Profiler.FunctionCoverage, isNoted: boolean): boolean {
     const [whole] = ranges
     if (whole === undefined || whole.count === 0) return false
     const key = `${url}:${whole.startOffset}`
     const signature = `${key}:${ranges.map(({ startOffset, count }) => (count > 0 ? startOffset : -startOffset)).join()}`
     if (this.#seen.has(signature)) return false
+    if (!isNoted) return true
     this.#seen.add(signature)
     const now = painted(ranges)
     const before = this.#reached.get(key)
