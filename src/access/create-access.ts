@@ -72,7 +72,10 @@ export function createAccess(deps: AccessDeps): Access {
       waiting.of(identified.person, () =>
         waitForGrant(
           { ...identified, resource, role, waitMs, signal },
-          { store, changes, clock, person: deps.person, isAllowed: (waiter) => isAllowed(deps, waiter) },
+          {
+            ...{ store, changes, clock, person: deps.person, isAllowed: (waiter) => isAllowed(deps, waiter) },
+            requestLink: (request) => new URL(`/requests/${request}`, publicUrl),
+          },
         ),
       ),
     sweep: async () =>

@@ -22,6 +22,7 @@ interface Around {
   readonly clock: Clock
   readonly person: (id: PersonId) => Promise<Person | undefined>
   /** Whether their groups still allow what they wait for. */
+  readonly requestLink: (id: RequestId) => URL
   readonly isAllowed: (waiter: Pick<Waiter, 'person' | 'resource' | 'role'>) => Promise<boolean>
 }
 
@@ -75,7 +76,7 @@ export async function waitForGrant(waiter: Waiter, around: Around): Promise<void
 
 /** What a change means to somebody who waits. @throws Fault when the wait is over without a grant. */
 async function verdictOf(change: Change, waiter: Waiter, around: Around): Promise<'granted' | 'unmoved'> {
-  const { store, isAllowed } = around
+  const { isAllowed } = around
   switch (change.kind) {
     case 'grant-started':
       return isFor(change, waiter) ? 'granted' : 'unmoved'
@@ -83,7 +84,7 @@ async function verdictOf(change: Change, waiter: Waiter, around: Around): Promis
       if (lockMatch(change.scope)(await targetOf(waiter, around))) throw lockedFault(change.reason)
       return 'unmoved'
     case 'request-closed':
-      if (change.state === 'denied' || change.state === 'lapsed') await throwIfOwn(change.request, waiter, store)
+      if (change.state === 'denied' || change.state === 'lapsed') await throwIfOwn(change.request, waiter, around)
       return 'unmoved'
     case 'signed-out':
     case 'credential-revoked':
@@ -108,13 +109,15 @@ async function targetOf({ person: id, resource, role, address }: Waiter, { perso
   return { person: id, groups, resource, role, addresses: address === undefined ? [] : [address] }
 }
 
-async function throwIfOwn(id: RequestId, waiter: Waiter, store: AccessReads): Promise<void> {
+async function throwIfOwn(id: RequestId, waiter: Waiter, { store, requestLink }: Around): Promise<void> {
   const request = await store.request(id)
   if (request === undefined || !isFor(request, waiter)) return
   if (request.state === 'lapsed') throw new Fault('REQUEST_LAPSED', 'Nobody decided on your request in time.')
   const refusal = (await store.decisionsOn(id)).findLast((decision) => decision.verdict === 'deny')
   const comment = refusal?.comment ? `: ${refusal.comment}` : '.'
-  throw new Fault('REQUEST_DENIED', `Your request was refused${comment}`)
+  throw new Fault('REQUEST_DENIED', `Your request was refused${comment}`, {
+    hint: `Ask again with another reason, or see who refused it: ${requestLink(id)}`,
+  })
 }
 
 function waitOver(waitMs: number): Fault {

@@ -25,7 +25,7 @@ const failuresPerMinuteMax = 10
 export const toOpenSessions: TokenUse = { way: 'session', scope: 'sessions' }
 
 export function createTokens(deps: IdentityDeps): Tokens {
-  const { settings, store, clock, random, metrics } = deps
+  const { settings, store, clock, random, metrics, publicUrl } = deps
   const failures = new FailureLimit(clock, failuresPerMinuteMax, 60_000)
   // A program that goes on with a dead token guesses nothing: it must not lock its neighbours out.
   const refused = new SeenOnce(clock, 60_000)
@@ -105,7 +105,9 @@ export function createTokens(deps: IdentityDeps): Tokens {
       const event = auditEvent('token.refused', at, actor, { address, reason, token: token?.id, label: token?.label })
       await store.transact((tx) => tx.record(event))
     }
-    throw new Fault('TOKEN_REFUSED', 'The token was refused')
+    throw new Fault('TOKEN_REFUSED', 'The token was refused', {
+      hint: `Make a new one at ${new URL('/sign-ins', publicUrl)}, or with: curfew token create`,
+    })
   }
 
   /** Whoever shows it holds a good token, so this is no guessing; and people have few, so the log does not fill. */

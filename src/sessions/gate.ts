@@ -69,11 +69,11 @@ export class SessionGate implements Gate, AsyncDisposable {
 
   constructor(deps: GateDeps) {
     this.#deps = deps
-    const { clock, log, metrics, warnBeforeMs } = deps
+    const { clock, log, metrics, warnBeforeMs, askLink } = deps
     this.#refusals = new FailureLimit(clock, refusalsAuditedPerMinute, 60_000)
     this.#live = new LiveRegistry(deps)
     this.#host = {
-      ...{ clock, log, metrics, warnBeforeMs },
+      ...{ clock, log, metrics, warnBeforeMs, askLink },
       toldQueue: new ToldQueue(deps.soon, (error) => log.error({ error }, 'teardown of a session failed')),
       grantOver: (first, dueMs) => this.#live.grantOver(first, dueMs),
       windowOver: (first, dueMs) => this.#live.windowOver(first, dueMs),

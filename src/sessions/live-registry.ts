@@ -12,12 +12,13 @@ import type { Catalogue } from '../resources/catalogue.ts'
 import { foresee, refusal } from './basis.ts'
 import type { LiveSession } from './live-session.ts'
 import type { Session } from './session.ts'
-import { endedBy, endingReason, expiredFault } from './reasons.ts'
+import { endedBy, endingReason, expiredFault, type AskLink } from './reasons.ts'
 
 export interface RegistryDeps extends Rules {
   readonly catalogue: Catalogue
   readonly person: (id: PersonId) => Promise<Person | undefined>
   readonly access: Pick<AccessReads, 'standingLocks'>
+  readonly askLink: AskLink
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
@@ -100,7 +101,7 @@ export class LiveRegistry {
     let reason: Fault | undefined
     for (const live of this.#touchedBy(change)) {
       if (change.kind === 'grant-moved') this.#move(live, change.expiresAt)
-      else if (isEnded(live)) live.cut((reason ??= endingReason(change, live.session)), learnedMs)
+      else if (isEnded(live)) live.cut((reason ??= endingReason(change, live.session, this.#deps.askLink)), learnedMs)
     }
   }
 
@@ -109,7 +110,7 @@ export class LiveRegistry {
     for (const change of changes) {
       if (change.kind === 'person-changed' && change.person === live.session.person) void this.#recheck(change.person)
       if (change.kind === 'grant-moved' && change.grant === live.session.grant) this.#move(live, change.expiresAt)
-      if (endedBy(change)(live)) live.cut(endingReason(change, live.session))
+      if (endedBy(change)(live)) live.cut(endingReason(change, live.session, this.#deps.askLink))
     }
   }
 
@@ -194,7 +195,7 @@ export class LiveRegistry {
    * others come in the same milliseconds, and between them their teardowns would.
    */
   grantOver({ session, deadline }: LiveSession, dueMonotonicMs: number): void {
-    const reason = expiredFault(session, deadline.value)
+    const reason = expiredFault(session, deadline.value, this.#deps.askLink)
     this.#over.add(session.grant)
     for (const live of this.#byGrant.get(session.grant) ?? []) {
       if (live.deadline.value <= deadline.value) live.cut(reason, dueMonotonicMs)

@@ -9,7 +9,7 @@ import type { Recorder } from '../recording/recorder.ts'
 import type { Admission, WarningCause } from './admission.ts'
 import type { Basis, Closing } from './basis.ts'
 import { Deadline } from './deadline.ts'
-import { expiredFault } from './reasons.ts'
+import { expiredFault, type AskLink } from './reasons.ts'
 import type { Session, SessionEnd } from './session.ts'
 import type { ToldQueue } from './told-queue.ts'
 
@@ -20,6 +20,7 @@ export interface LiveSessionHost {
   readonly metrics: Metrics
   readonly toldQueue: ToldQueue
   readonly warnBeforeMs: readonly number[]
+  readonly askLink: AskLink
   /** A session's deadline came: its grant is over, for all sessions under it. */
   grantOver(first: LiveSession, dueMonotonicMs: number): void
   /** The rules end it, and others with it. */
@@ -100,7 +101,7 @@ export class LiveSession implements Admission {
 
   /** Its time is over: the grant's, or what the rules leave of it. */
   expire(): void {
-    this.cut(this.#closesFirst?.fault ?? expiredFault(this.session, this.deadline.value))
+    this.cut(this.#closesFirst?.fault ?? expiredFault(this.session, this.deadline.value, this.#host.askLink))
   }
 
   /** The grant's end was moved. */

@@ -5,9 +5,18 @@ import { Fault } from '../kernel/fault.ts'
 import { timeForPeople, type Instant } from '../kernel/time.ts'
 import type { Session } from './session.ts'
 
+/** Where a role of a resource is asked for. */
+export type AskLink = (resource: string, role: string) => URL
+
 /** What a person reads when the grant's time is over. */
-export function expiredFault({ resource, role }: Pick<Session, 'resource' | 'role'>, endedAt: Instant): Fault {
-  return new Fault('GRANT_EXPIRED', `Your access to ${resource} as ${role} ended at ${timeForPeople(endedAt)}.`)
+export function expiredFault(
+  { resource, role }: Pick<Session, 'resource' | 'role'>,
+  endedAt: Instant,
+  askLink: AskLink,
+): Fault {
+  return new Fault('GRANT_EXPIRED', `Your access to ${resource} as ${role} ended at ${timeForPeople(endedAt)}.`, {
+    hint: `Ask again: ${askLink(resource, role)}`,
+  })
 }
 
 /** What is known of a session that lives. */
@@ -36,10 +45,10 @@ export function endedBy(change: Change): (live: Living) => boolean {
 }
 
 /** Why; one and the same for every session that the change ends, so that it is made once for all of them. */
-export function endingReason(change: Change, session: Session): Fault {
+export function endingReason(change: Change, session: Session, askLink: AskLink): Fault {
   switch (change.kind) {
     case 'grant-ended':
-      return grantEnded(change, session)
+      return grantEnded(change, session, askLink(session.resource, session.role))
     case 'lock-placed':
       return lockedFault(change.reason)
     case 'credential-revoked':
@@ -51,15 +60,19 @@ export function endingReason(change: Change, session: Session): Fault {
   }
 }
 
-function grantEnded(change: Extract<Change, { kind: 'grant-ended' }>, session: Session): Fault {
+function grantEnded(change: Extract<Change, { kind: 'grant-ended' }>, session: Session, link: URL): Fault {
   const what = `Your access to ${session.resource} as ${session.role}`
   switch (change.cause) {
     case 'expired':
-      return new Fault('GRANT_EXPIRED', `${what} ended.`)
+      return new Fault('GRANT_EXPIRED', `${what} ended.`, { hint: `Ask again: ${link}` })
     case 'revoked':
-      return new Fault('GRANT_REVOKED', `${what} was revoked by ${change.by ?? 'the gateway'}${saying(change.comment)}`)
+      return new Fault(
+        'GRANT_REVOKED',
+        `${what} was revoked by ${change.by ?? 'the gateway'}${saying(change.comment)}`,
+        { hint: `Ask the person who revoked it, or ask again: ${link}` },
+      )
     case 'handed-back':
-      return new Fault('GRANT_HANDED_BACK', `${what} was handed back.`)
+      return new Fault('GRANT_HANDED_BACK', `${what} was handed back.`, { hint: `Ask again when you need it: ${link}` })
   }
 }
 
