@@ -17,6 +17,8 @@ const batchCases = 96
 const casesAtOnce = 24
 /** After so many batches comes a flood, and the process is weighed. */
 const batchesBetweenFloods = 4
+const floodsBetweenCrowds = 5
+const crowdAddresses = 6
 /** What one turn of the loop may compute; docs/security.md has what was seen. */
 const busyMsMax = 250
 const grownBytesMax = 48 << 20
@@ -95,7 +97,7 @@ class Run {
     this.#floods += 1
     await flood(scene, floods[name]!(), role)
     await this.#look(`${name} as ${role}`)
-    if (this.#floods % names.length === 0) await this.#crowd(scene)
+    if (this.#floods % floodsBetweenCrowds === 1) await this.#crowd(scene)
     const heldBytes = await gateway.heldBytes()
     await gateway.loopDelay() // weighing takes a while, and is not what is measured
     if (this.#floods === 2) this.#firstHeldBytes = heldBytes
@@ -108,13 +110,20 @@ class Run {
     )
   }
 
+  /** From more addresses than may fill all places, so that somebody new gets in beside them. */
   async #crowd({ ports }: Scene): Promise<void> {
+    const { gateway, healthy } = this.#open
     const begunMs = performance.now()
-    const { fatal, bare } = await crowd(ports.plaintext, this.#options.crowd, 6)
+    const gone = crowd(ports.plaintext, this.#options.crowd, crowdAddresses)
+    await healthy.enters()
+    const waiting = await gateway.metric('curfew_unauthenticated_connections')
+    const { fatal, bare } = await gone
     const tookMs = performance.now() - begunMs
-    this.#say(
-      `postgres: crowd of ${this.#options.crowd}: ${fatal} refused, ${bare} without a word, after ${tookMs.toFixed(0)} ms`,
-    )
+    const { delayMs, busyMs } = await gateway.loopDelay()
+    const loop = `turns of the loop ${busyMs.toFixed(0)} ms of CPU, ${delayMs.toFixed(0)} ms by the clock`
+    const ends = `${fatal} refused, ${bare} without a word, ${waiting} there when a psql got in`
+    this.#say(`postgres: crowd of ${this.#options.crowd}: ${ends}, gone after ${tookMs.toFixed(0)} ms; ${loop}`)
+    if (busyMs > this.#worst.busyMs) this.#worst = { busyMs, delayMs, during: 'a crowd' }
     await this.#look('a crowd')
   }
 

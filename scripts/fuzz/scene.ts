@@ -52,7 +52,7 @@ function configure(ports: { readonly plaintext: number; readonly balanced: numbe
   return (config) => {
     config.identity.signInFor = '1s'
     config.access = { waitFor: '0' }
-    config.limits = { handshake: '3s', unauthenticatedPerAddress: 500, unauthenticated: 2048 }
+    config.limits = { handshake: '3s', unauthenticatedPerAddress: 300, unauthenticated: 2048 }
     const [listener] = config.listen.postgres!
     config.listen.postgres!.push(
       { ...listener!, port: ports.plaintext, plaintext: 'allow' },
@@ -101,7 +101,7 @@ export class Healthy implements AsyncDisposable {
     await this.#nothingLeft()
     await this.#readLog()
     this.#looks += 1
-    if (this.#looks % 10 === 1) await this.#psql()
+    if (this.#looks % 10 === 1) await this.enters()
     return this.#wrong.splice(0)
   }
 
@@ -161,7 +161,8 @@ export class Healthy implements AsyncDisposable {
     for (const line of lines) if (isBad(line)) this.#wrong.push(`the log says: ${line.slice(0, 1000)}`)
   }
 
-  async #psql(): Promise<void> {
+  /** Somebody new gets in, and is answered. */
+  async enters(): Promise<void> {
     const { postgresPort: port, caFile } = this.#gateway
     const words = connectionString({ port, user: 'reporting.token', database: 'prod-db', caFile })
     const env = { PATH: process.env['PATH'], PGPASSWORD: this.#token }
