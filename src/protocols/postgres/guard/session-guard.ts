@@ -56,8 +56,9 @@ export interface GuardedSession {
 
 /** Longer statements cannot be read, and so they count as unparsable. */
 export const statementBytesMax: number = 1024 * 1024
-/** What a client may send behind a statement that waits; then it is not read on. */
+/** What a client may send behind a statement that waits, and in how many pieces; then it is not read on. */
 const behindBytesMax: number = 256 * 1024
+const behindChunksMax = 1000
 /** Errors of our own are far below. */
 const errorBytesMax: number = 64 * 1024
 
@@ -136,7 +137,8 @@ export class SessionGuard {
     this.#behind.push(chunk)
     this.#behindBytes += chunk.length
     if (this.#waits) {
-      if (this.#behindBytes > behindBytesMax) this.#session.up.pause(paused.guard)
+      const isMuch = this.#behindBytes > behindBytesMax || this.#behind.length > behindChunksMax
+      if (isMuch) this.#session.up.pause(paused.guard)
     } else this.#goOn()
   }
 
