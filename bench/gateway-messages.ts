@@ -9,7 +9,10 @@ export type Command =
   /** Signed in at an application as a role that there is a grant for. */
   | { readonly kind: 'cookie'; readonly resource: string; readonly role: string; readonly host: string }
   | { readonly kind: 'revoke'; readonly grant: GrantId }
-  | { readonly kind: 'usage' }
+  /** Whoever connects from there is signed in. */
+  | { readonly kind: 'remember'; readonly address: string }
+  /** `collect`: garbage, before it is looked at. */
+  | { readonly kind: 'usage'; readonly collect?: boolean }
   | { readonly kind: 'ends'; readonly grant: GrantId; readonly count: number }
 
 export type Reply =
@@ -24,4 +27,13 @@ export type Reply =
   | { readonly kind: 'revoked'; readonly startedAt: number; readonly callMs: number }
   /** The cut latencies that the gateway itself measured and wrote down, one for each session under the grant. */
   | { readonly kind: 'ends'; readonly toldMs: readonly number[] }
-  | { readonly kind: 'usage'; readonly cpuMs: number; readonly rssBytes: number; readonly live: number }
+  | { readonly kind: 'remembered' }
+  | {
+      readonly kind: 'usage'
+      readonly cpuMs: number
+      readonly rssBytes: number
+      readonly heapBytes: number
+      /** Buffers and what else V8 is told of. */
+      readonly externalBytes: number
+      readonly live: number
+    }

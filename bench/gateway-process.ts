@@ -3,6 +3,8 @@
  * Sign-in and approval are not what is measured, so the person, grants and tokens are made through the rooms directly.
  */
 import { randomBytes } from 'node:crypto'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { loadConfig } from '../src/config/load.ts'
 import { startGateway, type Gateway } from '../src/gateway.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -61,15 +63,30 @@ async function answer(running: Gateway, command: Command): Promise<void> {
     }
     case 'ends':
       return send({ kind: 'ends', toldMs: await toldMs(running, command.grant, command.count) })
+    case 'remember':
+      await remember(running, command.address)
+      return send({ kind: 'remembered' })
     case 'usage': {
+      if (command.collect === true) await collectGarbage()
       const { user, system } = process.cpuUsage()
+      const { rss: rssBytes, heapUsed: heapBytes, external: externalBytes } = process.memoryUsage()
       return send({
         kind: 'usage',
         cpuMs: (user + system) / 1000,
-        rssBytes: process.memoryUsage().rss,
+        ...{ rssBytes, heapBytes, externalBytes },
         live: running.gate.liveCount,
       })
     }
+  }
+}
+
+/** More than once: what is freed in one pass lets go of more in the next. */
+async function collectGarbage(): Promise<void> {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  for (let pass = 0; pass < 4; pass++) {
+    collect()
+    await sleep(50)
   }
 }
 
@@ -83,6 +100,32 @@ async function grant(running: Gateway, wanted: Extract<Command, { kind: 'grant' 
 
 /** A browser's session, and from there the way into the application that a browser takes, without the browser. */
 async function cookie(running: Gateway, wanted: Extract<Command, { kind: 'cookie' }>): Promise<string> {
+  const browserSession = await signIn(running)
+  const { apps } = running.identity
+  const place = { resource: wanted.resource, host: wanted.host }
+  const begun = apps.begin(place, '/')
+  const ticket = apps.ticket({ person, browserSession }, place, wanted.role, begun.state)
+  const entered = apps.enter(place, ticket, (name) => (name === begun.cookie.name ? begun.cookie.value : undefined))
+  return `${entered.cookie.name}=${entered.cookie.value}`
+}
+
+/** What is left of a sign-in whose link somebody opened, and chose to be remembered. */
+async function remember(running: Gateway, address: string): Promise<void> {
+  const { inBand } = running.identity
+  const browserSession = await signIn(running)
+  const of = {
+    purpose: 'postgres',
+    address,
+    application: 'bench',
+    resource: null,
+    role: null,
+    secretHash: null,
+  } as const
+  const asked = await inBand.begin(of)
+  await inBand.confirm(asked, { person, browserSession }, { address }, true)
+}
+
+async function signIn(running: Gateway): Promise<BrowserSession> {
   const now = Date.now() as BrowserSession['createdAt']
   const browserSession: BrowserSession = {
     id: `browser-bench-${now}`,
@@ -93,12 +136,7 @@ async function cookie(running: Gateway, wanted: Extract<Command, { kind: 'cookie
     expiresAt: (now + 8 * 3_600_000) as BrowserSession['expiresAt'],
   }
   await running.state.identity.transact((tx) => tx.insertBrowserSession(browserSession))
-  const { apps } = running.identity
-  const place = { resource: wanted.resource, host: wanted.host }
-  const begun = apps.begin(place, '/')
-  const ticket = apps.ticket({ person, browserSession }, place, wanted.role, begun.state)
-  const entered = apps.enter(place, ticket, (name) => (name === begun.cookie.name ? begun.cookie.value : undefined))
-  return `${entered.cookie.name}=${entered.cookie.value}`
+  return browserSession
 }
 
 /** Waits until all ends are written. */

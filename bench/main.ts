@@ -1,10 +1,11 @@
-/** `npm run bench -- cutoff|pgbench|guard|ssh|http|http-parts [options]`: see docs/performance.md. */
+/** `npm run bench -- cutoff|pgbench|postgres|guard|ssh|http|http-parts [options]`: see docs/performance.md. */
 import { Command } from 'commander'
 import { benchCutoff } from './cutoff.ts'
 import { benchGuard } from './guard.ts'
 import { benchHttp, type HttpOptions } from './http.ts'
 import { benchHttpParts, type HttpPartsOptions } from './http-parts.ts'
-import { benchPgbench } from './pgbench.ts'
+import { benchPostgres, type PostgresOptions } from './postgres.ts'
+import { benchPgbench, type PgbenchOptions } from './pgbench.ts'
 import { benchSsh, type SshOptions } from './ssh.ts'
 
 const program = new Command('bench').description('Measures what docs/performance.md claims, with the real parts.')
@@ -27,10 +28,21 @@ program
   .option('--clients <list>', 'numbers of clients', numbers, [1, 8, 32])
   .option('--seconds <n>', 'length of one run', Number, 5)
   .option('--pairs <n>', 'how often each runs', Number, 5)
+  .option('--only <text>', 'cases whose script and mode hold this')
   .option('--json', 'one object per case')
-  .action(({ clients, seconds, pairs, json }: { clients: number[]; seconds: number; pairs: number; json?: true }) =>
-    print(benchPgbench({ clients, seconds, pairs }), json === true),
-  )
+  .action(({ json, ...options }: PgbenchOptions & { json?: true }) => print(benchPgbench(options), json === true))
+
+program
+  .command('postgres')
+  .description('bulk data, added latency, opening a session, and the memory of an idle one')
+  .option('--pairs <n>', 'how often each runs', Number, 5)
+  .option('--megabytes <n>', 'size of what is selected or copied', Number, 200)
+  .option('--round-trips <n>', 'queries for the latency of one', Number, 3000)
+  .option('--opens <n>', 'sessions that are opened one after the other', Number, 30)
+  .option('--idle <n>', 'idle sessions for the memory of one', Number, 500)
+  .option('--only <text>', 'cases whose name holds this')
+  .option('--json', 'one object per case')
+  .action(({ json, ...options }: PostgresOptions & { json?: true }) => print(benchPostgres(options), json === true))
 
 program
   .command('guard')

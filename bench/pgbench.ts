@@ -13,7 +13,7 @@ import { startStack, type Stack } from './stack.ts'
 const run = promisify(execFile)
 
 export interface Way {
-  readonly name: 'direct' | 'pgbouncer' | 'gateway' | 'gateway-unrecorded' | 'gateway-guarded'
+  readonly name: 'direct' | 'pgbouncer' | 'gateway' | 'gateway-unrecorded' | 'gateway-guarded' | 'gateway-remembered'
   readonly port: number
   readonly user: string
   readonly database: string
@@ -32,17 +32,20 @@ export interface PgbenchOptions {
   readonly clients: readonly number[]
   readonly seconds: number
   readonly pairs: number
+  /** Cases whose `script mode` holds this. */
+  readonly only?: string
 }
 
 export const scripts = { 'select-only': ['-S'], 'simple-update': ['-N'] } as const
 export const modes = ['simple', 'prepared'] as const
 
-export async function* benchPgbench({ clients, seconds, pairs }: PgbenchOptions): AsyncGenerator<object> {
+export async function* benchPgbench({ clients, seconds, pairs, only = '' }: PgbenchOptions): AsyncGenerator<object> {
   await using stack = await startStack(200)
   await using ways = await openWays(stack)
   await initialise(ways.list[0]!)
   for (const script of Object.keys(scripts) as (keyof typeof scripts)[]) {
     for (const mode of modes) {
+      if (!`${script} ${mode}`.includes(only)) continue
       for (const count of clients) {
         const runs = await interleaved(ways.list, { script, mode, clients: count, seconds, pairs })
         yield* summaries(runs, { script, mode, clients: count })
@@ -79,6 +82,7 @@ function* summaries(runs: Map<Way, Run[]>, of: Case): Generator<object> {
       return base === undefined ? null : rounded(median(list.map((one, index) => one.tps / base[index]!.tps)))
     }
     const cpu = list.flatMap(({ cpuMsPerTransaction }) => cpuMsPerTransaction ?? [])
+    const bouncer = byName.get('pgbouncer')?.flatMap(({ cpuMsPerTransaction }) => cpuMsPerTransaction ?? []) ?? []
     yield {
       bench: 'pgbench',
       way: name,
@@ -87,7 +91,11 @@ function* summaries(runs: Map<Way, Run[]>, of: Case): Generator<object> {
       latencyMs: rounded(median(list.map(({ latencyMs }) => latencyMs)), 3),
       ofDirect: ratio('direct'),
       ofPgbouncer: ratio('pgbouncer'),
-      cpuUsPerTransaction: cpu.length === 0 ? null : rounded(median(cpu) * 1000, 0),
+      cpuUsPerTransaction: cpu.length === 0 ? null : rounded(median(cpu) * 1000, 1),
+      cpuOfPgbouncer:
+        cpu.length === 0 || bouncer.length === 0
+          ? null
+          : rounded(median(cpu.map((one, round) => one / bouncer[round]!))),
     }
   }
 }
@@ -116,7 +124,7 @@ async function pgbench(way: Way, { script, mode, clients, seconds }: Case & Pgbe
 }
 
 /** User and system time of a process with its threads. @see proc(5), /proc/pid/stat, fields 14 and 15; 100 ticks a second */
-async function cpuMs(processId: number | null): Promise<number | null> {
+export async function cpuMs(processId: number | null): Promise<number | null> {
   if (processId === null) return null
   const fields = (await readFile(`/proc/${processId}/stat`, 'utf8')).replace(/^.*\) /, '').split(' ')
   return (Number(fields[11]) + Number(fields[12])) * 10
@@ -128,7 +136,7 @@ export async function initialise(direct: Way): Promise<void> {
   await run('pgbench', ['-i', '-q', '-s', '10', ...where], { env })
 }
 
-async function openWays(stack: Stack): Promise<{ list: Way[] } & AsyncDisposable> {
+export async function openWays(stack: Stack): Promise<{ list: Way[] } & AsyncDisposable> {
   const { target, login, gateway } = stack
   await gateway.ask({ kind: 'grant', resource: 'bench-db', role: 'bench', lengthMs: 8 * 3_600_000 }, 'grant')
   await gateway.ask({ kind: 'grant', resource: 'bench-db', role: 'unrecorded', lengthMs: 8 * 3_600_000 }, 'grant')

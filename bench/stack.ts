@@ -123,7 +123,7 @@ function configText(targetPort: number): string {
   return `gateway: { name: bench, publicUrl: 'https://localhost:8443', data: data, drainFor: '0' }
 listen:
   web: { port: 0, tls: { certificate: server.pem, key: 'file:server.key' } }
-  postgres: [{ port: 0, plaintext: allow }]
+  postgres: [{ port: 0, plaintext: allow, tls: { certificate: server.pem, key: 'file:server.key' } }]
   ops: { port: 0 }
 limits: { sessionsPerPerson: 20000, unauthenticatedPerAddress: 10000, unauthenticated: 10000, handshake: 60s }
 identity: { issuer: 'http://127.0.0.1:9', clientId: bench, clientSecret: 'env:BENCH_UNUSED' }

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
 /** One idle PostgreSQL session, with as little code as measuring allows: it notes when it reads an ErrorResponse. */
@@ -11,12 +12,22 @@ export interface WireSession {
 const protocol30 = 196_608
 
 /** Opens a session with a token as the password, over plaintext. Resolves at ReadyForQuery. */
-export function openSession(port: number, user: string, database: string, password: string): Promise<WireSession> {
+export async function openSession(
+  port: number,
+  user: string,
+  database: string,
+  password: string,
+): Promise<WireSession> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+  await once(socket, 'connect')
+  return await openSessionOn(socket, user, database, password)
+}
+
+/** The same on a connection that there is. */
+export function openSessionOn(socket: Socket, user: string, database: string, password: string): Promise<WireSession> {
   const session: WireSession = { fatalAtMs: undefined, sqlState: undefined, socket }
   const { promise, resolve, reject } = Promise.withResolvers<WireSession>()
   let pending: Buffer = Buffer.alloc(0)
-  socket.once('connect', () => socket.write(startup({ user, database })))
   socket.on('error', reject)
   socket.on('close', () => reject(new Error(`closed before ReadyForQuery: ${session.sqlState ?? 'no reason'}`)))
   socket.on('data', (chunk: Buffer) => {
@@ -32,6 +43,7 @@ export function openSession(port: number, user: string, database: string, passwo
       pending = pending.subarray(end)
     }
   })
+  socket.write(startup({ user, database }))
   return promise
 }
 
