@@ -10,6 +10,8 @@ export interface CodecOptions {
   readonly seed: number
   /** Only the target of that name. */
   readonly only?: string
+  /** Nothing but this input, in base64, at that target. */
+  readonly input?: string
   /** Part of the time that it runs; the rest it sleeps. */
   readonly load: number
 }
@@ -26,14 +28,19 @@ const cpuMsMax = 250
  * Changes inputs at random, and keeps those that run through the code as no other did.
  * @returns how many inputs were wrong.
  */
-export async function fuzzCodecs({ minutes, seed, only, load }: CodecOptions, say: (line: string) => void) {
+export async function fuzzCodecs(options: CodecOptions, say: (line: string) => void): Promise<number> {
+  const { minutes, seed, only, load, input: known } = options
   const all = await codecTargets(dialogueSeeds(), startupSeeds())
   const targets = all.filter(({ name }) => only === undefined || name === only)
+  const findings = new Findings(say)
+  if (known !== undefined) {
+    for (const target of targets) findings.attempt(target, Buffer.from(known, 'base64'))
+    return findings.wrong
+  }
   using coverage = new Coverage()
   const kept = new Map(targets.map(({ name, seeds }) => [name, [...seeds]]))
   const chance = new Chance(seedOf(seed, 0))
   const endMs = performance.now() + minutes * 60_000
-  const findings = new Findings(say)
   let count = 0
   for (const target of targets) for (const input of target.seeds) findings.attempt(target, input)
   coverage.ranAnew(true)

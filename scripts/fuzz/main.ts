@@ -15,6 +15,7 @@ program
   .option('--seed <n>', 'which random numbers', Number, 1)
   .option('--load <part>', 'part of the time that it works; it sleeps for the rest', Number, 1)
   .option('--only <name>', 'one of them: transcript, sieve, startup, options, mask, statement, values, report, proxy')
+  .option('--input <base64>', 'only this input, as a finding names it')
   .action((options: CodecOptions) => finish(fuzzCodecs(options, say)))
 
 program

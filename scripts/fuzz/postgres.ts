@@ -32,7 +32,7 @@ export async function fuzzPostgres(options: PostgresOptions, say: (line: string)
 async function repeatOne(open: OpenScene, index: number, say: (line: string) => void): Promise<number> {
   await runCase(open.scene, index).catch(() => undefined) // an attacker's own failure says nothing
   const wrong = await open.wrong()
-  for (const line of wrong) say(`case ${index}: ${line}`)
+  for (const line of wrong.length === 0 ? ['nothing is wrong'] : wrong) say(`case ${index}: ${line}`)
   return wrong.length
 }
 
