@@ -1,5 +1,6 @@
 // Goal: what `curfew login` leaves is enough for every program that speaks PostgreSQL; nothing is asked on the way.
 // Method: the real gateway between real clients and a real PostgreSQL; the CLI as people run it.
+import { randomBytes, X509Certificate } from 'node:crypto'
 import { copyFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
@@ -7,6 +8,10 @@ import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import pg from 'pg'
 import { issue, makeAuthority } from '../../scripts/certificates.ts'
+import { openClientAuthority } from '../../src/identity/x509/authority.ts'
+import { signX509 } from '../../src/identity/x509/certificate.ts'
+import { later } from '../../src/kernel/time.ts'
+import { systemClock } from '../../src/system.ts'
 import { Program, type ProgramOptions } from '../clients/program.ts'
 import { startTestGateway, type TestGateway } from '../servers/gateway.ts'
 import { startPostgres } from '../servers/postgres.ts'
@@ -204,6 +209,24 @@ describe('with the certificate of curfew login', () => {
     await program.until(/https:\/\/\S+\/s\/\S+/)
   })
 
+  test.each<[string, number, number, RegExp]>([
+    ['is over', -2, -1, /FATAL: {2}The certificate was good until 20.* UTC\nHINT: {2}.*: curfew login/],
+    ['is not good yet', 1, 2, /FATAL: {2}The certificate is good from 20.* on\nHINT: {2}.*: curfew login/],
+  ])('one that %s is refused, and says so', async (_what, fromHours, untilHours, words) => {
+    const env = await variables('prod-db', 'readonly')
+    const own = new X509Certificate(await readFile(env['PGSSLCERT']!))
+    const now = systemClock.now()
+    const { name, privateKey } = await openClientAuthority(gateway.config.gateway.dataFolder, gateway.url.host, now)
+    const [validFrom, validUntil] = [later(now, fromHours * 3_600_000), later(now, untilHours * 3_600_000)]
+    const of = { subject: name, issuer: name, publicKey: own.publicKey, serial: randomBytes(16) }
+    const uri = own.subjectAltName!.replace('URI:', '')
+    const made = new X509Certificate(signX509({ ...of, validFrom, validUntil, uri }, privateKey))
+    const file = join(home, 'other-times.crt')
+    await writeFile(file, made.toString())
+    const ran = await tool('psql', ['-XAtc', 'select 1'], { ...env, PGSSLCERT: file })
+    expect([ran.status, ran.stderr]).toEqual([2, expect.stringMatching(words)])
+  })
+
   test('the key is needed, not the certificate alone', async () => {
     const other = await issue(await makeAuthority('Somebody'), { names: ['alice'], purpose: 'both' })
     const env = await variables('prod-db', 'readonly')
@@ -232,7 +255,8 @@ describe('with the certificate of curfew login', () => {
       2,
       expect.stringMatching(/FATAL: {2}The certificate was refused\nHINT: {2}.*curfew login/),
     ])
-    expect((await audited('certificate.refused')).at(-1)).toMatchObject({ reason: 'of a token that was revoked' })
+    const reasons = (await audited('certificate.refused')).map(({ reason }) => reason)
+    expect(reasons).toContain('of a token that was revoked')
     expect((await curfew('psql', 'prod-db')).stderr).toContain('curfew login')
   })
 })

@@ -3,7 +3,7 @@ import { auditEvent, theGateway } from '../../audit/event.ts'
 import { Fault } from '../../kernel/fault.ts'
 import type { TokenId } from '../../kernel/ids.ts'
 import type { Instant } from '../../kernel/time.ts'
-import { isoTime, later } from '../../kernel/time.ts'
+import { isoTime, later, timeForPeople } from '../../kernel/time.ts'
 import { plainAddress } from '../address.ts'
 import { tokenProblem } from '../certifying-token.ts'
 import type { IdentityDeps } from '../deps.ts'
@@ -90,7 +90,7 @@ export function createClientCertificates(deps: IdentityDeps): ClientCertificates
     return { token, person: isTheirs ? await store.person(token.person) : undefined }
   }
 
-  /** The client reads the same sentence for every reason; the audit log knows which it was. */
+  /** The client reads the same sentence for every reason but its times, which it can read itself; the audit log knows which it was. */
   async function refuse(
     reason: string,
     address: string,
@@ -104,7 +104,7 @@ export function createClientCertificates(deps: IdentityDeps): ClientCertificates
       const data = { address, reason, format, ...namesOf(certificate) }
       await store.transact((tx) => tx.record(auditEvent('certificate.refused', at, actor, data)))
     }
-    throw new Fault('CERTIFICATE_REFUSED', 'The certificate was refused')
+    throw new Fault('CERTIFICATE_REFUSED', refusalWords(reason, certificate))
   }
 }
 
@@ -134,6 +134,12 @@ function certificateProblem(certificate: X509Certificate, authority: ClientAutho
   if (certificate.ca || !certificate.keyUsage?.includes(clientAuthentication)) return 'for another purpose'
   if (at < certificate.validFromDate.getTime()) return 'not valid yet'
   return at < certificate.validToDate.getTime() ? null : 'over'
+}
+
+function refusalWords(reason: string, { validFromDate, validToDate }: X509Certificate): string {
+  if (reason === 'over') return `The certificate was good until ${timeForPeople(validToDate.getTime() as Instant)}`
+  if (reason !== 'not valid yet') return 'The certificate was refused'
+  return `The certificate is good from ${timeForPeople(validFromDate.getTime() as Instant)} on`
 }
 
 function namesOf(certificate: X509Certificate) {
