@@ -1,4 +1,11 @@
-import { createCipheriv, createDecipheriv, randomFillSync, type CipherGCMTypes } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  randomFillSync,
+  type CipherGCMTypes,
+  type KeyObject,
+} from 'node:crypto'
 import { freeMemory } from '../memory.ts'
 import type { InboundCipher, InboundConfig, OutboundCipher, OutboundConfig } from './types.ts'
 
@@ -52,7 +59,8 @@ class Padding {
 class GcmCipher implements OutboundCipher {
   outSeqno: number
   readonly #name: CipherGCMTypes
-  readonly #key: Buffer
+  /** As an object: Node need not look at its bytes anew for each packet. */
+  readonly #key: KeyObject
   readonly #iv: Buffer
   readonly #onWrite: (bytes: Uint8Array) => void
   readonly #padding: Padding
@@ -63,7 +71,7 @@ class GcmCipher implements OutboundCipher {
   constructor({ outbound }: OutboundConfig, padding: Padding, scratch: Buffer) {
     this.outSeqno = outbound.seqno
     this.#name = outbound.cipherInfo.sslName as CipherGCMTypes
-    this.#key = outbound.cipherKey
+    this.#key = createSecretKey(outbound.cipherKey)
     this.#iv = outbound.cipherIV
     this.#onWrite = outbound.onWrite
     this.#padding = padding
@@ -120,7 +128,7 @@ function packetLength(payloadBytes: number): number {
 class GcmDecipher implements InboundCipher {
   inSeqno: number
   readonly #name: CipherGCMTypes
-  readonly #key: Buffer
+  readonly #key: KeyObject
   readonly #iv: Buffer
   _onPayload: InboundConfig['inbound']['onPayload']
   /** The start of a packet whose rest has not come: its length first, then room for all of it. */
@@ -132,7 +140,7 @@ class GcmDecipher implements InboundCipher {
   constructor({ inbound }: InboundConfig) {
     this.inSeqno = inbound.seqno
     this.#name = inbound.decipherInfo.sslName as CipherGCMTypes
-    this.#key = inbound.decipherKey
+    this.#key = createSecretKey(inbound.decipherKey)
     this.#iv = inbound.decipherIV
     this._onPayload = inbound.onPayload
   }
