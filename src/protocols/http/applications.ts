@@ -18,7 +18,7 @@ import { answerPreflight, corsHeaders, isPreflight, judgeOrigin } from './cross-
 import { Exchange } from './exchange.ts'
 import { hostOf, type Applications, type HttpRequest, type HttpResponse } from './front.ts'
 import { ownPaths, Reception } from './reception.ts'
-import { arrive, waitAsLongAsItTakes, type Arrival } from './arrival.ts'
+import { arrive, isAnswering, type Arrival } from './arrival.ts'
 import { HttpSessions } from './http-sessions.ts'
 import type { HttpSession } from './http-session.ts'
 import { Identifier, type Known } from './identify.ts'
@@ -71,6 +71,10 @@ export class ApplicationGateway implements Applications, Disposable {
     return this.#deps.hosts.resource(host) !== undefined
   }
 
+  isAnswering(connection: object): boolean {
+    return isAnswering(connection)
+  }
+
   handle(request: HttpRequest, response: HttpResponse): void {
     this.#take(request, response)
   }
@@ -100,14 +104,14 @@ export class ApplicationGateway implements Applications, Disposable {
 
   /** Synchronous where everything about the sender is known already: most requests of a living session. */
   #serve(arrival: Arrival): void | Promise<void> {
-    const { request, response, head, resource, place, origin, address } = arrival
+    const { request, response, head, resource, place, origin, peer } = arrival
     if (head.path.startsWith(ownPaths)) return this.#reception.ownPath(arrival)
     if (isPreflight(head)) {
       const { status, headers } = answerPreflight(head, resource.cors, origin)
       answer(request, response, status, '', pairs(headers))
       return undefined
     }
-    const known = this.#identifier.identify(request, place, address)
+    const known = this.#identifier.identify(request, place, peer.address)
     return known instanceof Promise ? known.then((found) => this.#pass(arrival, found)) : this.#pass(arrival, known)
   }
 
@@ -129,14 +133,14 @@ export class ApplicationGateway implements Applications, Disposable {
   }
 
   async #open(arrival: Arrival, known: Known, extra: readonly string[]): Promise<void> {
-    const { request, response, place, address } = arrival
+    const { request, response, place, peer } = arrival
     const gone = new AbortController()
     const onClose = () => gone.abort(new Fault('REQUEST_WAIT_OVER', 'The client went away.'))
     response.once('close', onClose)
     try {
       const waitMs = Math.min(waitWishMs(request), this.#deps.waitMs)
       const client = {
-        ...({ protocol: 'http', address, port: request.socket.remotePort ?? 0, tls: true } as const),
+        ...({ protocol: 'http', address: peer.address, port: request.socket.remotePort ?? 0, tls: true } as const),
         application: programName(request.headers['user-agent'] ?? '').slice(0, applicationLengthMax),
       }
       const signal = AbortSignal.any([gone.signal, this.#stopping.signal])
@@ -158,7 +162,7 @@ export class ApplicationGateway implements Applications, Disposable {
     // What cannot be recorded is not forwarded.
     if (recorder.full) return recorder.drained().then(() => this.#forward(arrival, known, session, extra))
     // A session outlives connections, and rules and locks may ask where each request comes from.
-    const elsewhere = session.admission.refusalFrom(arrival.address)
+    const elsewhere = session.admission.refusalFrom(arrival.peer.address)
     if (elsewhere === undefined) return this.#assert(arrival, known, session, extra)
     return elsewhere.then((fault) => {
       if (fault !== undefined) throw fault
@@ -192,22 +196,23 @@ export class ApplicationGateway implements Applications, Disposable {
     extra: readonly string[],
     assertion: string,
   ): void | Promise<void> {
-    const { request, response, head, requestId, origin, address, from, resource, first } = arrival
+    const { request, response, head, requestId, origin, peer, resource } = arrival
     if (session.isOver) return this.#afterEnd(arrival, known, session, extra)
     if (session.isFull) {
       throw new Fault('TOO_MANY_CONNECTIONS', 'Too many requests of this session are under way.', {
         hint: 'Wait until some of them are answered.',
       })
     }
-    const judged = session.rules.all ? { path: head.path } : session.rules.judge(head.method, head.path)
+    const judged = session.rules.all ? head : session.rules.judge(head.method, head.path)
     const record = session.transcript.request({
-      ...{ method: head.method, origin, version: head.version },
+      method: head.method,
       url: maskedUrl(judged instanceof Fault ? head.path : judged.path, session.maskedNames),
+      origin,
+      version: head.version,
       id: requestId,
-      from,
+      from: peer.from,
       headers: recordedHeaders(head.headers, session.recordedNames),
     })
-    const askLink = () => this.#reception.openLink(resource.name, known.role)
     if (judged instanceof Fault) {
       const status = this.#reception.refuse(request, response, {
         fault: judged,
@@ -217,22 +222,23 @@ export class ApplicationGateway implements Applications, Disposable {
       record.refused(status, judged)
       return undefined
     }
-    waitAsLongAsItTakes(arrival)
     new Exchange({
-      ...{ request, response, head, known, session, requestId, record, askLink },
+      arrival,
+      known,
+      session,
+      record,
       path: judged.path,
       forward: {
         host: session.hostFor(head.host),
-        ...{ clientAddress: address, requestId, assertion },
+        clientAddress: peer.address,
+        requestId,
+        assertion,
         own: session.ownHeaders(known.person),
         ownAuthorization: known.ownAuthorization,
       },
-      client: session.clientFacts(head.version, origin),
-      extraHeaders: [...extra, ...session.warningHeaders],
-      ...(first !== undefined && { first }),
-      clock: this.#deps.clock,
-      log: this.#deps.log,
-      metrics: this.#deps.metrics,
+      extraHeaders: extra.length === 0 ? session.warningHeaders : [...extra, ...session.warningHeaders],
+      reception: this.#reception,
+      deps: this.#deps,
     }).start()
     return undefined
   }

@@ -1,7 +1,7 @@
 import { plainAddress } from '../../identity/address.ts'
 import type { AppPlace } from '../../identity/apps.ts'
 import type { HttpResource } from '../../resources/catalogue.ts'
-import { idleMs, isHttp2, type HttpRequest, type HttpResponse } from './front.ts'
+import { isHttp2, type HttpRequest, type HttpResponse } from './front.ts'
 import { readRequestHead, type RequestHead } from './request-head.ts'
 
 /** A request on its way in: what is known of it before anybody looked at who sends it. */
@@ -13,9 +13,7 @@ export interface Arrival {
   readonly resource: HttpResource
   /** Of the application, as the client names it: `https://app.example.com`. */
   readonly origin: string
-  readonly address: string
-  /** `203.0.113.9:51234` */
-  readonly from: string
+  readonly peer: Peer
   readonly requestId: string
   /** Of an upgrade: what came behind the head. */
   readonly first?: Buffer
@@ -31,14 +29,16 @@ export function arrive(
 ): Arrival {
   const head = readRequestHead(request)
   const host = head.host.endsWith(':443') ? head.host.slice(0, -':443'.length) : head.host
-  const { address, from } = peerOf(request)
+  const peer = peerOf(request)
   const place = { resource: resource.name, host }
-  const arrival = { request, response, head, place, resource, origin: `https://${host}`, address, from, requestId }
+  const arrival = { request, response, head, place, resource, origin: `https://${host}`, peer, requestId }
   return first === undefined ? arrival : { ...arrival, first }
 }
 
-interface Peer {
+/** The client's end of a connection. */
+export interface Peer {
   readonly address: string
+  /** `203.0.113.9:51234` */
   readonly from: string
   /** Answers of applications that are under way. */
   open: number
@@ -62,12 +62,7 @@ function connectionOf(request: HttpRequest) {
   return (isHttp2(request) ? request.stream.session : undefined) ?? request.socket
 }
 
-/** Streams of applications may be silent for as long as they like; between requests the usual limit holds. */
-export function waitAsLongAsItTakes({ request, response }: Arrival): void {
-  const peer = peerOf(request)
-  const connection = connectionOf(request)
-  if (++peer.open === 1) connection.setTimeout(0)
-  response.once('close', () => {
-    if (--peer.open === 0) connection.setTimeout(idleMs)
-  })
+/** @param connection a socket, or a session of HTTP/2. */
+export function isAnswering(connection: object): boolean {
+  return (peers.get(connection)?.open ?? 0) > 0
 }

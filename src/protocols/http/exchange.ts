@@ -6,15 +6,11 @@ import type { Metrics } from '../../kernel/metrics.ts'
 import type { Clock } from '../../kernel/time.ts'
 import { discardBody, refuse } from './answers.ts'
 import { ClientBody } from './client-body.ts'
-import {
-  forwardTrailers,
-  towardsClient,
-  towardsTarget,
-  type ClientFacts,
-  type ForwardFacts,
-} from './forward-headers.ts'
-import { isHttp2, type HttpRequest, type HttpResponse } from './front.ts'
+import { forwardTrailers, towardsClient, towardsTarget, type ForwardFacts } from './forward-headers.ts'
+import { idleMs, isHttp2, type HttpRequest, type HttpResponse } from './front.ts'
 import type { HttpSession, LiveExchange } from './http-session.ts'
+import type { Arrival } from './arrival.ts'
+import type { Reception } from './reception.ts'
 import type { Known } from './identify.ts'
 import { recordBody, type RecordedBody } from './recorded-body.ts'
 import { recordedHeaders } from './recorded-parts.ts'
@@ -26,26 +22,18 @@ import { relayWebSocket } from './websocket/relay.ts'
 import type { WebSocketRelay } from './websocket/websocket.ts'
 
 export interface ExchangeParts {
-  readonly request: HttpRequest
-  readonly response: HttpResponse
-  readonly head: RequestHead
-  /** As the target shall see it. */
-  readonly path: string
+  readonly arrival: Arrival
   readonly known: Known
   readonly session: HttpSession
-  readonly requestId: string
+  readonly record: ExchangeRecord
+  /** As the target shall see it. */
+  readonly path: string
   readonly forward: ForwardFacts
-  readonly client: ClientFacts
   /** More for the client: what CORS needs. */
   readonly extraHeaders: RawHeaders
-  readonly record: ExchangeRecord
-  /** Where to ask again, for whoever reads why the session ended. */
-  readonly askLink: () => { readonly url: URL; readonly text: string }
-  /** Of an upgrade: bytes behind the head. */
-  readonly first?: Buffer
-  readonly clock: Clock
-  readonly log: Log
-  readonly metrics: Metrics
+  /** Knows where to ask again, for whoever reads why the session ended. */
+  readonly reception: Pick<Reception, 'openLink'>
+  readonly deps: { readonly clock: Clock; readonly log: Log; readonly metrics: Metrics }
 }
 
 /** One request and its answer, from the head to the last byte, at the pace of the slowest of client, target and recorder. */
@@ -53,6 +41,7 @@ export class Exchange implements AnswerSink, LiveExchange {
   readonly #parts: ExchangeParts
   readonly #request: HttpRequest
   readonly #response: HttpResponse
+  readonly #head: RequestHead
   readonly #body: ClientBody | null
   #recordedUp: RecordedBody | null = null
   #bodyDown: RecordedBody | null = null
@@ -67,17 +56,26 @@ export class Exchange implements AnswerSink, LiveExchange {
 
   constructor(parts: ExchangeParts) {
     this.#parts = parts
-    this.#request = parts.request
-    this.#response = parts.response
-    this.#body = parts.head.hasBody ? this.#bodyUp() : null
+    const { request, response, head } = parts.arrival
+    this.#request = request
+    this.#response = response
+    this.#head = head
+    this.#body = head.hasBody ? this.#bodyUp() : null
   }
 
   start(): void {
-    const { session, head, known, path, forward } = this.#parts
+    const { session, known, path, forward, arrival } = this.#parts
+    const head = this.#head
     session.begin(this, known.entry)
-    this.#response.once('close', () => this.#clientGone())
     // It may have gone while it was found out who it is.
     if (isGone(this.#request, this.#response)) return this.#clientGone()
+    // Answers may be silent for as long as they like; so may a WebSocket, after which nobody looks here any more.
+    arrival.peer.open++
+    if (arrival.first !== undefined) this.#request.socket.setTimeout(0)
+    this.#response.on('close', () => {
+      arrival.peer.open--
+      this.#clientGone()
+    })
     if (head.expectsContinue && this.#body !== null) this.#response.writeContinue()
     this.#inFlight = session.target.send(
       session.admission,
@@ -96,11 +94,11 @@ export class Exchange implements AnswerSink, LiveExchange {
   }
 
   #bodyUp(): ClientBody {
-    const { head, session, record } = this.#parts
+    const { session, record } = this.#parts
     const { recorder } = session.admission
     const recorded = recordBody({
       ...{ recorder, n: record.n, direction: 'up', settings: session.role.recordBodies },
-      ...kindOfBody(head.headers),
+      ...kindOfBody(this.#head.headers),
     })
     this.#recordedUp = recorded
     const body = new ClientBody(this.#request, { recorder, onChunk: (chunk) => recorded?.take(chunk) })
@@ -111,22 +109,24 @@ export class Exchange implements AnswerSink, LiveExchange {
   // ---- what the target answers
 
   informational(status: number, headers: RawHeaders): void {
-    if (this.#isOver || this.#response.headersSent || status !== 103 || this.#parts.head.version === '1.0') return
+    if (this.#isOver || this.#response.headersSent || status !== 103 || this.#head.version === '1.0') return
     const { link } = asRecord(headers)
     if (link === undefined) return
     try {
       this.#response.writeEarlyHints({ link })
     } catch (error) {
       // Node reads the hint, and throws at one that it does not understand. It is only a hint.
-      this.#parts.log.debug({ error }, 'a hint of an application could not be passed on')
+      this.#parts.deps.log.debug({ error }, 'a hint of an application could not be passed on')
     }
   }
 
   head(status: number, raw: RawHeaders, whole: boolean): void {
     if (this.#isOver) return
-    const { session, record, client, extraHeaders, head } = this.#parts
-    const headers = towardsClient(raw, client)
+    const { session, record, arrival, extraHeaders } = this.#parts
+    const head = this.#head
+    const headers = towardsClient(raw, session.clientFacts(head.version, arrival.origin))
     if (extraHeaders.length > 0) headers.push(...extraHeaders)
+    if (head.version === '1.1' && (this.#response as ServerResponse).shouldKeepAlive) headers.push(...keepAliveHint)
     const kind = kindOfBody(raw)
     const goesOn = head.method !== 'HEAD' && bodyGoesOn(kind.length, kind.type ?? undefined)
     record.answer(status, recordedHeaders(raw, session.recordedNames), goesOn)
@@ -139,7 +139,7 @@ export class Exchange implements AnswerSink, LiveExchange {
       this.#isHolding = true
       process.nextTick(stopHolding, this)
     } catch (error) {
-      this.#parts.log.warn({ error }, 'an answer could not be passed on')
+      this.#parts.deps.log.warn({ error }, 'an answer could not be passed on')
       this.failed(new Fault('UPSTREAM_REFUSED', 'The application answered with something that HTTP does not allow.'))
     }
   }
@@ -193,7 +193,7 @@ export class Exchange implements AnswerSink, LiveExchange {
         new Fault('UPSTREAM_REFUSED', 'The application sent trailers that HTTP does not allow.', { cause: error }),
       )
     }
-    endWith(this.#response, this.#held, this.#parts.head.version)
+    endWith(this.#response, this.#held, this.#head.version)
     this.#bodyDown?.end(true)
     const recorded = () => recordedHeaders(kept, this.#parts.session.recordedNames)
     this.#over({ result: 'ok', ...(kept.length > 0 && { trailers: recorded() }) })
@@ -202,18 +202,23 @@ export class Exchange implements AnswerSink, LiveExchange {
   failed(error: Error): void {
     if (this.#isOver) return
     const fault = asFault(error) ?? new Fault('UPSTREAM_UNREACHABLE', 'The application broke its answer off.')
-    const { requestId, log, metrics, session, head } = this.#parts
+    const { session, arrival, deps } = this.#parts
+    const { log, metrics } = deps
+    const { requestId } = arrival
     log.info({ session: session.admission.session.id, requestId, error }, 'an application failed a request')
     metrics.add('curfew_upstream_failures_total', { resource: session.resource.name, code: fault.code })
     const begun = this.#response.headersSent
     const status = begun ? 0 : refuse(this.#request, this.#response, { fault, requestId })
     this.#over({ result: 'target', code: fault.code, why: fault.message, ...(status > 0 && { status }) })
-    if (begun) abort(this.#response, head.version)
+    if (begun) abort(this.#response, this.#head.version)
   }
 
   upgraded(raw: RawHeaders, target: Duplex, targetFirst: Buffer): void {
     if (this.#isOver) return void target.destroy()
-    const { session, record, client: facts, clock, log, head } = this.#parts
+    const { session, record, arrival, deps } = this.#parts
+    const { clock, log } = deps
+    const head = this.#head
+    const facts = session.clientFacts(head.version, arrival.origin)
     const response = this.#response as ServerResponse
     const client = response.socket!
     response.detachSocket(client)
@@ -221,7 +226,7 @@ export class Exchange implements AnswerSink, LiveExchange {
     client.write(upgradeHead(head.upgrade!, towardsClient(raw, facts)))
     record.upgraded(head.upgrade!, recordedHeaders(raw, session.recordedNames))
     const { recorder } = session.admission
-    const clientFirst = this.#parts.first ?? Buffer.alloc(0)
+    const clientFirst = arrival.first ?? Buffer.alloc(0)
     this.#relay = relayWebSocket({ client, clientFirst, target, targetFirst, n: record.n, recorder, clock, log })
     void this.#relay.over.then(({ by, bytesFromClient, bytesFromTarget, why }) => {
       const bytes = { bytesUp: bytesFromClient, bytesDown: bytesFromTarget }
@@ -245,11 +250,13 @@ export class Exchange implements AnswerSink, LiveExchange {
     if (this.#relay !== undefined) return this.#relay.cut(fault)
     this.#body?.stop()
     this.#recordedUp?.end(this.#request.complete)
-    const { requestId, askLink, head } = this.#parts
+    const { arrival, known, reception } = this.#parts
+    const { requestId } = arrival
     const begun = this.#response.headersSent
-    const status = begun ? 0 : refuse(this.#request, this.#response, { fault, requestId, link: askLink() })
+    const link = reception.openLink(arrival.resource.name, known.role)
+    const status = begun ? 0 : refuse(this.#request, this.#response, { fault, requestId, link })
     this.#end({ ...gateEnded(fault), ...(status > 0 && { status }) })
-    if (begun) abort(this.#response, head.version)
+    if (begun) abort(this.#response, this.#head.version)
   }
 
   teardown(): void {
@@ -265,7 +272,7 @@ export class Exchange implements AnswerSink, LiveExchange {
     this.#bodyDown?.end(how.result === 'ok')
     const several = this.#parts.session.resource.addresses.length > 1
     const address = several ? (this.#inFlight?.address ?? null) : null
-    this.#parts.metrics.add('curfew_http_exchanges_total', {
+    this.#parts.deps.metrics.add('curfew_http_exchanges_total', {
       resource: this.#parts.session.resource.name,
       result: how.result,
     })
@@ -290,6 +297,9 @@ export class Exchange implements AnswerSink, LiveExchange {
     this.#parts.session.ended(this, bytesUp, bytesDown)
   }
 }
+
+/** Some clients keep connections for ever without it. Somewhat less than the gateway keeps them. */
+const keepAliveHint = ['Keep-Alive', `timeout=${idleMs / 1000 - 5}`]
 
 /** Whether its `close` was told already, or is about to be. */
 function isGone(request: HttpRequest, response: HttpResponse): boolean {

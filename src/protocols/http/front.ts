@@ -31,6 +31,8 @@ export interface Applications extends Answerer {
   has(host: string): boolean
   /** `Upgrade` was asked for, over HTTP/1.1; the connection is theirs now. `first`: what came behind the head. */
   upgrade(request: IncomingMessage, socket: Socket, first: Buffer): void
+  /** Whether a connection (a socket, or a session of HTTP/2) has answers under way, which may be silent for as long as they like. */
+  isAnswering(connection: object): boolean
 }
 
 export interface FrontDeps {
@@ -77,10 +79,17 @@ export async function listenFront(listener: WebListener, deps: FrontDeps): Promi
   const server = createSecureServer({ ...serverOptions, ...createCertificates(listener) })
   server.maxConnections = deps.limits.webConnectionsMax
   server.setTimeout(idleMs)
+  // Looked at when the time is over: setting timers and taking them back for each request costs more than it seems.
+  const onSilence = (connection: Socket | ServerHttp2Session) => {
+    if (deps.applications?.isAnswering(connection) !== true) connection.destroy()
+  }
+  server.on('timeout', onSilence)
   const sessions = new Set<ServerHttp2Session>()
   const sockets = countConnections(server, deps.limits.webConnectionsPerAddressMax)
   server.on('session', (session) => {
     sessions.add(session)
+    // The server hears only of the first time.
+    session.on('timeout', () => onSilence(session))
     session.once('close', () => sessions.delete(session))
   })
   server.on('secureConnection', (socket: TLSSocket) => socket.disableRenegotiation())
@@ -105,7 +114,8 @@ const serverOptions = {
   headersTimeout: headersMs,
   // Uploads may take as long as they take; whoever has not signed in is answered without their bodies.
   requestTimeout: 0,
-  keepAliveTimeout: idleMs,
+  // The same as the server's timeout, which holds between requests, too.
+  keepAliveTimeout: 0,
   connectionsCheckingInterval: 5000,
   maxHeaderSize: headerBytesMax,
   requireHostHeader: true,

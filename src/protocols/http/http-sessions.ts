@@ -37,6 +37,8 @@ export class HttpSessions {
   readonly #live = new Map<Key, HttpSession>()
   readonly #opening = new Map<Key, Promise<HttpSession>>()
   readonly #ended = new Map<Key, Ended>()
+  /** Of people who come often: the same objects then. */
+  readonly #keys = new WeakMap<Known, { readonly resource: string; readonly key: Key }>()
 
   constructor(deps: HttpSessionsDeps) {
     this.#deps = deps
@@ -47,15 +49,17 @@ export class HttpSessions {
   }
 
   find(known: Known, place: AppPlace): HttpSession | undefined {
-    return this.#live.get(keyOf(known, place))
+    return this.#live.get(this.#keyOf(known, place))
   }
 
   /**
    * Why the session that this request belonged to was ended by the gate. By cookie it is told until its holder has come in
    * again through the gateway's pages; undefined when nothing of the kind happened.
    */
-  whyEnded({ entry, ...known }: Known, place: AppPlace): Fault | undefined {
-    const ended = this.#ended.get(keyOf(known, place))
+  whyEnded(known: Known, place: AppPlace): Fault | undefined {
+    if (this.#ended.size === 0) return undefined
+    const { entry } = known
+    const ended = this.#ended.get(this.#keyOf(known, place))
     return ended !== undefined && (entry === null || ended.entries.has(entry)) ? ended.fault : undefined
   }
 
@@ -82,7 +86,7 @@ export class HttpSessions {
   }
 
   #openOnce(known: Known, place: AppPlace, client: Client): Promise<HttpSession> {
-    const key = keyOf(known, place)
+    const key = this.#keyOf(known, place)
     const live = this.#live.get(key)
     if (live !== undefined) return Promise.resolve(live)
     const opening = this.#opening.get(key) ?? this.#admit(key, known, place, client)
@@ -127,8 +131,12 @@ export class HttpSessions {
     this.#ended.set(key, { fault, entries: session.entries })
     if (this.#ended.size > endedMax) this.#ended.delete(this.#ended.keys().next().value!)
   }
-}
 
-function keyOf({ identified, role }: Pick<Known, 'identified' | 'role'>, { resource }: AppPlace): Key {
-  return `${identified.credential} ${resource} ${role}`
+  #keyOf(known: Known, { resource }: AppPlace): Key {
+    const before = this.#keys.get(known)
+    if (before?.resource === resource) return before.key
+    const key = `${known.identified.credential} ${resource} ${known.role}`
+    this.#keys.set(known, { resource, key })
+    return key
+  }
 }

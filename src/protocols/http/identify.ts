@@ -1,5 +1,5 @@
 import type { Access } from '../../access/access.ts'
-import { appCookieName, type AppPlace } from '../../identity/apps.ts'
+import { appCookieName, type AppPlace, type AppVisitor } from '../../identity/apps.ts'
 import type { Identity } from '../../identity/identity.ts'
 import { displayName, type Person } from '../../identity/person.ts'
 import { endsStanding } from '../../identity/standing.ts'
@@ -49,6 +49,8 @@ interface Remembered {
 export class Identifier implements Disposable {
   readonly #deps: IdentifyDeps
   readonly #tokens = new Map<string, Remembered>()
+  /** While `AppSignIn` remembers somebody, it gives the same object. */
+  readonly #visitors = new WeakMap<AppVisitor, Known>()
   readonly #subscription: Disposable
 
   constructor(deps: IdentifyDeps) {
@@ -68,15 +70,26 @@ export class Identifier implements Disposable {
     const wanted = headerText(headers['curfew-role']) ?? ''
     const remembered = this.#tokens.get(keyOf(token, place, wanted))
     if (remembered !== undefined && remembered.untilMs > this.#deps.clock.monotonicMs()) {
-      return { ...remembered.known, ownAuthorization: own !== undefined }
+      const ownAuthorization = own !== undefined
+      const { known } = remembered
+      return known.ownAuthorization === ownAuthorization ? known : { ...known, ownAuthorization }
     }
     return this.#byToken(token, place, wanted, address, own !== undefined)
   }
 
   #byCookie(header: string | undefined, place: AppPlace): MaybeLater<Known | undefined> {
     const visitor = this.#deps.identity.apps.visitor(place, readCookie(header, appCookieName))
-    if (visitor instanceof Promise) return visitor.then((found) => found && { ...found, ownAuthorization: false })
-    return visitor && { ...visitor, ownAuthorization: false }
+    return visitor instanceof Promise ? visitor.then((found) => this.#knownBy(found)) : this.#knownBy(visitor)
+  }
+
+  #knownBy(visitor: AppVisitor | undefined): Known | undefined {
+    if (visitor === undefined) return undefined
+    let known = this.#visitors.get(visitor)
+    if (known === undefined) {
+      known = { ...visitor, ownAuthorization: false }
+      this.#visitors.set(visitor, known)
+    }
+    return known
   }
 
   async #byToken(

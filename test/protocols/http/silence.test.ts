@@ -1,0 +1,64 @@
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { connect as connectHttp2 } from 'node:http2'
+import { connect, type TLSSocket } from 'node:tls'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { issue, makeAuthority } from '../../../scripts/certificates.ts'
+import type { Listening } from '../../../src/kernel/listening.ts'
+import { Secret } from '../../../src/kernel/secret.ts'
+import { createLog } from '../../../src/observability/log.ts'
+import { isHttp2, listenFront, type HttpRequest } from '../../../src/protocols/http/front.ts'
+
+// Goal: a silent connection is ended, but for one with an answer under way.
+// Method: the time is over at once, as Node tells it: by the event `timeout` of the connection.
+let listening: Listening
+let came = Promise.withResolvers<HttpRequest>()
+const answering = new Set<object>()
+
+beforeAll(async () => {
+  const { certificate, key } = await issue(await makeAuthority('Curfew test authority'), { names: ['localhost'] })
+  const handle = (request: HttpRequest) => came.resolve(request)
+  listening = await listenFront(
+    { address: '127.0.0.1', port: 0, tls: { certificate, key: new Secret(key) }, certificates: [] },
+    {
+      pages: { handle: (_, response) => void (response as ServerResponse).writeHead(204).end(), close() {} },
+      applications: { has: () => true, handle, upgrade: () => undefined, isAnswering: (one) => answering.has(one) },
+      limits: { webConnectionsPerAddressMax: 100, webConnectionsMax: 100 },
+      log: createLog({ level: 'error' }),
+    },
+  )
+})
+afterAll(() => listening?.[Symbol.asyncDispose]())
+
+function ask(version: string): { readonly closed: Promise<unknown>; readonly end: () => void } {
+  came = Promise.withResolvers()
+  const { port } = listening
+  if (version === 'HTTP/2') {
+    const session = connectHttp2(`https://localhost:${port}`, { rejectUnauthorized: false })
+    session.on('error', () => undefined)
+    session.request({ ':path': '/' }).on('error', () => undefined)
+    return { closed: once(session, 'close'), end: () => session.destroy() }
+  }
+  const socket: TLSSocket = connect({ port, rejectUnauthorized: false })
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  socket.resume()
+  return { closed: once(socket, 'close'), end: () => socket.destroy() }
+}
+
+test.each(['HTTP/1.1', 'HTTP/2'])(
+  'who is silent is sent away, but not while an answer is open (%s)',
+  async (version) => {
+    const client = ask(version)
+    const request = await came.promise
+    expect(isHttp2(request)).toBe(version === 'HTTP/2')
+    const connection = isHttp2(request) ? request.stream.session! : request.socket
+    answering.add(connection)
+    connection.emit('timeout')
+    expect(connection.destroyed).toBe(false)
+    answering.delete(connection)
+    connection.emit('timeout')
+    await client.closed
+    expect(connection.destroyed).toBe(true)
+    client.end()
+  },
+)
