@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Program } from '../clients/program.ts'
+import { atTerminal } from '../protocols/ssh/at-terminal.ts'
 import { startTestGateway, type TestGateway } from '../servers/gateway.ts'
 
 const stack = new AsyncDisposableStack()
@@ -123,6 +124,31 @@ describe('psql', () => {
     const { status, stdout } = await program.exited()
     expect([status, stdout]).toEqual([0, 'SELECT 1\nTRUNCATE TABLE\n42\n'])
     expect(await auditTypes()).toEqual(expect.arrayContaining(['statement.asked', 'statement.answered']))
+  })
+
+  test('goes on after Ctrl-C at a terminal: only the statement that waits is given up', async () => {
+    const { questions } = gateway.gateway.access
+    const bob = await gateway.person('bob')
+    await using program = atTerminal(['psql', '-XAt'], await environment('admin'))
+    await program.until(/prod-db=> /)
+    program.send("select 'process', pg_backend_pid();")
+    const [, before] = await program.until(/process\|(\d+)/)
+    for (const begin of ['', 'begin; ']) {
+      program.send(`${begin}truncate customers;`)
+      await expect.poll(async () => (await questions.waitingFor(bob)).length).toBe(1)
+      const [waiting] = await questions.waitingFor(bob)
+      program.type('\u0003')
+      await expect.poll(async () => (await questions.view(bob, waiting!.question.id)).question.state).toBe('given-up')
+    }
+    // The server knows of it as of any error: the transaction has failed.
+    await program.until(/canceling statement due to user request[^]*prod-db=!> /)
+    program.send('rollback;')
+    await program.until(/ROLLBACK/)
+    program.send("select 'again', pg_backend_pid(), count(*) > 0 from customers;")
+    const [, after] = await program.until(/again\|(\d+)\|t/)
+    expect(after).toBe(before)
+    program.send('\\q')
+    await program.exited()
   })
 
   test('gives up what waits when it is revoked, and nothing of it stays', async () => {
