@@ -16,6 +16,8 @@ export interface PostgresDeps extends Omit<ConnectionDeps, 'lobby' | 'terms' | '
   readonly lobby?: Lobby
 }
 
+/** Connections that wait to be accepted. Of more at once the system lets some hang: they believe that they are connected. */
+const backlog = 4096
 /** Without one, OpenSSL refuses clients that resume a session where certificates are asked for. */
 const sessionIdContext = 'curfew-postgres'
 
@@ -42,7 +44,7 @@ export async function listenPostgres(listener: PostgresListener, deps: PostgresD
     connections.add(served)
     void served.finally(() => connections.delete(served))
   })
-  server.listen(listener.port, listener.address)
+  server.listen({ port: listener.port, host: listener.address, backlog })
   await once(server, 'listening')
   server.on('error', (error) => deps.log.error({ error }, 'a connection could not be accepted'))
   const { address, port } = server.address() as AddressInfo
