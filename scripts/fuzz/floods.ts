@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { cstring, int32, query } from '../../src/protocols/postgres/messages.ts'
-import { startupMessage } from '../../src/protocols/postgres/startup.ts'
+import { sslRequest, startupMessage } from '../../src/protocols/postgres/startup.ts'
 import type { Scene } from './cases.ts'
 import { honest } from './mutate.ts'
 
@@ -74,7 +74,7 @@ export async function flood(
   return performance.now() - begunMs
 }
 
-/** Connections that say nothing, from many addresses of this machine, all there at once. @returns what the gateway said to them. */
+/** Connections that say one byte and nothing more (with none, those that the system had no room for would not notice), from many addresses of this machine, all there at once. @returns what the gateway said to them. */
 export async function crowd(
   port: number,
   count: number,
@@ -88,6 +88,7 @@ export async function crowd(
 async function silent(port: number, address: number): Promise<Buffer> {
   const socket: Socket = connect({ port, host: '127.0.0.1', localAddress: `127.0.0.${address}` })
   const chunks: Buffer[] = []
+  socket.write(sslRequest.subarray(0, 1))
   socket.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', () => undefined)
   await new Promise<void>((resolve) => socket.once('close', () => resolve()))
   return Buffer.concat(chunks)
