@@ -20,6 +20,7 @@ import { identify } from './identify.ts'
 import { PeerGone } from './inbox.ts'
 import type { Lobby } from '../lobby.ts'
 import { fatal, internalError } from './messages.ts'
+import type { SaltedPasswords } from './salted-passwords.ts'
 import type { Scratch } from './scratch.ts'
 import { runSession } from './session.ts'
 import { readWanted } from './startup.ts'
@@ -38,6 +39,7 @@ export interface ConnectionDeps {
   readonly log: Log
   readonly metrics: Metrics
   readonly scratch: Scratch
+  readonly salted: SaltedPasswords
   readonly cancelKeys: CancelKeys
   readonly databaseUsers: DatabaseUsers
   readonly lobby: Lobby

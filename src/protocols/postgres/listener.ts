@@ -5,13 +5,14 @@ import type { PostgresListener } from '../../config/config.ts'
 import { Fault } from '../../kernel/fault.ts'
 import type { Listening } from '../../kernel/listening.ts'
 import { serveConnection, type ConnectionDeps } from './connection.ts'
+import { SaltedPasswords } from './salted-passwords.ts'
 import { Scratch } from './scratch.ts'
 import { secureOptions, type Terms } from './greet.ts'
 import { keepAlive } from '../keep-alive.ts'
 import { createLobby, type Lobby } from '../lobby.ts'
 
 /** `cancelKeys` is shared by all listeners of a node: a CancelRequest may come in by another one. */
-export interface PostgresDeps extends Omit<ConnectionDeps, 'lobby' | 'terms' | 'stopping' | 'scratch'> {
+export interface PostgresDeps extends Omit<ConnectionDeps, 'lobby' | 'terms' | 'stopping' | 'scratch' | 'salted'> {
   /** Shared where the limits are to hold for several listeners together; by default each counts alone. */
   readonly lobby?: Lobby
 }
@@ -35,6 +36,7 @@ export async function listenPostgres(listener: PostgresListener, deps: PostgresD
     ...deps,
     lobby,
     scratch: new Scratch(),
+    salted: new SaltedPasswords(),
     terms: termsOf(listener, deps.identity.certificates.authority),
     stopping: stop.signal,
   }

@@ -13,9 +13,10 @@ import {
   saslInitialResponse,
   saslResponse,
 } from './messages.ts'
+import { SaltedPasswords } from './salted-passwords.ts'
 import { endPointHash, md5Password, ScramClient, type ChannelBinding } from './scram.ts'
 import { startupMessage } from './startup.ts'
-import type { Target, TargetWish } from './target.ts'
+import type { Target, TargetDeps, TargetWish } from './target.ts'
 import { targetUnreadBytesMax, type TargetAddress } from './target-socket.ts'
 
 /** Before it is ready a target sends small messages, and few. */
@@ -39,16 +40,18 @@ export class Login {
   readonly #wish: TargetWish
   readonly #signal: AbortSignal
   readonly #random: Random
+  readonly #salted: SaltedPasswords
   readonly #inbox: Inbox
   #authenticated = false
   #readBytes = 0
 
-  constructor(socket: Socket, plan: LoginPlan, signal: AbortSignal, random: Random) {
+  constructor(socket: Socket, plan: LoginPlan, signal: AbortSignal, { random, salted }: TargetDeps) {
     this.#socket = socket
     this.#plan = plan
     this.#wish = plan.wish
     this.#signal = signal
     this.#random = random
+    this.#salted = salted ?? new SaltedPasswords()
     this.#inbox = new Inbox(socket, targetUnreadBytesMax)
     socket.resume() // paused where somebody read from it before, such as the answer about TLS
   }
@@ -115,7 +118,7 @@ export class Login {
     while (offered.left > 1) mechanisms.push(offered.cstring())
     const { mechanism, binding } = this.#chooseScram(mechanisms)
     const nonce = Buffer.from(this.#random.bytes(24)).toString('base64')
-    const scram = new ScramClient(await this.#password(), nonce, binding)
+    const scram = new ScramClient(await this.#password(), nonce, binding, '', this.#salted)
     this.#socket.write(saslInitialResponse(mechanism, scram.first()))
     const serverFirst = await this.#expectAuthentication(11)
     this.#socket.write(saslResponse(await scram.final(serverFirst.rest().toString())))

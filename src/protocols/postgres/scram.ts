@@ -1,8 +1,7 @@
-import { createHash, createHmac, pbkdf2, timingSafeEqual } from 'node:crypto'
-import { promisify } from 'node:util'
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { Fault } from '../../kernel/fault.ts'
+import { SaltedPasswords, saltedPassword } from './salted-passwords.ts'
 
-const derive = promisify(pbkdf2)
 /** A target that asks for more would keep this node's threads busy; PostgreSQL's own default is 4,096. */
 export const iterationsMax = 1_000_000
 
@@ -23,12 +22,20 @@ export class ScramClient {
   readonly #binding: Buffer
   readonly #bare: string
   readonly #nonce: string
+  readonly #salted: SaltedPasswords
   #serverSignature: Buffer | undefined
 
   /** @param nonce printable ASCII without a comma, at least 18 random bytes of it. */
-  constructor(password: string, nonce: string, binding: ChannelBinding, userName = '') {
+  constructor(
+    password: string,
+    nonce: string,
+    binding: ChannelBinding,
+    userName = '',
+    salted: SaltedPasswords = new SaltedPasswords(),
+  ) {
     this.#password = saslPrepare(password)
     this.#nonce = nonce
+    this.#salted = salted
     this.#gs2 = binding.kind === 'bound' ? 'p=tls-server-end-point,,' : `${binding.flag},,`
     this.#binding = binding.kind === 'bound' ? binding.hash : Buffer.alloc(0)
     this.#bare = `n=${userName},r=${nonce}`
@@ -41,7 +48,7 @@ export class ScramClient {
   /** @throws Fault UPSTREAM_REFUSED when the server's message is not one, or asks for too much work. */
   async final(serverFirst: string): Promise<string> {
     const { nonce, salt, iterations } = this.#readServerFirst(serverFirst)
-    const salted = await derive(this.#password, salt, iterations, 32, 'sha256')
+    const salted = await this.#salted.of(this.#password, salt, iterations)
     const clientKey = hmac(salted, 'Client Key')
     const channel = Buffer.concat([Buffer.from(this.#gs2), this.#binding]).toString('base64')
     const withoutProof = `c=${channel},r=${nonce}`
@@ -129,7 +136,7 @@ const verifierIterations = 4096
  * @see PostgreSQL manual, "pg_authid"; RFC 5803
  */
 export async function scramVerifier(password: string, salt: Uint8Array): Promise<string> {
-  const salted = await derive(saslPrepare(password), salt, verifierIterations, 32, 'sha256')
+  const salted = await saltedPassword(saslPrepare(password), salt, verifierIterations)
   const storedKey = createHash('sha256').update(hmac(salted, 'Client Key')).digest('base64')
   const serverKey = hmac(salted, 'Server Key').toString('base64')
   return `SCRAM-SHA-256$${verifierIterations}:${Buffer.from(salt).toString('base64')}$${storedKey}:${serverKey}`

@@ -13,6 +13,7 @@ import { checkStartRole } from './guard/start-role.ts'
 import { fatal, backendKeyData, parameterStatus, readyForQuery } from './messages.ts'
 import { record } from './recording.ts'
 import { Relay, type RelayEnd } from './relay.ts'
+import type { SaltedPasswords } from './salted-passwords.ts'
 import type { Scratch } from './scratch.ts'
 import { version32, type Startup } from './startup.ts'
 import type { Target, TargetWish } from './target.ts'
@@ -25,6 +26,7 @@ export interface SessionDeps extends GuardSources {
   readonly databaseUsers: DatabaseUsers
   readonly metrics: Metrics
   readonly scratch: Scratch
+  readonly salted: SaltedPasswords
 }
 
 const nothingPassed = { bytesFromClient: 0, bytesFromTarget: 0 } as const

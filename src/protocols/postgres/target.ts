@@ -4,6 +4,7 @@ import type { Random } from '../../kernel/ids.ts'
 import type { Clock } from '../../kernel/time.ts'
 import type { PostgresResource, PostgresRole } from '../../resources/catalogue.ts'
 import { Login, type WantedSession } from './login.ts'
+import type { SaltedPasswords } from './salted-passwords.ts'
 import type { Scratch } from './scratch.ts'
 import { encryptionsOf, openTargetSocket, type TargetAddress } from './target-socket.ts'
 
@@ -40,6 +41,8 @@ export interface TargetDeps {
   readonly random: Random
   /** Without it, each socket reads into buffers of its own. */
   readonly scratch?: Scratch
+  /** Without it, each login derives its key anew. */
+  readonly salted?: SaltedPasswords
 }
 
 /**
@@ -114,7 +117,7 @@ async function logInWithin(
   const either = AbortSignal.any([signal, late.signal])
   try {
     const socket = await openTargetSocket(address, encryption, either, deps.scratch?.reads)
-    return await new Login(socket, { address, encryption, wanted, wish }, either, deps.random).run()
+    return await new Login(socket, { address, encryption, wanted, wish }, either, deps).run()
   } finally {
     timer.cancel()
   }

@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto'
+import { createHash, pbkdf2Sync } from 'node:crypto'
 import { expect, test } from 'vitest'
+import { SaltedPasswords } from '../../../src/protocols/postgres/salted-passwords.ts'
 import { endPointHash, md5Password, saslPrepare, ScramClient } from '../../../src/protocols/postgres/scram.ts'
 
 const refused = expect.objectContaining({ code: 'UPSTREAM_REFUSED' })
@@ -15,6 +16,24 @@ test('the exchange of RFC 7677, section 3', async () => {
   client.verify('v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=')
   expect(() => client.verify('v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=')).toThrow(refused)
   expect(() => client.verify('e=other-error')).toThrow(refused)
+})
+
+test('what a password was made to is used again, for the same salt and count only', async () => {
+  const salted = new SaltedPasswords()
+  const salt = Buffer.from('W22ZaJ0SNY7soEsUEjb6gQ==', 'base64')
+  const first = await salted.of('pencil', salt, 4096)
+  expect(first).toEqual(pbkdf2Sync('pencil', salt, 4096, 32, 'sha256'))
+  expect(await salted.of('pencil', salt, 4096)).toBe(first)
+  for (const [password, otherSalt, count] of [
+    ['pencil ', salt, 4096],
+    ['pencil', salt.subarray(1), 4096],
+    ['pencil', salt, 4095],
+  ] as const) {
+    const other = await salted.of(password, otherSalt, count)
+    expect(other).toEqual(pbkdf2Sync(password, otherSalt, count, 32, 'sha256'))
+  }
+  for (let count = 1; count <= 200; count++) await salted.of('another', salt, count)
+  expect(await salted.of('pencil', salt, 4096)).not.toBe(first)
 })
 
 test.each([
