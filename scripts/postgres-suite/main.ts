@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import type { Recorded } from './recordings.ts'
 import { openRoute, type Way } from './route.ts'
-import { runSuite, suites, type Outcome, type Suite } from './suites.ts'
+import { databaseOf, runSuite, suites, type Outcome, type Suite } from './suites.ts'
 import { prepareTools, type Tools } from './tools.ts'
 
 interface Options {
@@ -69,7 +69,7 @@ interface Comparison {
 /** @returns the files that differ through the gateway, of those that are the same twice on the straight way. */
 async function compare({ suite, way, tools, folder, keep }: Comparison): Promise<readonly string[]> {
   const run = async (through: Way) => {
-    await using route = await openRoute(through)
+    await using route = await openRoute(through, databaseOf[suite])
     const outcome = await runSuite(suite, tools, route, join(folder, 'work'))
     const { outputs, unexpected, tookS } = outcome
     const other = unexpected.length === 0 ? 'all' : `all but ${unexpected.join(', ')}`

@@ -6,11 +6,10 @@ import { startTestGateway, type ConfigInput, type TestGateway } from '../../test
 import { Visitor } from '../../test/clients/visitor.ts'
 import { readRecordings, type Recorded } from './recordings.ts'
 
-/** Resource and database have the same name, role and login too: so nothing that a client sees of itself differs. */
-export const database = 'regression'
 const login = 'postgres'
 
 export interface Route extends AsyncDisposable {
+  readonly database: string
   /** What libpq is told. */
   readonly environment: Readonly<Record<string, string>>
   /** The database, as it was before anything ran. */
@@ -32,22 +31,27 @@ const settings = {
 /** `guarded`: through the gateway, which reads every statement, lets it pass, and keeps the rows of its answer. */
 export type Way = 'straight' | 'gateway' | 'guarded'
 
-export async function openRoute(way: Way): Promise<Route> {
+/**
+ * Resource and database have the same name, role and login too: so nothing that a client sees of itself differs.
+ * @param database its name stands in some of the suites' files.
+ */
+export async function openRoute(way: Way, database: string): Promise<Route> {
   await using stack = new AsyncDisposableStack()
   const serverSettings = { max_connections: 100, max_prepared_transactions: 10, max_wal_size: '1GB' }
   const server = stack.use(await startPostgres({ debian: true, settings: serverSettings }))
-  const gateway = way === 'straight' ? undefined : stack.use(await openGateway(server, way === 'guarded'))
+  const gateway = way === 'straight' ? undefined : stack.use(await openGateway(server, database, way === 'guarded'))
   const environment = gateway === undefined ? await straight(server) : throughGateway(gateway)
   const all = stack.move()
   return {
+    database,
     environment: { PGUSER: login, PGHOST: 'localhost', PGSSLMODE: 'verify-full', ...environment },
-    renew: () => renew(server),
+    renew: () => renew(server, database),
     recorded: async () => (gateway === undefined ? undefined : await readRecordings(gateway)),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
 }
 
-async function renew(server: TestPostgres): Promise<void> {
+async function renew(server: TestPostgres, database: string): Promise<void> {
   await server.query(`drop database if exists ${database} with (force)`)
   await server.query(`create database ${database} template template0`)
   for (const [name, value] of Object.entries(settings)) {
@@ -65,19 +69,19 @@ function throughGateway(gateway: TestGateway): Record<string, string> {
   return { PGPORT: String(gateway.postgresPort), PGSSLROOTCERT: gateway.caFile }
 }
 
-async function openGateway(server: TestPostgres, isGuarded: boolean): Promise<TestGateway> {
+async function openGateway(server: TestPostgres, database: string, isGuarded: boolean): Promise<TestGateway> {
   await using stack = new AsyncDisposableStack()
   const gateway = stack.use(
     await startTestGateway({
       postgres: server,
-      configure: (config) => configure(config, server, isGuarded),
+      configure: (config) => configure(config, server, database, isGuarded),
       beforeLoad: (folder) => writeFile(join(folder, 'secrets/superuser'), server.superuserPassword, { mode: 0o600 }),
     }),
   )
   const asker = await gateway.person('alice')
   const wish = { resource: database, role: login, lengthMs: 3 * 3_600_000, reason: '', ticket: null, startsAt: null }
   await gateway.gateway.access.ask(asker, { ...wish, origin: 'test' })
-  await rememberAddress(gateway)
+  await rememberAddress(gateway, database)
   stack.move()
   return gateway
 }
@@ -88,7 +92,7 @@ const guarded = {
   recordRows: { rows: 10_000, size: '1MiB' },
 }
 
-function configure(config: ConfigInput, server: TestPostgres, isGuarded: boolean): void {
+function configure(config: ConfigInput, server: TestPostgres, database: string, isGuarded: boolean): void {
   config.resources[database] = {
     kind: 'postgres',
     host: server.host,
@@ -101,7 +105,7 @@ function configure(config: ConfigInput, server: TestPostgres, isGuarded: boolean
 }
 
 /** Alice signs in, and this address needs no other proof from then on: so there is no password to send. */
-async function rememberAddress(gateway: TestGateway): Promise<void> {
+async function rememberAddress(gateway: TestGateway, database: string): Promise<void> {
   await using browser = new Visitor(gateway.ca)
   await browser.open(new URL('/sign-in', gateway.url), 'alice')
   const { identity, state } = gateway.gateway

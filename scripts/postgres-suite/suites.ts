@@ -5,11 +5,14 @@ import { createWriteStream } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
-import { database, type Route } from './route.ts'
+import type { Route } from './route.ts'
 import type { Tools } from './tools.ts'
 
 export type Suite = 'regress' | 'isolation' | 'pipeline'
 export const suites: readonly Suite[] = ['regress', 'isolation', 'pipeline']
+
+/** The databases that the suites' own files name. */
+export const databaseOf = { regress: 'regression', isolation: 'isolation_regression', pipeline: 'regression' } as const
 
 export interface Outcome {
   /** What each file wrote, by its name. */
@@ -36,7 +39,7 @@ async function runRegress(suite: 'regress' | 'isolation', tools: Tools, route: R
   const input = join(tools.source, 'src/test', suite)
   const schedule = join(input, suite === 'regress' ? 'parallel_schedule' : 'isolation_schedule')
   const words = [`--inputdir=${input}`, `--outputdir=${work}`, `--dlpath=${tools.libraries}`, `--schedule=${schedule}`]
-  const more = ['--use-existing', `--dbname=${database}`, '--max-concurrent-tests=20', '--bindir=']
+  const more = ['--use-existing', `--dbname=${route.database}`, '--max-concurrent-tests=20', '--bindir=']
   const log = join(work, 'run.log')
   await runProgram(tools[suite], [...words, ...more], route, log)
   const report = await readFile(log, 'utf8')
@@ -53,7 +56,12 @@ async function runPipeline(tools: Tools, route: Route, work: string) {
   for (const name of names) {
     const log = join(work, 'results', `${name}.log`)
     const trace = join(work, 'results', `${name}.trace`)
-    const status = await runProgram(tools.pipeline, ['-r', '700', '-t', trace, name, `dbname=${database}`], route, log)
+    const status = await runProgram(
+      tools.pipeline,
+      ['-r', '700', '-t', trace, name, `dbname=${route.database}`],
+      route,
+      log,
+    )
     if (status !== 0) unexpected.push(name)
     await writeFile(join(work, 'results', `${name}.out`), `${status}\n${await readFile(log, 'utf8')}`)
     await rename(trace, join(work, 'results', `${name}.trace.out`))
