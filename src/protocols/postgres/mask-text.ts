@@ -6,7 +6,7 @@ export const mask = '[masked]'
  * Written with few letters to begin with, as it is tried on every statement.
  */
 export const worthLooking: RegExp =
-  /p(?:ass(?:word|wd|phrase|code)|rivate_?key|rogram|i_?key)|s(?:ecret|s_?key)|ken|:\/\//i
+  /p(?:ass(?:word|wd|phrase|code)|wd|rivate_?key|rogram|i_?key)|s(?:ecret|s_?key)|ken|:\/\//i
 /** `password=…` in a connection string, up to where it must end; a quoted one is taken to the end of the text. */
 const pairSecret =
   /((?:ssl)?(?:password|passwd|passphrase|passcode|secret)\s*=\s*)(?:[^\s'"\\&;,]+(?=[\s&;,]|$)|[\s\S]+)/gi

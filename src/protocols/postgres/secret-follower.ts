@@ -3,9 +3,9 @@ import type { Token } from './sql-tokens.ts'
 
 /** Names that a secret follows: the PASSWORD of a role, options of user mappings, columns in comparisons. */
 export const secretName: RegExp =
-  /^(?:\w*_)?(?:password|passwd|passphrase|passcode|sslpassword|secret|secret_?key|access_?key|api_?key|private_?key|token)$/i
+  /^(?:\w*(?:password|passwd|passphrase|passcode)|(?:\w*_)?(?:pwd|secret|secret_?key|access_?key|api_?key|private_?key|token))$/i
 /** No name of a secret is shorter, or ends in another letter. */
-const secretNameCharsMin = 5
+const secretNameCharsMin = 3
 const secretNameEnd = /[detny]/i
 /** They may stand between a name and its secret: `password in ('…')`, `not like '…'`. */
 const between: ReadonlySet<string> = new Set([

@@ -220,7 +220,7 @@ test('a listener that allows plaintext takes it, and answers N when it has no ce
   })
 })
 
-test('protocol 3.2 gets a longer key; unknown options are negotiated', async () => {
+test('protocol 3.2 gets a longer key, which cancels; unknown options are negotiated', async () => {
   const tls = await beginTls()
   const bytes = startupMessage([
     ['user', 'readonly'],
@@ -232,7 +232,15 @@ test('protocol 3.2 gets a longer key; unknown options are negotiated', async () 
   const messages = await untilReady(tls)
   expect(messages[0]).toMatchObject({ type: 'v' })
   expect(messages[0]!.body.toString('latin1')).toContain('_pq_.grease')
-  expect(messages.find(({ type }) => type === 'K')!.body.length).toBe(4 + 32)
+  const key = messages.find(({ type }) => type === 'K')!.body
+  expect(key.length).toBe(4 + 32)
+  tls.write(query('select pg_sleep(82)'))
+  await postgres.untilRunning('pg_sleep(82)', 1)
+  // Its beginning alone, as an older client would know it, is no key.
+  await say(cancelRequest(key.readInt32BE(0), key.subarray(4, 8)))
+  await postgres.untilRunning('pg_sleep(82)', 1)
+  await say(cancelRequest(key.readInt32BE(0), key.subarray(4)))
+  await postgres.untilRunning('pg_sleep(82)', 0)
   tls.destroy()
 })
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { maskCommand } from '../../../src/protocols/postgres/mask-command.ts'
-import { maskSecrets, maskStatement, maskText } from '../../../src/protocols/postgres/mask.ts'
+import { maskSecrets, maskStatement, maskText, secretValue } from '../../../src/protocols/postgres/mask.ts'
 import { SqlTokens } from '../../../src/protocols/postgres/sql-tokens.ts'
 
 test.each([
@@ -76,6 +76,8 @@ test.each([
     "select 1 from u where password is distinct from 'hunter2'",
     "select 1 from u where password is distinct from '[masked]'",
   ],
+  ["select 1 from pg_authid where rolpassword = 'hunter2'", "select 1 from pg_authid where rolpassword = '[masked]'"],
+  ["update u set pwd = 'hunter2', cwd = '/tmp'", "update u set pwd = '[masked]', cwd = '/tmp'"],
   // What is inserted, by the names of the columns.
   [
     "insert into u (name, password, age) values ('bob', 'hunter2', '7'), ('eve', crypt('hunter3', x), '8')",
@@ -133,6 +135,13 @@ test.each([
 test('backslashes end no string when standard_conforming_strings is off', () => {
   const sql = String.raw`alter role bob password 'hun\'ter2' login`
   expect(maskStatement(sql, true)).toBe("alter role bob password '[masked]' login")
+})
+
+test('rows are masked by the names of their columns', () => {
+  const shown = ['rolpassword', 'passwd', 'api_key', 'access_token', 'pwd', 'rolname', 'password_set_at'].map((name) =>
+    secretValue(name, 'x'),
+  )
+  expect(shown).toEqual([...Array.from({ length: 5 }, () => '[masked]'), 'x', 'x'])
 })
 
 test('parameters are known whose values are secrets', () => {
