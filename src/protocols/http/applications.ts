@@ -230,7 +230,7 @@ export class ApplicationGateway implements Applications, Disposable {
       path: judged.path,
       forward: {
         host: session.hostFor(head.host),
-        clientAddress: peer.address,
+        client: peer,
         requestId,
         assertion,
         own: session.ownHeaders(known.person),

@@ -1,6 +1,6 @@
-import { plainAddress } from '../../identity/address.ts'
 import type { AppPlace } from '../../identity/apps.ts'
 import type { HttpResource } from '../../resources/catalogue.ts'
+import { forwardedClient, type ForwardedClient } from './forward-headers.ts'
 import { isHttp2, type HttpRequest, type HttpResponse } from './front.ts'
 import { readRequestHead, type RequestHead } from './request-head.ts'
 
@@ -36,8 +36,7 @@ export function arrive(
 }
 
 /** The client's end of a connection. */
-export interface Peer {
-  readonly address: string
+export interface Peer extends ForwardedClient {
   /** `203.0.113.9:51234` */
   readonly from: string
   /** Answers of applications that are under way. */
@@ -52,8 +51,9 @@ function peerOf(request: HttpRequest): Peer {
   const known = peers.get(connection)
   if (known !== undefined) return known
   const { remoteAddress = '', remotePort = 0 } = request.socket
-  const address = plainAddress(remoteAddress)
-  const peer = { address, from: `${address.includes(':') ? `[${address}]` : address}:${remotePort}`, open: 0 }
+  const client = forwardedClient(remoteAddress)
+  const host = client.address.includes(':') ? `[${client.address}]` : client.address
+  const peer: Peer = { address: client.address, node: client.node, from: `${host}:${remotePort}`, open: 0 }
   peers.set(connection, peer)
   return peer
 }

@@ -16,10 +16,17 @@ export interface OwnHeaders {
   readonly isLimited: boolean
 }
 
+/** Where a request comes from. */
+export interface ForwardedClient {
+  readonly address: string
+  /** As `Forwarded` has it: RFC 7239 section 6 */
+  readonly node: string
+}
+
 export interface ForwardFacts {
   /** What the target gets as Host, outside of these headers; `X-Forwarded-Host` says what the person typed. */
   readonly host: string
-  readonly clientAddress: string
+  readonly client: ForwardedClient
   readonly requestId: string
   /** Of `Assertions`. */
   readonly assertion: string
@@ -119,13 +126,17 @@ export function towardsTarget(head: RequestHead, facts: ForwardFacts): string[] 
 
 function addOwn(result: string[], head: RequestHead, facts: ForwardFacts, via: string): void {
   const { host } = head
-  const address = plainAddress(facts.clientAddress)
-  const node = isIPv6(address) ? `"[${address}]"` : address
-  result.push('X-Forwarded-For', address, 'X-Forwarded-Proto', 'https')
+  result.push('X-Forwarded-For', facts.client.address, 'X-Forwarded-Proto', 'https')
   result.push('X-Forwarded-Host', host, 'X-Forwarded-Port', portOf(host))
-  result.push('Forwarded', `for=${node};host="${host}";proto=https`, 'Via', `${via}${head.version} curfew`)
+  result.push('Forwarded', `for=${facts.client.node};host="${host}";proto=https`, 'Via', `${via}${head.version} curfew`)
   result.push('Curfew-Request-Id', facts.requestId, 'Curfew-Assertion', facts.assertion)
   for (const text of facts.own.headers) result.push(text)
+}
+
+/** To be made once for a connection. */
+export function forwardedClient(remoteAddress: string): ForwardedClient {
+  const address = plainAddress(remoteAddress)
+  return { address, node: isIPv6(address) ? `"[${address}]"` : address }
 }
 
 function portOf(host: string): string {

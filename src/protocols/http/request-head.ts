@@ -75,10 +75,16 @@ function readHttp1(request: IncomingMessage): RequestHead {
   if (target.authority !== null && withoutPort(target.authority) !== withoutPort(host)) {
     throw violation('the URL names another host than the Host header')
   }
-  const framing = http1Framing(fields, version)
+  const { bodyBytes, hasBody } = http1Framing(fields, version)
   return {
-    ...{ method, path: target.path, host, headers: fields.headers, version, ...framing },
-    upgrade: upgradeOf(method, version, fields, framing.hasBody),
+    method,
+    path: target.path,
+    host,
+    headers: fields.headers,
+    version,
+    bodyBytes,
+    hasBody,
+    upgrade: upgradeOf(method, version, fields, hasBody),
     expectsContinue: expects(fields) && version === '1.1',
   }
 }
@@ -118,6 +124,9 @@ interface Fields {
   readonly pseudo: Map<string, string>
 }
 
+/** Of HTTP/1.1. */
+const noPseudo: Map<string, string> = new Map()
+
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** Visible characters, spaces, tabs and the upper half of Latin-1. RFC 9110 section 5.5 */
 // oxlint-disable-next-line no-control-regex
@@ -125,8 +134,14 @@ const misfitInValue = /[^\t\x20-\x7e\x80-\xff]/
 
 function collect(raw: RawHeaders, isHttp2: boolean): Fields {
   const fields: Fields = {
-    ...{ headers: [], hosts: [], lengths: [], codings: [], connection: [] },
-    ...{ upgrades: [], expectations: [], pseudo: new Map() },
+    headers: [],
+    hosts: [],
+    lengths: [],
+    codings: [],
+    connection: [],
+    upgrades: [],
+    expectations: [],
+    pseudo: isHttp2 ? new Map<string, string>() : noPseudo,
   }
   let count = 0
   for (let index = 0; index < raw.length; index += 2) {

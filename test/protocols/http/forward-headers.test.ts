@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { Secret } from '../../../src/kernel/secret.ts'
 import {
   forwardTrailers,
+  forwardedClient,
   ownHeaders,
   targetPlaces,
   towardsClient,
@@ -26,7 +27,7 @@ const noOwn = ownHeaders({ headers: {}, credentials: null, allow: [], deny: [] }
 const facts: ForwardFacts = {
   ...{
     host: 'app.example.test',
-    clientAddress: '192.0.2.7',
+    client: forwardedClient('192.0.2.7'),
     requestId: 'req-1',
     assertion: 'real',
     own: noOwn,
@@ -91,13 +92,15 @@ describe('towards the target', () => {
     ])
     const six = towardsTarget(head([], { host: '[2001:db8::9]:8443', version: '2' }), {
       ...facts,
-      clientAddress: '2001:DB8::1',
+      client: forwardedClient('2001:DB8::1'),
     })
     expect(values(six, 'forwarded')).toEqual(['for="[2001:db8::1]";host="[2001:db8::9]:8443";proto=https'])
     expect(values(six, 'x-forwarded-for')).toEqual(['2001:db8::1'])
     expect(values(six, 'x-forwarded-port')).toEqual(['8443'])
     expect(values(six, 'via')).toEqual(['2 curfew'])
-    expect(values(toTarget([], { clientAddress: '::ffff:192.0.2.7' }), 'forwarded')[0]).toContain('for=192.0.2.7;')
+    expect(values(toTarget([], { client: forwardedClient('::ffff:192.0.2.7') }), 'forwarded')[0]).toContain(
+      'for=192.0.2.7;',
+    )
     expect(values(toTarget(['Via', '1.0 a', 'Via', '1.1 b']), 'via')).toEqual(['1.0 a, 1.1 b, 1.1 curfew'])
   })
 

@@ -273,6 +273,8 @@ function readHop(framing: Framing, name: string, value: string): void {
     if (seconds !== null) framing.keepAliveS = Number(seconds[1])
   }
   if (name !== 'connection') return
+  // What nearly all say.
+  if (value === 'keep-alive') return void (framing.keeps = true)
   for (const option of value.toLowerCase().split(',')) {
     if (option.trim() === 'close') framing.closes = true
     if (option.trim() === 'keep-alive') framing.keeps = true

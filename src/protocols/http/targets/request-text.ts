@@ -3,6 +3,8 @@ import type { TargetRequest } from './target.ts'
 /** Methods whose requests say that they have no body: RFC 9110 section 8.6 */
 const expectBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+/** A name and a value (RFC 9110 sections 5.1 and 5.5); nothing in it ends the line. */
+const headerLine = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e\x80-\xff]*$/
 // oxlint-disable-next-line no-control-regex
 const misfitInValue = /[^\t\x20-\x7e\x80-\xff]/
 const misfitInPath = /[^\x21-\x7e\x80-\xff]/
@@ -16,10 +18,9 @@ export function requestText({ method, path, host, headers, body, bodyBytes }: Ta
   if (!token.test(method) || misfitInPath.test(path) || misfitInValue.test(host)) throw new Error('no request line')
   let text = `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: keep-alive\r\n`
   for (let index = 0; index < headers.length; index += 2) {
-    const name = headers[index]!
-    const value = headers[index + 1]!
-    if (!token.test(name) || misfitInValue.test(value)) throw new Error('no header')
-    text += `${name}: ${value}\r\n`
+    const line = `${headers[index]}: ${headers[index + 1]}`
+    if (!headerLine.test(line)) throw new Error('no header')
+    text += `${line}\r\n`
   }
   if (body !== null && bodyBytes !== null && bodyBytes > 0) text += `content-length: ${bodyBytes}\r\n`
   else if (expectBody.has(method)) text += 'content-length: 0\r\n'
