@@ -16,8 +16,9 @@ export interface Recorder {
   /**
    * As `event`, for what happens very often: code and data are JSON already, `"c",{"n":1}`.
    * @param tail copied before this returns: its first `tailBytes`.
+   * @param atMs when it happened, by `clock.monotonicMs()`; lines stay in the order in which they are written.
    */
-  encoded(tail: Buffer, tailBytes: number): void
+  encoded(tail: Buffer, tailBytes: number, atMs: number): void
   /** More than `maxUnsaved` is not on disk yet: stop reading until `drained()` resolves. */
   readonly full: boolean
   /** Resolves when `full` is false again, at once if it is; rejects with Fault RECORDING_FAILED when the recording broke (strict). */

@@ -90,11 +90,11 @@ export class SessionRecorder implements Recorder {
     this.#add(code, { ...data, bytes: bytes.length }, bytes)
   }
 
-  encoded(tail: Buffer, tailBytes: number): void {
+  encoded(tail: Buffer, tailBytes: number, atMs: number): void {
     if (!this.active || this.#sealed !== null) return
-    const nowMs = this.#host.clock.monotonicMs()
-    const us = this.#usAt(nowMs)
-    this.#count(us, nowMs, this.#parts.addEncoded(us, tail, tailBytes))
+    // What came before may have been written with a later look at the clock.
+    const us = Math.max(this.#lastUs, this.#usAt(atMs))
+    this.#count(us, atMs, this.#parts.addEncoded(us, tail, tailBytes))
   }
 
   #add(code: string, data: unknown, raw: Uint8Array | null): void {

@@ -210,6 +210,29 @@ test('bytes of every size go through the thread to the disk', async () => {
   expect(events[1]).toMatchObject({ code: 'm', data: { text: 'größe 0' } })
 })
 
+test('lines that are JSON already stand among the others, in their order', async () => {
+  const { recordings, fileOf, key: own } = await start()
+  const { recorder, path } = await recordings.start({ session: 'session-1' }, 'strict', () => {})
+  const began = performance.now()
+  recorder.event('m', { kind: 'notice', text: 'first' })
+  recorder.encoded(Buffer.from('"q",{"n":1}, and what is no part of it'), 11, began - 1000)
+  recorder.bytes('=o', { ch: 1 }, Buffer.from('raw'))
+  recorder.encoded(Buffer.from('"q",{"n":2}'), 11, began + 60_000)
+  await recorder.seal({})
+  expect(await verifyRecording(fileOf(path), own.publicKeys())).toMatchObject({ state: 'sealed', events: 4 })
+  await using recording = await openRecording(fileOf(path))
+  const events = await collect(recording.events())
+  expect(events.map(({ code, data }) => [code, data])).toEqual([
+    ['m', { kind: 'notice', text: 'first' }],
+    ['q', { n: 1 }],
+    ['=o', { ch: 1, bytes: 3 }],
+    ['q', { n: 2 }],
+  ])
+  const times = events.map(({ seconds }) => seconds)
+  expect(times[1]).toBe(times[0])
+  expect(times[3]! - times[0]!).toBeGreaterThan(59)
+})
+
 test('bytes count as unsaved, and drain', async () => {
   const { recordings } = await start()
   const { recorder } = await recordings.start({ session: 'session-1' }, 'strict', () => {})

@@ -63,6 +63,10 @@ class WatchingTap implements FrameTap {
     this.#inner = inner
   }
 
+  chunk(): void {
+    this.#inner?.chunk?.()
+  }
+
   whole(type: number, chunk: Buffer, from: number, to: number): boolean {
     const inner = this.#inner
     if (inner !== null && (inner.whole === undefined || !inner.whole(type, chunk, from, to))) return false

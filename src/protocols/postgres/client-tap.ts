@@ -32,6 +32,10 @@ export class ClientTap implements FrameTap {
     this.#quick = new QuickClient(shared, json)
   }
 
+  chunk(): void {
+    this.#shared.moment.look()
+  }
+
   whole(type: number, chunk: Buffer, from: number, to: number): boolean {
     switch (type) {
       case fromClient.query:

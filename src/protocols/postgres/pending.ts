@@ -1,5 +1,5 @@
-import type { Clock } from '../../kernel/time.ts'
 import type { Answer } from '../../recording/postgres-events.ts'
+import type { Moment } from './moment.ts'
 import type { KnownPortal } from './statement-book.ts'
 
 /** Where a Sync or the end of a simple query stands in the row of what is unanswered. */
@@ -27,15 +27,15 @@ const unknownPortal: KnownPortal = { statement: null, formats: [], columns: null
 
 /** Tells which statement an answer belongs to, and how long that took. Pipelines are answered in order. */
 export class Pending {
-  readonly #clock: Clock
+  readonly #moment: Moment
   #queue: Unanswered[] = []
   #first = 0
   #last = 0
   #lost = false
   #weight = 0
 
-  constructor(clock: Clock) {
-    this.#clock = clock
+  constructor(moment: Moment) {
+    this.#moment = moment
   }
 
   /** A simple query or a function call begins; ReadyForQuery ends it. @returns its number. */
@@ -76,7 +76,7 @@ export class Pending {
   /** How long what is being answered runs by now. */
   sinceBegunMs(): number {
     const head = this.#head()
-    return head === undefined || head.n === syncMark ? 0 : rounded(this.#clock.monotonicMs() - head.startMs)
+    return head === undefined || head.n === syncMark ? 0 : rounded(this.#moment.nowMs - head.startMs)
   }
 
   answered(): Answer {
@@ -89,7 +89,7 @@ export class Pending {
   answeredUs(): number | null {
     const head = this.#head()
     if (head === undefined || head.n === syncMark) return null
-    const nowMs = this.#clock.monotonicMs()
+    const nowMs = this.#moment.nowMs
     const us = Math.round((nowMs - head.startMs) * 1000)
     // What ran behind this one began now: the next statement of a simple query, or the next execution.
     if (head.many) head.startMs = nowMs
@@ -106,7 +106,7 @@ export class Pending {
 
   ready(): void {
     this.#skipExecutions()
-    this.#shift(this.#clock.monotonicMs())
+    this.#shift(this.#moment.nowMs)
   }
 
   #skipExecutions(): void {
@@ -120,7 +120,7 @@ export class Pending {
 
   #push(many: boolean, portal: KnownPortal | null, weight: number): number {
     this.#last += 1
-    this.#add({ n: this.#last, many, startMs: this.#clock.monotonicMs(), portal, weight })
+    this.#add({ n: this.#last, many, startMs: this.#moment.nowMs, portal, weight })
     return this.#last
   }
 

@@ -164,7 +164,7 @@ export class QuickClient {
   #write(end: Uint8Array): true {
     const json = this.#json
     json.raw(end)
-    this.#shared.recorder.encoded(json.buffer, json.length)
+    this.#shared.recorder.encoded(json.buffer, json.length, this.#shared.moment.nowMs)
     return true
   }
 }

@@ -1,5 +1,6 @@
 import type { Recorder } from '../../recording/recorder.ts'
 import type { KnownSecrets } from './known-secrets.ts'
+import type { Moment } from './moment.ts'
 import type { Pending } from './pending.ts'
 import { record } from './recording.ts'
 import type { StatementBook } from './statement-book.ts'
@@ -7,6 +8,7 @@ import type { StatementBook } from './statement-book.ts'
 /** What both directions know. */
 export interface Shared {
   readonly recorder: Recorder
+  readonly moment: Moment
   readonly pending: Pending
   readonly book: StatementBook
   /** What a server may quote in its answers to what it is asked now. */

@@ -46,6 +46,10 @@ export class TargetTap implements FrameTap {
     this.#json = json
   }
 
+  chunk(): void {
+    this.#shared.moment.look()
+  }
+
   whole(type: number, chunk: Buffer, from: number, to: number): boolean {
     switch (type) {
       case fromServer.dataRow:
@@ -200,13 +204,13 @@ export class TargetTap implements FrameTap {
 
   /** @returns false when it did nothing. */
   #quickComplete(chunk: Buffer, from: number, to: number): boolean {
-    const { pending, recorder } = this.#shared
+    const { pending, recorder, moment } = this.#shared
     const tagRows = rowsInTag(chunk, from, to)
     if (tagRows === undefined) return false
     const n = pending.running
     const result = { n, us: pending.answeredUs(), rows: this.#rows, bytes: this.#rowBytes, firstMs: this.#firstRowMs }
     encodeComplete(this.#json, result, tagRows, chunk, from, to)
-    recorder.encoded(this.#json.buffer, this.#json.length)
+    recorder.encoded(this.#json.buffer, this.#json.length, moment.nowMs)
     this.#rows = 0
     this.#rowBytes = 0
     return true

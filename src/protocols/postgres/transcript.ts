@@ -4,6 +4,7 @@ import type { Recorder } from '../../recording/recorder.ts'
 import { ClientTap } from './client-tap.ts'
 import type { FrameTap } from './frames.ts'
 import { KnownSecrets } from './known-secrets.ts'
+import { Moment } from './moment.ts'
 import { Pending } from './pending.ts'
 import { noteParameter, type Shared } from './shared-record.ts'
 import { quickJsonBytesMax } from './quick-client.ts'
@@ -26,7 +27,14 @@ export class Transcript {
     kept: RowsKept | null = null,
     json: JsonBytes = new JsonBytes(quickJsonBytesMax),
   ) {
-    const parts = { recorder, pending: new Pending(clock), book: new StatementBook(), secrets: new KnownSecrets() }
+    const moment = new Moment(clock)
+    const parts = {
+      recorder,
+      moment,
+      pending: new Pending(moment),
+      book: new StatementBook(),
+      secrets: new KnownSecrets(),
+    }
     this.#shared = { ...parts, keepsRows: kept !== null, copy: null, backslashes: false, transaction: 0x49 }
     this.client = new ClientTap(this.#shared, json)
     this.target = new TargetTap(this.#shared, kept, json)

@@ -151,6 +151,7 @@ function follow(isQuick: boolean, rowsKept: boolean) {
 /** The tap without its quick way. */
 function usual(tap: FrameTap): FrameTap {
   return {
+    chunk: () => tap.chunk?.(),
     begin: (type, bodyBytes) => tap.begin(type, bodyBytes),
     head: (type, bytes, bodyBytes) => tap.head(type, bytes, bodyBytes),
     rest: (type, bytes) => tap.rest(type, bytes),

@@ -15,6 +15,10 @@ export class SettingsTap implements FrameTap {
     this.#inner = inner
   }
 
+  chunk(): void {
+    this.#inner?.chunk?.()
+  }
+
   whole(type: number, chunk: Buffer, from: number, to: number): boolean {
     if (type === fromServer.parameterStatus) return false
     return this.#inner === null || this.#inner.whole?.(type, chunk, from, to) === true
