@@ -9,7 +9,7 @@ import { Command, Option } from 'commander'
 import type { Recorded } from './recordings.ts'
 import { openRoute, type Way } from './route.ts'
 import { databaseOf, runSuite, suites, type Outcome, type Suite } from './suites.ts'
-import { prepareTools, type Tools } from './tools.ts'
+import { MissingTool, prepareTools, type Tools } from './tools.ts'
 
 interface Options {
   readonly source: string
@@ -27,7 +27,12 @@ const program = new Command('test:suite')
   .option('--guard', 'the role has a guard that lets everything pass, and records rows')
   .option('--keep <folder>', 'gets the outputs that differ')
   .action(async (options: Options) => {
-    process.exitCode = (await main(options)) ? 0 : 1
+    try {
+      process.exitCode = (await main(options)) ? 0 : 1
+    } catch (error) {
+      if (!(error instanceof MissingTool)) throw error
+      program.error(error.message)
+    }
   })
 await program.parseAsync()
 

@@ -25,7 +25,10 @@ export interface Places {
   readonly built: string
 }
 
-/** Compiles what the suite loads. @throws Error that says what is missing and how to get it. */
+/** Its message says what is missing and how to get it. */
+export class MissingTool extends Error {}
+
+/** Compiles what the suite loads. @throws MissingTool */
 export async function prepareTools(places: Places): Promise<Tools> {
   const { version: major, postgres } = await findDebianBinaries()
   const version = /\) (\S+)/.exec(run(postgres, ['--version']))?.[1] ?? major
@@ -73,9 +76,9 @@ function run(program: string, args: readonly string[]): string {
   return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
 }
 
-function missing(what: string, version: string): Error {
+function missing(what: string, version: string): MissingTool {
   const major = version.split('.')[0]
-  return new Error(`${what} is missing. The suite needs Debian's server and its runner, a C compiler, and the source and
+  return new MissingTool(`${what} is missing. The suite needs Debian's server and its runner, a C compiler, and the source and
 headers of the same version:
   apt-get install postgresql postgresql-client libpq-dev gcc postgresql-server-dev-${major}
   apt-get source postgresql-${major}        (wants deb-src in the list of sources)
