@@ -7,7 +7,7 @@ const readBytes = 256 * 1024
 let shared: Buffer | undefined
 
 /**
- * What a socket reads, without Node's streams and without new memory for each chunk: a third less work for small ones.
+ * What a socket reads, without Node's streams and without new memory for each chunk.
  * For `onread` of a socket that is made by `connect`; Node has no such thing for sockets that a server accepts.
  */
 export class SharedReads {
