@@ -15,8 +15,11 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Pool } from 'undici'
+import { Connector } from '../src/protocols/http/targets/connection.ts'
+import { KeptConnections } from '../src/protocols/http/targets/http1-kept.ts'
+import { systemClock } from '../src/system.ts'
 
-export const parts = ['undici dispatch', 'node:http', 'httpxy', 'http-proxy-3', 'http-proxy'] as const
+export const parts = ['own client', 'undici dispatch', 'node:http', 'httpxy', 'http-proxy-3', 'http-proxy'] as const
 export type Part = (typeof parts)[number]
 export type PartReply = { readonly port: number } | { readonly cpuMs: number }
 
@@ -39,6 +42,39 @@ interface ProxyLibrary {
   readonly createProxyServer: (options: object) => EventEmitter & {
     web(request: IncomingMessage, response: ServerResponse): unknown
   }
+}
+
+/** What the gateway has itself: `KeptConnections`. */
+function overOwn(port: number): Relay {
+  const address = { text: `http://127.0.0.1:${port}`, tls: false, host: '127.0.0.1', port, socketPath: null }
+  const way = { name: 'target', address, tls: { ca: null, serverName: null }, certificate: null }
+  const kept = new KeptConnections(new Connector(way, systemClock), systemClock)
+  return (request, response) => {
+    const { method = 'GET', url: path = '/', rawHeaders } = request
+    const attempt = kept.send(
+      {
+        ...{ method, path, host: `127.0.0.1:${port}`, headers: withoutHost(passed(rawHeaders)) },
+        ...{ body: null, bodyBytes: null, trailers: null, upgrade: null },
+      },
+      {
+        informational: () => undefined,
+        head: (status, headers) => void response.writeHead(status, passed(headers) as string[]),
+        body: (chunk) => {
+          if (response.write(chunk)) return true
+          response.once('drain', () => attempt.resume())
+          return false
+        },
+        end: () => void response.end(),
+        upgraded: () => response.destroy(),
+        failed: () => response.destroy(),
+      },
+      false,
+    )
+  }
+}
+
+function withoutHost(headers: readonly string[]): readonly string[] {
+  return headers.filter((_, index) => headers[index - (index % 2)]!.toLowerCase() !== 'host')
 }
 
 function overUndici(port: number): Relay {
@@ -96,6 +132,7 @@ async function overLibrary(name: string, port: number, folder: string): Promise<
 }
 
 async function relayOf(part: Part, port: number, folder: string): Promise<Relay> {
+  if (part === 'own client') return overOwn(port)
   if (part === 'undici dispatch') return overUndici(port)
   return part === 'node:http' ? overNode(port) : overLibrary(part, port, folder)
 }

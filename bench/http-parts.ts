@@ -1,4 +1,4 @@
-/** Which part carries requests to a target with the least work: the same small proxy of each, in interleaved rounds. */
+/** Which part carries requests to a target with the least work: the same small proxy of each, and of the gateway's own client, in interleaved rounds. */
 import { execFile, fork, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -47,7 +47,7 @@ export async function* benchHttpParts({ requests, pairs }: HttpPartsOptions): As
 }
 
 async function versionOf(folder: string, part: Part): Promise<string> {
-  if (part === 'node:http') return process.version
+  if (part === 'node:http' || part === 'own client') return process.version
   if (part === 'undici dispatch') return manifest.dependencies.undici
   const text = await readFile(join(folder, 'node_modules', part, 'package.json'), 'utf8')
   return (JSON.parse(text) as { readonly version: string }).version

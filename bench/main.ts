@@ -84,7 +84,9 @@ program
 
 program
   .command('http-parts')
-  .description('the same small proxy over undici, node:http and three proxy packages (which are fetched for it)')
+  .description(
+    'the same small proxy over our own client, undici, node:http and three proxy packages (which are fetched for it)',
+  )
   .option('--requests <n>', 'GETs per run', Number, 40_000)
   .option('--pairs <n>', 'how often each runs', Number, 5)
   .option('--json', 'one object per case')
