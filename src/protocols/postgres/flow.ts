@@ -110,7 +110,14 @@ export class Flow {
   readonly #onData = (chunk: Buffer): void => {
     if (this.#stopped) return
     this.bytes += chunk.length
-    this.attempt(() => (this.#stage === null ? this.pass(chunk) : this.#stage.take(chunk)))
+    try {
+      if (this.#stage === null) this.pass(chunk)
+      else this.#stage.take(chunk)
+    } catch (error) {
+      this.#events.failed(error)
+      return
+    }
+    this.#events.passed()
   }
 
   /** Runs what lets something pass; what goes wrong there is the end of the session. */

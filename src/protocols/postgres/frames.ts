@@ -34,7 +34,8 @@ export class FrameWalker {
   boundary = -1
   readonly #tap: FrameTap | null
   readonly #bodyBytesMax: number
-  readonly #header: Buffer = Buffer.allocUnsafe(headerBytes)
+  /** Only while a header is split over chunks: an idle session holds none. */
+  #header: Buffer | null = null
   #headerBytes = 0
   #remaining = 0
   #bodyBytes = 0
@@ -92,11 +93,13 @@ export class FrameWalker {
       return from + headerBytes
     }
     const count = Math.min(headerBytes - this.#headerBytes, chunk.length - from)
-    chunk.copy(this.#header, this.#headerBytes, from, from + count)
+    const header = (this.#header ??= Buffer.allocUnsafe(headerBytes))
+    chunk.copy(header, this.#headerBytes, from, from + count)
     this.#headerBytes += count
     if (this.#headerBytes === headerBytes) {
       this.#headerBytes = 0
-      this.#begin(this.#header[0]!, this.#header.readInt32BE(1))
+      this.#header = null
+      this.#begin(header[0]!, header.readInt32BE(1))
     }
     return from + count
   }
