@@ -111,12 +111,20 @@ test('where the role allows it, changes are followed as bytes and as rows', { ti
   }
   const logical = ['pg_recvlogical', '-d', 'shop', '--slot', 'followed']
   await follow(...logical, '--create-slot', '-P', 'test_decoding')
-  const change = 'create table followed (a int); insert into followed values (1), (2)'
-  const end = (await follow('psql', '-XAtq', '-c', change, '-c', 'select pg_current_wal_insert_lsn()')).trim()
-  const rows = await follow(...logical, '--start', '--no-loop', '--endpos', end, '-f', '-')
+  const change = async (sql: string) => {
+    const kept = ['-c', 'set synchronous_commit = on', '-c', sql]
+    return (await follow('psql', '-XAtq', ...kept, '-c', 'select pg_current_wal_flush_lsn()')).trim()
+  }
+  // Who follows goes on until there is something behind the end.
+  const more = "set synchronous_commit = on; select pg_logical_emit_message(true, '', 'more')"
+  const rowsEnd = await change('create table followed (a int); insert into followed values (1), (2)')
+  await gateway.postgres.query(more)
+  const rows = await follow(...logical, '--start', '--no-loop', '--endpos', rowsEnd, '-f', '-')
   expect(rows).toContain('table public.followed: INSERT: a[integer]:1\n')
   await follow(...logical, '--drop-slot')
-  await follow('pg_receivewal', '--no-loop', '--no-sync', '--endpos', end, '-D', folder)
+  const bytesEnd = await change('drop table followed')
+  await gateway.postgres.query(more)
+  await follow('pg_receivewal', '--no-loop', '--no-sync', '--endpos', bytesEnd, '-D', folder)
   expect((await readdir(folder)).length).toBeGreaterThan(0)
 })
 
