@@ -46,6 +46,7 @@ class Run {
   #floods = 0
   #firstHeldBytes = 0
   #worst = { busyMs: 0, delayMs: 0, during: '' }
+  #longest = { roundTripMs: 0, during: '' }
   /** Turns of the loop above 50 ms of its own work. */
   #slow: string[] = []
 
@@ -68,7 +69,10 @@ class Run {
     const { healthy } = this.#open
     const { busyMs, delayMs, during } = this.#worst
     this.#say(`postgres: seed ${seed}, ${this.#index} cases in ${this.#batches} batches, ${this.#floods} floods`)
-    this.#say(`postgres: healthy session: ${healthy.count} round trips, the longest ${healthy.longestMs.toFixed(0)} ms`)
+    const { roundTripMs, during: when } = this.#longest
+    this.#say(
+      `postgres: healthy session: ${healthy.count} round trips, the longest ${roundTripMs.toFixed(0)} ms during ${when}`,
+    )
     this.#say(
       `postgres: longest turn of the loop ${busyMs.toFixed(0)} ms of CPU (${delayMs.toFixed(0)} ms by the clock) during ${during}`,
     )
@@ -128,8 +132,9 @@ class Run {
   }
 
   async #look(during: string): Promise<void> {
-    const { gateway } = this.#open
+    const { gateway, healthy } = this.#open
     const { delayMs, busyMs } = await gateway.loopDelay()
+    if (healthy.longestMs > this.#longest.roundTripMs) this.#longest = { roundTripMs: healthy.longestMs, during }
     if (busyMs > this.#worst.busyMs) this.#worst = { busyMs, delayMs, during }
     if (busyMs > 50) this.#slow.push(`${during} (${busyMs.toFixed(0)} ms)`)
     if (busyMs > busyMsMax) this.#found(`${during}: one turn of the loop took ${busyMs.toFixed(0)} ms of CPU`)
