@@ -1,7 +1,7 @@
 import type { OnReadOpts } from 'node:net'
 
-/** What one call of the system reads at most. */
-const readBytes = 256 * 1024
+/** What one call of the system reads at most: as Node does. Many small messages in more would let others wait. */
+const readBytes = 64 * 1024
 
 /** All sockets read into the same memory, one after the other: nobody looks at it when its call is over. */
 let shared: Buffer | undefined
