@@ -5,6 +5,7 @@ import { TLSSocket, type SecureContext } from 'node:tls'
 import { Fault } from '../../kernel/fault.ts'
 import type { Networks } from '../../policy/rules.ts'
 import { proxyHeadBytes, readProxyHead, readProxySource } from '../proxy-header.ts'
+import { BoundedHandshake } from './bounded-handshake.ts'
 import { Inbox, PeerGone } from './inbox.ts'
 import { negotiateProtocolVersion } from './messages.ts'
 import { checkStartupLength, readFirstPacket, type Startup } from './startup.ts'
@@ -127,7 +128,8 @@ async function beginDirectTls(guest: Guest, terms: Terms, signal: AbortSignal): 
 async function beginTls(guest: Guest, secureContext: SecureContext, signal: AbortSignal): Promise<TLSSocket> {
   // Whoever shows no certificate, or another's, gets in by other ways: the handshake refuses none.
   const asking = { requestCert: true, rejectUnauthorized: false }
-  const tls = new TLSSocket(guest.socket, { isServer: true, secureContext, ALPNProtocols: [alpnName], ...asking })
+  const bounded = new BoundedHandshake(guest.socket)
+  const tls = new TLSSocket(bounded, { isServer: true, secureContext, ALPNProtocols: [alpnName], ...asking })
   tls.disableRenegotiation()
   const hungUp = new AbortController()
   const closed = () => hungUp.abort(new PeerGone())
@@ -136,11 +138,13 @@ async function beginTls(guest: Guest, secureContext: SecureContext, signal: Abor
     await once(tls, 'secure', { signal: AbortSignal.any([signal, hungUp.signal]) })
   } catch (error) {
     tls.on('error', () => undefined).destroy() // nothing can be said without TLS
+    if (bounded.exceeded) throw new Fault('PROTOCOL_VIOLATION', 'The client sent more than a TLS handshake takes.')
     signal.throwIfAborted()
     throw new PeerGone({ cause: error })
   } finally {
     tls.off('close', closed)
   }
+  bounded.done()
   guest.socket = tls
   guest.inbox = new Inbox(tls, clientUnreadBytesMax)
   guest.encrypted = true

@@ -175,7 +175,8 @@ export class Relay {
   #tell(lastWords: Buffer): void {
     const { client, admission } = this.#parts
     if ('encrypted' in client) {
-      client.write(lastWords, () => admission.told())
+      // A connection that breaks meanwhile may forget whom it should call back.
+      client.once('close', () => admission.told()).write(lastWords, () => admission.told())
       return
     }
     client.write(lastWords)

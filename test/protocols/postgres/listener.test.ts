@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
-import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { issue, makeAuthority } from '../../../scripts/certificates.ts'
 import { Fault } from '../../../src/kernel/fault.ts'
 import { faultCodes } from '../../../src/kernel/fault.ts'
 import { sqlstate } from '../../../src/protocols/postgres/fault-sqlstate.ts'
@@ -45,7 +46,7 @@ async function say(bytes: Buffer, on: Stage = stage): Promise<Buffer> {
 
 async function beginTls(
   on: Stage = stage,
-  options: { ALPNProtocols?: string[]; maxVersion?: 'TLSv1.2' } = {},
+  options: Pick<ConnectionOptions, 'ALPNProtocols' | 'maxVersion' | 'key' | 'cert'> = {},
 ): Promise<TLSSocket> {
   const socket = on.raw()
   socket.write(sslRequest)
@@ -151,6 +152,26 @@ test('a client cannot renegotiate', async () => {
   })
   expect(outcome).not.toBe('renegotiated')
 })
+
+test.for(['TLSv1.2', 'TLSv1.3'] as const)(
+  'a client’s chain of certificates is read only as far as honest ones go (%s)',
+  async (version) => {
+    const { certificate, key } = await issue(await makeAuthority('somebody'), { names: ['x'], purpose: 'both' })
+    const others = await Promise.all(Array.from({ length: 12 }, (_, at) => makeAuthority(`link ${at}`)))
+    const shown = (length: number) => [certificate, ...others.slice(0, length).map((one) => one.certificate)].join('')
+    const terms = { maxVersion: version, key }
+    const honest = await beginTls(stage, { ...terms, cert: shown(1) })
+    honest.write(start)
+    expect(String((await once(honest, 'data'))[0])).toMatch(/^R/)
+    honest.destroy()
+
+    const refused = () => stage.metrics.counts.get('curfew_connections_refused_total postgres PROTOCOL_VIOLATION') ?? 0
+    const before = refused()
+    const long = await beginTls(stage, { ...terms, cert: shown(12) }).catch(() => null)
+    if (long !== null) await once(long.on('error', () => undefined).resume(), 'close')
+    await expect.poll(refused).toBe(before + 1)
+  },
+)
 
 test.each([
   ['a length below 8', '00000004'],

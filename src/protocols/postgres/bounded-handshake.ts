@@ -1,0 +1,76 @@
+import type { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+
+/** A client's hello: key shares with ML-KEM, and a ticket that holds its certificate. */
+const helloBytesMax = 8 * 1024
+/** What follows a flight of ours: two certificates, its proof of the key, and its end. */
+const flightBytesMax = 4 * 1024
+
+type Done = (error?: Error | null) => void
+
+/**
+ * A client's socket as TLS sees it: until the handshake is done, no flight of the client's may be longer than honest ones
+ * are. OpenSSL checks each signature of whatever chain of certificates is sent, up to 100 KB, before anybody is asked whether
+ * to go on, and everybody else waits meanwhile; Node bounds neither their number nor their size. Where TLS reads the socket
+ * itself there is no place to count.
+ */
+export class BoundedHandshake extends Duplex {
+  readonly #socket: Socket
+  #leftBytes = helloBytesMax
+  #isDone = false
+  /** It was ended for saying more than a handshake takes. */
+  exceeded = false
+
+  constructor(socket: Socket) {
+    // One chunk at most waits here: whoever does not read is not read from.
+    super({ readableHighWaterMark: 1 })
+    this.#socket = socket
+    socket.on('data', this.#onData).once('end', this.#onEnd).once('close', this.#onEnd).once('error', this.#onError)
+  }
+
+  /** The handshake is over: from now on anything may come. */
+  done(): void {
+    this.#isDone = true
+  }
+
+  override _read(): void {
+    this.#socket.resume()
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
+    this.#leftBytes = flightBytesMax
+    this.#socket.write(chunk, done)
+  }
+
+  override _writev(chunks: readonly { readonly chunk: Buffer }[], done: Done): void {
+    this.#leftBytes = flightBytesMax
+    this.#socket.cork()
+    for (const [index, { chunk }] of chunks.entries()) {
+      this.#socket.write(chunk, index === chunks.length - 1 ? done : undefined)
+    }
+    this.#socket.uncork()
+  }
+
+  override _final(done: Done): void {
+    this.#socket.end(() => done())
+  }
+
+  override _destroy(error: Error | null, done: Done): void {
+    this.#socket.off('data', this.#onData).destroy()
+    done(error)
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (!this.#isDone) {
+      this.#leftBytes -= chunk.length
+      this.exceeded = this.#leftBytes < 0
+      if (this.exceeded) return void this.destroy()
+    }
+    if (!this.push(chunk)) this.#socket.pause()
+  }
+  /** What was read may still be wanted. */
+  readonly #onEnd = (): void => {
+    if (!this.readableEnded) this.push(null)
+  }
+  readonly #onError = (error: Error): void => void this.destroy(error)
+}
