@@ -7,14 +7,17 @@ export class Activity {
   terminated = false
   /** Type of the last message from the target; an ErrorResponse before the end means it said why. */
   lastFromTarget = 0
-  /** ReadyForQuery messages that are still to come. */
-  #awaited = 0
+  /** What ReadyForQuery is still to come for, in order. */
+  readonly #awaited: End[] = []
+  /** Executes since the last Sync, and whether the last message was one. */
+  #executes = 0
+  #endsWithExecute = false
   /** Messages of the extended protocol came since the last Sync. */
   #open = false
 
   /** True when in doubt. */
   get busy(): boolean {
-    return this.#awaited > 0 || this.#open
+    return this.#awaited.length > 0 || this.#open
   }
 
   clientTap(inner: FrameTap | null): FrameTap {
@@ -29,10 +32,11 @@ export class Activity {
     switch (type) {
       case fromClient.query:
       case fromClient.functionCall:
-        this.#awaited += 1
+        this.#awaited.push('other')
         break
       case fromClient.sync:
-        this.#awaited += 1
+        this.#awaited.push(this.#executes === 1 && this.#endsWithExecute ? 'sync-of-one' : 'other')
+        this.#executes = 0
         this.#open = false
         break
       case fromClient.terminate:
@@ -43,16 +47,31 @@ export class Activity {
       case fromClient.copyFail:
         break
       default:
+        if (type === fromClient.execute) this.#executes += 1
         this.#open = true
     }
+    this.#endsWithExecute = type === fromClient.execute
   }
 
   #fromTarget(type: number): void {
     this.lastFromTarget = type
-    if (type !== fromServer.readyForQuery) return
-    if (this.#awaited > 0) this.#awaited -= 1
+    if (type === fromServer.readyForQuery) this.#awaited.shift()
+    else if (type === fromServer.copyInResponse) this.#beginCopy()
+  }
+
+  /**
+   * While a target takes data it passes over Sync. Clients of libpq send one right behind the Execute of a COPY, and another
+   * after its data, which is the one that is answered. Whatever else stands behind an Execute makes the COPY fail.
+   */
+  #beginCopy(): void {
+    if (this.#awaited[0] !== 'sync-of-one') return
+    this.#awaited.shift()
+    this.#open ||= this.#awaited.length === 0
   }
 }
+
+/** `sync-of-one`: of a pipeline whose last message is its only Execute. */
+type End = 'sync-of-one' | 'other'
 
 class WatchingTap implements FrameTap {
   readonly #watch: (type: number) => void
