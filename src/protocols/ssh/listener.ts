@@ -3,6 +3,7 @@ import { createServer, type AddressInfo, type Server } from 'node:net'
 import type { SshListener } from '../../config/config.ts'
 import { Fault } from '../../kernel/fault.ts'
 import type { Listening } from '../../kernel/listening.ts'
+import { backlog } from '../backlog.ts'
 import { serveConnection, type ConnectionDeps } from './connection.ts'
 import { Hall } from './hall.ts'
 import { sshLibrary } from './transport-over-library.ts'
@@ -29,7 +30,7 @@ export async function listenSsh(listener: SshListener, deps: SshDeps): Promise<L
     void served.finally(() => connections.delete(served))
   })
   await sshLibrary()
-  server.listen(listener.port, listener.address)
+  server.listen({ port: listener.port, host: listener.address, backlog })
   await once(server, 'listening')
   server.on('error', (error) => deps.log.error({ error }, 'a connection could not be accepted'))
   const { address, port } = server.address() as AddressInfo
