@@ -22,8 +22,7 @@ export class BoundedHandshake extends Duplex {
   exceeded = false
 
   constructor(socket: Socket) {
-    // One chunk at most waits here: whoever does not read is not read from.
-    super({ readableHighWaterMark: 1 })
+    super()
     this.#socket = socket
     socket.on('data', this.#onData).once('end', this.#onEnd).once('close', this.#onEnd).once('error', this.#onError)
   }

@@ -16,6 +16,7 @@ import type { GuardSources } from './guard/guard-for.ts'
 import { Client } from './client.ts'
 import { farewell } from './farewell.ts'
 import { greet, newGuest, readProxy, type Guest, type Terms } from './greet.ts'
+import type { Handshakes } from './handshakes.ts'
 import { identify } from './identify.ts'
 import { PeerGone } from './inbox.ts'
 import type { Lobby } from '../lobby.ts'
@@ -44,6 +45,7 @@ export interface ConnectionDeps {
   readonly databaseUsers: DatabaseUsers
   readonly lobby: Lobby
   readonly terms: Terms
+  readonly handshakes: Handshakes
   /** Aborts with a Fault when the listener stops: ends what is not a session yet. */
   readonly stopping: AbortSignal
 }
@@ -75,7 +77,9 @@ async function receive(guest: Guest, peer: From, deps: ConnectionDeps): Promise<
   const from = await clientOf(guest, peer, deps)
   using place = deps.lobby.enter(from.address, 'postgres')
   const { terms } = deps
-  const greeting = await inTime('No startup message came in time.', deps, (signal) => greet(guest, terms, signal))
+  const greeting = await inTime('No startup message came in time.', deps, (signal) =>
+    greet(guest, terms, () => deps.handshakes.begin(from.address), signal),
+  )
   if (greeting.kind === 'cancel') {
     const outcome = await deps.cancelKeys.request(greeting.processId, greeting.secret, from.address)
     // Of one that asks all the time there is nothing to read; a log must not be filled by somebody unknown.
@@ -116,6 +120,7 @@ async function serveClient(client: Client, place: Disposable, deps: ConnectionDe
   const identified = await identify(client, wanted, signal, { identity: deps.identity, signInMs, handshakeMs, clock })
   place[Symbol.dispose]()
   client.authenticated()
+  deps.handshakes.cameIn(client.facts.address)
   const { resource, role } = wanted
   // The gate refuses what must not be known; the default only saves it a look.
   const known = catalogue.role(resource, role)

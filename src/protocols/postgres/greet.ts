@@ -6,6 +6,7 @@ import { Fault } from '../../kernel/fault.ts'
 import type { Networks } from '../../policy/rules.ts'
 import { proxyHeadBytes, readProxyHead, readProxySource } from '../proxy-header.ts'
 import { BoundedHandshake } from './bounded-handshake.ts'
+import type { Handshake } from './handshakes.ts'
 import { Inbox, PeerGone } from './inbox.ts'
 import { negotiateProtocolVersion } from './messages.ts'
 import { checkStartupLength, readFirstPacket, type Startup } from './startup.ts'
@@ -31,6 +32,8 @@ export type Greeting =
 
 /** What a client may send before it is asked to. */
 export const clientUnreadBytesMax: number = 128 * 1024
+type BeginHandshake = () => Handshake
+
 const tlsRecordHandshake = 0x16
 const alpnName = 'postgresql'
 const [yes, no] = [Buffer.from('S'), Buffer.from('N')]
@@ -45,17 +48,18 @@ export function newGuest(socket: Socket): Guest {
 
 /**
  * Reads up to a complete startup message or cancel request; TLS by SSLRequest or at once (`sslnegotiation=direct`).
+ * @param begin called when TLS begins.
  * @param signal ends it; its reason is what this rejects with.
  * @throws Fault PROTOCOL_VIOLATION, PROTOCOL_UNSUPPORTED, TLS_REQUIRED; PeerGone
  * @see PostgreSQL manual, "Message Flow", "Start-up", "SSL Session Encryption"
  */
-export async function greet(guest: Guest, terms: Terms, signal: AbortSignal): Promise<Greeting> {
-  if ((await guest.inbox.peek(signal)) === tlsRecordHandshake) await beginDirectTls(guest, terms, signal)
+export async function greet(guest: Guest, terms: Terms, begin: BeginHandshake, signal: AbortSignal): Promise<Greeting> {
+  if ((await guest.inbox.peek(signal)) === tlsRecordHandshake) await beginDirectTls(guest, terms, begin, signal)
   for (let packets = 0; packets < packetsMax; packets++) {
     const packet = readFirstPacket(await takePacket(guest.inbox, signal))
     switch (packet.kind) {
       case 'tls':
-        await answerTls(guest, terms, signal)
+        await answerTls(guest, terms, begin, signal)
         break
       case 'gss':
         guest.socket.write(no)
@@ -101,7 +105,7 @@ function negotiate(socket: Socket, { negotiate: must, version, unknownOptions }:
   if (must) socket.write(negotiateProtocolVersion(version, unknownOptions))
 }
 
-async function answerTls(guest: Guest, terms: Terms, signal: AbortSignal): Promise<void> {
+async function answerTls(guest: Guest, terms: Terms, begin: BeginHandshake, signal: AbortSignal): Promise<void> {
   if (guest.encrypted) throw new Fault('PROTOCOL_VIOLATION', 'The client asks for TLS inside TLS.')
   if (terms.tls === null) {
     guest.socket.write(no)
@@ -114,22 +118,31 @@ async function answerTls(guest: Guest, terms: Terms, signal: AbortSignal): Promi
     throw new Fault('PROTOCOL_VIOLATION', 'The client sent unprotected bytes before TLS began.')
   }
   guest.socket.write(yes)
-  await beginTls(guest, terms.tls, signal)
+  await beginTls(guest, terms.tls, begin, signal)
 }
 
-async function beginDirectTls(guest: Guest, terms: Terms, signal: AbortSignal): Promise<void> {
+async function beginDirectTls(guest: Guest, terms: Terms, begin: BeginHandshake, signal: AbortSignal): Promise<void> {
   if (terms.tls === null) throw new Fault('PROTOCOL_UNSUPPORTED', 'This listener has no TLS.')
   guest.socket.unshift(guest.inbox.detach())
-  const tls = await beginTls(guest, terms.tls, signal)
+  const tls = await beginTls(guest, terms.tls, begin, signal)
   // Without it, a browser could be made to speak to us in another protocol's words.
   if (tls.alpnProtocol !== alpnName) throw new Fault('PROTOCOL_VIOLATION', `Direct TLS takes the ALPN "${alpnName}".`)
 }
 
-async function beginTls(guest: Guest, secureContext: SecureContext, signal: AbortSignal): Promise<TLSSocket> {
+async function beginTls(
+  guest: Guest,
+  secureContext: SecureContext,
+  begin: BeginHandshake,
+  signal: AbortSignal,
+): Promise<TLSSocket> {
   // Whoever shows no certificate, or another's, gets in by other ways: the handshake refuses none.
   const asking = { requestCert: true, rejectUnauthorized: false }
-  const bounded = new BoundedHandshake(guest.socket)
-  const tls = new TLSSocket(bounded, { isServer: true, secureContext, ALPNProtocols: [alpnName], ...asking })
+  using handshake = begin()
+  const { socket } = guest
+  const bytesBefore = socket.bytesRead
+  const bounded = handshake.quick ? null : new BoundedHandshake(socket)
+  const options = { isServer: true, secureContext, ALPNProtocols: [alpnName], ...asking }
+  const tls = new TLSSocket(bounded ?? socket, options)
   tls.disableRenegotiation()
   const hungUp = new AbortController()
   const closed = () => hungUp.abort(new PeerGone())
@@ -138,13 +151,14 @@ async function beginTls(guest: Guest, secureContext: SecureContext, signal: Abor
     await once(tls, 'secure', { signal: AbortSignal.any([signal, hungUp.signal]) })
   } catch (error) {
     tls.on('error', () => undefined).destroy() // nothing can be said without TLS
-    if (bounded.exceeded) throw new Fault('PROTOCOL_VIOLATION', 'The client sent more than a TLS handshake takes.')
+    if (bounded?.exceeded) throw new Fault('PROTOCOL_VIOLATION', 'The client sent more than a TLS handshake takes.')
     signal.throwIfAborted()
     throw new PeerGone({ cause: error })
   } finally {
     tls.off('close', closed)
+    handshake.took(socket.bytesRead - bytesBefore)
   }
-  bounded.done()
+  bounded?.done()
   guest.socket = tls
   guest.inbox = new Inbox(tls, clientUnreadBytesMax)
   guest.encrypted = true

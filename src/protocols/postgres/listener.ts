@@ -7,18 +7,21 @@ import type { Listening } from '../../kernel/listening.ts'
 import { serveConnection, type ConnectionDeps } from './connection.ts'
 import { SaltedPasswords } from './salted-passwords.ts'
 import { Scratch } from './scratch.ts'
+import { Handshakes } from './handshakes.ts'
 import { secureOptions, type Terms } from './greet.ts'
+import { backlog } from '../backlog.ts'
 import { keepAlive } from '../keep-alive.ts'
 import { createLobby, type Lobby } from '../lobby.ts'
 
 /** `cancelKeys` is shared by all listeners of a node: a CancelRequest may come in by another one. */
-export interface PostgresDeps extends Omit<ConnectionDeps, 'lobby' | 'terms' | 'stopping' | 'scratch' | 'salted'> {
+export interface PostgresDeps extends Omit<
+  ConnectionDeps,
+  'lobby' | 'terms' | 'handshakes' | 'stopping' | 'scratch' | 'salted'
+> {
   /** Shared where the limits are to hold for several listeners together; by default each counts alone. */
   readonly lobby?: Lobby
 }
 
-/** Connections that wait to be accepted. Of more at once the system lets some hang: they believe that they are connected. */
-const backlog = 4096
 /** Without one, OpenSSL refuses clients that resume a session where certificates are asked for. */
 const sessionIdContext = 'curfew-postgres'
 
@@ -37,6 +40,7 @@ export async function listenPostgres(listener: PostgresListener, deps: PostgresD
     lobby,
     scratch: new Scratch(),
     salted: new SaltedPasswords(),
+    handshakes: new Handshakes(deps.clock),
     terms: termsOf(listener, deps.identity.certificates.authority),
     stopping: stop.signal,
   }
