@@ -47,8 +47,9 @@ function verdict(answer: Buffer): string {
   let at = 0
   while (answer[at] === 0x53 || answer[at] === 0x4e) at += 1 // S and N: TLS, and no GSSAPI
   while (answer[at] === 0x52 || answer[at] === 0x76) at += 1 + answer.readInt32BE(at + 1)
-  if (at >= answer.length) return 'nothing'
   const rest = answer.subarray(at)
+  // TLS that does not begin ends with an alert of TLS (RFC 8446, section 6).
+  if (rest.length === 0 || (rest[0] === 0x15 && rest.length === 7)) return 'nothing'
   const isError = rest[0] === 0x45 && rest.length > 5 && rest.readInt32BE(1) === rest.length - 1
   return isError ? readReport(rest.subarray(5)).severity : rest.toString('latin1')
 }
@@ -59,6 +60,7 @@ test.each([
   ['a startup and a password', Buffer.concat([startup, password])],
   ['GSSENCRequest, a startup and a password', Buffer.concat([gss, startup, password])],
   ['a cancel request', cancelRequest(17, Buffer.from('abcd'))],
+  ['what begins as TLS does and is none', Buffer.from('16030100050100000000', 'hex')],
 ])('%s, broken off at every byte', async (_, bytes) => {
   const ends = Array.from({ length: bytes.length + 1 }, (__, at) =>
     answerTo(stage, (socket) => void socket.end(bytes.subarray(0, at))),
