@@ -9,6 +9,8 @@ export class Activity {
   lastFromTarget = 0
   /** What ReadyForQuery is still to come for, in order. */
   readonly #awaited: End[] = []
+  /** So many of them are answered. */
+  #first = 0
   /** Executes since the last Sync, and whether the last message was one. */
   #executes = 0
   #endsWithExecute = false
@@ -17,7 +19,7 @@ export class Activity {
 
   /** True when in doubt. */
   get busy(): boolean {
-    return this.#awaited.length > 0 || this.#open
+    return this.#awaited.length > this.#first || this.#open
   }
 
   clientTap(inner: FrameTap | null): FrameTap {
@@ -55,7 +57,7 @@ export class Activity {
 
   #fromTarget(type: number): void {
     this.lastFromTarget = type
-    if (type === fromServer.readyForQuery) this.#awaited.shift()
+    if (type === fromServer.readyForQuery) this.#answered()
     else if (type === fromServer.copyInResponse) this.#beginCopy()
   }
 
@@ -64,11 +66,22 @@ export class Activity {
    * after its data, which is the one that is answered. Whatever else stands behind an Execute makes the COPY fail.
    */
   #beginCopy(): void {
-    if (this.#awaited[0] !== 'sync-of-one') return
-    this.#awaited.shift()
+    if (this.#awaited[this.#first] !== 'sync-of-one') return
+    this.#answered()
     this.#open ||= this.#awaited.length === 0
   }
+
+  /** Not by `shift` for each: of a long pipeline it moves all the rest. */
+  #answered(): void {
+    const { length } = this.#awaited
+    if (this.#first < length) this.#first += 1
+    if (this.#first < length && this.#first < movedTogether) return
+    this.#awaited.splice(0, this.#first)
+    this.#first = 0
+  }
 }
+
+const movedTogether = 1024
 
 /** `sync-of-one`: of a pipeline whose last message is its only Execute. */
 type End = 'sync-of-one' | 'other'

@@ -123,3 +123,17 @@ describe('what drivers send leaves it idle, taken at once or late, failed or not
     }
   })
 })
+
+test('a long pipeline is answered as fast as a short one', { timeout: 10_000 }, () => {
+  const activity = new Activity()
+  const [client, target] = [activity.clientTap(null), activity.targetTap(null)]
+  const syncs = 400_000
+  for (let count = 0; count < syncs; count++) client.begin(fromClient.sync, 0)
+  for (let count = 1; count < syncs; count++) target.begin(fromServer.readyForQuery, 1)
+  expect(activity.busy).toBe(true)
+  target.begin(fromServer.readyForQuery, 1)
+  expect(activity.busy).toBe(false)
+  target.begin(fromServer.readyForQuery, 1)
+  client.begin(fromClient.sync, 0)
+  expect(activity.busy).toBe(true)
+})
