@@ -24,6 +24,8 @@ export class ClientTap implements FrameTap {
   readonly #quick: QuickClient
   #head: Buffer = none
   #bodyBytes = 0
+  /** The type of the last message. */
+  #last = 0
   /** Only while a statement passes that is longer than what is kept of it. */
   #long: TextDigest | null = null
 
@@ -42,7 +44,9 @@ export class ClientTap implements FrameTap {
       case fromClient.parse:
       case fromClient.bind:
       case fromClient.execute:
-        return this.#quick.take(type, chunk, from, to)
+        if (!this.#quick.take(type, chunk, from, to)) return false
+        this.#last = type
+        return true
       case fromClient.describe:
       case fromClient.functionCall:
         return false
@@ -53,6 +57,8 @@ export class ClientTap implements FrameTap {
   }
 
   begin(type: number, bodyBytes: number): number {
+    const behindExecute = this.#last === fromClient.execute
+    this.#last = type
     switch (type) {
       case fromClient.query:
       case fromClient.parse:
@@ -68,8 +74,9 @@ export class ClientTap implements FrameTap {
         if (this.#shared.copy !== null) this.#shared.copy.bytes += bodyBytes
         return 0
       case fromClient.sync:
-        this.#shared.pending.sync()
+        this.#shared.pending.sync(behindExecute)
         this.#shared.book.end()
+        this.#shared.secrets.end()
         return 0
       default:
         return 0
@@ -120,10 +127,11 @@ export class ClientTap implements FrameTap {
   }
 
   #query(): void {
-    const { recorder, pending, book } = this.#shared
+    const { recorder, pending, book, secrets } = this.#shared
     const n = pending.query()
     book.end()
     this.#statement(0, (sql) => record(recorder, 'q', { n, ...sql }))
+    secrets.end()
   }
 
   #parse(): void {
@@ -149,10 +157,11 @@ export class ClientTap implements FrameTap {
   }
 
   #call(): void {
-    const { recorder, pending, book } = this.#shared
+    const { recorder, pending, book, secrets } = this.#shared
     const oid = this.#head.length >= 4 ? this.#head.readUInt32BE(0) : 0
     record(recorder, 'f', { n: pending.query(), oid, argumentBytes: this.#bodyBytes })
     book.end()
+    secrets.end()
   }
 
   /** The whole text that is kept, in lines that each hold a part of it. @returns its parameters that are secrets. */

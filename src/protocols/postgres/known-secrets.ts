@@ -12,9 +12,12 @@ const countMax = 64
 export class KnownSecrets {
   readonly #texts = new Set<string>()
   #isAll = true
+  /** Some were added for which no ReadyForQuery was asked yet. */
+  #isOpen = false
 
   add(text: string): void {
     if (text.length < charsMin) return
+    this.#isOpen = true
     if (this.#texts.size >= countMax || text.length > charsMax) this.#isAll = false
     else this.#texts.add(text)
   }
@@ -23,7 +26,9 @@ export class KnownSecrets {
   hide(text: string): string {
     if (!this.#isAll) return mask
     let hidden = text
-    for (const secret of this.#texts) hidden = hidden.replaceAll(secret, mask)
+    // The longest first: one may be the beginning of another.
+    const secrets = [...this.#texts].sort((one, other) => other.length - one.length)
+    for (const secret of secrets) hidden = hidden.replaceAll(secret, mask)
     return maskText(hidden)
   }
 
@@ -32,7 +37,14 @@ export class KnownSecrets {
     return this.#texts.size > 0 && text.includes('(') ? mask : this.hide(text)
   }
 
+  /** A ReadyForQuery is to come for all that was added. */
+  end(): void {
+    this.#isOpen = false
+  }
+
+  /** All that was asked for is answered. */
   forget(): void {
+    if (this.#isOpen) return
     if (this.#texts.size > 0) this.#texts.clear()
     this.#isAll = true
   }

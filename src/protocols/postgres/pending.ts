@@ -21,6 +21,8 @@ interface Unanswered {
   readonly portal: KnownPortal | null
   /** What the portal weighed when it came in here. */
   readonly weight: number
+  /** A Sync right behind an Execute. */
+  readonly behindExecute: boolean
 }
 
 const unknownPortal: KnownPortal = { statement: null, formats: [], columns: null }
@@ -50,8 +52,20 @@ export class Pending {
       : this.#push(false, portal, weight)
   }
 
-  sync(): void {
-    this.#add({ n: syncMark, many: true, startMs: 0, portal: null, weight: 0 })
+  /** @param behindExecute the last message was one. */
+  sync(behindExecute = false): void {
+    this.#add({ n: syncMark, many: true, startMs: 0, portal: null, weight: 0, behindExecute })
+  }
+
+  /**
+   * The target takes data now, and passes over a Sync right behind the Execute: see `Activity`.
+   * @returns whether there is one.
+   */
+  copyIn(): boolean {
+    const [execute, sync] = this.#queue.slice(this.#first, this.#first + 2)
+    if (execute === undefined || execute.many || sync?.behindExecute !== true) return false
+    this.#queue.splice(this.#first + 1, 1)
+    return true
   }
 
   /** The number that what begins next will have. */
@@ -120,7 +134,7 @@ export class Pending {
 
   #push(many: boolean, portal: KnownPortal | null, weight: number): number {
     this.#last += 1
-    this.#add({ n: this.#last, many, startMs: this.#moment.nowMs, portal, weight })
+    this.#add({ n: this.#last, many, startMs: this.#moment.nowMs, portal, weight, behindExecute: false })
     return this.#last
   }
 

@@ -61,7 +61,7 @@ export class QuickClient {
   }
 
   #query(chunk: Buffer, from: number, to: number): boolean {
-    const { pending, book } = this.#shared
+    const { pending, book, secrets } = this.#shared
     const end = to - 1
     // A NUL inside is no ASCII that JSON writes short, so the text ends where the message does.
     if (chunk[end] !== 0) return false
@@ -72,6 +72,7 @@ export class QuickClient {
     if (!json.ascii(chunk, from, end) || isWorthLooking(chunk, from, end)) return false
     pending.query()
     book.end()
+    secrets.end()
     return this.#write(words.end)
   }
 

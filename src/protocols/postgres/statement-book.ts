@@ -62,6 +62,12 @@ export class StatementBook {
     this.#ask('end')
   }
 
+  /** A Sync of those was passed over. */
+  passOver(): void {
+    const end = this.#asked.indexOf('end')
+    if (end >= 0) this.#asked.splice(end, 1)
+  }
+
   statement(name: string): KnownStatement | undefined {
     return this.#statements.get(name)
   }

@@ -155,6 +155,7 @@ export class TargetTap implements FrameTap {
       case fromServer.readyForQuery:
         return this.#ready(this.#head[0])
       default:
+        if (type === fromServer.copyInResponse && pending.copyIn()) book.passOver()
         this.#shared.copy = { direction: copyDirection(type), bytes: 0 }
     }
   }
