@@ -3,12 +3,23 @@
 // client (HTTP/1.1 and HTTP/2); after each the gateway must serve another application, and no header may have been made up.
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { startHttpTestGateway, type HttpTestGateway } from '../servers/http-gateway.ts'
 
 const stack = new AsyncDisposableStack()
 let gateway: HttpTestGateway
 let known: readonly string[]
+/** Connections on which an answer goes on for ever. */
+const endless: Socket[] = []
+
+function goOnForEver(socket: Socket, status: string): void {
+  endless.push(socket)
+  const more = () => {
+    while (!socket.destroyed && socket.write(Buffer.alloc(16_384)));
+  }
+  socket.on('drain', more).write(`HTTP/1.1 ${status} Odd\r\nContent-Type: x\r\n\r\n`)
+  more()
+}
 
 const ok = (lines: string) => `HTTP/1.1 200 OK\r\nContent-Length: 2\r\n${lines}\r\nok`
 const chunked = (trailers: string) =>
@@ -82,6 +93,8 @@ beforeAll(async () => {
     socket.on('error', () => undefined) // the gateway hangs up on some of these
     socket.on('data', (bytes) => {
       const name = /^\w+ \/(\d+)/.exec(bytes.toString('latin1'))?.[1]
+      const endless = /^GET \/endless\/(\d+)/.exec(bytes.toString('latin1'))?.[1]
+      if (endless !== undefined) goOnForEver(socket, endless)
       if (name !== undefined) socket.write(Object.values(answers)[Number(name)]!, 'latin1')
     })
   })
@@ -137,4 +150,12 @@ test.concurrent.each(Object.keys(answers).map((name, index) => [name, index] as 
     expect(String(headers['clear-site-data'] ?? '')).not.toMatch(/\*|cookies/)
   }
   expect((await gateway.curl('/hello', known)).status).toBe(200)
+})
+
+test.each(['kept', 'own'])('an answer that cannot be passed on is not read for ever (%s)', async (way) => {
+  endless.length = 0
+  const streams = way === 'own' ? ['-H', 'TE: trailers'] : []
+  await gateway.curl(gateway.appUrl('/endless/999', 'evil'), [...known, '--http2', ...streams])
+  expect(endless.length).toBe(1)
+  await vi.waitFor(() => expect(endless[0]!.destroyed).toBe(true), 5000)
 })

@@ -201,6 +201,8 @@ export class Exchange implements AnswerSink, LiveExchange {
 
   failed(error: Error): void {
     if (this.#isOver) return
+    // It may be we who cannot go on with what it sends, and that may have no end.
+    this.#inFlight?.abort()
     const fault = asFault(error) ?? new Fault('UPSTREAM_UNREACHABLE', 'The application broke its answer off.')
     const { session, arrival, deps } = this.#parts
     const { log, metrics } = deps
