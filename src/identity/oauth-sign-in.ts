@@ -129,7 +129,7 @@ export function createOAuthSignIn(deps: IdentityDeps, provider: OidcClient, oaut
     if (!(fault instanceof Fault)) return fault
     metrics.add('curfew_sign_ins_total', { way: 'oauth', outcome: fault.code })
     const isTheirs = fault.code !== 'RATE_LIMITED' && fault.code !== 'PROVIDER_UNREACHABLE'
-    if (isTheirs && refused.first(`${address} ${markOf(text)}`) && failures.count(address)) {
+    if (isTheirs && refused.first(`${address} ${secretHash(text)}`) && failures.count(address)) {
       const data = { way: 'oauth', address, ...refusalData(fault.code, fault.message) }
       await store.transact((tx) => tx.record(auditEvent('person.sign-in-refused', clock.now(), theGateway, data)))
     }
@@ -137,9 +137,13 @@ export function createOAuthSignIn(deps: IdentityDeps, provider: OidcClient, oaut
   }
 }
 
-/** What is kept of a token. The NUL keeps it apart from every cookie and every token of our own. */
+/**
+ * What is kept of a token: of what is signed, as the same signature can be written in several ways, and some have a twin.
+ * The NUL keeps it apart from every cookie and every token of our own.
+ * @param text was verified.
+ */
 function markOf(text: string): string {
-  return secretHash(`\0oauth ${text}`)
+  return secretHash(`\0oauth ${text.slice(0, text.lastIndexOf('.'))}`)
 }
 
 /**
