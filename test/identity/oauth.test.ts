@@ -220,7 +220,9 @@ describe('the end', () => {
     await room.identity.own.revoke(await erin(), identified.browserSession!)
     // The last letter has bits that stand for nothing, and `=` may follow it.
     const [signature] = text.split('.').slice(-1)
-    const same = [...letters].map((letter) => `${text.slice(0, -1)}${letter}`).filter((other) => sameBytes(other, text))
+    const same = Array.from(letters, (letter) => `${text.slice(0, -1)}${letter}`).filter((other) =>
+      sameBytes(other, text),
+    )
     expect(same.length).toBeGreaterThan(1)
     for (const other of [...same, `${text}==`, `${text.slice(0, -signature!.length)} ${signature}`]) {
       address = `203.0.113.${++addresses}`
