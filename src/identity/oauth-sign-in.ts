@@ -112,13 +112,12 @@ export function createOAuthSignIn(deps: IdentityDeps, provider: OidcClient, oaut
     at: Instant,
   ): Promise<Profile | null> {
     const { groupsClaim, policyClaims = [] } = settings.oidc
-    if ([groupsClaim, ...policyClaims].every((claim) => claims[claim] !== undefined)) {
-      const said = profileOf(claims, groupsClaim, policyClaims)
-      const email = claims['email'] === undefined ? person.email : said.email
-      return { ...said, email, name: said.name ?? person.name }
+    const isWhole = [groupsClaim, ...policyClaims].every((claim) => claims[claim] !== undefined)
+    const more = isWhole ? {} : await provider.userInfo(text, person.subject)
+    if (more !== undefined) {
+      const said = profileOf({ ...more, ...claims }, groupsClaim, policyClaims)
+      return { ...said, email: emailFrom(more, claims, person), name: said.name ?? person.name }
     }
-    const more = await provider.userInfo(text, person.subject)
-    if (more !== undefined) return profileOf({ ...more, ...claims }, groupsClaim, policyClaims)
     if (at < later(person.seenAt, settings.sessionMs)) return null
     throw neverSignedIn(publicUrl)
   }
@@ -135,6 +134,15 @@ export function createOAuthSignIn(deps: IdentityDeps, provider: OidcClient, oaut
     }
     return fault
   }
+}
+
+type Claims = VouchedByToken['claims']
+
+/** Few access tokens say whether the address is verified, and one of which that is not known must not come in by them. */
+function emailFrom(more: Claims, claims: Claims, { email }: Person): string | null {
+  if (more['email'] !== undefined) return profileOf(more, '').email
+  const isSaid = claims['email'] !== undefined && claims['email_verified'] !== undefined
+  return isSaid ? profileOf(claims, '').email : email
 }
 
 /**

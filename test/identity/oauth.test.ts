@@ -205,6 +205,20 @@ describe('groups', () => {
   })
 })
 
+test('an address that nobody verified does not come in by a token that leaves out whether it is', async () => {
+  await browse({ email_verified: false })
+  expect((await erin()).email).toBeNull()
+  await verify(await token({ access: { email: 'ceo@example.test' } }))
+  expect((await erin()).email).toBeNull()
+  // Nor by what the userinfo endpoint says of another address.
+  const [access, userInfo] = [{ email: 'ceo@example.test', groups: undefined }, { email_verified: true }]
+  await verify(await token({ access, userInfo }))
+  expect((await erin()).email).toBe('erin@example.test')
+  await browse({ email_verified: false })
+  await verify(await token({ access: { email: 'erin@example.test', email_verified: true } }))
+  expect((await erin()).email).toBe('erin@example.test')
+})
+
 describe('the end', () => {
   test('a token whose sign-in was ended opens nothing any more', async () => {
     const text = await token()
