@@ -31,6 +31,11 @@ const mark = raw(
   '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true"><circle cx="12" cy="12" r="9" /><path d="M12 7v5l3 2" /></svg>',
 )
 
+/** The button goes there. */
+function withoutAddress(hint: string): string {
+  return hint.replace(/: https?:\/\/\S+$/, '.')
+}
+
 /** What a person reads at an application's host when the gate says no: complete in itself, as nothing else can be loaded there. */
 export function refusalPage({ fault, requestId, link }: Refusal): string {
   const page = html`<!doctype html>
@@ -45,7 +50,7 @@ export function refusalPage({ fault, requestId, link }: Refusal): string {
         <header><div class="brand">${mark}Curfew</div></header>
         <main>
           <h1>${fault.message}</h1>
-          <p class="lead">${fault.hint}</p>
+          <p class="lead">${link === undefined ? fault.hint : withoutAddress(fault.hint)}</p>
           ${link !== undefined && html`<p><a href="${link.url.href}">${link.text}</a></p>`}
           <p class="small">${fault.code} · ${requestId}</p>
         </main>
