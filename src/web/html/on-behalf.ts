@@ -43,14 +43,7 @@ function machineOffer(onBehalfOf: string, { resource, role, policy }: Offer): Ht
     <td><span class="name">${resource.name}</span> <span class="small">${resource.kind}</span></td>
     <td>${role.name}</td>
     <td class="wide">${needs(policy.approval)}</td>
-    <td class="num">
-      <a
-        class="btn plain small-btn"
-        href="${link}"
-        aria-label="Ask for ${resource.name} as ${role.name} for ${onBehalfOf}"
-        >Ask</a
-      >
-    </td>
+    ${askCell(link, `${resource.name} as ${role.name} for ${onBehalfOf}`)}
   </tr>`
 }
 
@@ -58,15 +51,12 @@ function machineBundle(onBehalfOf: string, { bundle }: BundleOffer): Html {
   return html`<tr>
     <td><span class="name">${bundle.name}</span> <span class="small">all together</span></td>
     <td colspan="2">${bundle.items.map(({ resource, role }) => `${resource} as ${role}`).join(', ')}</td>
-    <td class="num">
-      <a
-        class="btn plain small-btn"
-        href="${query('/ask', { bundle: bundle.name, onBehalfOf })}"
-        aria-label="Ask for ${bundle.name} for ${onBehalfOf}"
-        >Ask</a
-      >
-    </td>
+    ${askCell(query('/ask', { bundle: bundle.name, onBehalfOf }), `${bundle.name} for ${onBehalfOf}`)}
   </tr>`
+}
+
+function askCell(link: string, what: string): Html {
+  return html`<td class="num"><a class="btn plain small-btn" href="${link}" aria-label="Ask for ${what}">Ask</a></td>`
 }
 
 /** Whom it is for. Only people who may ask for some machine that may have it see the choice. */
