@@ -18,6 +18,8 @@ export class BoundedHandshake extends Duplex {
   readonly #socket: Socket
   #leftBytes = helloBytesMax
   #isDone = false
+  /** What came behind all that may come waits, until TLS has looked at what came before. */
+  #isHolding = false
   /** It was ended for saying more than a handshake takes. */
   exceeded = false
 
@@ -33,7 +35,7 @@ export class BoundedHandshake extends Duplex {
   }
 
   override _read(): void {
-    this.#socket.resume()
+    if (!this.#isHolding) this.#socket.resume()
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
@@ -60,13 +62,30 @@ export class BoundedHandshake extends Duplex {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    if (!this.#isDone) {
-      this.#leftBytes -= chunk.length
-      this.exceeded = this.#leftBytes < 0
-      if (this.exceeded) return void this.destroy()
-    }
+    if (this.#isDone) return this.#pass(chunk)
+    const fits = Math.min(chunk.length, this.#leftBytes)
+    this.#leftBytes -= fits
+    if (fits === chunk.length) return this.#pass(chunk)
+    this.exceeded = fits === 0
+    if (this.exceeded) return void this.destroy()
+    // A client that has said its last of the handshake goes on at once, with a startup message of up to 10,000 bytes.
+    this.#isHolding = true
+    this.#socket.pause()
+    this.#pass(chunk.subarray(0, fits))
+    setImmediate(() => this.#goOn(chunk.subarray(fits)))
+  }
+
+  #goOn(held: Buffer): void {
+    this.#isHolding = false
+    if (this.#socket.destroyed) return
+    this.#socket.resume()
+    this.#onData(held)
+  }
+
+  #pass(chunk: Buffer): void {
     if (!this.push(chunk)) this.#socket.pause()
   }
+
   /** What was read may still be wanted. */
   readonly #onEnd = (): void => {
     if (!this.readableEnded) this.push(null)

@@ -26,7 +26,7 @@ export interface Handshake extends Disposable {
 /**
  * Which TLS handshakes need a bound (BoundedHandshake). With one, a session takes about twice as much processor time for
  * each round trip, as TLS cannot read the socket by itself; so networks from which somebody came in lately do without, one
- * handshake at a time. One that sends what no honest client does is not taken for known as long.
+ * handshake at a time. One of which somebody sends what no honest client does has the bound for as long.
  */
 export class Handshakes {
   readonly #clock: Clock

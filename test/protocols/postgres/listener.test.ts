@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import type { Socket } from 'node:net'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -178,6 +178,50 @@ test.for(['TLSv1.2', 'TLSv1.3'] as const)(
     })
   },
 )
+
+test('a long startup message may come right behind the handshake', async () => {
+  const { certificate: cert, key } = await issue(await makeAuthority('somebody'), { names: ['x'], purpose: 'both' })
+  const long = startupMessage([
+    ['user', 'readonly'],
+    ['database', 'shop'],
+    ['application_name', 'x'.repeat(9000)],
+  ])
+  await withStage({}, async (own) => {
+    await using gatherer = await gathering(own.port, long.length)
+    const socket = connect(gatherer.port, '127.0.0.1')
+    socket.write(sslRequest)
+    await once(socket, 'data')
+    const tls = connectTls({ socket, ca: own.ca, servername: 'localhost', cert, key })
+    tls.on('error', () => undefined).once('secureConnect', () => tls.write(long))
+    expect(String(await Promise.race([once(tls, 'data'), once(tls, 'close').then(() => 'closed')]))).toMatch(/^R/)
+    tls.destroy()
+  })
+})
+
+/** Passes on a request for TLS and a hello as they come, and what follows in one piece of at least so many bytes. */
+async function gathering(port: number, bytesMin: number): Promise<AsyncDisposable & { readonly port: number }> {
+  const server = createServer((client) => {
+    const behind = connect(port, '127.0.0.1').on('error', () => undefined)
+    behind.pipe(client.on('error', () => undefined))
+    let pieces = 0
+    const held: Buffer[] = []
+    client.on('data', (piece: Buffer) => {
+      held.push(piece)
+      const isWhole = ++pieces <= 2 || Buffer.concat(held).length >= bytesMin
+      if (isWhole) behind.write(Buffer.concat(held.splice(0)))
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port: own } = server.address() as AddressInfo
+  return {
+    port: own,
+    [Symbol.asyncDispose]: async () => {
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
 
 /** The first bytes after a startup message; nothing where the connection just ends. */
 async function saidTo(tls: TLSSocket): Promise<readonly Buffer[]> {
