@@ -38,7 +38,7 @@ const misfit = /[^\t\x20-\x7e\x80-\xff]/
 /**
  * Reads a target's answers over HTTP/1.1 (RFC 9112), byte by byte as strictly as it is written there, and more so where programs
  * read one thing in two ways: lines end in CR LF, nothing is folded, there is one length at most and never beside a
- * Transfer-Encoding, which may be `chunked` only. It holds no socket.
+ * Transfer-Encoding, which may be `chunked` only, and not in HTTP/1.0 (section 6.1). It holds no socket.
  */
 export class AnswerReader {
   readonly #events: AnswerEvents
@@ -137,6 +137,7 @@ export class AnswerReader {
   #headCame(status: number, is11: boolean, headers: RawHeaders, isLast: boolean): void {
     if (status < 200) return this.#inform(status, headers)
     const framing = readFraming(headers)
+    if (!is11 && framing.chunked) throw new BadAnswer('chunks in an answer of HTTP/1.0')
     this.#keeps = is11 ? !framing.closes : framing.keeps
     this.keepAliveS = framing.keepAliveS
     if (this.#headOnly || status === 204 || status === 304 || framing.length === 0) {

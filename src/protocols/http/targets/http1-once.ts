@@ -119,6 +119,10 @@ class OneTry implements Try {
 
   #take(answer: IncomingMessage): void {
     if (this.#over) return void answer.destroy()
+    // Another reader would take the chunks for the body: RFC 9112 section 6.1
+    if (answer.httpVersion === '1.0' && answer.headers['transfer-encoding'] !== undefined) {
+      return this.fail(new Error('chunks in an answer of HTTP/1.0'))
+    }
     this.#answer = answer
     answer.on('error', (error) => this.fail(error)).on('close', () => this.fail(closedEarly()))
     answer.on('data', (chunk: Buffer) => {

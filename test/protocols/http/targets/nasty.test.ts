@@ -45,6 +45,7 @@ const refused: Record<string, Answer> = {
   'a status of two digits': 'HTTP/1.1 20 OK\r\n\r\n',
   'two lengths that differ': 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd',
   'a length and chunks': 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  'chunks of HTTP/1.0': 'HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
   'a length that is no number': 'HTTP/1.1 200 OK\r\nContent-Length: 3x\r\n\r\nabc',
   'a negative length': 'HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\nabc',
   'a line without a colon': 'HTTP/1.1 200 OK\r\nnonsense\r\n\r\n',
