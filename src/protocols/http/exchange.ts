@@ -86,7 +86,7 @@ export class Exchange implements AnswerSink, LiveExchange {
         headers: towardsTarget(head, forward),
         body: this.#body,
         bodyBytes: head.bodyBytes,
-        trailers: this.#body === null ? null : () => forwardTrailers(this.#request.rawTrailers),
+        trailers: this.#body === null ? null : () => forwardTrailers(this.#request.rawTrailers, forward.own),
         upgrade: head.upgrade,
       },
       this,

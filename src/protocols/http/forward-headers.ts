@@ -73,6 +73,11 @@ function credentialHeaders(credentials: HttpRole['credentials']): RawHeaders {
   }
 }
 
+/** Groups in one line. Left out is what would pass for others: people may name some themselves, `mine,admins` or ` admins`. */
+export function groupList(groups: readonly string[]): string {
+  return groups.filter((group) => !/[,\p{Cc}]|^\s|\s$/u.test(group)).join(',')
+}
+
 /** UTF-8 bytes, in the Latin-1 that Node writes headers with. */
 function headerText(text: string): string {
   const oneLine = text.replaceAll(/\p{Cc}+/gu, ' ').trim()
@@ -171,12 +176,16 @@ function listedInConnection(headers: RawHeaders): ReadonlySet<string> | null {
 
 const unlistable: ReadonlySet<string> = new Set(['close', 'keep-alive', 'upgrade', 'content-length', 'host', 'te'])
 
-/** Trailers as they are passed on, either way: without what frames, routes, signs in or sets cookies (RFC 9110 section 6.5.1). */
-export function forwardTrailers(raw: RawHeaders): string[] {
+/**
+ * Trailers as they are passed on, either way: without what frames, routes, signs in or sets cookies (RFC 9110 section 6.5.1).
+ * @param own of requests: some targets join trailers with the headers, so those hold nothing by names of the gateway's, either.
+ */
+export function forwardTrailers(raw: RawHeaders, own: OwnHeaders | null = null): string[] {
   const result: string[] = []
   for (let index = 0; index < raw.length; index += 2) {
     const name = canonicalName(raw[index]!.toLowerCase())
-    if (!dropsTowardsTarget(name) && !forbiddenTrailer(name)) result.push(raw[index]!, raw[index + 1]!)
+    const isOurs = own !== null && (own.names.has(name) || (own.isLimited && overrides.has(name)))
+    if (!isOurs && !dropsTowardsTarget(name) && !forbiddenTrailer(name)) result.push(raw[index]!, raw[index + 1]!)
   }
   return result
 }

@@ -6,7 +6,7 @@ import { displayName, type Person } from '../../identity/person.ts'
 import type { HttpClaim, HttpResource, HttpRole } from '../../resources/catalogue.ts'
 import type { Admission } from '../../sessions/admission.ts'
 import { announceEnds } from '../../sessions/announce-ends.ts'
-import { ownHeaders, targetPlaces, type ClientFacts, type OwnHeaders } from './forward-headers.ts'
+import { groupList, ownHeaders, targetPlaces, type ClientFacts, type OwnHeaders } from './forward-headers.ts'
 import type { RequestHead } from './request-head.ts'
 import { compileRules, type Rules } from './rules.ts'
 import type { HttpTarget, RawHeaders } from './targets/target.ts'
@@ -199,5 +199,5 @@ export class HttpSession {
 
 function claimsOf(person: Person, role: string): Readonly<Record<HttpClaim, string | null>> {
   const { id, subject, email, name, groups } = person
-  return { id, subject, email, name: name ?? displayName(person), groups: groups.join(','), role }
+  return { id, subject, email, name: name ?? displayName(person), groups: groupList(groups), role }
 }

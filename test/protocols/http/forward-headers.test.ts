@@ -6,6 +6,7 @@ import { Secret } from '../../../src/kernel/secret.ts'
 import {
   forwardTrailers,
   forwardedClient,
+  groupList,
   ownHeaders,
   targetPlaces,
   towardsClient,
@@ -460,4 +461,19 @@ test('trailers neither frame, route, sign in nor set cookies', () => {
       'b',
     ]),
   ).toEqual(['Grpc-Status', '0', 'X-Checksum', 'a', 'Server-Timing', 'b'])
+})
+
+test('trailers of a request say nothing by the names of the role’s own headers, and name no other method', () => {
+  const limits = { credentials: null, allow: [], deny: [{ methods: [], paths: ['/x'] }] }
+  const role = { ...limits, headers: { 'X-User': 'email' } } as const
+  const own = ownHeaders(role, claims)
+  const sent = ['X-User', 'x_user', 'X-HTTP-Method-Override', 'X-Checksum'].flatMap((name) => [name, 'x'])
+  expect(forwardTrailers(sent, own)).toEqual(['X-Checksum', 'x'])
+  expect(forwardTrailers(sent, noOwn)).toEqual(sent)
+})
+
+test('no group passes for another in the list of them', () => {
+  expect(groupList(['Domain Admins', 'mine,admins', ' admins', 'admins\n', 'a\x00b', 'zoë', 'ops'])).toBe(
+    'Domain Admins,zoë,ops',
+  )
 })
