@@ -29,3 +29,15 @@ export function problemOf({ code, message, hint }: Fault, requestId: string, lin
   } as const
   return link === undefined ? problem : { ...problem, link: link.href }
 }
+
+/**
+ * The value of `WWW-Authenticate` for what was refused for want of a (good) token; undefined for all else.
+ * @param scope the one that the token lacks.
+ * @see RFC 6750, section 3
+ */
+export function challengeOf(code: string, status: number, scope: string | undefined): string | undefined {
+  const base = 'Bearer realm="curfew"'
+  if (code === 'TOKEN_REFUSED') return `${base}, error="invalid_token"`
+  if (code !== 'INSUFFICIENT_SCOPE') return status === 401 ? base : undefined
+  return `${base}, error="insufficient_scope"${scope === undefined ? '' : `, scope="${scope}"`}`
+}

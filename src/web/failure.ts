@@ -2,6 +2,7 @@ import { html } from 'hono/html'
 import { asFault } from '../kernel/fault.ts'
 import type { WebContext } from './context.ts'
 import { faultStatus } from '../kernel/fault-status.ts'
+import { challengeOf, problemType } from '../kernel/problem.ts'
 import { query } from './html/parts.ts'
 import type { Page } from './html/layout.ts'
 import type { Site } from './site.ts'
@@ -21,6 +22,8 @@ export function failureHandler({ deps, render, visitOf }: Site): (error: Error, 
     if (telling.code === 'INTERNAL') {
       deps.log.error({ err: error, web: c.var.requestId, route: c.var.route }, 'a page failed')
     }
+    const challenge = challengeOf(telling.code, telling.status, c.var.neededScope)
+    if (challenge !== undefined) c.header('WWW-Authenticate', challenge)
     if (wantsProblem(c)) return problem(c, telling)
     // the frame needs the visitor, and that look-up may be what failed
     const visit = await visitOf(c).catch(() => undefined)
@@ -43,15 +46,8 @@ function wantsProblem(c: WebContext): boolean {
 
 function problem(c: WebContext, { status, code, message, hint }: Telling): Response {
   const body = { type: `urn:curfew:${code}`, title: message, status, detail: message, code, hint }
-  c.header('Content-Type', 'application/problem+json')
-  if (status === 401) c.header('WWW-Authenticate', 'Bearer realm="curfew"')
-  if (code === 'INSUFFICIENT_SCOPE') c.header('WWW-Authenticate', tooNarrow(c.var.neededScope))
+  c.header('Content-Type', problemType)
   return c.body(JSON.stringify({ ...body, requestId: c.var.requestId }), status)
-}
-
-/** @see RFC 6750, section 3 */
-function tooNarrow(scope: string | undefined): string {
-  return `Bearer realm="curfew", error="insufficient_scope"${scope === undefined ? '' : `, scope="${scope}"`}`
 }
 
 function failurePage(c: WebContext, { status, code, message, hint }: Telling): Page {

@@ -49,7 +49,12 @@ test('programs without a sign-in are told where to get one', async () => {
     link: `${gateway.url.origin}/open/app`,
   })
   const wrong = await gateway.curl('/hello', ['-H', 'authorization: Bearer curfew_nothinglikeit'])
-  expect([wrong.status, wrong.headers['www-authenticate']]).toEqual([401, ['Bearer realm="curfew"']])
+  const challenge = ['Bearer realm="curfew", error="invalid_token"']
+  expect([wrong.status, wrong.headers['www-authenticate']]).toEqual([401, challenge])
+  const page = ['-H', 'accept: text/html', '-H', 'sec-fetch-mode: navigate', '-d', 'x=1']
+  const form = await gateway.curl('/hello', page)
+  expect([form.status, form.headers['www-authenticate']]).toEqual([401, ['Bearer realm="curfew"']])
+  expect(form.body).toContain(`href="${gateway.url.origin}/open/app"`)
   expect(gateway.target.seen.filter(({ url }) => url === '/hello')).toEqual([])
 })
 

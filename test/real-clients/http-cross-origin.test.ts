@@ -145,6 +145,8 @@ const tossCookies = `() => {
   document.cookie = 'tossed=1; Path=/; Secure; Domain=gw.test'
 }`
 
+const codeThere = `(url) => fetch(url).then((got) => got.json()).then(({ code }) => code, () => 'unreadable')`
+
 const deleteThere = `(url) => fetch(url, { method: 'DELETE', credentials: 'include' }).then(() => 'done', () => 'failed')`
 
 function inPage(where: Page, code: string, url = ''): Promise<string> {
@@ -287,6 +289,9 @@ test('an origin that `cors` names may do what it says; a foreign one may not', a
     expect(friendly.facts().requestsSeen, name).toBe(before + 1)
   }
   expect(await inPage(page, deleteThere, url)).toBe('failed')
+  // What it is refused it may read, too.
+  expect(await inPage(page, codeThere, url)).toBe('SIGN_IN_REQUIRED')
+  expect(await inPage(page, codeThere, gateway.appUrl('/echo', 'app').href)).toBe('unreadable')
   await page.goto(places['a foreign site']())
   const before = friendly.facts().requestsSeen
   for (const attempt of Object.values(attempts)) await inPage(page, attempt, url)

@@ -212,7 +212,11 @@ test('programs get problem+json', async () => {
   const missing = await pages.stranger().json('GET', '/api/v1/me')
   expect(missing.status).toBe(401)
   expect(missing.headers.get('content-type')).toBe('application/problem+json')
-  expect(missing.headers.get('www-authenticate')).toContain('Bearer')
+  expect(missing.headers.get('www-authenticate')).toBe('Bearer realm="curfew"')
+  const wrong = await pages.stranger().json('GET', '/api/v1/me', undefined, { authorization: 'Bearer curfew_x' })
+  expect([wrong.status, wrong.headers.get('www-authenticate')]).toEqual([
+    ...[401, 'Bearer realm="curfew", error="invalid_token"'],
+  ])
   expect(missing.body).toMatchObject({ code: 'SIGN_IN_REQUIRED', status: 401 })
   const unknown = await pages.stranger().json('GET', '/nothing')
   expect(unknown.body).toMatchObject({ code: 'NOT_FOUND', status: 404 })

@@ -1,6 +1,6 @@
 import type { Fault } from '../../kernel/fault.ts'
 import { faultStatus } from '../../kernel/fault-status.ts'
-import { problemOf, problemType } from '../../kernel/problem.ts'
+import { challengeOf, problemOf, problemType } from '../../kernel/problem.ts'
 import type { HttpRequest, HttpResponse } from './front.ts'
 import { refusalPage, refusalPolicy } from './refusal-page.ts'
 
@@ -31,9 +31,12 @@ export function isForPeople({ headers, method }: HttpRequest): boolean {
 export function refuse(request: HttpRequest, response: HttpResponse, refusal: Refusal): number {
   const status = faultStatus[refusal.fault.code]
   if (refusal.close === true) response.setHeader('Connection', 'close')
+  // Tokens open sessions here and do nothing else.
+  const challenge = challengeOf(refusal.fault.code, status, 'sessions')
+  if (challenge !== undefined) response.setHeader('WWW-Authenticate', challenge)
   if (isForPeople(request)) return answer(request, response, status, refusalPage(refusal), pageHeaders(refusal))
   const problem = problemOf(refusal.fault, refusal.requestId, refusal.link?.url)
-  return answer(request, response, status, JSON.stringify(problem), problemHeaders(refusal, status))
+  return answer(request, response, status, JSON.stringify(problem), problemHeaders(refusal))
 }
 
 /** Sends the browser elsewhere; only for GET and HEAD. */
@@ -82,18 +85,10 @@ export function discardBody(request: HttpRequest, response: HttpResponse): void 
   request.once('end', () => clearTimeout(timer))
 }
 
-/** Tokens open sessions here and do nothing else. @see RFC 6750, section 3.1 */
-const tooNarrow = 'Bearer realm="curfew", error="insufficient_scope", scope="sessions"'
-
-function problemHeaders(
-  { fault, headers = [], link }: Refusal,
-  status: number,
-): readonly (readonly [string, string])[] {
+function problemHeaders({ headers = [], link }: Refusal): readonly (readonly [string, string])[] {
   return [
     ...headers,
     ['Content-Type', problemType],
-    ...(status === 401 ? ([['WWW-Authenticate', 'Bearer realm="curfew"']] as const) : []),
-    ...(fault.code === 'INSUFFICIENT_SCOPE' ? ([['WWW-Authenticate', tooNarrow]] as const) : []),
     ...(link === undefined ? [] : ([['Link', `<${link.url.href}>; rel="help"`]] as const)),
   ]
 }
@@ -105,4 +100,9 @@ function pageHeaders({ headers = [] }: Refusal): readonly (readonly [string, str
     ['Content-Security-Policy', refusalPolicy],
     ['Referrer-Policy', 'no-referrer'],
   ]
+}
+
+/** Names and values in turn, in pairs. */
+export function pairs(headers: readonly string[]): readonly (readonly [string, string])[] {
+  return headers.flatMap((name, index) => (index % 2 === 0 ? [[name, headers[index + 1]!] as const] : []))
 }

@@ -13,7 +13,7 @@ import { programName } from '../../kernel/user-agent.ts'
 import type { Catalogue } from '../../resources/catalogue.ts'
 import type { Hosts } from '../../resources/hosts.ts'
 import type { Gate } from '../../sessions/admission.ts'
-import { answer } from './answers.ts'
+import { answer, pairs } from './answers.ts'
 import { answerPreflight, corsHeaders, isPreflight, judgeOrigin } from './cross-origin.ts'
 import { Exchange } from './exchange.ts'
 import { hostOf, type Applications, type HttpRequest, type HttpResponse } from './front.ts'
@@ -91,14 +91,14 @@ export class ApplicationGateway implements Applications, Disposable {
   #take(request: HttpRequest, response: HttpResponse, first?: Buffer): void {
     const requestId = `${this.#run}-${(++this.#requests).toString(36)}`
     request.on('error', () => undefined) // what it means for the answer is told by the answer's own close
+    let arrival: Arrival | undefined
     try {
       const resource = this.#deps.hosts.resource(hostOf(request))!
-      const arrival = arrive(request, response, resource, requestId, first)
-      const done = this.#serve(arrival)
-      if (done instanceof Promise)
-        done.catch((error: unknown) => this.#reception.fail(request, response, requestId, error))
+      const here = (arrival = arrive(request, response, resource, requestId, first))
+      const done = this.#serve(here)
+      if (done instanceof Promise) done.catch((error: unknown) => this.#reception.fail(here, error))
     } catch (error) {
-      this.#reception.fail(request, response, requestId, error)
+      this.#reception.fail(arrival ?? { request, response, requestId }, error)
     }
   }
 
@@ -125,7 +125,7 @@ export class ApplicationGateway implements Applications, Disposable {
       cors: resource.cors,
     })
     if (judged instanceof Fault) throw judged
-    const extra = judged.kind === 'cors' ? corsHeaders(judged.origin) : []
+    const extra = corsHeaders(head, resource.cors)
     const ended = this.#sessions.whyEnded(known, place)
     if (ended !== undefined && byCookie) return this.#reception.sayEnded(arrival, known, ended)
     const session = this.#sessions.find(known, place)
@@ -196,7 +196,7 @@ export class ApplicationGateway implements Applications, Disposable {
     extra: readonly string[],
     assertion: string,
   ): void | Promise<void> {
-    const { request, response, head, requestId, origin, peer, resource } = arrival
+    const { head, requestId, origin, peer, resource } = arrival
     if (session.isOver) return this.#afterEnd(arrival, known, session, extra)
     if (session.isFull) {
       throw new Fault('TOO_MANY_CONNECTIONS', 'Too many requests of this session are under way.', {
@@ -214,11 +214,8 @@ export class ApplicationGateway implements Applications, Disposable {
       headers: recordedHeaders(head.headers, session.recordedNames),
     })
     if (judged instanceof Fault) {
-      const status = this.#reception.refuse(request, response, {
-        fault: judged,
-        requestId,
-        link: this.#reception.chooseLink(resource.name),
-      })
+      const link = this.#reception.chooseLink(resource.name)
+      const status = this.#reception.refuse(arrival, { fault: judged, requestId, link })
       record.refused(status, judged)
       return undefined
     }
@@ -257,8 +254,4 @@ export class ApplicationGateway implements Applications, Disposable {
 function waitWishMs({ headers }: HttpRequest): number {
   const wish = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,6})/i.exec(String(headers['prefer'] ?? ''))
   return wish === null ? 0 : Number(wish[1]) * 1000
-}
-
-function pairs(headers: readonly string[]): readonly (readonly [string, string])[] {
-  return headers.flatMap((name, index) => (index % 2 === 0 ? [[name, headers[index + 1]!] as const] : []))
 }

@@ -159,8 +159,14 @@ export function answerPreflight(head: Pick<RequestHead, 'headers'>, cors: Cors, 
 /** "CORS-safelisted methods" need no permission. */
 const simpleMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST'])
 
-/** For answers to an origin that `judgeOrigin` found allowed: its pages may read them, cookies included. */
-export function corsHeaders(origin: string): RawHeaders {
+/**
+ * For every answer but those to preflights, refusals too: pages of an allowed origin may read it, cookies included. The
+ * others say that it depends on who asks, as the browser may keep what one page got for another (W3C Fetch, "CORS protocol and HTTP caches").
+ */
+export function corsHeaders({ headers }: Pick<RequestHead, 'headers'>, cors: Cors): RawHeaders {
+  if (cors === null) return []
+  const origin = valueOf(headers, 'origin')
+  if (origin === undefined || !cors.origins.includes(origin)) return ['Vary', 'Origin']
   return ['Access-Control-Allow-Origin', origin, 'Access-Control-Allow-Credentials', 'true', 'Vary', 'Origin']
 }
 

@@ -4,8 +4,9 @@ import { asFault, Fault } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
 import type { Clock } from '../../kernel/time.ts'
-import { discardBody, refuse } from './answers.ts'
+import { discardBody, pairs, refuse, type Refusal } from './answers.ts'
 import { ClientBody } from './client-body.ts'
+import { corsHeaders } from './cross-origin.ts'
 import { forwardTrailers, towardsClient, towardsTarget, type ForwardFacts } from './forward-headers.ts'
 import { idleMs, isHttp2, type HttpRequest, type HttpResponse } from './front.ts'
 import type { HttpSession, LiveExchange } from './http-session.ts'
@@ -210,7 +211,7 @@ export class Exchange implements AnswerSink, LiveExchange {
     log.info({ session: session.admission.session.id, requestId, error }, 'an application failed a request')
     metrics.add('curfew_upstream_failures_total', { resource: session.resource.name, code: fault.code })
     const begun = this.#response.headersSent
-    const status = begun ? 0 : refuse(this.#request, this.#response, { fault, requestId })
+    const status = begun ? 0 : this.#refuse({ fault, requestId })
     this.#over({ result: 'target', code: fault.code, why: fault.message, ...(status > 0 && { status }) })
     if (begun) abort(this.#response, this.#head.version)
   }
@@ -238,6 +239,11 @@ export class Exchange implements AnswerSink, LiveExchange {
     })
   }
 
+  #refuse(refusal: Refusal): number {
+    const { head, resource } = this.#parts.arrival
+    return refuse(this.#request, this.#response, { ...refusal, headers: pairs(corsHeaders(head, resource.cors)) })
+  }
+
   // ---- how it ends otherwise
 
   #clientGone(): void {
@@ -256,7 +262,7 @@ export class Exchange implements AnswerSink, LiveExchange {
     const { requestId } = arrival
     const begun = this.#response.headersSent
     const link = reception.openLink(arrival.resource.name, known.role)
-    const status = begun ? 0 : refuse(this.#request, this.#response, { fault, requestId, link })
+    const status = begun ? 0 : this.#refuse({ fault, requestId, link })
     this.#end({ ...gateEnded(fault), ...(status > 0 && { status }) })
     if (begun) abort(this.#response, this.#head.version)
   }

@@ -3,9 +3,10 @@ import { readCookie, writeCookie } from '../../kernel/cookies.ts'
 import { asFault, Fault } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
-import { isForPeople, redirect, refuse, type Refusal } from './answers.ts'
+import { isForPeople, pairs, redirect, refuse, type Refusal } from './answers.ts'
 import type { Arrival } from './arrival.ts'
-import { authorityOf, isHttp2, type HttpRequest, type HttpResponse } from './front.ts'
+import { corsHeaders } from './cross-origin.ts'
+import { authorityOf, isHttp2 } from './front.ts'
 import type { Known } from './identify.ts'
 
 export interface ReceptionDeps {
@@ -17,6 +18,9 @@ export interface ReceptionDeps {
   readonly log: Log
   readonly metrics: Metrics
 }
+
+/** A request whose head could not be read. */
+type Stranger = Pick<Arrival, 'request' | 'response' | 'requestId'>
 
 /** Paths of the gateway itself at applications' hosts. */
 export const ownPaths = '/.curfew/'
@@ -31,7 +35,7 @@ export class Reception {
 
   /** A browser is sent through the gateway's own pages, and comes back to where it wanted to go. */
   askToSignIn(arrival: Arrival): void {
-    const { request, response, requestId, resource } = arrival
+    const { request, requestId, resource } = arrival
     if (isForPeople(request) && (request.method === 'GET' || request.method === 'HEAD')) {
       return this.#sendThroughPages(arrival, null)
     }
@@ -39,7 +43,7 @@ export class Reception {
       hint: 'Open it in a browser, or send an access token: Authorization: Bearer curfew_…',
     })
     const link = { url: new URL(`/open/${resource.name}`, this.#deps.publicUrl), text: 'Sign in' }
-    this.refuse(request, response, { fault, requestId, link })
+    this.refuse(arrival, { fault, requestId, link })
   }
 
   #sendThroughPages(arrival: Arrival, role: string | null): void {
@@ -70,19 +74,16 @@ export class Reception {
     if (known.entry !== null && isForPeople(request) && (request.method === 'GET' || request.method === 'HEAD')) {
       return this.#sendThroughPages(arrival, known.role)
     }
-    this.refuse(request, arrival.response, {
-      ...{ fault, requestId: arrival.requestId },
-      link: this.#askLink(place.resource, known.role),
-    })
+    this.refuse(arrival, { fault, requestId: arrival.requestId, link: this.#askLink(place.resource, known.role) })
   }
 
   /** The session that this request belonged to was ended; it says why, and offers to ask again. */
   sayEnded(arrival: Arrival, known: Known, fault: Fault): void {
-    const { request, response, requestId, resource } = arrival
+    const { request, requestId, resource } = arrival
     const link = this.openLink(resource.name, known.role)
-    if (!isForPeople(request)) return void this.refuse(request, response, { fault, requestId, link })
+    if (!isForPeople(request)) return void this.refuse(arrival, { fault, requestId, link })
     const { to, headers } = this.#throughPages(arrival, known.role)
-    this.refuse(request, response, { fault, requestId, headers, link: { ...link, url: to } })
+    this.refuse(arrival, { fault, requestId, headers, link: { ...link, url: to } })
   }
 
   /** For what a role does not cover: there may be another. */
@@ -121,10 +122,11 @@ export class Reception {
     ])
   }
 
-  fail(request: HttpRequest, response: HttpResponse, requestId: string, error: unknown): void {
+  fail(arrival: Arrival | Stranger, error: unknown): void {
+    const { request, requestId } = arrival
     const fault = asFault(error)
     if (fault === undefined) this.#deps.log.error({ error, requestId }, 'a request to an application failed')
-    this.refuse(request, response, {
+    this.refuse(arrival, {
       fault: fault ?? new Fault('STORE_FAILED', 'Something went wrong inside the gateway.'),
       requestId,
       ...(fault?.code === 'SIGN_IN_FAILED' && {
@@ -135,8 +137,9 @@ export class Reception {
     })
   }
 
-  refuse(request: HttpRequest, response: HttpResponse, refusal: Refusal): number {
+  refuse(arrival: Arrival | Stranger, refusal: Refusal): number {
     this.#deps.metrics.add('curfew_http_refused_total', { code: refusal.fault.code })
-    return refuse(request, response, refusal)
+    const cors = 'head' in arrival ? pairs(corsHeaders(arrival.head, arrival.resource.cors)) : []
+    return refuse(arrival.request, arrival.response, { ...refusal, headers: [...(refusal.headers ?? []), ...cors] })
   }
 }

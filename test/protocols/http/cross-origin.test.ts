@@ -170,6 +170,15 @@ describe('preflights', () => {
       ...['Access-Control-Max-Age', '600'],
     ])
     expect(answerPreflight(asking(friend, 'PUT'), null, ownOrigin).status).toBe(403)
-    expect(corsHeaders(friend)).toContain(friend)
+  })
+
+  test('other answers say whose pages may read them, and that it depends on that', () => {
+    const from = (origin: string) => corsHeaders({ headers: ['Origin', origin] }, cors)
+    expect(from(friend)).toEqual([
+      ...['Access-Control-Allow-Origin', friend, 'Access-Control-Allow-Credentials', 'true', 'Vary', 'Origin'],
+    ])
+    for (const other of [ownOrigin, 'null', `${friend}.evil.test`]) expect(from(other)).toEqual(['Vary', 'Origin'])
+    expect(corsHeaders({ headers: [] }, cors)).toEqual(['Vary', 'Origin'])
+    expect(corsHeaders({ headers: ['Origin', friend] }, null)).toEqual([])
   })
 })
