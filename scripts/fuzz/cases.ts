@@ -2,9 +2,10 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
-import { cstring, fromClient, message, fromServer } from '../../src/protocols/postgres/messages.ts'
+import { cstring, fromClient, message } from '../../src/protocols/postgres/messages.ts'
 import { cancelRequest, sslRequest, startupMessage } from '../../src/protocols/postgres/startup.ts'
 import type { Talk } from './corpus.ts'
+import { Answers } from './answers.ts'
 import { chunksOf, honest, mutateBytes, mutateMessages } from './mutate.ts'
 import { Chance, seedOf } from './random.ts'
 
@@ -154,41 +155,4 @@ function leave(socket: Socket, chance: Chance): void {
   else socket.destroy()
   // Inside a session nobody is shown the door: it ends by itself.
   if (way === 2) setTimeout(() => socket.destroy(), 1500).unref()
-}
-
-/** What comes back, as far as an attacker cares. */
-class Answers {
-  readonly #socket: Socket
-  #pending: Buffer = zero
-  #isReady = false
-  #lastMs = performance.now()
-
-  constructor(socket: Socket) {
-    this.#socket = socket
-    socket.on('data', (chunk: Buffer) => this.#read(chunk))
-  }
-
-  async untilReady(): Promise<boolean> {
-    while (!this.#isReady && !this.#socket.destroyed && this.#socket.readable) await sleep(2)
-    return this.#isReady
-  }
-
-  /** Until nothing has come for so long. */
-  async quiet(forMs: number): Promise<void> {
-    const endMs = performance.now() + 1000
-    while (performance.now() < endMs && performance.now() - this.#lastMs < forMs && !this.#socket.destroyed)
-      await sleep(5)
-  }
-
-  #read(chunk: Buffer): void {
-    this.#lastMs = performance.now()
-    if (this.#isReady) return
-    this.#pending = Buffer.concat([this.#pending, chunk])
-    while (this.#pending.length >= 5) {
-      const end = 1 + this.#pending.readInt32BE(1)
-      if (end > this.#pending.length || end < 5) return
-      if (this.#pending[0] === fromServer.readyForQuery) this.#isReady = true
-      this.#pending = this.#pending.subarray(end)
-    }
-  }
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { cstring, int32, query } from '../../src/protocols/postgres/messages.ts'
 import { sslRequest, startupMessage } from '../../src/protocols/postgres/startup.ts'
+import { Answers } from './answers.ts'
 import type { Scene } from './cases.ts'
 import { honest } from './mutate.ts'
 
@@ -46,7 +47,7 @@ function* named(count: number): Generator<Buffer> {
 
 const longestMs = 20_000
 
-/** @returns how long it took. */
+/** @returns how long it took. @throws Error when it was not let in: then nothing was tried. */
 export async function flood(
   { ports, tokens }: Scene,
   chunks: Iterable<Buffer>,
@@ -55,7 +56,8 @@ export async function flood(
   const begunMs = performance.now()
   const socket = connect({ port: ports.plaintext, host: '127.0.0.1', noDelay: true })
   const gone = once(socket, 'close')
-  socket.on('error', () => undefined).resume()
+  socket.on('error', () => undefined)
+  const answers = new Answers(socket)
   const timer = setTimeout(() => socket.destroy(), longestMs)
   socket.write(
     startupMessage([
@@ -64,6 +66,8 @@ export async function flood(
     ]),
   )
   socket.write(honest(0x70, cstring(tokens[role])))
+  // Whoever floods before is refused at the door, and nothing of it is read.
+  if (!(await answers.untilReady())) throw new Error('a flood was not let in')
   for (const chunk of chunks) {
     if (!socket.writable) break
     if (!socket.write(chunk)) await Promise.race([once(socket, 'drain'), gone]).catch(() => undefined)
