@@ -28,8 +28,10 @@ export function createRemembered({ settings, store, clock, random, metrics }: Id
     async recognise(kind, value) {
       const binding = await onlyBinding(kind, value)
       if (binding === undefined) return undefined
-      const session = await store.browserSession(binding.browserSession)
-      const person = await store.person(binding.person)
+      const [session, person] = await Promise.all([
+        store.browserSession(binding.browserSession),
+        store.person(binding.person),
+      ])
       if (person === undefined || session === undefined || session.endedAt !== null) return undefined
       metrics.add('curfew_sign_ins_total', { way: 'remembered', outcome: 'ok' })
       const personName = displayName(person)

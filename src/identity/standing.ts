@@ -9,11 +9,13 @@ type Reads = Pick<IdentityReads, 'browserSession' | 'binding' | 'token'>
 
 /** Whether what somebody was known by still holds at `at`: the credential itself, and the sign-in that it hangs on. */
 export async function stands(store: Reads, identified: Identified, at: Instant): Promise<boolean> {
-  const credential = await credentialOf(store, identified)
+  const { browserSession } = identified
+  const [credential, session] = await Promise.all([
+    credentialOf(store, identified),
+    browserSession === null ? null : store.browserSession(browserSession),
+  ])
   if (credential === undefined || !isLive(credential, at)) return false
-  if (identified.browserSession === null) return true
-  const session = await store.browserSession(identified.browserSession)
-  return session !== undefined && isLive(session, at)
+  return session === null || (session !== undefined && isLive(session, at))
 }
 
 /** Whether a change ends it. */

@@ -14,7 +14,7 @@ import { chooseGrant, usedUpFault, type Candidate } from './choose-grant.ts'
 import { limitsOf } from './grant-limits.ts'
 
 export interface GrantDeps extends Rules {
-  readonly access: Pick<AccessReads, 'activeGrants' | 'request'>
+  readonly access: Pick<AccessReads, 'request'>
   readonly catalogue: Catalogue
   readonly clock: Clock
   readonly askLink: (resource: string, role: string) => URL
@@ -23,20 +23,17 @@ export interface GrantDeps extends Rules {
 
 /**
  * The grant under which this client may open a session now.
- * @param isOver what this node knows better than the state.
+ * @param grants the person's for this role, without those that are over.
  * @throws Fault NO_GRANT, GRANT_USED_UP, OUTSIDE_WINDOW, DATABASE_REFUSED, FROM_ELSEWHERE, POLICY_DENIES, …
  */
 export async function findGrant(
   deps: GrantDeps,
   ask: Ask,
   person: Person,
-  isOver: (grant: Active) => boolean,
+  grants: readonly Active[],
 ): Promise<Candidate> {
-  const grants = await deps.access.activeGrants(person.id, ask.resource, ask.role)
   const candidates = await Promise.all(
-    grants
-      .filter((grant) => !isOver(grant))
-      .map(async (grant) => ({ grant, basis: await basisOf(deps, grant, person) })),
+    grants.map(async (grant) => ({ grant, basis: await basisOf(deps, grant, person) })),
   )
   const usable = candidates.filter((one): one is Candidate => one.basis !== undefined)
   const chosen = chooseGrant(deps, usable, ask, deps.clock.now())

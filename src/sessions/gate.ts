@@ -102,17 +102,24 @@ export class SessionGate implements Gate, AsyncDisposable {
   }
 
   async #check(ask: Ask): Promise<GrantCandidate> {
-    const { access } = this.#deps
     if (this.#draining) throw shuttingDown()
     this.#checkCount(ask.identified.person)
     this.#checkRoleCount(ask)
-    const person = await this.#knownPerson(ask.identified)
+    const { identified, resource, role, client } = ask
+    const { access, clock } = this.#deps
+    // Asked for at once: each is a way to another thread, or to another machine, and back.
+    const [known, locks, grants] = await Promise.all([
+      this.#knownPerson(identified),
+      access.standingLocks(),
+      access.activeGrants(identified.person, resource, role),
+    ])
+    const person = expectStanding(known)
     checkNames(ask, person, this.#deps)
-    const { resource, role, client } = ask
     const target = { person: person.id, groups: person.groups, resource, role, addresses: [client.address] }
-    const lock = stoppingLock(await access.standingLocks(), target, this.#deps.clock.now())
+    const lock = stoppingLock(locks, target, clock.now())
     if (lock !== undefined) throw lockedFault(lock.reason)
-    return findGrant(this.#deps, ask, person, ({ id, expiresAt }) => this.#isOver(id, expiresAt))
+    const living = grants.filter(({ id, expiresAt }) => !this.#isOver(id, expiresAt))
+    return findGrant(this.#deps, ask, person, living)
   }
 
   #isOver(grant: GrantId, expiresAt: Instant): boolean {
@@ -234,11 +241,10 @@ export class SessionGate implements Gate, AsyncDisposable {
       .catch((failure: unknown) => log.error({ error: failure }, 'refusal not kept in the audit log'))
   }
 
-  async #knownPerson(identified: Identified): Promise<Person> {
-    const person = await this.#deps.person(identified.person)
-    if (person === undefined) throw new Fault('NOT_ALLOWED', 'Nobody is known by this sign-in.')
-    if (await this.#deps.stands(identified)) return person
-    throw new Fault('SIGNED_OUT', 'The sign-in or token that this connection came in by has ended.')
+  async #knownPerson(identified: Identified): Promise<KnownPerson> {
+    const { person, stands } = this.#deps
+    const [known, isStanding] = await Promise.all([person(identified.person), stands(identified)])
+    return { person: known, isStanding }
   }
 
   /** By operators for any session, by a person for their own. Any node may be asked; the one that has it ends it. */
@@ -316,6 +322,17 @@ export class SessionGate implements Gate, AsyncDisposable {
     await this.drain(0)
     this.#subscription[Symbol.dispose]()
   }
+}
+
+interface KnownPerson {
+  readonly person: Person | undefined
+  readonly isStanding: boolean
+}
+
+function expectStanding({ person, isStanding }: KnownPerson): Person {
+  if (person === undefined) throw new Fault('NOT_ALLOWED', 'Nobody is known by this sign-in.')
+  if (isStanding) return person
+  throw new Fault('SIGNED_OUT', 'The sign-in or token that this connection came in by has ended.')
 }
 
 function shuttingDown(): Fault {
