@@ -129,8 +129,10 @@ describe('a browser on the page of its request', () => {
   test('reads that it was refused', async () => {
     const page = await waitInBrowser()
     await decide('deny', 'not on a Friday')
-    await page.getByText('not on a Friday').waitFor()
+    await page.locator('main').getByText('not on a Friday').waitFor()
     expect(page.url()).toContain('/requests/request-')
+    // Who hears the page is told, too.
+    await expect.poll(() => page.locator('#news').textContent()).toMatch(/^refused Refused by /i)
     await page.context().close()
   })
 })

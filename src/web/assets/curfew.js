@@ -72,6 +72,7 @@ async function copy(button) {
   } catch {
     button.textContent = 'Select it' // the browser does not allow it here
   }
+  say(button.textContent)
   setTimeout(() => (button.textContent = 'Copy'), 2000)
 }
 
@@ -113,7 +114,20 @@ function replaceMain(main, next) {
 /** What somebody is writing stays; they are told that it may be in vain. */
 function tellStale(main, next) {
   const note = main.querySelector('[data-stale]')
-  if (note && main.dataset.version !== next.dataset.version) note.hidden = false
+  if (!note || main.dataset.version === next.dataset.version || !note.hidden) return
+  note.hidden = false
+  say(note.textContent.replace(/\s+/g, ' ').trim())
+}
+
+/** To people who hear the page: of what stands on it, what is new. */
+function newsIn(main) {
+  const standing = [...main.querySelectorAll('[data-news], [role=status]:not([hidden])')]
+  return standing.map((element) => element.textContent.replace(/\s+/g, ' ').trim())
+}
+
+function say(text) {
+  const news = document.getElementById('news')
+  if (news) news.textContent = text
 }
 
 async function lookAgain() {
@@ -128,12 +142,15 @@ async function lookAgain() {
   if (inUse(main)) return tellStale(main, next)
   // It goes on to elsewhere: browsers heed that on a page that they load, not on one that was fetched.
   if (page.querySelector('head > meta[http-equiv=refresh]')) return location.reload()
+  const before = newsIn(main)
   // Nothing that matters is new: a finger may be on a button.
   if (!main.dataset.version || main.dataset.version !== next.dataset.version) replaceMain(main, next)
   const nav = document.querySelector('nav')
   const nextNav = page.querySelector('nav')
   if (nav && nextNav && !nav.contains(document.activeElement)) nav.replaceChildren(...nextNav.childNodes)
   prepare()
+  const news = newsIn(main).filter((text) => !before.includes(text))
+  if (news.length > 0) say(news.join(' '))
 }
 
 /** Open only while the page is looked at: browsers keep few connections to one host. */

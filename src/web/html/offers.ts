@@ -28,7 +28,7 @@ export function offersTable(show: Show, offers: readonly Offer[]): Html {
                 <span class="small">${resource.kind}</span
                 >${resource.description !== '' && html`<div class="small">${resource.description}</div>`}
               </td>
-              <td>
+              <td class="as">
                 ${role.name}${role.description !== '' && html`<div class="small">${role.description}</div>`}
                 ${stopped !== undefined && stoppedLine(show, stopped)}
               </td>
