@@ -72,8 +72,13 @@ async function copy(button) {
   } catch {
     button.textContent = 'Select it' // the browser does not allow it here
   }
-  say(button.textContent)
-  setTimeout(() => (button.textContent = 'Copy'), 2000)
+  // Its name for people who hear the page, which stands above its text.
+  button.dataset.name ??= button.getAttribute('aria-label')
+  button.setAttribute('aria-label', button.textContent)
+  setTimeout(() => {
+    button.textContent = 'Copy'
+    button.setAttribute('aria-label', button.dataset.name)
+  }, 2000)
 }
 
 document.addEventListener('click', (event) => {
@@ -105,29 +110,28 @@ function inUse(main) {
 function replaceMain(main, next) {
   const controls = (root) => [...root.querySelectorAll('a, button, summary')]
   const focused = controls(main).indexOf(document.activeElement)
-  main.replaceChildren(...next.childNodes)
+  replaceAround(main, next)
   main.dataset.renew = next.dataset.renew ?? ''
   main.dataset.version = next.dataset.version ?? ''
   if (focused >= 0) controls(main)[focused]?.focus()
 }
 
+/** What tells where things stand stays in its place and gets other words: only so is it said to people who hear the page. */
+function replaceAround(main, next) {
+  const [said, news] = [main, next].map((root) => root.querySelector(':scope > [data-news]'))
+  if (!said || !news) return main.replaceChildren(...next.childNodes)
+  const nodes = [...next.childNodes]
+  const at = nodes.indexOf(news)
+  for (const node of [...main.childNodes]) if (node !== said) node.remove()
+  said.before(...nodes.slice(0, at))
+  said.after(...nodes.slice(at + 1))
+  said.replaceChildren(...news.childNodes)
+}
+
 /** What somebody is writing stays; they are told that it may be in vain. */
 function tellStale(main, next) {
   const note = main.querySelector('[data-stale]')
-  if (!note || main.dataset.version === next.dataset.version || !note.hidden) return
-  note.hidden = false
-  say(note.textContent.replace(/\s+/g, ' ').trim())
-}
-
-/** To people who hear the page: of what stands on it, what is new. */
-function newsIn(main) {
-  const standing = [...main.querySelectorAll('[data-news], [role=status]:not([hidden])')]
-  return standing.map((element) => element.textContent.replace(/\s+/g, ' ').trim())
-}
-
-function say(text) {
-  const news = document.getElementById('news')
-  if (news) news.textContent = text
+  if (note && main.dataset.version !== next.dataset.version) note.hidden = false
 }
 
 async function lookAgain() {
@@ -142,15 +146,12 @@ async function lookAgain() {
   if (inUse(main)) return tellStale(main, next)
   // It goes on to elsewhere: browsers heed that on a page that they load, not on one that was fetched.
   if (page.querySelector('head > meta[http-equiv=refresh]')) return location.reload()
-  const before = newsIn(main)
   // Nothing that matters is new: a finger may be on a button.
   if (!main.dataset.version || main.dataset.version !== next.dataset.version) replaceMain(main, next)
   const nav = document.querySelector('nav')
   const nextNav = page.querySelector('nav')
   if (nav && nextNav && !nav.contains(document.activeElement)) nav.replaceChildren(...nextNav.childNodes)
   prepare()
-  const news = newsIn(main).filter((text) => !before.includes(text))
-  if (news.length > 0) say(news.join(' '))
 }
 
 /** Open only while the page is looked at: browsers keep few connections to one host. */

@@ -89,7 +89,6 @@ export function layout(page: Page, assets: AssetHrefs, chrome: Chrome | undefine
         >
           ${page.body}
         </main>
-        <p id="news" class="unseen" role="status"></p>
       </body>
     </html> `
 }

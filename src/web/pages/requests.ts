@@ -65,7 +65,7 @@ function requestPage(
   const active = grant?.state === 'active' && show.now < grant.expiresAt
   const wayIn = active && onward !== undefined && wayInto(request, onward)
   const body = html`<h1>${request.resource} as ${request.role}</h1>
-    <p class="lead" data-news>${requestChip(request)} ${standing(show, view)}</p>
+    <p class="lead" role="status" data-news>${requestChip(request)} ${standing(show, view)}</p>
     ${request.askedBy !== null && html`<p>For the machine ${displayName(view.requester)}, asked for by you.</p>`}
     ${wayIn && goingOn(request.resource, wayIn)} ${open && linkForApprovers(site, view, onward !== undefined)}
     ${afterwards(site, show, view, onward)} ${review !== undefined && reviewNote(review)}
