@@ -35,15 +35,29 @@ export function createCancelKeys({ clock }: { readonly clock: Clock }): CancelKe
   return new Keys(clock)
 }
 
-interface Live extends CancelEntry {
-  hits: number
-  secondStartMs: number
+class Key implements Disposable {
+  readonly entry: CancelEntry
+  hits = 0
+  secondStartMs = 0
+  readonly #byProcess: Map<number, readonly Key[]>
+
+  constructor(entry: CancelEntry, byProcess: Map<number, readonly Key[]>) {
+    this.entry = entry
+    this.#byProcess = byProcess
+  }
+
+  [Symbol.dispose](): void {
+    const { processId } = this.entry
+    const others = this.#byProcess.get(processId)?.filter((key) => key !== this) ?? []
+    if (others.length > 0) this.#byProcess.set(processId, others)
+    else this.#byProcess.delete(processId)
+  }
 }
 
 class Keys implements CancelKeys {
   readonly #clock: Clock
   /** Targets number their processes independently, so one number may stand for several sessions. */
-  readonly #byProcess = new Map<number, Set<Live>>()
+  readonly #byProcess = new Map<number, readonly Key[]>()
   readonly #misses = new Map<string, number>()
   #windowStartMs = 0
 
@@ -52,17 +66,10 @@ class Keys implements CancelKeys {
   }
 
   add(entry: CancelEntry): Disposable {
-    const live: Live = { ...entry, cancel: (address) => entry.cancel(address), hits: 0, secondStartMs: 0 }
-    const entries = this.#byProcess.get(entry.processId) ?? new Set()
-    this.#byProcess.set(entry.processId, entries.add(live))
-    return {
-      [Symbol.dispose]: () => {
-        entries.delete(live)
-        if (entries.size === 0 && this.#byProcess.get(entry.processId) === entries) {
-          this.#byProcess.delete(entry.processId)
-        }
-      },
-    }
+    const key = new Key(entry, this.#byProcess)
+    const others = this.#byProcess.get(entry.processId)
+    this.#byProcess.set(entry.processId, others === undefined ? [key] : [...others, key])
+    return key
   }
 
   async request(processId: number, secret: Uint8Array, address: string): Promise<CancelOutcome> {
@@ -74,14 +81,15 @@ class Keys implements CancelKeys {
       return 'no-match'
     }
     if (!this.#mayHit(match)) return 'too-many'
-    await match.cancel(address)
+    await match.entry.cancel(address)
     return 'passed-on'
   }
 
-  #find(processId: number, secret: Uint8Array): Live | undefined {
-    let found: Live | undefined
-    for (const entry of this.#byProcess.get(processId) ?? []) {
-      if (entry.secret.length === secret.length && timingSafeEqual(entry.secret, secret)) found = entry
+  #find(processId: number, secret: Uint8Array): Key | undefined {
+    let found: Key | undefined
+    for (const key of this.#byProcess.get(processId) ?? []) {
+      const own = key.entry.secret
+      if (own.length === secret.length && timingSafeEqual(own, secret)) found = key
     }
     return found
   }
@@ -96,13 +104,13 @@ class Keys implements CancelKeys {
     return misses === undefined ? this.#misses.size >= networksMax : misses >= missesPerWindowMax
   }
 
-  #mayHit(entry: Live): boolean {
+  #mayHit(key: Key): boolean {
     const nowMs = this.#clock.monotonicMs()
-    if (nowMs - entry.secondStartMs > 1000) {
-      entry.secondStartMs = nowMs
-      entry.hits = 0
+    if (nowMs - key.secondStartMs > 1000) {
+      key.secondStartMs = nowMs
+      key.hits = 0
     }
-    entry.hits += 1
-    return entry.hits <= hitsPerSecondMax
+    key.hits += 1
+    return key.hits <= hitsPerSecondMax
   }
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { Fault } from '../../kernel/fault.ts'
 import type { Clock } from '../../kernel/time.ts'
 import { cancelRequest } from './startup.ts'
-import type { Target } from './target.ts'
+import type { TargetConnection } from './target.ts'
 import { openTargetSocket } from './target-socket.ts'
 
 const cancelMsMax = 5_000
@@ -13,7 +13,7 @@ const cancelMsMax = 5_000
  * @throws Fault UPSTREAM_UNREACHABLE, UPSTREAM_TLS
  */
 export async function cancelTarget(
-  { address, encryption, processId, secret }: Pick<Target, 'address' | 'encryption' | 'processId' | 'secret'>,
+  { address, encryption, processId, secret }: Omit<TargetConnection, 'socket'>,
   clock: Clock,
 ): Promise<void> {
   const late = new AbortController()

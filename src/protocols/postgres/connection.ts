@@ -23,7 +23,7 @@ import type { Lobby } from '../lobby.ts'
 import { fatal, internalError } from './messages.ts'
 import type { SaltedPasswords } from './salted-passwords.ts'
 import type { Scratch } from './scratch.ts'
-import { runSession } from './session.ts'
+import { startSession } from './session.ts'
 import { readWanted } from './startup.ts'
 import type { DatabaseUsers } from './users/database-users.ts'
 
@@ -51,29 +51,32 @@ export interface ConnectionDeps {
 }
 
 /**
- * One connection from accept to its last byte: greet, identify, admit, then its session.
- * Resolves when the socket is closed and nothing of it goes on; never rejects.
+ * One connection from accept: greet, identify, admit, then its session, which goes on by itself. Never rejects.
+ * @param gone called when the socket is closed and nothing of the connection goes on.
  */
-export async function serveConnection(socket: Socket, deps: ConnectionDeps): Promise<void> {
+export async function serveConnection(socket: Socket, deps: ConnectionDeps, gone: () => void): Promise<void> {
   const guest = newGuest(socket)
-  socket.on('error', () => undefined) // whoever reads it at that moment sees it end; between readers nobody would
+  socket.on('error', ignore) // whoever reads it at that moment sees it end; between readers nobody would
   const { remoteAddress: address = '', remotePort: port = 0 } = socket
   deps.metrics.add('curfew_connections_total', { protocol: 'postgres' })
   try {
-    await receive(guest, { address: plainAddress(address), port }, deps)
+    if (await receive(guest, { address: plainAddress(address), port }, deps, gone)) return
   } catch (error) {
     refuse(guest.socket, error, deps)
-  } finally {
-    await farewell(guest.socket, deps.clock)
   }
+  await farewell(guest.socket, deps.clock)
+  gone()
 }
+
+function ignore(): void {}
 
 interface From {
   readonly address: string
   readonly port: number
 }
 
-async function receive(guest: Guest, peer: From, deps: ConnectionDeps): Promise<void> {
+/** @returns true when a session has begun, which will say when it is gone. */
+async function receive(guest: Guest, peer: From, deps: ConnectionDeps, gone: () => void): Promise<boolean> {
   const from = await clientOf(guest, peer, deps)
   using place = deps.lobby.enter(from.address, 'postgres')
   const { terms } = deps
@@ -84,9 +87,9 @@ async function receive(guest: Guest, peer: From, deps: ConnectionDeps): Promise<
     const outcome = await deps.cancelKeys.request(greeting.processId, greeting.secret, from.address)
     // Of one that asks all the time there is nothing to read; a log must not be filled by somebody unknown.
     if (outcome !== 'too-many') deps.log.info({ address: from.address, outcome }, 'cancel request')
-    return
+    return false
   }
-  await serveClient(new Client(guest, greeting.startup, from), place, deps)
+  return await serveClient(new Client(guest, greeting.startup, from), place, deps, gone)
 }
 
 /** Where the client is: a load balancer says so of those behind it. */
@@ -111,7 +114,12 @@ async function inTime<T>(
   }
 }
 
-async function serveClient(client: Client, place: Disposable, deps: ConnectionDeps): Promise<void> {
+async function serveClient(
+  client: Client,
+  place: Disposable,
+  deps: ConnectionDeps,
+  gone: () => void,
+): Promise<boolean> {
   const { settings, clock, catalogue } = deps
   const wanted = readWanted(client.startup)
   const signal = AbortSignal.any([client.gone, deps.stopping])
@@ -128,7 +136,7 @@ async function serveClient(client: Client, place: Disposable, deps: ConnectionDe
   const reachesAllDatabases = client.startup.replication !== null
   const ask = { identified, resource, role, database, reachesAllDatabases, client: client.facts }
   const admission = await admit(client, ask, signal, { ...deps, waitMs: settings.access.waitMs })
-  await runSession(client, admission, deps)
+  return await startSession(client, admission, deps, gone)
 }
 
 /** Every refusal is an ErrorResponse with SQLSTATE, message and hint, as long as somebody is there to read it. */

@@ -6,7 +6,7 @@ import { cancelTarget } from './cancel-target.ts'
 import { Fields, fromServer, query, terminate } from './messages.ts'
 import { Inbox } from './inbox.ts'
 import { targetUnreadBytesMax } from './target-socket.ts'
-import { connectAgain, type Target, type TargetWish } from './target.ts'
+import { connectAgain, type TargetConnection, type TargetWish } from './target.ts'
 
 export interface DismissDeps {
   readonly clock: Clock
@@ -38,7 +38,7 @@ const endAgainMs = [1_000, 2_000, 5_000, 10_000, 20_000] as const
  * @returns when the server is gone; never rejects.
  */
 export async function dismissTarget(
-  target: Target,
+  target: TargetConnection,
   wish: TargetWish,
   state: LeaveState,
   deps: DismissDeps,
@@ -62,7 +62,7 @@ export async function dismissTarget(
 }
 
 async function insist(
-  target: Target,
+  target: TargetConnection,
   wish: TargetWish,
   busy: boolean,
   closed: AbortSignal,
@@ -93,7 +93,7 @@ async function insist(
 
 /** Its connection is still open, so the process number cannot belong to somebody else by now. */
 async function terminateBackend(
-  target: Target,
+  target: TargetConnection,
   wish: TargetWish,
   closed: AbortSignal,
   deps: DismissDeps,

@@ -12,7 +12,7 @@ export interface FlowEvents {
   /** A chunk was walked (and so recorded) and forwarded. */
   passed(): void
   /** The walker could not make sense of it. The chunk was not forwarded. */
-  failed(error: unknown): void
+  failed(flow: Flow, error: unknown): void
 }
 
 /** Stands between a sender and its flow, and decides what of a chunk passes, when, and as what. */
@@ -114,7 +114,7 @@ export class Flow {
       if (this.#stage === null) this.pass(chunk)
       else this.#stage.take(chunk)
     } catch (error) {
-      this.#events.failed(error)
+      this.#events.failed(this, error)
       return
     }
     this.#events.passed()
@@ -126,7 +126,7 @@ export class Flow {
     try {
       work()
     } catch (error) {
-      this.#events.failed(error)
+      this.#events.failed(this, error)
       return
     }
     this.#events.passed()

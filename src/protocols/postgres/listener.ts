@@ -33,7 +33,7 @@ const sessionIdContext = 'curfew-postgres'
  */
 export async function listenPostgres(listener: PostgresListener, deps: PostgresDeps): Promise<Listening> {
   const stop = new AbortController()
-  const connections = new Set<Promise<void>>()
+  const connections = new OpenConnections()
   const lobby = deps.lobby ?? createLobby(deps.settings.limits, deps.metrics)
   const within = {
     ...deps,
@@ -46,9 +46,8 @@ export async function listenPostgres(listener: PostgresListener, deps: PostgresD
   }
   const server = createServer({ noDelay: true }, (socket) => {
     keepAlive(socket, listener.keepalives)
-    const served = serveConnection(socket, within)
-    connections.add(served)
-    void served.finally(() => connections.delete(served))
+    connections.enter()
+    void serveConnection(socket, within, connections.leave)
   })
   server.listen({ port: listener.port, host: listener.address, backlog })
   await once(server, 'listening')
@@ -68,9 +67,30 @@ function termsOf({ tls, minTlsVersion: minVersion, plaintext, balancers }: Postg
   }
 }
 
-async function close(server: Server, stop: AbortController, connections: Set<Promise<void>>): Promise<void> {
+async function close(server: Server, stop: AbortController, connections: OpenConnections): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   stop.abort(new Fault('SHUTTING_DOWN', 'The gateway is shutting down.'))
-  await Promise.all(connections)
+  await connections.allGone()
   await closed
+}
+
+/** Counts connections; a promise for each would outlive everything else of an idle session. */
+class OpenConnections {
+  #count = 0
+  #allGone: PromiseWithResolvers<void> | undefined
+
+  enter(): void {
+    this.#count += 1
+  }
+
+  readonly leave = (): void => {
+    this.#count -= 1
+    if (this.#count === 0) this.#allGone?.resolve()
+  }
+
+  async allGone(): Promise<void> {
+    if (this.#count === 0) return
+    this.#allGone ??= Promise.withResolvers()
+    await this.#allGone.promise
+  }
 }

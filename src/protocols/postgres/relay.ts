@@ -21,11 +21,20 @@ import type { Target } from './target.ts'
 import type { RowsKept } from './target-tap.ts'
 import { Transcript } from './transcript.ts'
 
+/** Whoever a relay works for. */
+export interface RelayOwner {
+  /** Ends the connection to the target, in the background. At most once. */
+  dismiss(state: LeaveState): void
+  /** The session is over and the client has been told what there was to tell. Called once. */
+  over(end: RelayEnd): void
+}
+
 export interface RelayParts {
+  readonly owner: RelayOwner
   readonly client: Socket
-  /** What the client sent before it was asked to. */
-  readonly clientUnread: Buffer
-  readonly target: Target
+  readonly target: Socket
+  /** What the target said of itself. */
+  readonly parameters: Target['parameters']
   readonly admission: Admission
   /** A session that does nothing for so long is ended; null: never. */
   readonly idleMs: number | null
@@ -36,8 +45,6 @@ export interface RelayParts {
   readonly clock: Clock
   /** To write lines of the recording in; shared by all sessions. */
   readonly json: JsonBytes
-  /** Ends the connection to the target, in the background. */
-  readonly dismiss: (state: LeaveState) => void
 }
 
 export type RelayEnd = Pick<SessionEnd, 'by' | 'bytesFromClient' | 'bytesFromTarget'> & { readonly error?: unknown }
@@ -50,11 +57,15 @@ const timerMsMax = 2 ** 31 - 1
 
 /** The life of a session from "ready for queries" to its end: two flows, a recording, and one way for it to be over. */
 export class Relay {
-  readonly #parts: RelayParts
+  readonly #owner: RelayOwner
+  readonly #client: Socket
+  readonly #target: Socket
+  readonly #admission: Admission
+  readonly #clock: Clock
+  readonly #idleMs: number | null
   readonly #activity = new Activity()
   readonly #up: Flow
   readonly #down: Flow
-  readonly #over = Promise.withResolvers<RelayEnd>()
   readonly #warnings: Disposable
   readonly #guard: SessionGuard | null = null
   #phase: 'open' | 'over' = 'open'
@@ -63,30 +74,25 @@ export class Relay {
   #idleTimer: Timer | undefined
 
   constructor(parts: RelayParts) {
-    this.#parts = parts
-    const { client, target, admission, clock } = parts
+    const { owner, client, target, admission, clock, idleMs } = parts
+    this.#owner = owner
+    this.#client = client
+    this.#target = target
+    this.#admission = admission
+    this.#clock = clock
+    this.#idleMs = idleMs
     const transcript = admission.recorder.active
       ? new Transcript(admission.recorder, clock, parts.recordRows, parts.json)
       : null
-    for (const [name, value] of target.parameters) transcript?.parameter(name, value)
+    for (const [name, value] of parts.parameters) transcript?.parameter(name, value)
     const fromClient = new FrameWalker(this.#activity.clientTap(transcript?.client ?? null), clientBodyBytesMax)
     const readAs = usualReading()
-    for (const [name, value] of target.parameters) noteSetting(readAs, name, value)
+    for (const [name, value] of parts.parameters) noteSetting(readAs, name, value)
     const answers = this.#activity.targetTap(transcript?.target ?? null)
     const watched = parts.guard === null ? answers : new SettingsTap(readAs, answers)
     const fromTarget = new FrameWalker(watched, targetBodyBytesMax)
-    const passed = () => {
-      this.#usedAtMs = parts.idleMs === null ? 0 : clock.monotonicMs()
-      this.#keepPaceWithRecorder()
-    }
-    this.#up = new Flow(client, target.socket, fromClient, false, {
-      passed,
-      failed: (error) => this.#endBy('client', error),
-    })
-    this.#down = new Flow(target.socket, client, fromTarget, true, {
-      passed,
-      failed: (error) => this.#endBy('target', error),
-    })
+    this.#up = new Flow(client, target, fromClient, false, this)
+    this.#down = new Flow(target, client, fromTarget, true, this)
     if (parts.guard !== null) {
       this.#guard = new SessionGuard(parts.guard, {
         ...{ up: this.#up, down: this.#down, readAs },
@@ -103,25 +109,37 @@ export class Relay {
     this.#warnings = announceEnds(admission, (text) => this.say(text))
   }
 
-  /** @returns when the session is over and the client has been told what there was to tell. Never rejects. */
-  run(): Promise<RelayEnd> {
-    const { client, target, admission, clientUnread } = this.#parts
+  /**
+   * @param clientUnread what the client sent before it was asked to.
+   * @param targetUnread what came behind the target's ReadyForQuery.
+   */
+  run(clientUnread: Buffer, targetUnread: Buffer): void {
+    const [client, target, admission] = [this.#client, this.#target, this.#admission]
     client.on('end', this.#clientGone).on('close', this.#clientGone).on('error', this.#clientGone)
-    target.socket.on('end', this.#targetGone).on('close', this.#targetGone).on('error', this.#targetGone)
+    target.on('end', this.#targetGone).on('close', this.#targetGone).on('error', this.#targetGone)
     admission.cutOff.addEventListener('abort', this.#cutOff, { once: true })
     if (admission.cutOff.aborted) this.#cutOff()
     if (this.#phase === 'open') this.#up.start(clientUnread)
-    if (this.#phase === 'open') this.#down.start(target.unread)
-    this.#usedAtMs = this.#parts.clock.monotonicMs()
-    if (this.#phase === 'open') this.#watchIdle(this.#parts.idleMs)
+    if (this.#phase === 'open') this.#down.start(targetUnread)
+    this.#usedAtMs = this.#clock.monotonicMs()
+    if (this.#phase === 'open') this.#watchIdle(this.#idleMs)
     if (client.destroyed) this.#clientGone()
-    else if (target.socket.destroyed) this.#targetGone()
-    return this.#over.promise
+    else if (target.destroyed) this.#targetGone()
+  }
+
+  /** Of either flow: a chunk went through. */
+  passed(): void {
+    this.#usedAtMs = this.#idleMs === null ? 0 : this.#clock.monotonicMs()
+    this.#keepPaceWithRecorder()
+  }
+
+  failed(flow: Flow, error: unknown): void {
+    this.#endBy(flow === this.#up ? 'client' : 'target', error)
   }
 
   /** Looks again when the time would be over; what passes meanwhile moves no timer. */
   #watchIdle(leftMs: number | null): void {
-    const { clock, idleMs, admission } = this.#parts
+    const [clock, idleMs, admission] = [this.#clock, this.#idleMs, this.#admission]
     if (leftMs === null || idleMs === null) return
     this.#idleTimer = clock.after(Math.min(leftMs, timerMsMax), () => {
       const unusedMs = clock.monotonicMs() - this.#usedAtMs
@@ -152,7 +170,7 @@ export class Relay {
   }
 
   readonly #cutOff = (): void => {
-    const reason: unknown = this.#parts.admission.cutOff.reason
+    const reason: unknown = this.#admission.cutOff.reason
     this.#cut(asFault(reason) ?? new Fault('KILLED', 'The session was ended.', { cause: reason }))
   }
 
@@ -160,7 +178,7 @@ export class Relay {
   #cut(fault: Fault): void {
     const { split } = this.#down
     if (!this.#stop()) return
-    const { client, admission } = this.#parts
+    const [client, admission] = [this.#client, this.#admission]
     if (split) {
       client.destroy()
       admission.told()
@@ -173,7 +191,7 @@ export class Relay {
   }
 
   #tell(lastWords: Buffer): void {
-    const { client, admission } = this.#parts
+    const [client, admission] = [this.#client, this.#admission]
     if ('encrypted' in client) {
       // A connection that breaks meanwhile may forget whom it should call back.
       client.once('close', () => admission.told()).write(lastWords, () => admission.told())
@@ -189,7 +207,7 @@ export class Relay {
     const { split } = this.#down
     if (!this.#stop()) return
     const fault = asFault(error)
-    if (!split) this.#parts.client.write(fault === undefined ? internalError : fatal(fault))
+    if (!split) this.#client.write(fault === undefined ? internalError : fatal(fault))
     this.#leaveTarget()
     this.#finish({ by: fault === undefined ? 'gate' : by, error })
   }
@@ -212,8 +230,8 @@ export class Relay {
     const { split } = this.#down
     if (!this.#stop()) return
     const by = this.#activity.terminated ? 'client' : 'target'
-    if (!this.#activity.terminated && !said && !split) this.#parts.client.write(targetLost(this.#parts.admission))
-    this.#parts.target.socket.destroy()
+    if (!this.#activity.terminated && !said && !split) this.#client.write(targetLost(this.#admission))
+    this.#target.destroy()
     this.#finish({ by })
   }
 
@@ -230,29 +248,33 @@ export class Relay {
 
   #leaveTarget(): void {
     const terminated = this.#activity.terminated && !this.#up.split
-    this.#parts.dismiss({ busy: this.#activity.busy, atBoundary: !this.#up.split && !terminated })
+    this.#owner.dismiss({ busy: this.#activity.busy, atBoundary: !this.#up.split && !terminated })
   }
 
   #finish(end: { by: SessionEnd['by']; error?: unknown }): void {
-    const { client, clock, admission } = this.#parts
+    const client = this.#client
     this.#up.release()
     this.#down.release()
     this.#warnings[Symbol.dispose]()
-    admission.cutOff.removeEventListener('abort', this.#cutOff)
-    const over = () =>
-      this.#over.resolve({ ...end, bytesFromClient: this.#up.bytes, bytesFromTarget: this.#down.bytes })
+    this.#admission.cutOff.removeEventListener('abort', this.#cutOff)
+    let isOver = false
+    const over = () => {
+      if (isOver) return
+      isOver = true
+      this.#owner.over({ ...end, bytesFromClient: this.#up.bytes, bytesFromTarget: this.#down.bytes })
+    }
     client.once('finish', over)
-    void farewell(client, clock).then(over)
+    void farewell(client, this.#clock).then(over)
   }
 
   #note(kind: 'warning' | 'cut', text: string, code?: string): void {
-    const { recorder } = this.#parts.admission
+    const { recorder } = this.#admission
     if (recorder.active) record(recorder, 'm', { kind, text, ...(code !== undefined && { code }) })
   }
 
   /** What cannot be recorded is not forwarded: both directions wait until the disk has caught up. */
   #keepPaceWithRecorder(): void {
-    const { recorder } = this.#parts.admission
+    const { recorder } = this.#admission
     if (!recorder.full || this.#waitsForRecorder) return
     this.#waitsForRecorder = true
     this.#up.pause(paused.recorder)

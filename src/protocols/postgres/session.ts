@@ -5,18 +5,16 @@ import type { Admission } from '../../sessions/admission.ts'
 import type { Session } from '../../sessions/session.ts'
 import { eitherAborts } from '../either-aborts.ts'
 import type { CancelKeys } from './cancel-keys.ts'
-import { cancelTarget } from './cancel-target.ts'
 import type { Client } from './client.ts'
-import { dismissTarget } from './dismiss.ts'
-import { guardFor, type GuardSources } from './guard/guard-for.ts'
+import type { GuardSources } from './guard/guard-for.ts'
 import { checkStartRole } from './guard/start-role.ts'
-import { fatal, backendKeyData, parameterStatus, readyForQuery } from './messages.ts'
-import { record } from './recording.ts'
-import { Relay, type RelayEnd } from './relay.ts'
+import { fatal } from './messages.ts'
+import type { RelayEnd } from './relay.ts'
+import { cancelKeyBytes, RunningSession } from './running-session.ts'
 import type { SaltedPasswords } from './salted-passwords.ts'
 import type { Scratch } from './scratch.ts'
-import { version32, type Startup } from './startup.ts'
-import type { Target, TargetWish } from './target.ts'
+import type { Startup } from './startup.ts'
+import type { TargetWish } from './target.ts'
 import { connectAs, type Connected } from './users/connect-as.ts'
 import type { DatabaseUsers } from './users/database-users.ts'
 
@@ -32,28 +30,24 @@ export interface SessionDeps extends GuardSources {
 const nothingPassed = { bytesFromClient: 0, bytesFromTarget: 0 } as const
 
 /**
- * From an admission to its end: connects to the target, relays, and gives the admission back exactly once.
- * Resolves when nothing of it goes on at the target.
+ * From an admission to "ready for queries", and from there on by itself. The admission is given back exactly once.
+ * @param gone called when the session is over: the client's socket is closed, and nothing goes on at the target.
+ * @returns false when it came to nothing: the client has been told, and `gone` is not called.
  */
-export async function runSession(client: Client, admission: Admission, deps: SessionDeps): Promise<void> {
-  const log = deps.log.child({ session: admission.session.id, resource: admission.session.resource })
-  const within = { ...deps, log }
-  const opened = await open(client, admission, within)
+export async function startSession(
+  client: Client,
+  admission: Admission,
+  deps: SessionDeps,
+  gone: () => void,
+): Promise<boolean> {
+  const opened = await open(client, admission, deps)
   if ('end' in opened) {
     await admission.end(opened.end)
-    return
+    return false
   }
-  const dismissals: Promise<void>[] = []
-  let end: RelayEnd = { by: 'gate', ...nothingPassed }
-  try {
-    end = await relay(client, admission, opened, dismissals, within)
-    if (end.error !== undefined && asFault(end.error) === undefined) log.error({ error: end.error }, 'a session failed')
-  } finally {
-    await admission.end(end)
-    if (dismissals.length === 0) opened.target.socket.destroy()
-    await Promise.all(dismissals)
-    opened.user?.giveBack()
-  }
+  const session = new RunningSession(admission, opened, cancelKeyBytes(client.startup.version), deps, gone)
+  await session.start(client, opened.target)
+  return true
 }
 
 /** The upstream; or how the session ended without one, with the client told. */
@@ -78,7 +72,8 @@ function failed(client: Client, admission: Admission, error: unknown, { log, met
   }
   if (client.gone.aborted) return { by: 'client', error, ...nothingPassed }
   const fault = asFault(error) ?? new Fault('UPSTREAM_UNREACHABLE', `${session.resource} cannot be used now.`)
-  log.warn({ code: fault.code, error }, 'the target could not be used')
+  const facts = { session: session.id, resource: session.resource, code: fault.code, error }
+  log.warn(facts, 'the target could not be used')
   metrics.add('curfew_upstream_failures_total', { resource: session.resource, code: fault.code })
   client.write(fatal(fault))
   return { by: 'target', error: fault, ...nothingPassed }
@@ -124,69 +119,4 @@ function parametersFor(
   ]
   const names = new Set(ours.map(([name]) => name.toLowerCase()))
   return [...parameters.filter(([name]) => !names.has(name.toLowerCase())), ...ours]
-}
-
-async function relay(
-  client: Client,
-  admission: Admission,
-  { wish, target }: Connected,
-  dismissals: Promise<void>[],
-  deps: SessionDeps,
-): Promise<RelayEnd> {
-  const secret = deps.random.bytes(client.startup.version >= version32 ? 32 : 4)
-  let started: Relay | undefined
-  using _key = deps.cancelKeys.add({
-    processId: target.processId,
-    secret,
-    cancel: (address) => passCancelOn(address, admission, target, started, deps),
-  })
-  client.authenticated()
-  client.write(Buffer.concat(openingMessages(target, secret)))
-  const { socket, unread } = client.release()
-  const dismiss: ConstructorParameters<typeof Relay>[0]['dismiss'] = (state) => {
-    dismissals.push(dismissTarget(target, wish, state, deps))
-  }
-  const { idleMs, recordRows } = wish.role
-  const { clock } = deps
-  const { json } = deps.scratch
-  const guard = wish.role.guard === null ? null : guardFor(wish.role.guard, admission.session, deps)
-  const parts = {
-    client: socket,
-    clientUnread: unread,
-    target,
-    admission,
-    idleMs,
-    recordRows,
-    guard,
-    clock,
-    json,
-    dismiss,
-  }
-  started = new Relay(parts)
-  return await started.run()
-}
-
-/** The target's process id, because clients ask the server about it; the secret is ours. */
-function openingMessages(target: Target, secret: Uint8Array): Buffer[] {
-  return [
-    ...target.notices,
-    ...target.parameters.map(([name, value]) => parameterStatus(name, value)),
-    backendKeyData(target.processId, secret),
-    readyForQuery(target.status),
-  ]
-}
-
-async function passCancelOn(
-  address: string,
-  { recorder }: Admission,
-  target: Target,
-  relay: Relay | undefined,
-  deps: SessionDeps,
-): Promise<void> {
-  if (recorder.active) record(recorder, 'k', { address })
-  // What waits for somebody's word is not at the target yet.
-  if (relay?.giveUp() === true) return
-  await cancelTarget(target, deps.clock).catch((error: unknown) => {
-    deps.log.warn({ error }, 'a cancel request did not get through')
-  })
 }

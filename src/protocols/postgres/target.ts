@@ -8,12 +8,20 @@ import type { SaltedPasswords } from './salted-passwords.ts'
 import type { Scratch } from './scratch.ts'
 import { encryptionsOf, openTargetSocket, type TargetAddress } from './target-socket.ts'
 
-/** A target that let us in and is ready for queries. Its socket is paused. */
-export interface Target {
+/** A connection to a target: what is needed of it as long as it lasts. */
+export interface TargetConnection {
   readonly socket: Socket
   readonly processId: number
   /** The target's own cancel key; it never reaches the client. */
   readonly secret: Buffer
+  /** The server that it is. */
+  readonly address: TargetAddress
+  /** How the connection was opened: further ones are opened in the same way. */
+  readonly encryption: 'none' | 'offered' | 'required'
+}
+
+/** A target that let us in and is ready for queries. Its socket is paused. */
+export interface Target extends TargetConnection {
   /** ParameterStatus, in its order. */
   readonly parameters: readonly (readonly [name: string, value: string])[]
   /** Whole NoticeResponse messages that came before it was ready. */
@@ -22,10 +30,6 @@ export interface Target {
   readonly status: number
   /** What came behind ReadyForQuery. */
   readonly unread: Buffer
-  /** The server that it is. */
-  readonly address: TargetAddress
-  /** How the connection was opened: further ones are opened in the same way. */
-  readonly encryption: 'none' | 'offered' | 'required'
 }
 
 export interface TargetWish {
@@ -77,7 +81,7 @@ function describe(error: unknown): string {
 
 /** A second connection to the very server that `target` is. */
 export function connectAgain(
-  { address, encryption }: Target,
+  { address, encryption }: TargetConnection,
   wish: TargetWish,
   signal: AbortSignal,
   deps: TargetDeps,
