@@ -51,6 +51,7 @@ test('programs without a sign-in are told where to get one', async () => {
   const wrong = await gateway.curl('/hello', ['-H', 'authorization: Bearer curfew_nothinglikeit'])
   const challenge = ['Bearer realm="curfew", error="invalid_token"']
   expect([wrong.status, wrong.headers['www-authenticate']]).toEqual([401, challenge])
+  expect(problem(wrong)['link']).toBe(`${gateway.url.origin}/sign-ins`)
   const page = ['-H', 'accept: text/html', '-H', 'sec-fetch-mode: navigate', '-d', 'x=1']
   const form = await gateway.curl('/hello', page)
   expect([form.status, form.headers['www-authenticate']]).toEqual([401, ['Bearer realm="curfew"']])
@@ -224,6 +225,7 @@ test('a page of another application may not use the cookie', async () => {
   const elsewhere = ['-H', `origin: ${gateway.appUrl('/', 'bin').origin}`, '-H', 'sec-fetch-site: same-site']
   const refused = await gateway.curl('/write/x', [...alice.curl, ...elsewhere, '-d', 'x=1'])
   expect([refused.status, problem(refused)['code']]).toEqual([403, 'ORIGIN_REFUSED'])
+  expect(problem(refused)['link']).toBe(gateway.appUrl('/').href)
   const silent = await gateway.curl('/write/x', [...alice.curl, '-d', 'x=1'])
   expect([silent.status, problem(silent)['code']]).toEqual([403, 'ORIGIN_REFUSED'])
   const asked = ['-X', 'OPTIONS', '-H', 'access-control-request-method: PUT', ...elsewhere]

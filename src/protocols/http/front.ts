@@ -169,7 +169,7 @@ export function hostOf(request: HttpRequest): string {
 }
 
 /** As the request names it, with its port; not checked. */
-export function authorityOf({ headers }: HttpRequest): string {
+function authorityOf({ headers }: HttpRequest): string {
   return (headers[':authority'] as string | undefined) ?? headers.host ?? ''
 }
 

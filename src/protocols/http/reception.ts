@@ -1,12 +1,12 @@
 import { staleWays, type AppPlace, type AppSignIn } from '../../identity/apps.ts'
 import { readCookie, writeCookie } from '../../kernel/cookies.ts'
-import { asFault, Fault } from '../../kernel/fault.ts'
+import { asFault, Fault, type FaultCode } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
 import { isForPeople, pairs, redirect, refuse, type Refusal } from './answers.ts'
 import type { Arrival } from './arrival.ts'
 import { corsHeaders } from './cross-origin.ts'
-import { authorityOf, isHttp2 } from './front.ts'
+import { isHttp2 } from './front.ts'
 import type { Known } from './identify.ts'
 
 export interface ReceptionDeps {
@@ -24,6 +24,18 @@ type Stranger = Pick<Arrival, 'request' | 'response' | 'requestId'>
 
 /** Paths of the gateway itself at applications' hosts. */
 export const ownPaths = '/.curfew/'
+
+/** Another request may lead to access. */
+const mayAskAgain: ReadonlySet<FaultCode> = new Set([
+  ...([
+    'NO_GRANT',
+    'GRANT_USED_UP',
+    'REQUEST_WAIT_OVER',
+    'REQUEST_DENIED',
+    'REQUEST_LAPSED',
+    'REQUEST_CLOSED',
+  ] as const),
+])
 
 /** Speaks with whoever is not let in (yet): leads people through the gateway's own pages, tells programs what is missing. */
 export class Reception {
@@ -67,12 +79,14 @@ export class Reception {
   /** The gate said no. */
   refuseEntry(arrival: Arrival, known: Known, error: unknown): void {
     const fault = asFault(error)
-    if (fault?.code !== 'NO_GRANT' && fault?.code !== 'REQUEST_WAIT_OVER') throw error
+    if (fault === undefined || !mayAskAgain.has(fault.code)) throw error
     const { request, place } = arrival
-    const ended = this.#deps.whyEnded(known, place)
-    if (ended !== undefined) return this.sayEnded(arrival, known, ended)
-    if (known.entry !== null && isForPeople(request) && (request.method === 'GET' || request.method === 'HEAD')) {
-      return this.#sendThroughPages(arrival, known.role)
+    if (fault.code === 'NO_GRANT' || fault.code === 'REQUEST_WAIT_OVER') {
+      const ended = this.#deps.whyEnded(known, place)
+      if (ended !== undefined) return this.sayEnded(arrival, known, ended)
+      if (known.entry !== null && isForPeople(request) && (request.method === 'GET' || request.method === 'HEAD')) {
+        return this.#sendThroughPages(arrival, known.role)
+      }
     }
     this.refuse(arrival, { fault, requestId: arrival.requestId, link: this.#askLink(place.resource, known.role) })
   }
@@ -129,12 +143,27 @@ export class Reception {
     this.refuse(arrival, {
       fault: fault ?? new Fault('STORE_FAILED', 'Something went wrong inside the gateway.'),
       requestId,
-      ...(fault?.code === 'SIGN_IN_FAILED' && {
-        link: { url: new URL(`https://${authorityOf(request)}/`), text: 'Try again' },
-      }),
+      link: fault && 'head' in arrival ? this.#whereToMend(fault, arrival) : undefined,
       // A head that can be read in two ways says nothing certain about where the next one begins.
       close: !isHttp2(request) && (fault?.code === 'PROTOCOL_VIOLATION' || fault?.code === 'TOO_LARGE'),
     })
+  }
+
+  #whereToMend({ code }: Fault, { origin, resource }: Arrival): Refusal['link'] {
+    switch (code) {
+      case 'SIGN_IN_FAILED':
+        return { url: new URL(origin), text: 'Try again' }
+      case 'ORIGIN_REFUSED':
+        return { url: new URL(origin), text: `Open ${resource.name}` }
+      case 'ROLE_REQUIRED':
+      case 'ROLE_UNKNOWN':
+        return this.chooseLink(resource.name)
+      case 'TOKEN_REFUSED':
+      case 'INSUFFICIENT_SCOPE':
+        return { url: new URL('/sign-ins', this.#deps.publicUrl), text: 'Your tokens' }
+      default:
+        return undefined
+    }
   }
 
   refuse(arrival: Arrival | Stranger, refusal: Refusal): number {
