@@ -1,3 +1,5 @@
+import { Listeners } from './listeners.ts'
+
 /** A value that changes now and then. Listeners run synchronously, in the order they came. */
 export interface Observable<T> {
   readonly value: T
@@ -6,7 +8,7 @@ export interface Observable<T> {
 
 export class Subject<T> implements Observable<T> {
   #value: T
-  readonly #listeners = new Set<(value: T) => void>()
+  readonly #listeners = new Listeners<[T]>()
 
   constructor(value: T) {
     this.#value = value
@@ -18,11 +20,10 @@ export class Subject<T> implements Observable<T> {
 
   next(value: T): void {
     this.#value = value
-    for (const listener of [...this.#listeners]) listener(value)
+    this.#listeners.call(value)
   }
 
   subscribe(listener: (value: T) => void): Disposable {
-    this.#listeners.add(listener)
-    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
+    return this.#listeners.add(listener)
   }
 }

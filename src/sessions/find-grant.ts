@@ -3,7 +3,6 @@ import type { Active } from '../access/states.ts'
 import type { AccessReads } from '../access/store.ts'
 import type { Person } from '../identity/person.ts'
 import { Fault } from '../kernel/fault.ts'
-import type { GrantId } from '../kernel/ids.ts'
 import type { Clock } from '../kernel/time.ts'
 import { isVisible, judge, verdictFault } from '../policy/judge.ts'
 import type { Rules } from '../policy/rules.ts'
@@ -18,7 +17,6 @@ export interface GrantDeps extends Rules {
   readonly catalogue: Catalogue
   readonly clock: Clock
   readonly askLink: (resource: string, role: string) => URL
-  readonly extendLink: (grant: GrantId) => URL
 }
 
 /**
@@ -76,9 +74,8 @@ export function lostGrant(deps: GrantDeps, ask: Ask, grant: Active): Fault {
   return grant.uses === 'once' ? usedUp(deps, usedUpFault(grant), ask) : noGrant(deps, ask)
 }
 
-/** Where more time for it is asked for; undefined where it cannot be. */
-export function extendLinkOf({ policies, extendLink }: GrantDeps, grant: Active): URL | undefined {
+/** More time may be asked for it. */
+export function isExtendable({ policies }: Rules, grant: Active): boolean {
   const policy = policies.find(({ name }) => name === grant.policy) ?? {}
-  const isPossible = whyNotExtendable(grant, policy) === undefined && leftToExtendMs(grant, policy) > 0
-  return isPossible ? extendLink(grant.id) : undefined
+  return whyNotExtendable(grant, policy) === undefined && leftToExtendMs(grant, policy) > 0
 }

@@ -13,11 +13,12 @@ import type { Metrics } from '../kernel/metrics.ts'
 import { isoTime, type Clock, type Instant } from '../kernel/time.ts'
 import type { Recordings } from '../recording/recorder.ts'
 import type { Admission, Ask, Gate } from './admission.ts'
+import { Alarms } from './alarms.ts'
 import type { Basis } from './basis.ts'
 import { checkNames, type Names } from './check-names.ts'
 import type { Candidate as GrantCandidate } from './choose-grant.ts'
 import { sessionEvents } from './events.ts'
-import { extendLinkOf, findGrant, lostGrant } from './find-grant.ts'
+import { findGrant, isExtendable, lostGrant } from './find-grant.ts'
 import { noteFirstUse, noteLastUse } from './grant-use.ts'
 import { LiveRegistry } from './live-registry.ts'
 import { LiveSession, type LiveSessionHost } from './live-session.ts'
@@ -69,11 +70,11 @@ export class SessionGate implements Gate, AsyncDisposable {
 
   constructor(deps: GateDeps) {
     this.#deps = deps
-    const { clock, log, metrics, warnBeforeMs, askLink } = deps
+    const { clock, log, metrics, warnBeforeMs, askLink, extendLink } = deps
     this.#refusals = new FailureLimit(clock, refusalsAuditedPerMinute, 60_000)
     this.#live = new LiveRegistry(deps)
     this.#host = {
-      ...{ clock, log, metrics, warnBeforeMs, askLink },
+      ...{ clock, log, metrics, warnBeforeMs, askLink, extendLink, alarms: new Alarms(clock) },
       toldQueue: new ToldQueue(deps.soon, (error) => log.error({ error }, 'teardown of a session failed')),
       grantOver: (first, dueMs) => this.#live.grantOver(first, dueMs),
       windowOver: (first, dueMs) => this.#live.windowOver(first, dueMs),
@@ -155,19 +156,18 @@ export class SessionGate implements Gate, AsyncDisposable {
   async #open(ask: Ask, grant: Active, basis: Basis, candidate: Candidate): Promise<Admission> {
     const { metrics } = this.#deps
     const session = this.#describe(ask, grant)
-    const { recorder, path, failed } = await this.#record(session)
+    const failure = new RecordingFailure()
+    const { recorder, path } = await this.#record(session, failure)
     const used = await this.#writeStart(session, path, grant).catch(async (error: unknown) => {
       await recorder.seal({ by: 'gate', code: 'STORE_FAILED', message: 'The session could not be written down.' })
       // The grant ended between the look at it and now; the database does not let a session in under it.
       throw asFault(error)?.code === 'GRANT_IN_WRONG_STATE' ? lostGrant(this.#deps, ask, grant) : error
     })
-    const live = new LiveSession(session, recorder, used, extendLinkOf(this.#deps, used), basis, this.#host)
+    const live = new LiveSession(session, recorder, used, isExtendable(this.#deps, used), basis, this.#host)
     this.#live.add(live)
     this.#live.foresee(live)
     metrics.add('curfew_sessions_started_total', { protocol: session.client.protocol })
-    void failed.then((error) =>
-      live.cut(new Fault('RECORDING_FAILED', 'The recording cannot be written.', { cause: error })),
-    )
+    failure.ends(live)
     this.#live.catchUp(live, candidate.changes)
     if (this.#draining) live.cut(shuttingDown())
     if (this.#isOver(grant.id, live.deadline.value)) live.expire()
@@ -192,12 +192,11 @@ export class SessionGate implements Gate, AsyncDisposable {
     }
   }
 
-  async #record(session: Session) {
+  async #record(session: Session, failure: RecordingFailure) {
     const mode = this.#deps.catalogue.role(session.resource, session.role)?.recording ?? 'strict'
     const { id, startedAt, ...rest } = session
     const header = { session: id, startedAt: isoTime(startedAt), ...rest }
-    const { promise: failed, resolve } = Promise.withResolvers<Error>()
-    return { ...(await this.#deps.recordings.start(header, mode, resolve)), failed }
+    return await this.#deps.recordings.start(header, mode, (error) => failure.came(error))
   }
 
   /** @returns the grant as it is with this session under it. */
@@ -333,6 +332,28 @@ function expectStanding({ person, isStanding }: KnownPerson): Person {
   if (person === undefined) throw new Fault('NOT_ALLOWED', 'Nobody is known by this sign-in.')
   if (isStanding) return person
   throw new Fault('SIGNED_OUT', 'The sign-in or token that this connection came in by has ended.')
+}
+
+/** A recording that cannot be written ends its session, whichever of the two is there first. */
+class RecordingFailure {
+  #live: LiveSession | undefined
+  #error: Error | undefined
+
+  came(error: Error): void {
+    this.#error = error
+    this.#end()
+  }
+
+  ends(live: LiveSession): void {
+    this.#live = live
+    this.#end()
+  }
+
+  #end(): void {
+    const cause = this.#error
+    if (cause !== undefined)
+      this.#live?.cut(new Fault('RECORDING_FAILED', 'The recording cannot be written.', { cause }))
+  }
 }
 
 function shuttingDown(): Fault {

@@ -1,26 +1,27 @@
 import type { LockTarget } from '../access/locks.ts'
 import type { Active } from '../access/states.ts'
 import { Fault, asFault } from '../kernel/fault.ts'
+import { Listeners } from '../kernel/listeners.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { Observable } from '../kernel/observable.ts'
-import type { Clock, Instant } from '../kernel/time.ts'
+import type { GrantId } from '../kernel/ids.ts'
+import type { Instant } from '../kernel/time.ts'
 import type { Recorder } from '../recording/recorder.ts'
 import type { Admission, WarningCause } from './admission.ts'
 import type { Basis, Closing } from './basis.ts'
-import { Deadline } from './deadline.ts'
+import { Deadline, type DeadlineDeps, type DeadlineOwner } from './deadline.ts'
 import { expiredFault, type AskLink } from './reasons.ts'
 import type { Session, SessionEnd } from './session.ts'
 import type { ToldQueue } from './told-queue.ts'
 
 /** What a live session needs from the gate. */
-export interface LiveSessionHost {
-  readonly clock: Clock
+export interface LiveSessionHost extends DeadlineDeps {
   readonly log: Log
   readonly metrics: Metrics
   readonly toldQueue: ToldQueue
-  readonly warnBeforeMs: readonly number[]
   readonly askLink: AskLink
+  readonly extendLink: (grant: GrantId) => URL
   /** A session's deadline came: its grant is over, for all sessions under it. */
   grantOver(first: LiveSession, dueMonotonicMs: number): void
   /** The rules end it, and others with it. */
@@ -30,21 +31,20 @@ export interface LiveSessionHost {
   finished(live: LiveSession, end: SessionEnd): Promise<void>
 }
 
-const addressesMax = 256
+const otherAddressesMax = 255
 
 /** The one owner of a session's deadline and AbortController, and so of its cut-off. */
-export class LiveSession implements Admission {
+export class LiveSession implements Admission, DeadlineOwner {
   readonly session: Session
   readonly recorder: Recorder
-  readonly deadline: Observable<Instant>
   readonly cutOff: AbortSignal
   /** The only one that its grant is for. */
   readonly isSingle: boolean
-  readonly extendLink: URL | undefined
+  readonly #isExtendable: boolean
   readonly #controller = new AbortController()
   readonly #host: LiveSessionHost
   readonly #deadline: Deadline
-  readonly #warningListeners = new Set<(leftMs: number, cause: WarningCause) => void>()
+  readonly #warningListeners = new Listeners<[leftMs: number, cause: WarningCause]>()
   #grantEndsAt: Instant
   #closing: Closing | null = null
   /** Whom and what the rules judge, as it is known now. */
@@ -54,41 +54,49 @@ export class LiveSession implements Admission {
   #causeMonotonicMs: number | undefined
   #cutLatencyMs: number | null = null
   #ended: Promise<void> | undefined
-  /** Used from these; the first is the one that it was opened from. */
-  readonly #addresses: Set<string>
+  /** Used from these, too, besides the one that it was opened from. Made with the first. */
+  #otherAddresses: Set<string> | undefined
 
   constructor(
     session: Session,
     recorder: Recorder,
     { expiresAt, uses }: Pick<Active, 'expiresAt' | 'uses'>,
-    extendLink: URL | undefined,
+    isExtendable: boolean,
     basis: Basis,
     host: LiveSessionHost,
   ) {
     this.isSingle = uses === 'once'
-    this.extendLink = extendLink
+    this.#isExtendable = isExtendable
     this.session = session
     this.basis = basis
     this.#grantEndsAt = expiresAt
     this.lookAgainAt = session.startedAt
     this.recorder = recorder
-    this.#addresses = new Set([session.client.address])
     this.#host = host
     this.cutOff = this.#controller.signal
-    this.#deadline = new Deadline(host.clock, expiresAt, host.warnBeforeMs, {
-      end: (dueMs) => {
-        if (this.cutOff.aborted) return
-        if (this.#closesFirst === null) host.grantOver(this, dueMs)
-        else host.windowOver(this, dueMs)
-      },
-      warning: (leftMs) => this.warn(leftMs, this.#closesFirst === null ? 'deadline' : 'closing'),
-    })
-    this.deadline = this.#deadline.instant
+    this.#deadline = new Deadline(host, expiresAt, this)
+  }
+
+  get deadline(): Observable<Instant> {
+    return this.#deadline.instant
+  }
+
+  get extendLink(): URL | undefined {
+    return this.#isExtendable ? this.#host.extendLink(this.session.grant) : undefined
+  }
+
+  deadlineCame(dueMs: number): void {
+    if (this.cutOff.aborted) return
+    if (this.#closesFirst === null) this.#host.grantOver(this, dueMs)
+    else this.#host.windowOver(this, dueMs)
+  }
+
+  deadlineNear(leftMs: number): void {
+    this.warn(leftMs, this.#closesFirst === null ? 'deadline' : 'closing')
   }
 
   onWarning(listener: (leftMs: number, cause: WarningCause) => void): Disposable {
-    this.#warningListeners.add(listener)
-    return { [Symbol.dispose]: () => void this.#warningListeners.delete(listener) }
+    return this.#warningListeners.add(listener)
   }
 
   /** @param causeMonotonicMs when the cause arose, for the measured latency; now when absent. */
@@ -139,27 +147,29 @@ export class LiveSession implements Admission {
 
   async #letIn(address: string): Promise<Fault | undefined> {
     // First, so that a lock that is placed meanwhile finds it.
-    const isNew = !this.#addresses.has(address)
+    const isNew = this.#otherAddresses?.has(address) !== true
     this.#note(address)
     const fault = await this.#host.refusalFrom(this, address)
-    if (fault !== undefined && isNew) this.#addresses.delete(address)
+    if (fault !== undefined && isNew) this.#otherAddresses?.delete(address)
     return fault
   }
 
   #note(address: string): void {
-    if (this.#addresses.size >= addressesMax) this.#addresses.delete([...this.#addresses][1] ?? address)
-    this.#addresses.add(address)
+    const others = (this.#otherAddresses ??= new Set())
+    if (others.size >= otherAddressesMax) others.delete([...others][0] ?? address)
+    others.add(address)
   }
 
   /** As locks see it. */
   get lockTarget(): LockTarget {
-    const { person, resource, role } = this.session
-    return { person, groups: this.basis.person.groups, resource, role, addresses: this.#addresses }
+    const { person, resource, role, client } = this.session
+    const addresses = [client.address, ...(this.#otherAddresses ?? [])]
+    return { person, groups: this.basis.person.groups, resource, role, addresses }
   }
 
   /** Says something to the person without ending anything; the protocol chooses the words for the time left. */
   warn(leftMs: number, cause: WarningCause): void {
-    for (const listener of [...this.#warningListeners]) listener(leftMs, cause)
+    this.#warningListeners.call(leftMs, cause)
   }
 
   clockJumped(): void {

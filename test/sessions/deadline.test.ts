@@ -1,14 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { later } from '../../src/kernel/time.ts'
+import { Alarms } from '../../src/sessions/alarms.ts'
 import { Deadline } from '../../src/sessions/deadline.ts'
 import { HandClock } from '../clock.ts'
 
 function start(clock: HandClock, lengthMs: number, warnBeforeMs: readonly number[] = []) {
   const heard = { ends: [] as number[], warnings: [] as [number, number][] }
-  const deadline = new Deadline(clock, later(clock.now(), lengthMs), warnBeforeMs, {
-    end: () => heard.ends.push(clock.now()),
-    warning: (leftMs) => heard.warnings.push([leftMs, clock.now()]),
+  const deadline = new Deadline({ clock, alarms: new Alarms(clock), warnBeforeMs }, later(clock.now(), lengthMs), {
+    deadlineCame: () => heard.ends.push(clock.now()),
+    deadlineNear: (leftMs) => heard.warnings.push([leftMs, clock.now()]),
   })
   return { deadline, heard }
 }

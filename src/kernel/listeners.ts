@@ -1,0 +1,35 @@
+/** Functions that are called in the order in which they came. Takes next to nothing while there are none, or one. */
+export class Listeners<Heard extends readonly unknown[]> {
+  #all: readonly Listening<Heard>[] = noneYet
+
+  add(hear: (...heard: Heard) => void): Disposable {
+    const listening = new Listening(hear, this)
+    this.#all = [...this.#all, listening]
+    return listening
+  }
+
+  /** Twice is harmless. */
+  remove(listening: Listening<Heard>): void {
+    this.#all = this.#all.filter((other) => other !== listening)
+  }
+
+  call(...heard: Heard): void {
+    for (const { hear } of this.#all) hear(...heard)
+  }
+}
+
+const noneYet: readonly never[] = []
+
+class Listening<Heard extends readonly unknown[]> implements Disposable {
+  readonly hear: (...heard: Heard) => void
+  readonly #among: Listeners<Heard>
+
+  constructor(hear: (...heard: Heard) => void, among: Listeners<Heard>) {
+    this.hear = hear
+    this.#among = among
+  }
+
+  [Symbol.dispose](): void {
+    this.#among.remove(this)
+  }
+}
