@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { promisify } from 'node:util'
 import { startSshStack, type SshStack, type Way } from './ssh-stack.ts'
 import { median, rounded } from './statistics.ts'
+import { threadSecondsOf, type ThreadSeconds } from './threads.ts'
 
 const run = promisify(execFile)
 
@@ -25,6 +26,14 @@ interface Case {
   readonly unit: 'MB/s' | 'ms' | 's'
   /** What one run yields. */
   readonly measure: (way: Way) => Promise<number>
+  /** Of what one run transfers. */
+  readonly gigabytes?: number
+}
+
+interface Run {
+  readonly value: number
+  /** Of the gateway. */
+  readonly seconds: ThreadSeconds
 }
 
 export async function* benchSsh(options: SshOptions): AsyncGenerator<object> {
@@ -32,7 +41,7 @@ export async function* benchSsh(options: SshOptions): AsyncGenerator<object> {
   const file = await makeFile(options.megabytes)
   try {
     for (const one of cases(options, file).filter(({ name }) => name.includes(options.only ?? ''))) {
-      yield* summaries(one, await interleaved(stack.ways, one, options.pairs))
+      yield* summaries(one, await interleaved(stack, one, options.pairs))
     }
     if (!'idle session'.includes(options.only ?? '')) return
     yield { bench: 'ssh', case: 'idle session', sessions: options.idle, ...(await idleMemory(stack, options.idle)) }
@@ -55,20 +64,20 @@ async function makeFile(megabytes: number): Promise<string> {
 
 function cases({ megabytes, execs, atOnce }: SshOptions, file: string): readonly Case[] {
   const rate = async (work: () => Promise<unknown>) => megabytes / ((await elapsedMs(work)) / 1000)
+  const transfer = (name: string, command: (way: Way) => string): Case => ({
+    ...{ name, unit: 'MB/s', gigabytes: megabytes / 1000 },
+    measure: (way) => rate(() => sh(command(way))),
+  })
   const sh = (text: string) => run('bash', ['-c', text], { maxBuffer: 1 << 20 })
   const ssh = ({ configFile }: Way) => `ssh -F ${configFile} bench`
   const sftp = ({ configFile }: Way, command: string) => `echo '${command}' | sftp -q -F ${configFile} -b - bench`
   const each = (way: Way) =>
     `seq ${execs} | xargs -P ${atOnce} -I{} sh -c '${ssh(way)} true || echo failed {}' | wc -l | grep -qx 0`
   return [
-    {
-      name: 'download, every byte recorded',
-      unit: 'MB/s',
-      measure: (way) => rate(() => sh(`${ssh(way)} 'cat ${file}' > /dev/null`)),
-    },
-    { name: 'upload', unit: 'MB/s', measure: (way) => rate(() => sh(`${ssh(way)} 'cat > /dev/null' < ${file}`)) },
-    { name: 'sftp get', unit: 'MB/s', measure: (way) => rate(() => sh(sftp(way, `get ${file} /dev/null`))) },
-    { name: 'sftp put', unit: 'MB/s', measure: (way) => rate(() => sh(sftp(way, `put ${file} /dev/null`))) },
+    transfer('download, every byte recorded', (way) => `${ssh(way)} 'cat ${file}' > /dev/null`),
+    transfer('upload', (way) => `${ssh(way)} 'cat > /dev/null' < ${file}`),
+    transfer('sftp get', (way) => sftp(way, `get ${file} /dev/null`)),
+    transfer('sftp put', (way) => sftp(way, `put ${file} /dev/null`)),
     { name: 'connect, run true', unit: 'ms', measure: (way) => setUpMs(() => sh(`${ssh(way)} true`)) },
     {
       name: `${execs} execs, ${atOnce} at a time`,
@@ -90,25 +99,42 @@ async function elapsedMs(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - startedMs
 }
 
-async function interleaved(ways: readonly Way[], { measure }: Case, pairs: number): Promise<Map<Way, number[]>> {
-  const runs = new Map<Way, number[]>(ways.map((way) => [way, []]))
-  for (let round = 0; round < pairs; round++) {
+async function interleaved({ ways, gateway }: SshStack, one: Case, pairs: number): Promise<Map<Way['name'], Run[]>> {
+  const runs = new Map<Way['name'], Run[]>(ways.map(({ name }) => [name, []]))
+  // The first round warms up and does not count: a gateway runs for weeks.
+  for (let round = 0; round <= pairs; round++) {
     // Every other round runs backwards, so that drift of the machine falls on all alike.
-    for (const way of round % 2 === 0 ? ways : ways.toReversed()) runs.get(way)!.push(await measure(way))
+    for (const way of round % 2 === 0 ? ways : ways.toReversed()) {
+      const before = threadSecondsOf(gateway.processId)
+      const value = await one.measure(way)
+      if (round > 0) runs.get(way.name)!.push({ value, seconds: threadSecondsOf(gateway.processId, before) })
+    }
   }
   return runs
 }
 
-function* summaries({ name, unit }: Case, runs: Map<Way, number[]>): Generator<object> {
-  const byName = new Map([...runs].map(([way, list]) => [way.name, list]))
-  for (const [way, list] of byName) {
-    const ratio = (other: Way['name']) => rounded(median(list.map((one, index) => one / byName.get(other)![index]!)))
+function* summaries({ name, unit, gigabytes }: Case, runs: Map<Way['name'], Run[]>): Generator<object> {
+  for (const [way, list] of runs) {
+    const values = list.map(({ value }) => value)
+    const ratio = (other: Way['name']) =>
+      rounded(median(values.map((one, index) => one / runs.get(other)![index]!.value)))
     yield {
-      ...{ bench: 'ssh', case: name, way, [unit]: rounded(median(list), 1) },
+      ...{ bench: 'ssh', case: name, way, [unit]: rounded(median(values), 1) },
       ...{ ofJump: ratio('jump'), ofStraight: ratio('straight') },
-      runs: list.map((one) => rounded(one, 1)).join(' '),
+      ...(way === 'gateway' && gigabytes !== undefined && { secondsPerGB: perGigabyte(list, gigabytes) }),
+      runs: values.map((one) => rounded(one, 1)).join(' '),
     }
   }
+}
+
+/** Processor time by thread, medians; what is next to nothing is left out. */
+function perGigabyte(runs: readonly Run[], gigabytes: number): string {
+  const names = new Set(runs.flatMap(({ seconds }) => [...seconds.keys()]))
+  return [...names]
+    .map((name) => ({ name, seconds: median(runs.map(({ seconds }) => (seconds.get(name) ?? 0) / gigabytes)) }))
+    .filter(({ seconds }) => seconds >= 0.01)
+    .map(({ name, seconds }) => `${name} ${rounded(seconds)}`)
+    .join(', ')
 }
 
 /** How much the gateway grows by, for connections that do nothing (`ssh -N`). */
