@@ -54,9 +54,10 @@ export function sameGroups(left: readonly string[], right: readonly string[]): b
   return left.length === right.length && left.every((group) => right.includes(group))
 }
 
+/** Without overrides of direction: people may choose their names, and an approver must not read something else than is there. */
 function shortText(value: unknown): string | null {
   if (typeof value !== 'string') return null
-  const text = value.replace(/\p{Cc}/gu, ' ').trim()
+  const text = value.replace(/[\p{Cc}\p{Cs}\u202a-\u202e\u2066-\u2069]/gu, ' ').trim()
   return text === '' ? null : text.slice(0, textLengthMax)
 }
 

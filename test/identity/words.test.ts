@@ -161,6 +161,7 @@ test('groups are a set of names; one name alone is one group', () => {
   expect(profileOf({ groups: ['b', 'a', 'b'] }, 'groups').groups).toEqual(['a', 'b'])
   expect(profileOf({ roles: 'a' }, 'roles').groups).toEqual(['a'])
   expect(profileOf({}, 'groups').groups).toEqual([])
+  expect(profileOf({ name: ' Kim\u202e\u2066gnoL\n' }, 'groups').name).toBe('Kim  gnoL')
   const emailOf = (claims: object) => profileOf({ email: 'kim@example.com', ...claims }, 'groups').email
   for (const said of [true, 'true', undefined]) expect(emailOf({ email_verified: said })).toBe('kim@example.com')
   for (const said of [false, 'false', 'False', 'no', 0, null]) expect(emailOf({ email_verified: said })).toBeNull()
