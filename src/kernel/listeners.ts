@@ -4,7 +4,8 @@ export class Listeners<Heard extends readonly unknown[]> {
 
   add(hear: (...heard: Heard) => void): Disposable {
     const listening = new Listening(hear, this)
-    this.#all = [...this.#all, listening]
+    // A literal of several would have room for more than a dozen.
+    this.#all = this.#all.length === 0 ? [listening] : this.#all.concat(listening)
     return listening
   }
 

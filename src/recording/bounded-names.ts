@@ -13,7 +13,7 @@ export class BoundedNames<Value> {
   #chars = 0
 
   /** @param forgotten told of each value that leaves, also when its name is given to another. */
-  constructor(countMax: number, charsMax: number, forgotten: (value: Value) => void = () => {}) {
+  constructor(countMax: number, charsMax: number, forgotten: (value: Value) => void = tellNobody) {
     this.#countMax = countMax
     this.#charsMax = charsMax
     this.#forgotten = forgotten
@@ -60,3 +60,5 @@ export class BoundedNames<Value> {
     this.#forgotten(entry.value)
   }
 }
+
+function tellNobody(): void {}

@@ -163,7 +163,9 @@ export class SessionGate implements Gate, AsyncDisposable {
       // The grant ended between the look at it and now; the database does not let a session in under it.
       throw asFault(error)?.code === 'GRANT_IN_WRONG_STATE' ? lostGrant(this.#deps, ask, grant) : error
     })
-    const live = new LiveSession(session, recorder, used, isExtendable(this.#deps, used), basis, this.#host)
+    const known = this.#live.asKnown(session, basis)
+    const extendable = isExtendable(this.#deps, used)
+    const live = new LiveSession(known.session, recorder, used, extendable, known.basis, this.#host)
     this.#live.add(live)
     this.#live.foresee(live)
     metrics.add('curfew_sessions_started_total', { protocol: session.client.protocol })

@@ -9,10 +9,11 @@ import type { Metrics } from '../kernel/metrics.ts'
 import type { Clock, Instant } from '../kernel/time.ts'
 import type { Rules } from '../policy/rules.ts'
 import type { Catalogue } from '../resources/catalogue.ts'
-import { foresee, refusal } from './basis.ts'
+import { foresee, refusal, type Basis } from './basis.ts'
 import type { LiveSession } from './live-session.ts'
 import type { Session } from './session.ts'
 import { endedBy, endingReason, expiredFault, type AskLink } from './reasons.ts'
+import { sharing } from './share.ts'
 
 export interface RegistryDeps extends Rules {
   readonly catalogue: Catalogue
@@ -36,6 +37,8 @@ export class LiveRegistry {
   readonly #deps: RegistryDeps
   readonly #byId = new Map<SessionId, LiveSession>()
   readonly #byGrant = new Map<GrantId, Set<LiveSession>>()
+  /** The last that came under a grant: what it knows is the newest. */
+  readonly #latest = new Map<GrantId, LiveSession>()
   readonly #counts = new Map<PersonId, number>()
   /** Grants whose deadline came here. When the wall clock was set back, the state learns of it only later. */
   readonly #over = new Set<GrantId>()
@@ -67,6 +70,12 @@ export class LiveRegistry {
     return this.#counts.get(person) ?? 0
   }
 
+  /** What others under its grant know already lies in memory once. */
+  asKnown(session: Session, basis: Basis): { readonly session: Session; readonly basis: Basis } {
+    const latest = this.#latest.get(session.grant)
+    return { session: sharing(session, latest?.session), basis: sharing(basis, latest?.basis) }
+  }
+
   add(live: LiveSession): void {
     const { id, grant, person } = live.session
     this.#counts.set(person, this.countOf(person) + 1)
@@ -74,6 +83,7 @@ export class LiveRegistry {
     const siblings = this.#byGrant.get(grant)
     if (siblings === undefined) this.#byGrant.set(grant, new Set([live]))
     else siblings.add(live)
+    this.#latest.set(grant, live)
     this.#count()
   }
 
@@ -85,7 +95,11 @@ export class LiveRegistry {
     else this.#counts.delete(person)
     const siblings = this.#byGrant.get(grant)
     siblings?.delete(live)
-    if (siblings?.size === 0) this.#byGrant.delete(grant)
+    const [other] = siblings ?? []
+    if (other === undefined) {
+      this.#byGrant.delete(grant)
+      this.#latest.delete(grant)
+    } else if (this.#latest.get(grant) === live) this.#latest.set(grant, other)
     this.#count()
   }
 
@@ -165,6 +179,7 @@ export class LiveRegistry {
       log.error({ person: id, error }, 'groups could not be read again; ending the sessions')
       return undefined
     })
+    const renewed = new Map<Basis, Basis>()
     for (const live of this.#byId.values()) {
       if (live.session.person !== id) continue
       const { resource: name, role } = live.session
@@ -172,7 +187,9 @@ export class LiveRegistry {
         live.cut(new Fault('POLICY_CHANGED', `Your groups no longer allow ${name} as ${role}.`))
         continue
       }
-      live.basis = { ...live.basis, person }
+      const basis = renewed.get(live.basis) ?? { ...live.basis, person }
+      renewed.set(live.basis, basis)
+      live.basis = basis
       this.foresee(live)
     }
     await this.#lookAtLocks(id)

@@ -23,14 +23,14 @@ export class Activity {
   }
 
   clientTap(inner: FrameTap | null): FrameTap {
-    return new WatchingTap((type) => this.#fromClient(type), inner)
+    return new ClientWatch(this, inner)
   }
 
   targetTap(inner: FrameTap | null): FrameTap {
-    return new WatchingTap((type) => this.#fromTarget(type), inner)
+    return new TargetWatch(this, inner)
   }
 
-  #fromClient(type: number): void {
+  fromClient(type: number): void {
     switch (type) {
       case fromClient.query:
       case fromClient.functionCall:
@@ -55,7 +55,7 @@ export class Activity {
     this.#endsWithExecute = type === fromClient.execute
   }
 
-  #fromTarget(type: number): void {
+  fromTarget(type: number): void {
     this.lastFromTarget = type
     if (type === fromServer.readyForQuery) this.#answered()
     else if (type === fromServer.copyInResponse) this.#beginCopy()
@@ -86,14 +86,16 @@ const movedTogether = 1024
 /** `sync-of-one`: of a pipeline whose last message is its only Execute. */
 type End = 'sync-of-one' | 'other'
 
-class WatchingTap implements FrameTap {
-  readonly #watch: (type: number) => void
+abstract class WatchingTap implements FrameTap {
+  protected readonly activity: Activity
   readonly #inner: FrameTap | null
 
-  constructor(watch: (type: number) => void, inner: FrameTap | null) {
-    this.#watch = watch
+  constructor(activity: Activity, inner: FrameTap | null) {
+    this.activity = activity
     this.#inner = inner
   }
+
+  protected abstract watch(type: number): void
 
   chunk(): void {
     this.#inner?.chunk?.()
@@ -102,12 +104,12 @@ class WatchingTap implements FrameTap {
   whole(type: number, chunk: Buffer, from: number, to: number): boolean {
     const inner = this.#inner
     if (inner !== null && (inner.whole === undefined || !inner.whole(type, chunk, from, to))) return false
-    this.#watch(type)
+    this.watch(type)
     return true
   }
 
   begin(type: number, bodyBytes: number): number {
-    this.#watch(type)
+    this.watch(type)
     return this.#inner === null ? 0 : this.#inner.begin(type, bodyBytes)
   }
   head(type: number, bytes: Buffer, bodyBytes: number): void {
@@ -118,5 +120,17 @@ class WatchingTap implements FrameTap {
   }
   end(type: number): void {
     this.#inner?.end(type)
+  }
+}
+
+class ClientWatch extends WatchingTap {
+  protected override watch(type: number): void {
+    this.activity.fromClient(type)
+  }
+}
+
+class TargetWatch extends WatchingTap {
+  protected override watch(type: number): void {
+    this.activity.fromTarget(type)
   }
 }

@@ -40,7 +40,8 @@ export class Flow {
   #stopped = false
   #muted = false
   #split = false
-  readonly #held = new Gathered()
+  /** Only while something is held. */
+  #held: Gathered | null = null
   #sayings: Buffer[] = []
 
   constructor(from: Socket, to: Socket, walker: FrameWalker, holds: boolean, events: FlowEvents) {
@@ -83,14 +84,14 @@ export class Flow {
   /** The receiver left: what comes is still walked, and thrown away. */
   mute(): void {
     this.#muted = true
-    this.#held.take()
+    this.#held = null
     this.resume(paused.receiver)
   }
 
   /** Nothing passes any more, for good, at this instant. What was held back is dropped. */
   stop(): void {
     this.#stopped = true
-    this.#held.take()
+    this.#held = null
     this.#sayings = []
   }
 
@@ -162,18 +163,22 @@ export class Flow {
   }
 
   #hold(tail: Buffer): void {
-    if (this.#held.length + tail.length > heldBytesMax) {
+    const heldBytes = this.#held === null ? 0 : this.#held.length
+    if (heldBytes + tail.length > heldBytesMax) {
       this.#split = true
       this.#sendHeld(tail)
       return
     }
+    this.#held ??= new Gathered()
     this.#held.add(tail)
   }
 
   #sendHeld(chunk: Buffer): void {
-    if (this.#held.length === 0) return this.write(chunk)
+    if (this.#held === null) return this.write(chunk)
+    const held = this.#held.take()
+    this.#held = null
     this.#to.cork()
-    this.write(this.#held.take())
+    this.write(held)
     this.write(chunk)
     this.#to.uncork()
   }

@@ -42,7 +42,8 @@ export class FrameWalker {
   /** Wanted bytes of the current message that have not come; 0 when the head was handed over or is not wanted. */
   #wanted = 0
   #tapped = false
-  readonly #parts = new Gathered()
+  /** Only while a wanted head is split over chunks. */
+  #parts: Gathered | null = null
 
   /** @param bodyBytesMax a longer message is a Fault PROTOCOL_VIOLATION. */
   constructor(tap: FrameTap | null, bodyBytesMax: number) {
@@ -134,17 +135,26 @@ export class FrameWalker {
     if (this.#wanted > 0) {
       this.#wanted -= headTo - from
       const part = chunk.subarray(from, headTo)
-      if (this.#wanted > 0) this.#parts.add(this.#parts.length === 0 ? Buffer.from(part) : part)
+      if (this.#wanted > 0) this.#gather(part)
       else tap.head(this.type, this.#joined(part), this.#bodyBytes)
     }
     if (headTo < to) tap.rest(this.type, chunk.subarray(headTo, to))
     if (this.#remaining === 0) tap.end(this.type)
   }
 
+  /** The first is copied, as its chunk may be gone when the rest comes. */
+  #gather(part: Buffer): void {
+    if (this.#parts !== null) return this.#parts.add(part)
+    this.#parts = new Gathered()
+    this.#parts.add(Buffer.from(part))
+  }
+
   #joined(last: Buffer): Buffer {
-    if (this.#parts.length === 0) return last
+    if (this.#parts === null) return last
     this.#parts.add(last)
-    return this.#parts.take()
+    const whole = this.#parts.take()
+    this.#parts = null
+    return whole
   }
 }
 

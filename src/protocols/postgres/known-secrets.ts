@@ -10,7 +10,8 @@ const countMax = 64
  * `syntax error at or near "…"`. It is forgotten with the answer.
  */
 export class KnownSecrets {
-  readonly #texts = new Set<string>()
+  /** Made with the first: most sessions never have any. */
+  #texts: Set<string> | undefined
   #isAll = true
   /** Some were added for which no ReadyForQuery was asked yet. */
   #isOpen = false
@@ -18,8 +19,9 @@ export class KnownSecrets {
   add(text: string): void {
     if (text.length < charsMin) return
     this.#isOpen = true
-    if (this.#texts.size >= countMax || text.length > charsMax) this.#isAll = false
-    else this.#texts.add(text)
+    const texts = (this.#texts ??= new Set())
+    if (texts.size >= countMax || text.length > charsMax) this.#isAll = false
+    else texts.add(text)
   }
 
   /** @param text of an error or a notice. */
@@ -27,14 +29,18 @@ export class KnownSecrets {
     if (!this.#isAll) return mask
     let hidden = text
     // The longest first: one may be the beginning of another.
-    const secrets = [...this.#texts].sort((one, other) => other.length - one.length)
+    const secrets = [...(this.#texts ?? [])].sort((one, other) => other.length - one.length)
     for (const secret of secrets) hidden = hidden.replaceAll(secret, mask)
     return maskText(hidden)
   }
 
   /** @param text of an error's detail: it may hold the rest of a row, and values that are cut off. */
   hideDetail(text: string): string {
-    return this.#texts.size > 0 && text.includes('(') ? mask : this.hide(text)
+    return this.#hasTexts && text.includes('(') ? mask : this.hide(text)
+  }
+
+  get #hasTexts(): boolean {
+    return this.#texts !== undefined && this.#texts.size > 0
   }
 
   /** A ReadyForQuery is to come for all that was added. */
@@ -45,7 +51,7 @@ export class KnownSecrets {
   /** All that was asked for is answered. */
   forget(): void {
     if (this.#isOpen) return
-    if (this.#texts.size > 0) this.#texts.clear()
+    this.#texts?.clear()
     this.#isAll = true
   }
 }
