@@ -82,6 +82,8 @@ export function createAppSignIn(deps: Deps): AppSignIn & Disposable {
       return entry && ask(place, cookie, entry)
     },
 
+    lately: (place, cookie) => (cookie === undefined ? undefined : visitors.get(place, cookie)),
+
     forget: (browserSession) => visitors.forget(browserSession),
     [Symbol.dispose]: () => feed[Symbol.dispose](),
   }

@@ -56,6 +56,8 @@ export interface AppSignIn {
    * Undefined when it is not ours, over, or its sign-in ended.
    */
   visitor(place: AppPlace, cookie: string | undefined): AppVisitor | undefined | Promise<AppVisitor | undefined>
+  /** The same as far as it is remembered: never asks the store. */
+  lately(place: AppPlace, cookie: string | undefined): AppVisitor | undefined
   /** Forgets what it remembers of a browser session, so that the store is asked again. */
   forget(browserSession: BrowserSessionId): void
 }

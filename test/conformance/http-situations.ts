@@ -1,10 +1,11 @@
 /** What an HTTP session may be doing when its end comes. */
 import { once } from 'node:events'
 import { open } from 'node:fs/promises'
-import type { IncomingMessage } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import { connect as connectHttp2, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2'
-import { request as httpsRequest } from 'node:https'
+import { Agent, request as httpsRequest } from 'node:https'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import type { Problem } from '../../src/kernel/problem.ts'
 import { curlAnswer, type CurlAnswer } from '../clients/curl.ts'
 import type { Program } from '../clients/program.ts'
@@ -71,6 +72,8 @@ export const httpSituations: readonly HttpSituation[] = [
   { name: 'an upload that the target reads slowly', says: 'answers', enter: uploadSlow },
   { name: 'an event stream', says: 'nothing', enter: (entry) => download(entry, '/sse', '--http1.1') },
   { name: 'a request without an answer yet', says: 'answers', enter: (entry) => unanswered(entry, '--http1.1') },
+  { name: 'one without an answer yet on a kept connection', says: 'answers', enter: keptUnanswered },
+  { name: 'one whose answer has only begun there', says: 'nothing', enter: keptBegun },
   { name: 'one without an answer yet over HTTP/2', says: 'answers', enter: (entry) => unanswered(entry, '--http2') },
   { name: 'an idle WebSocket', says: 'close', enter: idleWebSocket },
   { name: 'a WebSocket that is busy both ways', says: 'close', enter: busyWebSocket },
@@ -151,6 +154,50 @@ function toldBy({ status, headers, body, exit, error }: CurlAnswer): Told {
 function told(status: number, type: string | undefined, body: string): Told {
   if (type !== 'application/problem+json') throw new Error(`an answer of the target's, ${status}: ${body}`)
   return { status, problem: JSON.parse(body) as Problem }
+}
+
+// ---- behind another request: the quick way, whose session is there already
+
+async function kept(entry: HttpEntry, path: string): Promise<ClientRequest> {
+  const { gateway, headers, mark, stack } = entry
+  const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: gateway.ca, lookup: thisMachine })
+  stack.defer(() => agent.destroy())
+  const ask = (wanted: string, as: string) =>
+    httpsRequest(gateway.appUrl(wanted), { agent, headers: { ...headers, 'user-agent': as } }).end()
+  const [first] = (await once(ask('/hello', 'the first'), 'response')) as [IncomingMessage]
+  await text(first)
+  const request = ask(marked(path, mark), mark)
+  request.on('error', () => undefined) // shows in the answer
+  await atTarget(entry, ({ url }) => url.startsWith(path))
+  if (!request.reusedSocket) throw new Error('the connection was not kept')
+  return request
+}
+
+async function keptUnanswered(entry: HttpEntry): Promise<HttpEntered> {
+  const answer = once(await kept(entry, '/hang'), 'response') as Promise<[IncomingMessage]>
+  return {
+    open: 1,
+    farewell: async () => {
+      const [response] = await answer
+      const { statusCode = 0, headers } = response
+      return { told: [told(statusCode, headers['content-type'], await text(response))], bytes: 0 }
+    },
+  }
+}
+
+async function keptBegun(entry: HttpEntry): Promise<HttpEntered> {
+  const [response] = (await once(await kept(entry, '/hang-body'), 'response')) as [IncomingMessage]
+  const read = text(response).then(
+    () => 'whole',
+    () => 'broken',
+  )
+  return {
+    open: 1,
+    farewell: async () => {
+      if ((await read) === 'whole') throw looksWhole('the answer is complete')
+      return { told: [], bytes: 0 }
+    },
+  }
 }
 
 // ---- a client that stops reading

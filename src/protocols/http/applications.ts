@@ -23,6 +23,10 @@ import { HttpSessions } from './http-sessions.ts'
 import type { HttpSession } from './http-session.ts'
 import { Identifier, type Known } from './identify.ts'
 import { maskedUrl, recordedHeaders } from './recorded-parts.ts'
+import type { Block } from './quick/block.ts'
+import type { QuickConnection } from './quick/connection.ts'
+import type { PlainHead } from './quick/plain-head.ts'
+import { QuickWay } from './quick/quick-way.ts'
 import type { HttpTargets } from './targets/target.ts'
 
 export interface ApplicationsDeps {
@@ -52,6 +56,7 @@ export class ApplicationGateway implements Applications, Disposable {
   readonly #identifier: Identifier
   readonly #sessions: HttpSessions
   readonly #reception: Reception
+  readonly #quick: QuickWay
   readonly #stopping = new AbortController()
   /** Request ids count up from here; each start of the gateway has its own. */
   readonly #run: string
@@ -65,6 +70,10 @@ export class ApplicationGateway implements Applications, Disposable {
     const { publicUrl, log, metrics } = deps
     const whyEnded = this.#sessions.whyEnded.bind(this.#sessions)
     this.#reception = new Reception({ apps: deps.identity.apps, publicUrl, whyEnded, log, metrics })
+    this.#quick = new QuickWay({
+      ...{ hosts: deps.hosts, identifier: this.#identifier, sessions: this.#sessions, reception: this.#reception },
+      ...{ nextRequestId: () => this.#nextRequestId(), exchange: deps },
+    })
   }
 
   has(host: string): boolean {
@@ -79,6 +88,10 @@ export class ApplicationGateway implements Applications, Disposable {
     this.#take(request, response)
   }
 
+  takeQuick(connection: QuickConnection, head: PlainHead, block: Block): boolean {
+    return this.#quick.take(connection, head, block)
+  }
+
   upgrade(request: IncomingMessage, socket: Socket, first: Buffer): void {
     const response = new ServerResponse(request)
     response.shouldKeepAlive = false
@@ -89,7 +102,7 @@ export class ApplicationGateway implements Applications, Disposable {
   }
 
   #take(request: HttpRequest, response: HttpResponse, first?: Buffer): void {
-    const requestId = `${this.#run}-${(++this.#requests).toString(36)}`
+    const requestId = this.#nextRequestId()
     request.on('error', () => undefined) // what it means for the answer is told by the answer's own close
     let arrival: Arrival | undefined
     try {
@@ -100,6 +113,10 @@ export class ApplicationGateway implements Applications, Disposable {
     } catch (error) {
       this.#reception.fail(arrival ?? { request, response, requestId }, error)
     }
+  }
+
+  #nextRequestId(): string {
+    return `${this.#run}-${(++this.#requests).toString(36)}`
   }
 
   /** Synchronous where everything about the sender is known already: most requests of a living session. */

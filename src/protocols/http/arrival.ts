@@ -1,3 +1,5 @@
+import type { ServerHttp2Session } from 'node:http2'
+import type { Socket } from 'node:net'
 import type { AppPlace } from '../../identity/apps.ts'
 import type { HttpResource } from '../../resources/catalogue.ts'
 import { forwardedClient, type ForwardedClient } from './forward-headers.ts'
@@ -29,7 +31,7 @@ export function arrive(
 ): Arrival {
   const head = readRequestHead(request)
   const host = head.host.endsWith(':443') ? head.host.slice(0, -':443'.length) : head.host
-  const peer = peerOf(request)
+  const peer = peerOf(connectionOf(request))
   const place = { resource: resource.name, host }
   const arrival = { request, response, head, place, resource, origin: `https://${host}`, peer, requestId }
   return first === undefined ? arrival : { ...arrival, first }
@@ -46,11 +48,11 @@ export interface Peer extends ForwardedClient {
 /** By connection: asked once, as many requests come by it. */
 const peers = new WeakMap<object, Peer>()
 
-function peerOf(request: HttpRequest): Peer {
-  const connection = connectionOf(request)
+/** @param connection a socket, or a session of HTTP/2. */
+export function peerOf(connection: Connection): Peer {
   const known = peers.get(connection)
   if (known !== undefined) return known
-  const { remoteAddress = '', remotePort = 0 } = request.socket
+  const { remoteAddress = '', remotePort = 0 } = 'socket' in connection ? connection.socket : connection
   const client = forwardedClient(remoteAddress)
   const host = client.address.includes(':') ? `[${client.address}]` : client.address
   const peer: Peer = { address: client.address, node: client.node, from: `${host}:${remotePort}`, open: 0 }
@@ -58,8 +60,10 @@ function peerOf(request: HttpRequest): Peer {
   return peer
 }
 
-function connectionOf(request: HttpRequest) {
-  return (isHttp2(request) ? request.stream.session : undefined) ?? request.socket
+type Connection = Socket | ServerHttp2Session
+
+function connectionOf(request: HttpRequest): Connection {
+  return ((isHttp2(request) ? request.stream.session : undefined) as ServerHttp2Session | undefined) ?? request.socket
 }
 
 /** @param connection a socket, or a session of HTTP/2. */

@@ -65,18 +65,9 @@ export class Exchange implements AnswerSink, LiveExchange {
   }
 
   start(): void {
-    const { session, known, path, forward, arrival } = this.#parts
+    const { session, path, forward } = this.#parts
     const head = this.#head
-    session.begin(this, known.entry)
-    // It may have gone while it was found out who it is.
-    if (isGone(this.#request, this.#response)) return this.#clientGone()
-    // Answers may be silent for as long as they like; so may a WebSocket, after which nobody looks here any more.
-    arrival.peer.open++
-    if (arrival.first !== undefined) this.#request.socket.setTimeout(0)
-    this.#response.on('close', () => {
-      arrival.peer.open--
-      this.#clientGone()
-    })
+    if (!this.#begin()) return
     if (head.expectsContinue && this.#body !== null) this.#response.writeContinue()
     this.#inFlight = session.target.send(
       session.admission,
@@ -92,6 +83,30 @@ export class Exchange implements AnswerSink, LiveExchange {
       },
       this,
     )
+  }
+
+  /** Goes on with what another asked the target. */
+  takeOver(inFlight: InFlight): void {
+    this.#inFlight = inFlight
+    this.#begin()
+  }
+
+  /** @returns false when the client is gone: it may have gone while it was found out who it is. */
+  #begin(): boolean {
+    const { session, known, arrival } = this.#parts
+    session.begin(this, known.entry)
+    if (isGone(this.#request, this.#response)) {
+      this.#clientGone()
+      return false
+    }
+    // Answers may be silent for as long as they like; so may a WebSocket, after which nobody looks here any more.
+    arrival.peer.open++
+    if (arrival.first !== undefined) this.#request.socket.setTimeout(0)
+    this.#response.on('close', () => {
+      arrival.peer.open--
+      this.#clientGone()
+    })
+    return true
   }
 
   #bodyUp(): ClientBody {
@@ -307,7 +322,7 @@ export class Exchange implements AnswerSink, LiveExchange {
 }
 
 /** Some clients keep connections for ever without it. Somewhat less than the gateway keeps them. */
-const keepAliveHint = ['Keep-Alive', `timeout=${idleMs / 1000 - 5}`]
+export const keepAliveHint: RawHeaders = ['Keep-Alive', `timeout=${idleMs / 1000 - 5}`]
 
 /** Whether its `close` was told already, or is about to be. */
 function isGone(request: HttpRequest, response: HttpResponse): boolean {

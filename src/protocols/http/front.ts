@@ -14,6 +14,8 @@ import { networkOf, plainAddress } from '../../identity/address.ts'
 import type { Listening } from '../../kernel/listening.ts'
 import type { Log } from '../../kernel/log.ts'
 import { createCertificates } from './certificates.ts'
+import type { PlainAnswerer } from './quick/connection.ts'
+import { openLane } from './quick/lane.ts'
 import { mayUpgrade, readRequestHead } from './request-head.ts'
 
 /** HTTP/2 comes in the shape that HTTP/1.1 has. */
@@ -33,6 +35,8 @@ export interface Applications extends Answerer {
   upgrade(request: IncomingMessage, socket: Socket, first: Buffer): void
   /** Whether a connection (a socket, or a session of HTTP/2) has answers under way, which may be silent for as long as they like. */
   isAnswering(connection: object): boolean
+  /** See `PlainAnswerer`. */
+  takeQuick(...request: Parameters<PlainAnswerer['takeQuick']>): boolean
 }
 
 export interface FrontDeps {
@@ -77,12 +81,14 @@ const ciphers = [
  */
 export async function listenFront(listener: WebListener, deps: FrontDeps): Promise<Listening> {
   const server = createSecureServer({ ...serverOptions, ...createCertificates(listener) })
-  server.maxConnections = deps.limits.webConnectionsMax
-  server.setTimeout(idleMs)
   // Looked at when the time is over: setting timers and taking them back for each request costs more than it seems.
   const onSilence = (connection: Socket | ServerHttp2Session) => {
     if (deps.applications?.isAnswering(connection) !== true) connection.destroy()
   }
+  const { applications: answerer } = deps
+  const lane = answerer && openLane(server, { answerer, idleMs, onSilence, firstMs: headersMs })
+  server.maxConnections = deps.limits.webConnectionsMax
+  server.setTimeout(idleMs)
   server.on('timeout', onSilence)
   const sessions = new Set<ServerHttp2Session>()
   const sockets = countConnections(server, deps.limits.webConnectionsPerAddressMax)
@@ -102,7 +108,7 @@ export async function listenFront(listener: WebListener, deps: FrontDeps): Promi
   await once(server, 'listening')
   server.on('error', (error) => deps.log.error({ error }, 'web: a connection could not be accepted'))
   const { address, port } = server.address() as AddressInfo
-  return { address, port, [Symbol.asyncDispose]: () => close(server, sessions, sockets, deps.pages) }
+  return { address, port, [Symbol.asyncDispose]: () => close(server, sessions, sockets, [deps.pages, lane]) }
 }
 
 const serverOptions = {
@@ -226,10 +232,10 @@ async function close(
   server: Http2SecureServer,
   sessions: ReadonlySet<ServerHttp2Session>,
   sockets: ReadonlySet<Socket>,
-  pages: FrontDeps['pages'],
+  others: readonly ({ close(): void } | null)[],
 ): Promise<void> {
   if (!server.listening) return
-  pages.close()
+  for (const other of others) other?.close()
   const closed = once(server, 'close')
   server.close()
   // Node has it since 18.2 (allowHTTP1); its types do not.

@@ -6,6 +6,7 @@ import { displayName, type Person } from '../../identity/person.ts'
 import type { HttpClaim, HttpResource, HttpRole } from '../../resources/catalogue.ts'
 import type { Admission } from '../../sessions/admission.ts'
 import { announceEnds } from '../../sessions/announce-ends.ts'
+import type { EncodedLines } from './encoded-lines.ts'
 import { groupList, ownHeaders, targetPlaces, type ClientFacts, type OwnHeaders } from './forward-headers.ts'
 import type { RequestHead } from './request-head.ts'
 import { compileRules, type Rules } from './rules.ts'
@@ -28,6 +29,7 @@ export interface HttpSessionParts {
   readonly target: HttpTarget
   readonly assertions: Assertions
   readonly clock: Clock
+  readonly lines: EncodedLines
   readonly idleMsMax: number
   /** It takes no more requests; called once. */
   readonly onOver: (session: HttpSession) => void
@@ -74,7 +76,7 @@ export class HttpSession {
     this.role = role
     this.target = target
     this.rules = compileRules(role)
-    this.transcript = new HttpTranscript(admission.recorder, clock)
+    this.transcript = new HttpTranscript(admission.recorder, clock, parts.lines)
     this.recordedNames = new Set(resource.recordHeaders)
     this.maskedNames = new Set(resource.maskQuery)
     this.#places = targetPlaces(resource.addresses, `https://${parts.place.host}`)

@@ -6,6 +6,7 @@ import type { Clock } from '../../kernel/time.ts'
 import type { Catalogue } from '../../resources/catalogue.ts'
 import type { Admission, Gate } from '../../sessions/admission.ts'
 import type { Client } from '../../sessions/session.ts'
+import { EncodedLines } from './encoded-lines.ts'
 import { HttpSession } from './http-session.ts'
 import type { Known } from './identify.ts'
 import type { HttpTargets } from './targets/target.ts'
@@ -37,6 +38,7 @@ export class HttpSessions {
   readonly #live = new Map<Key, HttpSession>()
   readonly #opening = new Map<Key, Promise<HttpSession>>()
   readonly #ended = new Map<Key, Ended>()
+  readonly #lines = new EncodedLines()
   /** Of people who come often: the same objects then. */
   readonly #keys = new WeakMap<Known, { readonly resource: string; readonly key: Key }>()
 
@@ -115,7 +117,7 @@ export class HttpSessions {
       throw fault
     }
     const session = new HttpSession({
-      ...{ admission, resource, role, place, assertions, clock, idleMsMax },
+      ...{ admission, resource, role, place, assertions, clock, idleMsMax, lines: this.#lines },
       target: targets.to(resource, role),
       onOver: (over) => this.#over(key, over),
     })

@@ -31,6 +31,19 @@ export interface IdentifyDeps {
 
 type MaybeLater<T> = T | Promise<T>
 
+/** What a request shows of who sends it. */
+export type Credential =
+  | { readonly kind: 'cookie'; readonly cookie: string | undefined }
+  | {
+      readonly kind: 'token'
+      readonly token: string
+      /** The role that it asks for; empty: none. */
+      readonly wanted: string
+      readonly ownAuthorization: boolean
+      /** Under which it is remembered. */
+      readonly key: string
+    }
+
 /** How long a token's answer is believed without asking the store; what ends a token is heard of at once. */
 const rememberTokenMs = 10_000
 const rememberedTokensMax = 5000
@@ -63,22 +76,32 @@ export class Identifier implements Disposable {
    * @throws Fault TOKEN_REFUSED, INSUFFICIENT_SCOPE, RATE_LIMITED, ROLE_REQUIRED, ROLE_UNKNOWN; or rejects with them
    */
   identify(request: HttpRequest, place: AppPlace, address: string): MaybeLater<Known | undefined> {
-    const { headers } = request
-    const own = ownToken(headers.authorization)
-    const token = own ?? headerText(headers['curfew-token'])
-    if (token === undefined) return this.#byCookie(headers.cookie, place)
-    const wanted = headerText(headers['curfew-role']) ?? ''
-    const remembered = this.#tokens.get(keyOf(token, place, wanted))
-    if (remembered !== undefined && remembered.untilMs > this.#deps.clock.monotonicMs()) {
-      const ownAuthorization = own !== undefined
-      const { known } = remembered
-      return known.ownAuthorization === ownAuthorization ? known : { ...known, ownAuthorization }
-    }
-    return this.#byToken(token, place, wanted, address, own !== undefined)
+    const credential = credentialOf(request, place)
+    if (credential.kind === 'cookie') return this.#byCookie(credential.cookie, place)
+    const known = this.#rememberedBy(credential.key)
+    const { token, wanted, ownAuthorization } = credential
+    if (known === undefined) return this.#byToken(token, place, wanted, address, ownAuthorization)
+    return known.ownAuthorization === ownAuthorization ? known : { ...known, ownAuthorization }
   }
 
-  #byCookie(header: string | undefined, place: AppPlace): MaybeLater<Known | undefined> {
-    const visitor = this.#deps.identity.apps.visitor(place, readCookie(header, appCookieName))
+  /**
+   * Who that is by what is remembered, without asking anybody: the same object as long as nothing changed.
+   * @returns undefined also when it is time to ask again.
+   */
+  lately(credential: Credential, place: AppPlace): Known | undefined {
+    if (credential.kind === 'cookie') return this.#knownBy(this.#deps.identity.apps.lately(place, credential.cookie))
+    const known = this.#rememberedBy(credential.key)
+    return known?.ownAuthorization === credential.ownAuthorization ? known : undefined
+  }
+
+  #rememberedBy(key: string): Known | undefined {
+    const remembered = this.#tokens.get(key)
+    if (remembered === undefined || remembered.untilMs <= this.#deps.clock.monotonicMs()) return undefined
+    return remembered.known
+  }
+
+  #byCookie(cookie: string | undefined, place: AppPlace): MaybeLater<Known | undefined> {
+    const visitor = this.#deps.identity.apps.visitor(place, cookie)
     return visitor instanceof Promise ? visitor.then((found) => this.#knownBy(found)) : this.#knownBy(visitor)
   }
 
@@ -152,6 +175,14 @@ export class Identifier implements Disposable {
     this.#subscription[Symbol.dispose]()
     this.#tokens.clear()
   }
+}
+
+export function credentialOf({ headers }: Pick<HttpRequest, 'headers'>, place: AppPlace): Credential {
+  const own = ownToken(headers.authorization)
+  const token = own ?? headerText(headers['curfew-token'])
+  if (token === undefined) return { kind: 'cookie', cookie: readCookie(headers.cookie, appCookieName) }
+  const wanted = headerText(headers['curfew-role']) ?? ''
+  return { kind: 'token', token, wanted, ownAuthorization: own !== undefined, key: keyOf(token, place, wanted) }
 }
 
 function keyOf(token: string, { resource }: AppPlace, wanted: string): string {

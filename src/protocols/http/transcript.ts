@@ -2,6 +2,7 @@ import type { Fault } from '../../kernel/fault.ts'
 import type { Clock } from '../../kernel/time.ts'
 import type { HttpEvents, HttpHeaders, HttpResult } from '../../recording/http-events.ts'
 import type { Recorder } from '../../recording/recorder.ts'
+import { EncodedLines } from './encoded-lines.ts'
 import { record } from './recording.ts'
 
 /** A request as it is written down: what must not be (cookies, authorization, values in the URL) is left out already. */
@@ -57,18 +58,27 @@ export function bodyGoesOn(contentLength: string | undefined, contentType: strin
 export class HttpTranscript {
   readonly #recorder: Recorder
   readonly #heads: Heads
+  readonly #lines: EncodedLines
   #requests = 0
 
-  constructor(recorder: Recorder, clock: Clock) {
+  /** @param lines shared by all that write in one thread. */
+  constructor(recorder: Recorder, clock: Clock, lines: EncodedLines = new EncodedLines()) {
     this.#recorder = recorder
     this.#heads = new Heads(clock)
+    this.#lines = lines
   }
 
   request(facts: RequestFacts): ExchangeRecord {
+    return this.#recorder.active ? this.encodedRequest(JSON.stringify(facts).slice(1)) : unrecorded
+  }
+
+  /** @param facts `RequestFacts` as JSON, without the first bracket. */
+  encodedRequest(facts: string): ExchangeRecord {
     if (!this.#recorder.active) return unrecorded
     const n = ++this.#requests
-    record(this.#recorder, 'q', { n, ...facts })
-    return new RecordedExchange(n, this.#recorder, this.#heads)
+    const nowMs = this.#heads.clock.monotonicMs()
+    this.#lines.write(this.#recorder, `"q",{"n":${n},${facts}`, nowMs)
+    return new RecordedExchange(n, nowMs, this.#recorder, this.#heads, this.#lines)
   }
 
   /** What the gate told the person. */
@@ -81,6 +91,7 @@ class RecordedExchange implements ExchangeRecord {
   readonly n: number
   readonly #recorder: Recorder
   readonly #heads: Heads
+  readonly #lines: EncodedLines
   readonly #startedMs: number
   #waitMs: number | null = null
   #status = 0
@@ -88,11 +99,12 @@ class RecordedExchange implements ExchangeRecord {
   #headers: HttpHeaders | null = null
   #over = false
 
-  constructor(n: number, recorder: Recorder, heads: Heads) {
+  constructor(n: number, startedMs: number, recorder: Recorder, heads: Heads, lines: EncodedLines) {
     this.n = n
     this.#recorder = recorder
     this.#heads = heads
-    this.#startedMs = heads.clock.monotonicMs()
+    this.#lines = lines
+    this.#startedMs = startedMs
   }
 
   answer(status: number, headers: HttpHeaders, goesOn: boolean): void {
@@ -109,7 +121,7 @@ class RecordedExchange implements ExchangeRecord {
   /** @returns false when it comes too late. */
   #answered(status: number): boolean {
     if (this.#over || this.#waitMs !== null) return false
-    this.#waitMs = this.#sinceStartMs()
+    this.#waitMs = this.#msUntil(this.#heads.clock.monotonicMs())
     this.#status = status
     return true
   }
@@ -125,17 +137,14 @@ class RecordedExchange implements ExchangeRecord {
     this.#over = true
     this.#heads.remove(this)
     const { status = 0, address = null, bytesUp, bytesDown, ...more } = end
-    record(this.#recorder, 'a', {
-      n: this.n,
-      status: this.#waitMs === null ? status : this.#status,
-      ...(this.#headers !== null && { headers: this.#headers }),
-      bytesUp,
-      bytesDown,
-      ...(this.#waitMs !== null && { waitMs: this.#waitMs }),
-      totalMs: this.#sinceStartMs(),
-      ...more,
-      ...(address !== null && { address }),
-    })
+    const nowMs = this.#heads.clock.monotonicMs()
+    const seen = this.#waitMs === null ? status : this.#status
+    const headers = this.#headers === null ? '' : `,"headers":${JSON.stringify(this.#headers)}`
+    const wait = this.#waitMs === null ? '' : `,"waitMs":${this.#waitMs}`
+    const how = JSON.stringify(address === null ? more : { ...more, address }).slice(1)
+    const sizes = `,"bytesUp":${bytesUp},"bytesDown":${bytesDown}`
+    const facts = `"status":${seen}${headers}${sizes}${wait},"totalMs":${this.#msUntil(nowMs)},${how}`
+    this.#lines.write(this.#recorder, `"a",{"n":${this.n},${facts}`, nowMs)
   }
 
   refused(status: number, { code, message }: Fault): void {
@@ -143,8 +152,8 @@ class RecordedExchange implements ExchangeRecord {
   }
 
   /** To a hundredth of a millisecond. */
-  #sinceStartMs(): number {
-    return Math.round((this.#heads.clock.monotonicMs() - this.#startedMs) * 100) / 100
+  #msUntil(nowMs: number): number {
+    return Math.round((nowMs - this.#startedMs) * 100) / 100
   }
 }
 

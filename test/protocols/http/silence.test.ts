@@ -22,7 +22,10 @@ beforeAll(async () => {
     { address: '127.0.0.1', port: 0, tls: { certificate, key: new Secret(key) }, certificates: [] },
     {
       pages: { handle: (_, response) => void (response as ServerResponse).writeHead(204).end(), close() {} },
-      applications: { has: () => true, handle, upgrade: () => undefined, isAnswering: (one) => answering.has(one) },
+      applications: {
+        ...{ has: () => true, handle, upgrade: () => undefined, takeQuick: () => false },
+        isAnswering: (one) => answering.has(one),
+      },
       limits: { webConnectionsPerAddressMax: 100, webConnectionsMax: 100 },
       log: createLog({ level: 'error' }),
     },

@@ -14,9 +14,16 @@ const misfitInPath = /[^\x21-\x7e\x80-\xff]/
  * what would end a line is not written all the same.
  * @throws Error for a name, a value or a path that would make another request of it.
  */
-export function requestText({ method, path, host, headers, body, bodyBytes }: TargetRequest): string {
-  if (!token.test(method) || misfitInPath.test(path) || misfitInValue.test(host)) throw new Error('no request line')
-  let text = `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: keep-alive\r\n`
+export function requestText(request: TargetRequest): string {
+  const { method, path } = request
+  if (!token.test(method) || misfitInPath.test(path)) throw new Error('no request line')
+  return `${method} ${path} HTTP/1.1\r\n${request.lines ?? requestLines(request)}`
+}
+
+/** All of the head but its first line. @throws Error for a name or a value that would make another request of it. */
+export function requestLines({ method, host, headers, body, bodyBytes }: TargetRequest): string {
+  if (misfitInValue.test(host)) throw new Error('no host')
+  let text = `host: ${host}\r\nconnection: keep-alive\r\n`
   for (let index = 0; index < headers.length; index += 2) {
     const line = `${headers[index]}: ${headers[index + 1]}`
     if (!headerLine.test(line)) throw new Error('no header')

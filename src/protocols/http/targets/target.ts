@@ -20,6 +20,8 @@ export interface TargetRequest {
   readonly bodyBytes: number | null
   /** The trailers that came after the body; asked for when `body` has ended. Null: none can come. */
   readonly trailers: (() => RawHeaders) | null
+  /** Header lines as `requestLines` makes them of `host` and `headers`, where they are at hand; for requests without a body. */
+  readonly lines?: string
   /** `websocket` or the like: asks to switch; headers then carry what that protocol needs, `upgrade` and `connection` not among them. Null otherwise. */
   readonly upgrade: string | null
 }

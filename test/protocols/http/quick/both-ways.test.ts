@@ -1,0 +1,125 @@
+// Goal: the quick way is the usual one, only quicker: the target, the client and the recording see the same. Method: each request
+// twice on a kept connection through the whole gateway, plainly and with a header that Node's parser must read; the target's
+// view, the raw answer and the recording's lines are compared.
+import { once } from 'node:events'
+import { connect, type TLSSocket } from 'node:tls'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { QuickExchange } from '../../../../src/protocols/http/quick/quick-exchange.ts'
+import { recordedHttp } from '../../../clients/http-recorded.ts'
+import { startHttpTestGateway, type HttpTestGateway } from '../../../servers/http-gateway.ts'
+
+let gateway: HttpTestGateway
+let quick: { readonly mock: { readonly calls: readonly unknown[] } }
+const parts = new AsyncDisposableStack()
+
+beforeAll(async () => {
+  gateway = parts.use(await startHttpTestGateway({ app: { recordHeaders: ['X-Chosen'], maskQuery: ['mask-me'] } }))
+}, 60_000)
+afterAll(() => parts.disposeAsync())
+beforeEach(() => {
+  quick = vi.spyOn(QuickExchange.prototype, 'start')
+})
+afterEach(() => vi.restoreAllMocks())
+
+/** Dropped on the way, and never plain. */
+const forNode = 'Keep-Alive: 5\r\n'
+
+async function dial(): Promise<TLSSocket> {
+  const { hostname, port } = gateway.appUrl()
+  const socket = connect({ ...{ host: '127.0.0.1', port: Number(port), servername: hostname }, ca: gateway.ca })
+  await once(socket, 'secureConnect')
+  return socket
+}
+
+/** The head without what is new each time, and the body: all bytes until nothing more comes of the answer. */
+async function ask(socket: TLSSocket, method: string, path: string, lines: string) {
+  socket.write(`${method} ${path} HTTP/1.1\r\nHost: ${gateway.appUrl().host}\r\n${lines}\r\n`)
+  let text = ''
+  for (;;) {
+    const [head, body] = text.split('\r\n\r\n', 2)
+    const length = Number(/^content-length: (\d+)/im.exec(head!)?.[1] ?? 0)
+    if (body !== undefined && (method === 'HEAD' || body.length >= length)) {
+      const same = (line: string) => line.replace(/^date: .*/i, 'date').replace(/http-\w+-\w+/, 'id')
+      return { head: head!.split('\r\n').map(same), body }
+    }
+    text += ((await once(socket, 'data')) as [Buffer])[0].toString('latin1')
+  }
+}
+
+const linesOf = (headers: Readonly<Record<string, string>>) =>
+  Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('')
+
+const requests: readonly (readonly [method: string, path: string, more?: string])[] = [
+  ['GET', '/status/200'],
+  ['HEAD', '/hello'],
+  ['GET', '/status/204'],
+  ['GET', '/status/404?code=secret&mask-me=secret&plain=yes', 'X-Chosen: chosen\r\n'],
+  ['GET', '/bytes?n=3000', 'Accept: */*\r\nReferer: https://elsewhere.example/?a=secret\r\n'],
+  ['GET', '/bytes?n=100000'],
+  ['GET', '/status/500', 'X-Forwarded-For: 6.6.6.6\r\nCookie: own=1\r\nX-Chosen: "quoted\\"\r\n'],
+]
+
+test('the target, the client and the recording see the same', async () => {
+  const grant = await gateway.httpGrant('alice', 'open')
+  const lines = linesOf(await gateway.bearer('alice', 'open'))
+  const [plain, odd] = [await dial(), await dial()]
+  const normal = (text: string) => text.replace(/http-\w+-\w+/, 'id').replaceAll(/:\d{5}\b/g, ':port')
+  const seenOf = (url: string) =>
+    gateway.target.seen
+      .filter((one) => one.url === url)
+      .map(({ method, rawHeaders }) => [method, ...rawHeaders.map(normal)])
+  await ask(plain, 'GET', '/status/201', lines)
+  for (const [method, path, more = ''] of requests) {
+    const quickly = await ask(plain, method, path, lines + more)
+    const usually = await ask(odd, method, path, lines + more + forNode)
+    expect(quickly).toEqual(usually)
+    const [one, other] = seenOf(path)
+    expect(one).toEqual(other)
+  }
+  expect(quick.mock.calls).toHaveLength(requests.length)
+  plain.destroy()
+  odd.destroy()
+  await gateway.gateway.access.handBack(await gateway.person('alice'), grant.id)
+  const { all, everything } = await recordedHttp(gateway, 'open')
+  const facts = all('q')
+    .slice(1)
+    .map((q) => ({
+      q: { ...q, n: 0, id: '', from: '' },
+      a: { ...all('a').find(({ n }) => n === q.n), n: 0, waitMs: 0, totalMs: 0 },
+    }))
+  const dated = (fact: (typeof facts)[number]) =>
+    JSON.parse(JSON.stringify(fact).replace(/\w{3}, \d\d [^"]*GMT/, '')) as unknown
+  expect(facts).toHaveLength(2 * requests.length)
+  for (let index = 0; index < facts.length; index += 2) expect(dated(facts[index]!)).toEqual(dated(facts[index + 1]!))
+  expect(everything).not.toContain('secret')
+})
+
+test('what a role does not cover is refused and recorded by the usual way', async () => {
+  await gateway.httpGrant('alice', 'readonly')
+  const lines = linesOf(await gateway.bearer('alice', 'readonly'))
+  const socket = await dial()
+  const statuses: string[] = []
+  for (const path of ['/read/a', '/read/a', '/read/../read/a', '/read/secret/a', '/elsewhere', '/read/a']) {
+    statuses.push((await ask(socket, 'GET', path, lines)).head[0]!)
+  }
+  const known = statuses.map((line) => line.split(' ')[1])
+  expect(known.slice(3, 5)).toEqual(['403', '403'])
+  expect(new Set([known[0], known[1], known[2], known[5]])).not.toContain('403')
+  expect(quick.mock.calls).toHaveLength(3)
+  socket.destroy()
+})
+
+test('nothing that was worked out outlives a sign-out', async () => {
+  await gateway.httpGrant('alice', 'injected')
+  await using entered = await gateway.enter('alice', 'injected')
+  const lines = linesOf({ cookie: entered.cookie, origin: gateway.appUrl().origin })
+  const socket = await dial()
+  for (let count = 0; count < 3; count++) expect((await ask(socket, 'GET', '/hello', lines)).head[0]).toContain('200')
+  expect(quick.mock.calls.length).toBeGreaterThan(1)
+  expect((await entered.visitor.post(new URL('/sign-out', gateway.url), {})).status).toBeLessThan(400)
+  for (let count = 0; count < 3; count++)
+    expect((await ask(socket, 'GET', '/hello', lines)).head[0]).toMatch(/ 40[13] /)
+  socket.destroy()
+})

@@ -1,0 +1,183 @@
+// Goal: a connection loses, doubles and swaps nothing, wherever it is cut, and whichever of its requests go the quick way, the
+// usual way, or to Node's server. Method: raw bytes over TLS to the listener, with applications that say what they were asked.
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { connect, createServer, type TLSSocket } from 'node:tls'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { issue, makeAuthority } from '../../../../scripts/certificates.ts'
+import type { Listening } from '../../../../src/kernel/listening.ts'
+import { Secret } from '../../../../src/kernel/secret.ts'
+import { createLog } from '../../../../src/observability/log.ts'
+import { listenFront, type Applications } from '../../../../src/protocols/http/front.ts'
+import { openLane } from '../../../../src/protocols/http/quick/lane.ts'
+
+let listening: Listening
+let identity: { readonly cert: string; readonly key: string }
+/** How many requests went which way. */
+let ways = { quick: 0, usual: 0, pages: 0 }
+/** Answers that wait until a test lets them go. */
+let waiting: (() => void)[] = []
+
+const applications: Applications = {
+  has: (host) => host === 'app',
+  isAnswering: () => false,
+  upgrade: () => undefined,
+  handle: (request, response) => {
+    ways.usual++
+    let body = ''
+    request.on('data', (chunk: Buffer) => (body += chunk.toString('latin1')))
+    request.on('end', () => (response as ServerResponse).end(said(request.method!, request.url!, body)))
+  },
+  takeQuick: (connection, { method, path }) => {
+    if (!path.startsWith('/quick')) return false
+    ways.quick++
+    const text = said(method, path, '')
+    const answer = () => connection.answer(`HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${text}`)
+    if (path.startsWith('/quick/wait')) waiting.push(answer)
+    else setImmediate(answer)
+    return true
+  },
+}
+
+const said = (method: string, path: string, body: string) => `[${method} ${path} ${body}]`
+
+beforeAll(async () => {
+  const { certificate, key } = await issue(await makeAuthority('Curfew test authority'), { names: ['localhost'] })
+  identity = { cert: certificate, key }
+  const pages = {
+    handle: (...[, response]: Parameters<Applications['handle']>) => {
+      ways.pages++
+      ;(response as ServerResponse).end('[page]')
+    },
+    close() {},
+  }
+  listening = await listenFront(
+    { address: '127.0.0.1', port: 0, tls: { certificate, key: new Secret(key) }, certificates: [] },
+    {
+      ...{ pages, applications, log: createLog({ level: 'error' }) },
+      limits: { webConnectionsPerAddressMax: 1000, webConnectionsMax: 1000 },
+    },
+  )
+})
+afterAll(() => listening?.[Symbol.asyncDispose]())
+beforeEach(() => {
+  ways = { quick: 0, usual: 0, pages: 0 }
+  waiting = []
+})
+
+async function dial(): Promise<TLSSocket> {
+  const socket = connect({ port: listening.port, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] })
+  await once(socket, 'secureConnect')
+  return socket.setNoDelay(true)
+}
+
+/** Reads until so many answers have come. */
+async function answers(socket: TLSSocket, count: number): Promise<string[]> {
+  let text = ''
+  const found = () => [...text.matchAll(/\[[^\]]*\]/g)].map(([one]) => one)
+  while (found().length < count) text += ((await once(socket, 'data')) as [Buffer])[0].toString('latin1')
+  return found()
+}
+
+const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: app\r\n${more}\r\n`
+const post = (path: string, body: string) =>
+  `POST ${path} HTTP/1.1\r\nHost: app\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+
+/** Some milliseconds, so that two writes are most likely two reads; if they are not, the answers must be the same. */
+const apart = () => new Promise((resolve) => setTimeout(resolve, 3))
+
+test('a request that is cut anywhere is one request', async () => {
+  const text = get('/quick/a', 'X-A: b\r\n')
+  const cuts = Array.from({ length: text.length - 1 }, (_, index) => index + 1)
+  const check = async (cut: number) => {
+    const socket = await dial()
+    socket.write(text.slice(0, cut))
+    await apart()
+    socket.write(text.slice(cut) + get('/next'))
+    expect(await answers(socket, 2)).toEqual(['[GET /quick/a ]', '[GET /next ]'])
+    socket.destroy()
+  }
+  await Promise.all(cuts.map(check))
+})
+
+test('one after the other, each its own way, on one connection', async () => {
+  const socket = await dial()
+  for (const path of ['/quick/1', '/2', '/quick/3', '/quick/4']) {
+    socket.write(get(path))
+    expect(await answers(socket, 1)).toEqual([`[GET ${path} ]`])
+  }
+  expect(ways).toEqual({ quick: 3, usual: 1, pages: 0 })
+  // From here on it is Node's.
+  for (const [text, answer] of [
+    [post('/5', 'abc'), '[POST /5 abc]'],
+    [get('/quick/6'), '[GET /quick/6 ]'],
+  ] as const) {
+    socket.write(text)
+    expect(await answers(socket, 1)).toEqual([answer])
+  }
+  expect(ways).toEqual({ quick: 3, usual: 3, pages: 0 })
+  socket.destroy()
+})
+
+test('several at once are answered in order', async () => {
+  const socket = await dial()
+  socket.write(get('/quick/1'))
+  expect(await answers(socket, 1)).toEqual(['[GET /quick/1 ]'])
+  socket.write(get('/quick/2') + post('/3', 'x') + get('/4') + get('/quick/5'))
+  expect(await answers(socket, 4)).toEqual(['[GET /quick/2 ]', '[POST /3 x]', '[GET /4 ]', '[GET /quick/5 ]'])
+  socket.destroy()
+})
+
+test.each([1, 3, 3000])('what comes while an answer is under way waits for it: %d more', async (count) => {
+  const socket = await dial()
+  socket.write(get('/quick/wait'))
+  await expect.poll(() => waiting.length).toBe(1)
+  const paths = Array.from({ length: count }, (_, index) => `/quick/${index}`)
+  for (const path of paths) socket.write(get(path))
+  await apart()
+  expect(ways.quick + ways.usual).toBe(1)
+  waiting[0]!()
+  expect(await answers(socket, count + 1)).toEqual(['/quick/wait', ...paths].map((path) => `[GET ${path} ]`))
+  expect(ways.quick + ways.usual).toBe(count + 1)
+  socket.destroy()
+})
+
+test('a client that leaves in the middle is noticed, and what it sent is forgotten', async () => {
+  const socket = await dial()
+  socket.write(get('/quick/wait'))
+  await expect.poll(() => waiting.length).toBe(1)
+  socket.write(get('/quick/1'))
+  socket.destroy()
+  await apart()
+  waiting[0]!()
+  await apart()
+  expect(ways).toEqual({ quick: 1, usual: 0, pages: 0 })
+})
+
+test('other hosts get the pages', async () => {
+  const socket = await dial()
+  socket.write('GET / HTTP/1.1\r\nHost: elsewhere\r\n\r\n')
+  expect(await answers(socket, 1)).toEqual(['[page]'])
+  expect(ways).toEqual({ quick: 0, usual: 0, pages: 1 })
+  socket.destroy()
+})
+
+test('who connects and asks for nothing is sent away', async () => {
+  const server = createServer({ ...identity, ALPNProtocols: ['http/1.1'] }, () => undefined)
+  const answerer = { ...applications, handle: () => undefined }
+  const lane = openLane(server, { answerer, idleMs: 10_000, onSilence: () => undefined, firstMs: 20 })
+  await once(server.listen(0), 'listening')
+  const { port } = server.address() as AddressInfo
+  const socket = connect({ port, rejectUnauthorized: false })
+  const busy = connect({ port, rejectUnauthorized: false })
+  busy.write(get('/quick/wait'))
+  expect(((await once(socket, 'data')) as [Buffer])[0].toString()).toContain('408')
+  await once(socket, 'close')
+  expect(busy.destroyed).toBe(false)
+  lane.close()
+  waiting[0]!()
+  expect(await answers(busy, 1)).toEqual(['[GET /quick/wait ]'])
+  await once(busy, 'close')
+  server.close()
+})
