@@ -5,32 +5,41 @@ export type LinePart = Uint8Array<ArrayBuffer>
 
 /** The first buffer is at least this large, so that it takes some keystrokes; those that follow grow. */
 const smallBytesMin = 1024
-/** From here on a large one is taken. */
-const smallBytesMax = 32 * 1024
+/** Up to here each is made anew. */
+const smallBytesMax = 4 * 1024
+/** Larger ones come back and are used again. Not one size for all: many busy sessions would hold ten times what they fill. */
+const spareBytes = [20 * 1024, 80 * 1024, 320 * 1024] as const
 /** A batch of raw bytes and the chunk that fills it. */
-const largeBytes = 320 * 1024
-const sparesMax = 8
+const largeBytes = spareBytes[2]
+/** Of each size: some batches, which lie with the writer for half a second. */
+const sparesBytesMax = 2560 * 1024
 /** `[`, seconds, comma; bracket and line feed. */
 const frameBytesMax = 32
 
 /** Large buffers that come back from the writer's thread: making each anew would cost more than filling it. */
 export class SpareBuffers {
-  #spares: ArrayBuffer[] = []
-  #taken = false
+  #spares = new Map<number, ArrayBuffer[]>()
+  #taken = new Set<number>()
 
-  take(): ArrayBuffer {
-    this.#taken = true
-    return this.#spares.pop() ?? Buffer.allocUnsafeSlow(largeBytes).buffer
+  /** One of at least that size, up to `largeBytes`. */
+  take(wantedBytes: number): ArrayBuffer {
+    const bytes = spareBytes.find((one) => one >= wantedBytes) ?? largeBytes
+    this.#taken.add(bytes)
+    return this.#spares.get(bytes)?.pop() ?? Buffer.allocUnsafeSlow(bytes).buffer
   }
 
   put(buffers: readonly ArrayBuffer[]): void {
-    this.#spares.push(...buffers.slice(0, sparesMax - this.#spares.length))
+    for (const buffer of buffers) {
+      const spares = this.#spares.get(buffer.byteLength)
+      if (spares === undefined) this.#spares.set(buffer.byteLength, [buffer])
+      else if (spares.length * buffer.byteLength < sparesBytesMax) spares.push(buffer)
+    }
   }
 
-  /** To be called now and then: lets go of what was not needed since the last time. */
+  /** To be called now and then: lets go of those of sizes that were not needed since the last time. */
   tidy(): void {
-    if (!this.#taken) this.#spares = []
-    this.#taken = false
+    for (const bytes of this.#spares.keys()) if (!this.#taken.has(bytes)) this.#spares.delete(bytes)
+    this.#taken.clear()
   }
 }
 
@@ -112,7 +121,9 @@ export class LineParts {
   #allocate(bytes: number, wantedBytes: number): Buffer<ArrayBuffer> {
     // Not from Node's pool: that one is shared, and cannot be transferred.
     if (bytes > largeBytes) return Buffer.allocUnsafeSlow(bytes)
-    return wantedBytes > smallBytesMax ? Buffer.from(this.#spares.take()) : Buffer.allocUnsafeSlow(wantedBytes)
+    return wantedBytes > smallBytesMax
+      ? Buffer.from(this.#spares.take(wantedBytes))
+      : Buffer.allocUnsafeSlow(wantedBytes)
   }
 
   #write(buffer: Buffer, line: string): void {
@@ -133,5 +144,7 @@ export function buffersOf(parts: readonly LinePart[]): ArrayBuffer[] {
 
 /** What of it may be given back. */
 export function sparesOf(parts: readonly LinePart[]): ArrayBuffer[] {
-  return buffersOf(parts).filter(({ byteLength }) => byteLength === largeBytes)
+  return buffersOf(parts).filter(({ byteLength }) => spareSizes.has(byteLength))
 }
+
+const spareSizes: ReadonlySet<number> = new Set(spareBytes)

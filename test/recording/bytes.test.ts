@@ -260,12 +260,13 @@ type TestRecorder = Awaited<ReturnType<Awaited<ReturnType<typeof start>>['record
 
 test('what a session has handed over, it no longer holds; spare buffers go when nobody needs them', () => {
   const spares = new SpareBuffers()
-  const first = spares.take()
+  const first = spares.take(30_000)
   spares.put([first])
   spares.tidy()
-  expect(spares.take()).toBe(first)
+  expect(spares.take(300_000)).not.toBe(first)
+  expect(spares.take(40_000)).toBe(first)
   spares.put([first])
   spares.tidy()
   spares.tidy()
-  expect(spares.take()).not.toBe(first)
+  expect(spares.take(40_000)).not.toBe(first)
 })
