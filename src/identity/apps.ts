@@ -66,22 +66,3 @@ export interface AppSignIn {
 export const appCookieName = '__Host-curfew-app'
 /** What follows is the state's first letters. */
 export const wayCookiePrefix = '__Host-curfew-way-'
-
-const waysMax = 20
-/** A third of what the head of a request may hold. */
-const wayCharsMax = 10 * 1024
-
-/**
- * Ways that were begun and left: each comes with every request, so that only the newest may stay: as many as the tabs of a
- * browser that begins anew, as long as they are short.
- * @param header the Cookie header; browsers send the oldest first (RFC 6265 section 5.4).
- * @returns the names of those to delete.
- */
-export function staleWays(header: string | undefined): readonly string[] {
-  const pairs = (header ?? '').split(';').map((pair) => pair.trim())
-  const ways = pairs.filter((pair) => /^[\w-]+=/.test(pair) && pair.startsWith(wayCookiePrefix))
-  let chars = 0
-  const isKept = (pair: string, age: number) => age < waysMax && (chars += pair.length) <= wayCharsMax
-  const kept = new Set(ways.toReversed().filter(isKept))
-  return ways.filter((pair) => !kept.has(pair)).map((pair) => pair.slice(0, pair.indexOf('=')))
-}

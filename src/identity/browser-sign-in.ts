@@ -24,9 +24,16 @@ const logoutReplayMs = 10 * 60_000
 const minuteMs = 60_000
 const refusalsAuditedPerMinute = 10
 
-interface From {
-  readonly address: string
-  readonly userAgent: string
+type From = Parameters<BrowserSignIn['complete']>[2]
+
+/** Somebody whom the provider vouched for, in a browser that may hold a session already. */
+interface Arrival {
+  readonly vouched: Vouched
+  /** Of a new session. */
+  readonly cookie: string
+  readonly from: From
+  readonly at: Instant
+  readonly present: Visitor | undefined
 }
 
 /** @param refreshTokens seals what the provider gives for later. */
@@ -48,22 +55,23 @@ export function createBrowserSignIn(deps: IdentityDeps, provider: OidcClient, re
       const vouched = await redeem(callback, flow).catch(refuse('browser', plainAddress(from.address)))
       const cookie = Buffer.from(random.bytes(32)).toString('base64url')
       const at = clock.now()
-      await store.transact((tx) => admit(tx, vouched, cookie, from, at))
+      const present = await visitor(from.sessionCookie)
+      const keptUntil = await store.transact((tx) => admit(tx, { vouched, cookie, from, at, present }))
       metrics.add('curfew_sign_ins_total', { way: 'browser', outcome: 'ok' })
-      return { sessionCookie: cookie, expiresInMs: settings.sessionMs, returnTo: flow?.returnTo ?? '/' }
+      const returnTo = flow?.returnTo ?? '/'
+      return keptUntil === null
+        ? { sessionCookie: cookie, expiresInMs: settings.sessionMs, returnTo }
+        : { sessionCookie: from.sessionCookie!, expiresInMs: keptUntil - at, returnTo }
     },
 
-    async visitor(sessionCookie) {
-      if (sessionCookie === undefined || sessionCookie === '') return undefined
-      const browserSession = await store.browserSessionBySecret(secretHash(sessionCookie))
-      if (browserSession === undefined || !isBrowsers(browserSession)) return undefined
-      if (!isLive(browserSession, clock.now())) return undefined
-      const person = await store.person(browserSession.person)
-      return person === undefined ? undefined : { person, browserSession }
-    },
+    visitor,
 
     async signOut({ person, browserSession }: Visitor) {
-      await store.transact((tx) => endBrowserSession(tx, person, browserSession, clock.now(), 'sign-out'))
+      await store.transact(async (tx) => {
+        for (const session of [browserSession, ...(await besides(tx, person, browserSession))]) {
+          await endBrowserSession(tx, person, session, clock.now(), 'sign-out')
+        }
+      })
       return provider.endSessionUrl(browserSession.idToken)
     },
 
@@ -73,6 +81,15 @@ export function createBrowserSignIn(deps: IdentityDeps, provider: OidcClient, re
     },
   }
 
+  async function visitor(sessionCookie: string | undefined): Promise<Visitor | undefined> {
+    if (sessionCookie === undefined || sessionCookie === '') return undefined
+    const browserSession = await store.browserSessionBySecret(secretHash(sessionCookie))
+    if (browserSession === undefined || !isBrowsers(browserSession)) return undefined
+    if (!isLive(browserSession, clock.now())) return undefined
+    const person = await store.person(browserSession.person)
+    return person === undefined ? undefined : { person, browserSession }
+  }
+
   async function redeem(callback: URL, flow: ReturnType<Flows['take']>): Promise<Vouched> {
     if (flow === undefined) {
       throw new Fault('SIGN_IN_FAILED', 'This sign-in was not begun in this browser, took too long or is over')
@@ -80,8 +97,15 @@ export function createBrowserSignIn(deps: IdentityDeps, provider: OidcClient, re
     return provider.redeem(callback.searchParams, flow)
   }
 
-  async function admit(tx: IdentityTx, vouched: Vouched, cookie: string, from: From, at: Instant): Promise<void> {
+  /** @returns until when the session that the browser had goes on; null for a new one. */
+  async function admit(tx: IdentityTx, { vouched, cookie, from, at, present }: Arrival): Promise<Instant | null> {
     const person = await save(tx, vouched, at)
+    const had = present?.browserSession
+    const isSame = present?.person.id === person.id && had?.providerSession === vouched.providerSession
+    if (had !== undefined && isSame) return had.expiresAt
+    if (present !== undefined && present.person.id !== person.id) {
+      await endBrowserSession(tx, present.person, present.browserSession, at, 'sign-in as somebody else')
+    }
     const id = random.id('browser')
     const { refreshToken } = vouched
     await tx.insertBrowserSession({
@@ -99,6 +123,7 @@ export function createBrowserSignIn(deps: IdentityDeps, provider: OidcClient, re
     })
     const data = { way: 'browser', browserSession: id, address: plainAddress(from.address), groups: person.groups }
     await tx.record(auditEvent('person.signed-in', at, actorOf(person), data))
+    return null
   }
 
   async function save(tx: IdentityTx, vouched: Vouched, at: Instant): Promise<Person> {
@@ -115,6 +140,12 @@ export function createBrowserSignIn(deps: IdentityDeps, provider: OidcClient, re
     if (logoutsSeen.first(told.jti)) return told
     throw new Fault('SIGN_IN_FAILED', 'The logout token was used before')
   }
+}
+
+/** Tabs that came back from the provider at the same time made a session each, and the browser holds the last one only. */
+async function besides(tx: IdentityTx, person: Person, { id, providerSession }: BrowserSession) {
+  const all = providerSession === null ? [] : await tx.browserSessionsByProvider(person.issuer, providerSession)
+  return all.filter((one) => one.id !== id && one.person === person.id && isBrowsers(one))
 }
 
 /** With `sid`: that one session. Without: everything of that person. */

@@ -8,6 +8,7 @@ import type { Binding, BrowserSession, IdentityTx, Token } from './store.ts'
 /** Why a sign-in ended, as the audit log says it. */
 export type EndCause =
   | 'sign-out'
+  | 'sign-in as somebody else'
   | 'revoked by its owner'
   | 'provider sign-out'
   | 'provider refused the refresh'

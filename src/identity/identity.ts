@@ -23,14 +23,16 @@ export interface BrowserSignIn {
    */
   begin(returnTo: string): Promise<{ readonly redirect: URL; readonly flowCookie: string }>
   /**
-   * Takes the provider's answer.
-   * @returns the new session's cookie value and the path to go on to.
+   * Takes the provider's answer. A browser that is signed in already keeps its session if it is the same person by the same
+   * sign-in at the provider (another tab was quicker); somebody else's ends, as nobody could sign it out any more.
+   * @param from `sessionCookie`: what the browser holds now.
+   * @returns the session's cookie value and the path to go on to.
    * @throws Fault SIGN_IN_FAILED for everything that is not as it must be: signature, issuer, audience, nonce, times, state, subject.
    */
   complete(
     callback: URL,
     flowCookie: string | undefined,
-    from: { readonly address: string; readonly userAgent: string },
+    from: { readonly address: string; readonly userAgent: string; readonly sessionCookie?: string | undefined },
   ): Promise<{ readonly sessionCookie: string; readonly expiresInMs: number; readonly returnTo: string }>
   /** Who holds this cookie; undefined when it is unknown, ended or over. */
   visitor(sessionCookie: string | undefined): Promise<Visitor | undefined>

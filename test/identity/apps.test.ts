@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { appReturnTo } from '../../src/identity/app-return.ts'
 import type { AppPlace, AppVisitor } from '../../src/identity/apps.ts'
-import { appCookieName, staleWays } from '../../src/identity/apps.ts'
+import { appCookieName, wayCookiePrefix } from '../../src/identity/apps.ts'
+import { staleCookies } from '../../src/kernel/cookies.ts'
 import type { Visitor } from '../../src/identity/identity.ts'
 import { codeOf } from '../fault-code.ts'
 import { Browser, startProviderFor } from '../servers/oidc.ts'
@@ -243,9 +244,12 @@ test('the longest way fits into a cookie', () => {
 test('of ways that were left the newest stay, as many as a browser has tabs, and no more than headers may hold', () => {
   const header = (count: number, value: string) =>
     ['a=1', ...Array.from({ length: count }, (_, index) => `__Host-curfew-way-${index}=${value}`), 'b=2'].join('; ')
-  expect(staleWays(header(20, 'x'.repeat(300)))).toEqual([])
-  expect(staleWays(header(22, 'x'))).toEqual(['__Host-curfew-way-0', '__Host-curfew-way-1'])
-  expect(staleWays(header(4, 'x'.repeat(4000)))).toEqual(['__Host-curfew-way-0', '__Host-curfew-way-1'])
-  expect(staleWays('__Host-curfew-way-1=x')).toEqual([])
-  expect(staleWays(undefined)).toEqual([])
+  expect(staleCookies(header(20, 'x'.repeat(300)), wayCookiePrefix)).toEqual([])
+  expect(staleCookies(header(22, 'x'), wayCookiePrefix)).toEqual(['__Host-curfew-way-0', '__Host-curfew-way-1'])
+  expect(staleCookies(header(4, 'x'.repeat(4000)), wayCookiePrefix)).toEqual([
+    '__Host-curfew-way-0',
+    '__Host-curfew-way-1',
+  ])
+  expect(staleCookies('__Host-curfew-way-1=x', wayCookiePrefix)).toEqual([])
+  expect(staleCookies(undefined, wayCookiePrefix)).toEqual([])
 })

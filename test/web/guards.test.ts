@@ -7,6 +7,7 @@ import { Agent, fetch } from 'undici'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { WebEnv } from '../../src/web/context.ts'
 import { securityHeaders } from '../../src/web/guards.ts'
+import { Browser } from '../servers/oidc.ts'
 import { startPages, type Pages, type SignedIn } from './harness.ts'
 
 // Goal: nothing foreign, oversize or unasked changes anything. Method: the real listener with real rooms, spoken to by hand.
@@ -85,9 +86,63 @@ test('the session cookie cannot be read by scripts nor sent by other sites', asy
   const started = await pages.stranger().get('/sign-in?to=/approvals')
   expect(started.status).toBe(303)
   const [flow] = started.headers.getSetCookie()
-  expect(flow).toMatch(/^__Host-curfew-flow=[^;]+; Path=\/; Max-Age=\d+; Secure; HttpOnly; SameSite=Lax$/)
+  expect(flow).toMatch(/^__Host-curfew-flow-[\w-]{8}=[^;]+; Path=\/; Max-Age=\d+; Secure; HttpOnly; SameSite=Lax$/)
   const out = await (await pages.signIn('erin')).post('/sign-out')
   expect(out.headers.getSetCookie()[0]).toBe('__Host-curfew=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax')
+})
+
+test('sign-ins that were begun in several tabs each get where they wanted, and are one', async () => {
+  const jar = new Map<string, string>()
+  const browse = async (path: string) => {
+    const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ')
+    const answer = await pages.stranger().get(path, { cookie })
+    for (const line of answer.headers.getSetCookie()) {
+      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line)!
+      if (value === '') jar.delete(name!)
+      else jar.set(name!, value!)
+    }
+    return answer
+  }
+  const wanted = ['/approvals', '/sessions', '/recordings']
+  const links: string[] = []
+  for (const path of wanted) links.push((await browse(`/sign-in?to=${path}`)).location!)
+  const provider = new Browser()
+  const came: (string | null)[] = []
+  const signedIn = async () => (await pages.identity.own.list(erin.person.id)).browserSessions.length
+  const before = await signedIn()
+  for (const link of links) {
+    const { pathname, search } = await provider.signIn(new URL(link), 'erin')
+    came.push((await browse(`${pathname}${search}`)).location)
+  }
+  expect(came).toEqual(wanted)
+  expect([...jar.keys()]).toEqual(['__Host-curfew'])
+  // So that signing out in one of them leaves nothing behind.
+  expect(await signedIn()).toBe(before + 1)
+
+  const { pathname, search } = await new Browser().signIn(new URL((await browse('/sign-in')).location!), 'ada')
+  await browse(`${pathname}${search}`)
+  // Nor does who signs in over somebody else: applications know the browser by cookies of their own.
+  expect(await signedIn()).toBe(before)
+  expect((await browse('/')).text).toContain('ada@')
+
+  // Tabs that come back at the same time cannot know of each other; signing out knows of all.
+  const twice = [(await browse('/sign-in')).location!, (await browse('/sign-in')).location!]
+  const flows = [...jar].filter(([name]) => name.includes('-flow-')).map(([name, value]) => `${name}=${value}`)
+  let last = ''
+  for (const link of twice) {
+    const back = await provider.signIn(new URL(link), 'erin')
+    const done = await pages.stranger().get(`${back.pathname}${back.search}`, { cookie: flows.join('; ') })
+    last = done.headers
+      .getSetCookie()
+      .find((line) => line.startsWith('__Host-curfew='))!
+      .split(';')[0]!
+  }
+  expect(await signedIn()).toBe(before + 2)
+  await pages.stranger().post('/sign-out', {}, { cookie: last, origin: pages.url.origin })
+  expect(await signedIn()).toBe(before)
+
+  for (let tab = 0; tab < 30; tab++) await browse(`/sign-in?to=/${'x'.repeat(1500)}`)
+  expect([...jar].join('').length).toBeLessThan(16_384)
 })
 
 test('signing out voids the cookie and goes on to the provider', async () => {

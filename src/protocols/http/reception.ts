@@ -1,5 +1,5 @@
-import { staleWays, type AppPlace, type AppSignIn } from '../../identity/apps.ts'
-import { readCookie, writeCookie } from '../../kernel/cookies.ts'
+import { wayCookiePrefix, type AppPlace, type AppSignIn } from '../../identity/apps.ts'
+import { readCookie, staleCookies, writeCookie } from '../../kernel/cookies.ts'
 import { asFault, Fault, type FaultCode } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
@@ -71,7 +71,9 @@ export class Reception {
     to.search = String(new URLSearchParams({ state, host: place.host, ...(role !== null && { role }) }))
     const headers = [
       ['Set-Cookie', writeCookie(cookie.name, cookie.value, cookie.maxAgeS)] as const,
-      ...staleWays(request.headers.cookie).map((name) => ['Set-Cookie', writeCookie(name, '', 0)] as const),
+      ...staleCookies(request.headers.cookie, wayCookiePrefix).map(
+        (name) => ['Set-Cookie', writeCookie(name, '', 0)] as const,
+      ),
     ]
     return { to, headers }
   }

@@ -1,8 +1,8 @@
 import { html } from 'hono/html'
 import { Fault } from '../../kernel/fault.ts'
 import { peerAddress, type WebContext } from '../context.ts'
-import { readCookie, writeCookie } from '../../kernel/cookies.ts'
-import { flowCookie, sessionCookie } from '../cookies.ts'
+import { readCookie, staleCookies, writeCookie } from '../../kernel/cookies.ts'
+import { flowCookiePrefix, sessionCookie } from '../cookies.ts'
 import { readForm } from '../forms.ts'
 import { createRateLimit } from '../rate-limit.ts'
 import type { Site } from '../site.ts'
@@ -20,25 +20,23 @@ export function signInRoutes(site: Site): void {
 
   site.open('GET', '/sign-in', async (c) => {
     starts.take(peerAddress(c))
-    const { redirect, flowCookie: value } = await browser.begin(returnPath(c.req.query('to')))
-    c.header('Set-Cookie', writeCookie(flowCookie, value, flowS))
+    const { redirect, flowCookie } = await browser.begin(returnPath(c.req.query('to')))
+    for (const name of staleCookies(c.req.header('cookie'), flowCookiePrefix)) setCookie(c, name, '', 0)
+    setCookie(c, flowName(redirect.searchParams.get('state')), flowCookie, flowS)
     return c.redirect(redirect.href, 303)
   })
 
   site.open('GET', '/sign-in/callback', async (c) => {
     starts.take(peerAddress(c))
-    const signedIn = await browser.complete(
-      callbackUrl(c, deps.publicUrl),
-      readCookie(c.req.header('cookie'), flowCookie),
-      {
-        address: peerAddress(c),
-        userAgent: (c.req.header('user-agent') ?? '').slice(0, 200),
-      },
-    )
-    c.header('Set-Cookie', writeCookie(flowCookie, '', 0), { append: true })
-    c.header('Set-Cookie', writeCookie(sessionCookie, signedIn.sessionCookie, signedIn.expiresInMs / 1000), {
-      append: true,
+    const cookies = c.req.header('cookie')
+    const flow = flowName(c.req.query('state'))
+    const signedIn = await browser.complete(callbackUrl(c, deps.publicUrl), readCookie(cookies, flow), {
+      address: peerAddress(c),
+      userAgent: (c.req.header('user-agent') ?? '').slice(0, 200),
+      sessionCookie: readCookie(cookies, sessionCookie),
     })
+    setCookie(c, flow, '', 0)
+    setCookie(c, sessionCookie, signedIn.sessionCookie, signedIn.expiresInMs / 1000)
     const returnTo = returnPath(signedIn.returnTo)
     return returnTo.startsWith('/open/') ? site.render(c, signedInFor(returnTo), undefined) : c.redirect(returnTo, 303)
   })
@@ -61,6 +59,15 @@ export function signInRoutes(site: Site): void {
     await browser.backChannelLogout(token)
     return c.body(null, 200)
   })
+}
+
+function setCookie(c: WebContext, name: string, value: string, maxAgeS: number): void {
+  c.header('Set-Cookie', writeCookie(name, value, maxAgeS), { append: true })
+}
+
+/** Of what begins as a state, whoever says it. */
+function flowName(state: string | null | undefined): string {
+  return `${flowCookiePrefix}${/^[\w-]{8}/.exec(state ?? '')?.[0] ?? ''}`
 }
 
 /** A path of our own: never another host, never `//host`, never a way back into the sign-in itself. */
