@@ -38,7 +38,8 @@ interface Track {
   readonly path: string
   readonly header: string
   readonly index: SparseIndex
-  chain: Buffer
+  /** Of the last segment, in hex, which takes a third of a buffer's memory. */
+  chain: string
   /** Length of the file when everything closed is written. */
   offset: number
   segments: number
@@ -47,7 +48,8 @@ interface Track {
   lastUs: number
   pending: Lines[]
   pendingBytes: number
-  closed: ClosedSegments
+  /** Null when nothing waits for the disk, as in most sessions at most times. */
+  closed: ClosedSegments | null
   /** When the first pending line must be written; Infinity when there is none. */
   dueAtMs: number
   seal: SealOrder | null
@@ -108,7 +110,7 @@ export class RecordingWriter {
       path,
       header,
       index: new SparseIndex(),
-      chain: Buffer.alloc(0),
+      chain: '',
       offset: 0,
       segments: 0,
       events: 0,
@@ -116,7 +118,7 @@ export class RecordingWriter {
       lastUs: 0,
       pending: [],
       pendingBytes: 0,
-      closed: noSegments(0),
+      closed: null,
       dueAtMs: Infinity,
       seal: null,
       isNew: true,
@@ -199,7 +201,7 @@ export class RecordingWriter {
 
   #hasMore(track: Track): boolean {
     if (track.broken || !this.#tracks.has(track.id)) return false
-    if (track.seal !== null || track.closed.bytes > 0) return true
+    if (track.seal !== null || track.closed !== null) return true
     if (track.pendingBytes >= this.#deps.settings.segmentBytes) return true
     return track.pendingBytes > 0 && (this.#finishing || track.dueAtMs <= this.#deps.monotonicMs())
   }
@@ -208,10 +210,10 @@ export class RecordingWriter {
     if (track.isNew) return this.#create(track)
     const { seal } = track
     this.#closePending(track)
-    const { offset, buffers, bytes, parts } = track.closed
+    const { offset, buffers, bytes, parts } = track.closed ?? noSegments(track.offset)
     if (seal !== null) buffers.push(await this.#closeFile(track, seal))
     if (buffers.length === 0) return
-    track.closed = noSegments(track.offset)
+    track.closed = null
     const fileBytes = track.offset - offset
     await this.#keepWatch(fileBytes)
     await this.#deps.files.append(track.path, buffers, offset)
@@ -223,7 +225,9 @@ export class RecordingWriter {
   }
 
   #closePending(track: Track): void {
-    const { pending, closed } = track
+    const { pending } = track
+    if (pending.length === 0) return
+    const closed = (track.closed ??= noSegments(track.offset))
     for (const lines of groupLines(pending, this.#deps.settings.segmentBytes)) {
       closed.buffers.push(...closeSegment(track, lines))
     }
@@ -239,9 +243,8 @@ export class RecordingWriter {
     const bytes = encodeHeader(track.header)
     await this.#deps.files.create(track.path, bytes)
     track.isNew = false
-    track.chain = firstChain(bytes)
+    track.chain = firstChain(bytes).toString('hex')
     track.offset = bytes.length
-    track.closed = noSegments(bytes.length)
     this.#tell((report) => {
       report.opened.push(track.id)
       report.saved.push({ id: track.id, bytes: 0, fileBytes: bytes.length })
@@ -258,7 +261,7 @@ export class RecordingWriter {
       rawBytes: track.rawBytes,
       bytes: track.offset,
       lastUs: track.lastUs,
-      chain: track.chain.toString('hex'),
+      chain: track.chain,
       index: track.index.entries,
       ...(gap === null ? {} : { gap }),
     }
@@ -283,7 +286,7 @@ export class RecordingWriter {
     track.broken = true
     track.pending = []
     track.pendingBytes = 0
-    track.closed = noSegments(track.offset)
+    track.closed = null
     this.#waiting.delete(track)
     this.#tracks.delete(track.id)
     void this.#deps.files.close(track.path).catch(() => {}) // nothing more is lost: the recording is given up
@@ -359,9 +362,9 @@ function closeSegment(track: Track, lines: readonly Lines[]): Uint8Array[] {
   const { firstUs } = lines[0]!
   const { lastUs } = lines.at(-1)!
   const fields = { sequence: track.segments + 1, events, rawBytes, firstUs, lastUs }
-  const { head, chain, payloadBytes } = encodeSegment(fields, payload, track.chain)
+  const { head, chain, payloadBytes } = encodeSegment(fields, payload, Buffer.from(track.chain, 'hex'))
   track.index.add(fields.sequence, track.offset, firstUs)
-  track.chain = chain
+  track.chain = chain.toString('hex')
   track.offset += head.length + payloadBytes
   track.segments++
   track.events += events

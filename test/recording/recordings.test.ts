@@ -52,7 +52,7 @@ test('an event is on disk within maxUnsaved, without anybody asking', async () =
   const { recorder, path: below } = await recordings.start({ session: 'session-1' }, 'strict', neverFails)
   recorder.event('q', { n: 1, sql: 'select 1' })
   await expect.poll(async () => (await verifyRecording(fileOf(below))).events, { interval: 5 }).toBe(1)
-  expect(recorder.full).toBe(false)
+  await expect.poll(() => recorder.full).toBe(false)
 })
 
 test('more than maxUnsaved is full; drained resolves when the disk has it', async () => {
