@@ -64,7 +64,7 @@ export interface SshEvents {
   readonly lost: { readonly ch: number; readonly why: string }
   /** The target listens for the client, or no longer does (`-R`). */
   readonly fw: { readonly address: string; readonly action: 'listen' | 'cancel'; readonly ok: boolean }
-  /** The role does not allow it. */
+  /** The role does not allow it, or the target does not run it. */
   readonly no: { readonly what: string; readonly why: string }
   /** A channel is over. Bytes of data in each direction. */
   readonly end: {

@@ -1,13 +1,16 @@
 // Goal: neither end of a session can make the gateway keep more and more: listening addresses, channels of the target.
 import { expect, test } from 'vitest'
 import { sshBoolean, sshByte, SshReader, sshString, sshUint32 } from '../../../src/identity/ssh/wire.ts'
-import { Channels } from '../../../src/protocols/ssh/relay/channel.ts'
+import { Channels, RelayChannel } from '../../../src/protocols/ssh/relay/channel.ts'
+import { dismissTarget, noteEnds } from '../../../src/protocols/ssh/relay/dismiss-target.ts'
 import { FromClient } from '../../../src/protocols/ssh/relay/from-client.ts'
 import { FromTarget } from '../../../src/protocols/ssh/relay/from-target.ts'
 import type { RelayHost } from '../../../src/protocols/ssh/relay/host.ts'
 import { Replies } from '../../../src/protocols/ssh/relay/replies.ts'
 import { forwardTap } from '../../../src/protocols/ssh/taps/command-tap.ts'
 import type { SshAllowance } from '../../../src/resources/catalogue.ts'
+import { quiet } from '../../access/world.ts'
+import { HandClock } from '../../clock.ts'
 import { memoryPair, type MemoryTransport, MessageClient } from './memory-transport.ts'
 
 const noRecorder: RelayHost['recorder'] = {
@@ -96,4 +99,69 @@ test('a target opens no more channels than a client may', async () => {
   await target.next() // its own listening
   const refusal = new SshReader(await target.next())
   expect([refusal.byte(), refusal.uint32(), refusal.uint32()]).toEqual([92, 1000, 4])
+})
+
+const ownNumber = 3
+const opened = (client: MessageClient, target: MessageClient, numbers: readonly number[]) => {
+  client.send(sshByte(90), sshString('session'), ...[numbers[0]!, 100_000, 32_768].map(sshUint32))
+  target.send(sshByte(91), ...[numbers[0]!, numbers[1]!, 100_000, 32_768].map(sshUint32))
+}
+const run = (client: MessageClient, number: number, what: string, command: string) =>
+  client.send(sshByte(98), sshUint32(number), sshString(what), sshBoolean(true), sshString(command))
+const data = (client: MessageClient, number: number, text: string) =>
+  client.send(sshByte(94), sshUint32(number), sshString(text))
+
+test('what the target does not run may be asked for in another way, and nothing sent in between comes to it', async () => {
+  const { client, target } = place('exec', 'sftp')
+  opened(client, target, [ownNumber, 0])
+  await settled()
+  run(client, 0, 'subsystem', 'sftp')
+  await settled()
+  target.send(sshByte(100), sshUint32(ownNumber))
+  await settled()
+  data(client, 0, 'early')
+  run(client, 0, 'exec', 'sftp-server')
+  await settled()
+  target.send(sshByte(99), sshUint32(ownNumber))
+  data(client, 0, 'in time')
+  run(client, 0, 'exec', 'a second one')
+  await settled()
+  const types = async (end: MessageClient) => {
+    const all: Buffer[] = []
+    while (end.unread > 0) all.push(await end.next())
+    return all
+  }
+  const atTarget = await types(target)
+  expect(atTarget.map(([type]) => type)).toEqual([90, 98, 98, 94])
+  expect(atTarget[3]!.subarray(9).toString()).toBe('in time')
+  const atClient = await types(client)
+  // Confirmed, failed, the room of what was thrown away given back, begun, and no second one.
+  expect(atClient.map(([type]) => type)).toEqual([91, 100, 93, 99, 100])
+  expect(atClient[2]!.readUInt32BE(5)).toBe('early'.length)
+})
+
+test('a channel that is gone at the target keeps nothing else from being ended there', async () => {
+  const { host, target } = place('exec', 'forward-local')
+  const channel = (number: number, kind: 'session' | 'forward-local', facts: Partial<RelayChannel> = {}) => {
+    const one = Object.assign(new RelayChannel(number, kind, null, () => undefined), facts)
+    host.channels.nameForClient(one, number)
+    host.channels.nameForTarget(one, number)
+    return one
+  }
+  channel(1, 'forward-local')
+  channel(2, 'forward-local', { clientClosed: true })
+  channel(3, 'session', { isRunning: true, clientClosed: true })
+  channel(4, 'session', { isRunning: true })
+  channel(5, 'session', { isRunning: true })
+  noteEnds(host.target, host.channels)
+  for (const number of [1, 5]) target.send(sshByte(97), sshUint32(number))
+  await settled()
+  void dismissTarget(host.target, host.channels.all(), { clock: new HandClock(), log: quiet })
+  await settled()
+  const sent: string[] = []
+  while (target.unread > 0) {
+    const reader = new SshReader(await target.next())
+    sent.push(`${reader.byte()} to ${reader.uint32()}`)
+  }
+  expect(sent).toEqual(['98 to 4', '98 to 4', '93 to 4', '98 to 3', '98 to 3', '93 to 3'])
 })

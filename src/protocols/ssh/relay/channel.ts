@@ -23,6 +23,8 @@ export class RelayChannel {
   /** A shell, command or subsystem was asked for. */
   isRunning = false
   isSubsystem = false
+  /** The target would not run what was asked for. */
+  hasFailed = false
   hasExited = false
   clientClosed = false
   targetClosed = false

@@ -1,7 +1,7 @@
 import type { Log } from '../../../kernel/log.ts'
 import type { Clock } from '../../../kernel/time.ts'
 import type { Transport } from '../transport.ts'
-import type { RelayChannel } from './channel.ts'
+import type { Channels, RelayChannel } from './channel.ts'
 import { channelClose, message, readChannelRequest, recipientOf, signalRequest, windowAdjust } from './messages.ts'
 
 /** How long what runs may take to end by itself, before it is ended the hard way, and before the line is cut. */
@@ -13,6 +13,20 @@ const lastOutputBytes = 1024 * 1024
 export interface DismissDeps {
   readonly clock: Clock
   readonly log: Log
+}
+
+/**
+ * Until it is dismissed, nothing that a target sends is passed on; but what ends there is noted. A target hangs up on
+ * whoever speaks of a channel that is gone, and then nobody could end the rest.
+ */
+export function noteEnds(target: Transport, channels: Channels): void {
+  target.onMessage = (bytes) => {
+    if (!tellsOfAnEnd(bytes)) return
+    const channel = channels.ofClient(recipientOf(bytes))
+    if (channel === undefined) return
+    channel.hasExited = true
+    if (bytes[0] === message.channelClose) channel.targetClosed = true
+  }
 }
 
 /**
@@ -40,14 +54,17 @@ export async function dismissTarget(
     if (running.size === 0) settled.resolve()
   }
   target.gone.addEventListener('abort', () => settled.resolve(), { once: true })
-  for (const channel of open) if (!channel.isRunning) target.send(channelClose(channel.target!))
-  for (const { target: number, isSubsystem } of running.values()) {
+  for (const { target: number, isSubsystem } of surestFirst(running)) {
     target.send(signalRequest(number!, 'HUP'))
     target.send(signalRequest(number!, 'TERM'))
     target.send(isSubsystem ? channelClose(number!) : windowAdjust(number!, lastOutputBytes))
   }
+  for (const channel of open) {
+    const isClosing = channel.isRunning || channel.clientClosed || channel.isDismissed
+    if (!isClosing) target.send(channelClose(channel.target!))
+  }
   if (running.size > 0) await either(settled.promise, askedMs, clock)
-  for (const { target: number, isSubsystem } of running.values()) {
+  for (const { target: number, isSubsystem } of surestFirst(running)) {
     if (isSubsystem) continue
     target.send(signalRequest(number!, 'KILL'))
     target.send(channelClose(number!))
@@ -59,6 +76,11 @@ export async function dismissTarget(
   target.gone.addEventListener('abort', () => gone.resolve(), { once: true })
   if (!target.gone.aborted) await either(gone.promise, forcedMs, clock)
   target.destroy()
+}
+
+/** What the client has closed may be gone at the target by now. */
+function surestFirst(running: ReadonlyMap<number, RelayChannel>): readonly RelayChannel[] {
+  return [...running.values()].toSorted((a, b) => Number(a.clientClosed) - Number(b.clientClosed))
 }
 
 function tellsOfAnEnd(bytes: Buffer): boolean {

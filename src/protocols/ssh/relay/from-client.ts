@@ -29,6 +29,7 @@ import {
   type ChannelRequest,
 } from './messages.ts'
 import { commandFacts, record } from './record.ts'
+import { forwardEnds, remoteForward, type RemoteForward } from './forwards.ts'
 import { Voice } from './voice.ts'
 
 /** Of questions that the target has not answered yet. */
@@ -97,13 +98,18 @@ export class FromClient {
     const channel = this.#channel(bytes)
     if (channel === undefined) return
     const data = readData(bytes)
-    // Nothing would see it, and the target would keep it for what runs later.
-    if (channel.tap === null && channel.kind === 'session') throw new SshWireError('data before anything runs')
+    if (channel.tap === null && channel.kind === 'session') return this.#nothingRuns(channel, data)
     channel.bytesUp += data.length
     channel.tap?.fromClient(data)
     this.#host.recorded()
     this.#host.target.send(bytes)
     this.#host.client.release(bytes)
+  }
+
+  /** Nothing would see it, and the target would keep it for what runs later. Clients send some before they hear of a failure. */
+  #nothingRuns(channel: RelayChannel, data: Buffer): void {
+    if (!channel.hasFailed) throw new SshWireError('data before anything runs')
+    this.#host.client.send(windowAdjust(channel.client!, data.length))
   }
 
   #windowAdjust(bytes: Buffer): void {
@@ -183,7 +189,8 @@ export class FromClient {
     const refusal = this.#look(channel, request)
     this.#host.recorded()
     if (refusal === null) {
-      if (request.wantReply) channel.replies.passedOn()
+      const runs = request.type === 'shell' || request.type === 'exec' || request.type === 'subsystem'
+      if (request.wantReply) channel.replies.passedOn(runs ? (reply) => this.#started(channel, reply) : undefined)
       return this.#host.target.send(bytes)
     }
     record(this.#host.recorder, 'no', { what: printable(request.type), why: refusal })
@@ -258,6 +265,17 @@ export class FromClient {
     channel.tap = this.#host.newTap({ ch, what, command: text, hasTerminal })
     this.#sayHeld(channel)
     return null
+  }
+
+  /** What the target does not run, a client may ask for in another way (PuTTY's SFTP, after the subsystem: a command). */
+  #started(channel: RelayChannel, reply: Buffer): void {
+    if (reply[0] !== message.channelFailure) return
+    record(this.#host.recorder, 'no', { what: 'what was to run', why: 'the target does not run it' })
+    channel.tap?.close()
+    channel.tap = null
+    channel.isRunning = false
+    channel.isSubsystem = false
+    channel.hasFailed = true
   }
 
   /** Ends a channel as a program would that says why it cannot go on: ssh and scp show that; an error they do not. */
@@ -341,34 +359,4 @@ export class FromClient {
     else settle(null)
     target.send(bytes)
   }
-}
-
-interface RemoteForward {
-  readonly action: 'listen' | 'cancel'
-  /** A host name or address; a path where `port` is null. */
-  readonly address: string
-  readonly port: number | null
-}
-
-function remoteForward(type: string, fields: SshReader): RemoteForward | undefined {
-  switch (type) {
-    case 'tcpip-forward':
-      return { action: 'listen', address: fields.text(), port: fields.uint32() }
-    case 'cancel-tcpip-forward':
-      return { action: 'cancel', address: fields.text(), port: fields.uint32() }
-    case 'streamlocal-forward@openssh.com':
-      return { action: 'listen', address: fields.text(), port: null }
-    case 'cancel-streamlocal-forward@openssh.com':
-      return { action: 'cancel', address: fields.text(), port: null }
-    default:
-      return undefined
-  }
-}
-
-/** Where a forwarded connection goes, and where it says that it comes from. */
-function forwardEnds({ type, rest }: ChannelOpen): { readonly to: string; readonly from?: string } {
-  const fields = new SshReader(rest)
-  if (type === 'direct-streamlocal@openssh.com') return { to: printable(fields.text()) }
-  const to = endpoint(fields.text(), fields.uint32())
-  return { to, from: endpoint(fields.text(), fields.uint32()) }
 }

@@ -12,7 +12,7 @@ import { PeerLeft, type Transport } from '../transport.ts'
 import { asciiLine } from '../texts.ts'
 import { adopt } from './adopt.ts'
 import { Channels, type RelayChannel } from './channel.ts'
-import { dismissTarget } from './dismiss-target.ts'
+import { dismissTarget, noteEnds } from './dismiss-target.ts'
 import { FromClient } from './from-client.ts'
 import { FromTarget } from './from-target.ts'
 import type { RelayHost, TapWish } from './host.ts'
@@ -165,6 +165,7 @@ export class Relay implements RelayHost {
   /** First pass: nothing more is forwarded, and the person is told. The gate calls for the second when all were told. */
   #cut(fault: Fault): void {
     if (!this.#stop()) return
+    noteEnds(this.target, this.channels)
     const { admission } = this.#parts
     const text = asciiLine(cutText(fault))
     for (const channel of this.channels.all()) this.#tell(channel, text)
