@@ -2,6 +2,7 @@ import { connect as connectTls } from 'node:tls'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
+import { text } from 'node:stream/consumers'
 import { Hono } from 'hono'
 import { Agent, fetch } from 'undici'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -275,6 +276,16 @@ test('programs get problem+json', async () => {
   expect(missing.body).toMatchObject({ code: 'SIGN_IN_REQUIRED', status: 401 })
   const unknown = await pages.stranger().json('GET', '/nothing')
   expect(unknown.body).toMatchObject({ code: 'NOT_FOUND', status: 404 })
+})
+
+test('a head that has no single meaning gets one, too', async () => {
+  const sent = request(new URL('/api/v1/me', pages.url), { method: 'TRACE', ca: pages.ca, agent: false })
+  sent.end()
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+  expect([answer.statusCode, answer.headers['content-type'], answer.headers.connection]).toEqual([
+    ...[400, 'application/problem+json', 'close'],
+  ])
+  expect(JSON.parse(await text(answer))).toMatchObject({ code: 'PROTOCOL_VIOLATION', hint: expect.any(String) })
 })
 
 test('guessing sign-in codes is slowed down', async () => {

@@ -11,8 +11,10 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { WebListener } from '../../config/config.ts'
 import { networkOf, plainAddress } from '../../identity/address.ts'
+import { asFault, Fault } from '../../kernel/fault.ts'
 import type { Listening } from '../../kernel/listening.ts'
 import type { Log } from '../../kernel/log.ts'
+import { refuse } from './answers.ts'
 import { createCertificates } from './certificates.ts'
 import type { PlainAnswerer } from './quick/connection.ts'
 import { openLane } from './quick/lane.ts'
@@ -141,8 +143,8 @@ function dispatch(server: Http2SecureServer, { pages, applications }: FrontDeps)
   const toPages = (request: HttpRequest, response: HttpResponse) => {
     try {
       readRequestHead(request)
-    } catch {
-      return refuseHead(request, response)
+    } catch (error) {
+      return refuseHead(request, response, error)
     }
     nameHost(request)
     limitTime(request)
@@ -180,10 +182,9 @@ function authorityOf({ headers }: HttpRequest): string {
 }
 
 /** A head that can be read in two ways says nothing certain about where the next one begins. */
-function refuseHead(request: HttpRequest, response: HttpResponse): void {
-  response.statusCode = 400
-  if (!isHttp2(request)) response.setHeader('Connection', 'close')
-  ;(response as ServerResponse).end()
+function refuseHead(request: HttpRequest, response: HttpResponse, error: unknown): void {
+  const fault = asFault(error) ?? new Fault('PROTOCOL_VIOLATION', 'The request was refused.', { cause: error })
+  refuse(request, response, { fault, requestId: 'unread', close: !isHttp2(request) })
 }
 
 /** Not by the version, which a client of HTTP/1.1 may write as it likes. */
