@@ -15,6 +15,8 @@ const largeBytes = spareBytes[2]
 const sparesBytesMax = 2560 * 1024
 /** `[`, seconds, comma; bracket and line feed. */
 const frameBytesMax = 32
+/** With the number of bytes, `}`, and another line feed. */
+const countedFrameBytesMax = 64
 
 /** Large buffers that come back from the writer's thread: making each anew would cost more than filling it. */
 export class SpareBuffers {
@@ -74,6 +76,26 @@ export class LineParts {
     this.#used += bytes.length
     buffer[this.#used++] = 0x0a
     this.#bytes += lineBytes + bytes.length + 1
+  }
+
+  /** `[seconds,`, `head`, how many bytes, `}]`, and the bytes as `addBytes` does. @returns the length of all. */
+  addCountedBytes(us: number, head: Buffer, bytes: Uint8Array): number {
+    const buffer = this.#room(head.length + bytes.length + countedFrameBytesMax)
+    const from = this.#used
+    buffer[from] = 0x5b
+    let at = writeDecimal(buffer, from + 1, us, 6)
+    buffer[at++] = 0x2c
+    for (let index = 0; index < head.length; index++) buffer[at++] = head[index]!
+    at = writeDecimal(buffer, at, bytes.length, 0)
+    buffer[at++] = 0x7d
+    buffer[at++] = 0x5d
+    buffer[at++] = 0x0a
+    buffer.set(bytes, at)
+    at += bytes.length
+    buffer[at++] = 0x0a
+    this.#used = at
+    this.#bytes += at - from
+    return at - from
   }
 
   /** `[seconds,` and the first bytes of `tail` and `]`. @returns the length of the line. */

@@ -10,6 +10,7 @@ export interface Recorder {
   /**
    * Appends one line `[seconds, code, {...data, "bytes": n}]` with the bytes themselves behind it. As `event` otherwise.
    * @param code begins with `=`, which is how readers know that bytes follow.
+   * @param data if it is frozen, it is turned into JSON once for many calls: nothing in it may change.
    * @param bytes copied before this returns; at most 1 MiB.
    */
   bytes(code: `=${string}`, data: Readonly<Record<string, unknown>>, bytes: Uint8Array): void

@@ -47,6 +47,8 @@ export class SessionRecorder implements Recorder {
   #bytes = 0
   #events = 0
   #raw = false
+  /** Of the last event with bytes and frozen data. */
+  #head: { readonly code: string; readonly data: object; readonly json: Buffer | null } | null = null
   #firstUs = 0
   #lastUs = 0
   #firstAtMs = 0
@@ -87,7 +89,19 @@ export class SessionRecorder implements Recorder {
 
   bytes(code: `=${string}`, data: Readonly<Record<string, unknown>>, bytes: Uint8Array): void {
     if (bytes.length > eventBytesMax) return this.#tooLarge(bytes.length)
-    this.#add(code, { ...data, bytes: bytes.length }, bytes)
+    const head = Object.isFrozen(data) ? this.#headOf(code, data) : null
+    if (head === null) return this.#add(code, { ...data, bytes: bytes.length }, bytes)
+    if (!this.active || this.#sealed !== null) return
+    const nowMs = this.#host.clock.monotonicMs()
+    const us = this.#usAt(nowMs)
+    this.#raw = true
+    this.#count(us, nowMs, this.#parts.addCountedBytes(us, head, bytes))
+  }
+
+  /** What stands between a line's time and its number of bytes. */
+  #headOf(code: string, data: Readonly<Record<string, unknown>>): Buffer | null {
+    if (this.#head?.data !== data || this.#head.code !== code) this.#head = { code, data, json: encodeHead(code, data) }
+    return this.#head.json
   }
 
   encoded(tail: Buffer, tailBytes: number, atMs: number): void {
@@ -259,6 +273,15 @@ export class SessionRecorder implements Recorder {
   #usAt(nowMs: number): number {
     return Math.max(0, Math.round((nowMs - this.#startedMs) * 1000))
   }
+}
+
+const headBytesMax = 256
+
+/** @returns null when it is long or no JSON: such a line is written like any other. */
+function encodeHead(code: string, data: Readonly<Record<string, unknown>>): Buffer | null {
+  const line = tryEncode(0, code, { ...data, bytes: 0 })
+  if (line === undefined || line.length > headBytesMax || 'bytes' in data) return null
+  return Buffer.from(line.slice('[0,'.length, -'0}]\n'.length))
 }
 
 function tryEncode(us: number, code: string, data: unknown): string | undefined {

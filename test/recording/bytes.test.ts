@@ -78,6 +78,31 @@ test('events of one instant are all read, however many segments they lie in', as
   expect(await collect(recording.events({ fromSeconds: 3, toSeconds: 7 }))).toHaveLength(5)
 })
 
+test('frozen facts are written as others are, and never mistaken for the ones before', async () => {
+  const { recordings, fileOf } = await start()
+  const one = Object.freeze({ ch: 1 })
+  const quoted = Object.freeze({ ch: 2, note: 'é "\n' })
+  const long = Object.freeze({ ch: 3, note: 'x'.repeat(300) })
+  const given = [
+    ['=o', one],
+    ['=o', one],
+    ['=e', one],
+    ['=o', { ch: 1 }],
+    ['=o', quoted],
+    ['=o', long],
+    ['=o', Object.freeze({})],
+  ] as const
+  const { recorder, path } = await recordings.start({ session: 'session-1' }, 'strict', () => {})
+  for (const [code, data] of given) recorder.bytes(code, data, Buffer.from('four'))
+  await recorder.seal({ by: 'client' })
+  await using recording = await openRecording(fileOf(path))
+  const events = await collect(recording.events())
+  expect(events.map(({ code, data }) => [code, data])).toEqual(
+    given.map(([code, data]) => [code, { ...data, bytes: 4 }]),
+  )
+  expect(events.every(({ bytes }) => bytes?.toString() === 'four')).toBe(true)
+})
+
 test('any mix is gathered exactly, however it falls into buffers', () => {
   const chunk = fc.tuple(fc.string({ maxLength: 20 }), fc.option(fc.nat(400_000)))
   fc.assert(

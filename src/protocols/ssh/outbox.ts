@@ -42,7 +42,7 @@ export class Outbox {
     for (let at = 0; at < bytes.length;) {
       const piece = this.#room(bytes.length - at)
       const end = Math.min(bytes.length, at + piece.length - this.#usedBytes)
-      piece.set(bytes.subarray(at, end), this.#usedBytes)
+      piece.set(end - at === bytes.length ? bytes : bytes.subarray(at, end), this.#usedBytes)
       this.#usedBytes += end - at
       at = end
       if (this.#usedBytes === pieceBytes) this.flush()

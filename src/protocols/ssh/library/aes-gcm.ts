@@ -16,6 +16,7 @@ const paddingBytesMin = 4
 /** As OpenSSH's (PACKET_MAX_SIZE): what a packet's length may say. */
 export const packetBytesMax = 256 * 1024
 const randomPoolBytes = 8 * 1024
+const tagOptions = { authTagLength: tagBytes }
 
 export interface CipherFactories {
   readonly createCipher: (config: OutboundConfig) => OutboundCipher
@@ -66,6 +67,9 @@ class GcmCipher implements OutboundCipher {
   readonly #padding: Padding
   /** Room for one packet in clear; nothing stays in it longer than a call. Shared, as nothing here waits. */
   readonly #scratch: Buffer
+  /** Views of it: the packet's length, and the rest of the last packet, as most are of one size. */
+  readonly #length: Buffer
+  #body: Buffer
   #isFree = false
 
   constructor({ outbound }: OutboundConfig, padding: Padding, scratch: Buffer) {
@@ -76,6 +80,8 @@ class GcmCipher implements OutboundCipher {
     this.#onWrite = outbound.onWrite
     this.#padding = padding
     this.#scratch = scratch
+    this.#length = scratch.subarray(0, lengthBytes)
+    this.#body = scratch.subarray(lengthBytes, lengthBytes + blockBytes)
   }
 
   free(): void {
@@ -84,7 +90,7 @@ class GcmCipher implements OutboundCipher {
 
   allocPacket(payloadBytes: number): Buffer {
     const packet = Buffer.allocUnsafe(lengthBytes + packetLength(payloadBytes))
-    this.#frame(packet, payloadBytes)
+    this.#frame(packet, payloadBytes, packet.length)
     return packet
   }
 
@@ -92,30 +98,35 @@ class GcmCipher implements OutboundCipher {
   encryptMessage(message: Uint8Array): void {
     const bytes = lengthBytes + packetLength(message.length)
     if (bytes > this.#scratch.length) throw new RangeError(`a message of ${message.length} bytes`)
-    const packet = this.#scratch.subarray(0, bytes)
-    packet.set(message, lengthBytes + 1)
-    this.#frame(packet, message.length)
-    this.encrypt(packet)
+    if (this.#body.length !== bytes - lengthBytes) this.#body = this.#scratch.subarray(lengthBytes, bytes)
+    this.#scratch.set(message, lengthBytes + 1)
+    this.#frame(this.#scratch, message.length, bytes)
+    this.#seal(this.#length, this.#body)
   }
 
   encrypt(packet: Buffer): void {
+    this.#seal(packet.subarray(0, lengthBytes), packet.subarray(lengthBytes))
+  }
+
+  #seal(length: Buffer, body: Buffer): void {
     if (this.#isFree) return
     const cipher = createCipheriv(this.#name, this.#key, this.#iv)
-    const length = packet.subarray(0, lengthBytes)
     cipher.setAAD(length)
-    const sealed = cipher.update(packet.subarray(lengthBytes))
+    const sealed = cipher.update(body)
     cipher.final()
-    for (const part of [length, sealed, cipher.getAuthTag()]) this.#onWrite(part)
+    this.#onWrite(length)
+    this.#onWrite(sealed)
+    this.#onWrite(cipher.getAuthTag())
     freeMemory(sealed)
     countUp(this.#iv)
     this.outSeqno = (this.outSeqno + 1) >>> 0
   }
 
-  #frame(packet: Buffer, payloadBytes: number): void {
+  #frame(packet: Buffer, payloadBytes: number, packetBytes: number): void {
     const paddingAt = lengthBytes + 1 + payloadBytes
-    packet.writeUInt32BE(packet.length - lengthBytes, 0)
-    packet[lengthBytes] = packet.length - paddingAt
-    this.#padding.fill(packet, paddingAt, packet.length)
+    packet.writeUInt32BE(packetBytes - lengthBytes, 0)
+    packet[lengthBytes] = packetBytes - paddingAt
+    this.#padding.fill(packet, paddingAt, packetBytes)
   }
 }
 
@@ -152,13 +163,13 @@ class GcmDecipher implements InboundCipher {
   decrypt(data: Buffer, at: number, end: number): number | undefined {
     let next = at
     while (next < end) {
-      const whole = this.#partial === undefined ? wholePacket(data, next, end) : undefined
-      if (whole !== undefined) next += whole.length
-      else next = this.#collect(data, next, end)
-      const packet = whole ?? this.#collected()
-      if (packet === undefined) continue
-      const payload = this.#open(packet)
-      if (whole === undefined) freeMemory(packet)
+      const wholeBytes = this.#partial === undefined ? wholePacketBytes(data, next, end) : 0
+      const packetAt = next
+      next = wholeBytes > 0 ? next + wholeBytes : this.#collect(data, next, end)
+      const packet = wholeBytes > 0 ? undefined : this.#collected()
+      if (wholeBytes === 0 && packet === undefined) continue
+      const payload = packet === undefined ? this.#open(data, packetAt, next) : this.#open(packet, 0, packet.length)
+      if (packet !== undefined) freeMemory(packet)
       const answer = this._onPayload(payload)
       this.#opened = undefined
       if (answer !== undefined) return answer === false ? next : answer
@@ -192,12 +203,12 @@ class GcmDecipher implements InboundCipher {
     return packet
   }
 
-  /** @throws Error when the tag is wrong. */
-  #open(sealed: Buffer): Buffer {
-    const decipher = createDecipheriv(this.#name, this.#key, this.#iv, { authTagLength: tagBytes })
-    decipher.setAAD(sealed.subarray(0, lengthBytes))
-    decipher.setAuthTag(sealed.subarray(sealed.length - tagBytes))
-    const packet = decipher.update(sealed.subarray(lengthBytes, sealed.length - tagBytes))
+  /** @param at where the packet lies in `data`. @throws Error when the tag is wrong. */
+  #open(data: Buffer, at: number, end: number): Buffer {
+    const decipher = createDecipheriv(this.#name, this.#key, this.#iv, tagOptions)
+    decipher.setAAD(data.subarray(at, at + lengthBytes))
+    decipher.setAuthTag(data.subarray(end - tagBytes, end))
+    const packet = decipher.update(data.subarray(at + lengthBytes, end - tagBytes))
     decipher.final()
     countUp(this.#iv)
     this.inSeqno = (this.inSeqno + 1) >>> 0
@@ -208,10 +219,11 @@ class GcmDecipher implements InboundCipher {
   }
 }
 
-function wholePacket(data: Buffer, at: number, end: number): Buffer | undefined {
-  if (end - at < lengthBytes) return undefined
+/** 0: not all of it is there. */
+function wholePacketBytes(data: Buffer, at: number, end: number): number {
+  if (end - at < lengthBytes) return 0
   const bytes = sealedBytes(data, at)
-  return end - at < bytes ? undefined : data.subarray(at, at + bytes)
+  return end - at < bytes ? 0 : bytes
 }
 
 /** Length, ciphertext and tag. @throws Error for a length that cannot be. */

@@ -101,7 +101,7 @@ export class FromClient {
     if (channel.tap === null && channel.kind === 'session') return this.#nothingRuns(channel, data)
     channel.bytesUp += data.length
     channel.tap?.fromClient(data)
-    this.#host.recorded()
+    this.#host.recorded('client')
     this.#host.target.send(bytes)
     this.#host.client.release(bytes)
   }
@@ -132,7 +132,7 @@ export class FromClient {
     const { client, role, recorder, channels } = this.#host
     const refuse = (reason: number, why: string) => {
       record(recorder, 'no', { what: `channel ${printable(open.type)}`, why })
-      this.#host.recorded()
+      this.#host.recorded('client')
       client.send(openRefusal(open.sender, reason, `curfew: ${why}`))
     }
     const needed = neededToOpen(open.type)
@@ -154,7 +154,7 @@ export class FromClient {
     if (!isSession) {
       channel.tap = this.#host.newTap({ ch: channel.ch, what: 'forward', command: '', hasTerminal: false })
     }
-    this.#host.recorded()
+    this.#host.recorded('client')
     target.send(
       channelOpen({
         ...open,
@@ -187,7 +187,7 @@ export class FromClient {
     if (channel === undefined) return
     if (channel.replies.waiting >= questionsMax) throw new SshWireError('too many requests wait for an answer')
     const refusal = this.#look(channel, request)
-    this.#host.recorded()
+    this.#host.recorded('client')
     if (refusal === null) {
       const runs = request.type === 'shell' || request.type === 'exec' || request.type === 'subsystem'
       if (request.wantReply) channel.replies.passedOn(runs ? (reply) => this.#started(channel, reply) : undefined)
@@ -325,7 +325,7 @@ export class FromClient {
     const refuse = (why: string) => {
       record(recorder, 'no', { what: printable(type), why })
       this.#hold(why)
-      this.#host.recorded()
+      this.#host.recorded('client')
       if (wantReply) globalReplies.answer(requestFailure)
     }
     const forwarding = remoteForward(type, fields)
@@ -350,7 +350,7 @@ export class FromClient {
       const chosen = port === 0 && reply !== null && reply.length >= 5 ? reply.readUInt32BE(1) : port
       const key = chosen === null ? address : endpoint(address, chosen)
       record(recorder, 'fw', { address: printable(key), action, ok })
-      this.#host.recorded()
+      this.#host.recorded('client')
       if (!ok) return
       if (action === 'listen') listening.add(key)
       else listening.delete(key)

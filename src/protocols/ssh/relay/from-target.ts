@@ -77,7 +77,7 @@ export class FromTarget {
     const data = readData(bytes)
     channel.bytesDown += data.length
     channel.tap?.fromTarget(data)
-    this.#host.recorded()
+    this.#host.recorded('target')
     this.#host.client.send(bytes)
     this.#host.target.release(bytes)
   }
@@ -88,7 +88,7 @@ export class FromTarget {
     const data = readExtendedData(bytes)
     channel.bytesDown += data.length
     channel.tap?.errorsFromTarget(data)
-    this.#host.recorded()
+    this.#host.recorded('target')
     this.#host.client.send(bytes)
   }
 
@@ -125,7 +125,7 @@ export class FromTarget {
         if (wantReply) target.send(channelFailure(channel.target!))
         return
     }
-    this.#host.recorded()
+    this.#host.recorded('target')
     client.send(bytes)
   }
 
@@ -161,7 +161,7 @@ export class FromTarget {
     const isWanted = ends?.kind === 'agent' ? agentWanted : ends !== undefined && isListening(listening, ends.at)
     if (ends === undefined || !isWanted) {
       record(recorder, 'no', { what: `channel ${printable(open.type)} from the target`, why: 'nobody asked for it' })
-      this.#host.recorded()
+      this.#host.recorded('target')
       return target.send(openRefusal(open.sender, openFailure.prohibited, 'nobody asked for this channel'))
     }
     if (channels.count >= channelsMax) {
@@ -172,7 +172,7 @@ export class FromTarget {
     const { ch } = channel
     record(recorder, 'ch', { ch, kind: ends.kind, ...(ends.kind === 'agent' ? {} : { to: ends.at, from: ends.from }) })
     channel.tap = this.#host.newTap({ ch, what: 'forward', command: '', hasTerminal: false })
-    this.#host.recorded()
+    this.#host.recorded('target')
     client.send(bytes)
   }
 

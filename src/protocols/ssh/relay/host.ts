@@ -26,8 +26,8 @@ export interface RelayHost {
   /** The client asked for its agent to be reachable, and may. */
   agentWanted: boolean
   newTap(wish: TapWish): ChannelTap
-  /** Something was recorded: rests when the disk cannot follow. */
-  recorded(): void
+  /** Something was recorded of what `by` sent: that one rests when the disk cannot follow. */
+  recorded(by: 'client' | 'target' | 'both'): void
   /** Both ends have closed it, or its opening failed. */
   channelOver(channel: RelayChannel): void
 }

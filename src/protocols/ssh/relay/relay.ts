@@ -58,7 +58,7 @@ export class Relay implements RelayHost {
   readonly #over = Promise.withResolvers<RelayEnd>()
   readonly #warnings: Disposable
   #phase: 'open' | 'over' = 'open'
-  #waitsForRecorder = false
+  readonly #resting = new Set<Transport>()
   #bytesUp = 0
   #bytesDown = 0
 
@@ -97,19 +97,24 @@ export class Relay implements RelayHost {
     return this.#parts.newTap(wish)
   }
 
-  recorded(): void {
-    if (!this.recorder.full || this.#waitsForRecorder || this.#phase === 'over') return
-    this.#waitsForRecorder = true
-    this.client.pause()
-    this.target.pause()
+  recorded(by: 'client' | 'target' | 'both'): void {
+    if (!this.recorder.full || this.#phase === 'over') return
+    // Whoever records nothing goes on: the client, for one, opens the windows of a download.
+    if (by !== 'client') this.#rest(this.target)
+    if (by !== 'target') this.#rest(this.client)
+  }
+
+  #rest(end: Transport): void {
+    if (this.#resting.has(end)) return
+    this.#resting.add(end)
+    end.pause()
     // When it rejects, the gate cuts the session for RECORDING_FAILED.
     void this.recorder
       .drained()
       .catch(() => undefined)
       .finally(() => {
-        this.#waitsForRecorder = false
-        this.client.resume()
-        this.target.resume()
+        this.#resting.delete(end)
+        end.resume()
       })
   }
 
@@ -261,7 +266,7 @@ export class Relay implements RelayHost {
     this.#bytesDown += bytesDown
     tap?.close()
     record(this.recorder, 'end', { ch, bytesUp, bytesDown, ...tap?.summary?.() })
-    this.recorded()
+    this.recorded('both')
   }
 }
 

@@ -21,13 +21,13 @@ export function forwardTap(): ChannelTap {
 }
 
 class CommandTap implements ChannelTap {
-  readonly #ch: number
+  readonly #facts: ChannelFacts
   readonly #recorder: Recorder
   readonly #recordInput: boolean
   readonly #hashUp: Hash | null
 
   constructor(options: CommandTapOptions) {
-    this.#ch = options.ch
+    this.#facts = channelFacts(options.ch)
     this.#recorder = options.recorder
     this.#recordInput = options.recordInput
     this.#hashUp = options.recordInput || options.pty ? null : createHash('sha256')
@@ -35,15 +35,15 @@ class CommandTap implements ChannelTap {
 
   fromClient(bytes: Buffer): void {
     this.#hashUp?.update(bytes)
-    if (this.#recordInput) recordBytes(this.#recorder, '=i', this.#ch, bytes)
+    if (this.#recordInput) recordBytes(this.#recorder, '=i', this.#facts, bytes)
   }
 
   fromTarget(bytes: Buffer): void {
-    recordBytes(this.#recorder, '=o', this.#ch, bytes)
+    recordBytes(this.#recorder, '=o', this.#facts, bytes)
   }
 
   errorsFromTarget(bytes: Buffer): void {
-    recordBytes(this.#recorder, '=e', this.#ch, bytes)
+    recordBytes(this.#recorder, '=e', this.#facts, bytes)
   }
 
   close(): void {}
@@ -56,9 +56,17 @@ class CommandTap implements ChannelTap {
 /** The most that a recorder takes at once. */
 const recordedBytesMax = 1024 * 1024
 
-export function recordBytes(recorder: Recorder, code: SshBytesCode, ch: number, bytes: Buffer): void {
+/** What is told of bytes beside themselves; frozen, so that the recorder needs to write it only once. */
+type ChannelFacts = Readonly<{ ch: number }>
+
+export function channelFacts(ch: number): ChannelFacts {
+  return Object.freeze({ ch })
+}
+
+export function recordBytes(recorder: Recorder, code: SshBytesCode, facts: ChannelFacts, bytes: Buffer): void {
+  if (bytes.length > 0 && bytes.length <= recordedBytesMax) return recorder.bytes(code, facts, bytes)
   for (let from = 0; from < bytes.length; from += recordedBytesMax) {
-    recorder.bytes(code, { ch }, bytes.subarray(from, from + recordedBytesMax))
+    recorder.bytes(code, facts, bytes.subarray(from, from + recordedBytesMax))
   }
 }
 

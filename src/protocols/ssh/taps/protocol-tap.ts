@@ -1,6 +1,6 @@
 import type { SshEvents } from '../../../recording/ssh-events.ts'
 import type { ChannelTap } from '../tap.ts'
-import { commandTap, recordBytes } from './command-tap.ts'
+import { channelFacts, commandTap, recordBytes } from './command-tap.ts'
 import type { TapOptions } from './options.ts'
 
 /** The bytes are not the protocol that they should be, and why. */
@@ -54,16 +54,17 @@ export class ProtocolTap implements ChannelTap {
   }
 
   errorsFromTarget(bytes: Buffer): void {
-    recordBytes(this.#options.recorder, '=e', this.#options.ch, bytes)
+    recordBytes(this.#options.recorder, '=e', channelFacts(this.#options.ch), bytes)
   }
 
   close(): void {
     if (this.#whole !== null) return
     const { ch, recorder, recordInput } = this.#options
+    const facts = channelFacts(ch)
     try {
       this.#watch.finish()
-      for (const bytes of this.#watch.heldDown()) recordBytes(recorder, '=o', ch, bytes)
-      if (recordInput) for (const bytes of this.#watch.heldUp()) recordBytes(recorder, '=i', ch, bytes)
+      for (const bytes of this.#watch.heldDown()) recordBytes(recorder, '=o', facts, bytes)
+      if (recordInput) for (const bytes of this.#watch.heldUp()) recordBytes(recorder, '=i', facts, bytes)
     } catch (error) {
       this.#lose(error)
     }
