@@ -170,10 +170,13 @@ export class ClientTap implements FrameTap {
     first: (text: { sql: string; bytes?: number; sha256?: string }) => void,
   ): ReadonlySet<number> {
     const nul = this.#head.indexOf(0, from)
-    const text = this.#head.toString('utf8', from, nul < 0 ? this.#head.length : nul)
+    const bytes = this.#head.subarray(from, nul < 0 ? this.#head.length : nul)
     const { backslashes, secrets } = this.#shared
-    const { sql, parameters } = maskSecrets(text, backslashes, (secret) => secrets.add(secret))
-    const cut = nul < 0 && this.#long !== null ? this.#long.result() : undefined
+    const found = (secret: string) => secrets.add(secret)
+    const { sql, parameters, isCut } = maskSecrets(bytes.toString('utf8'), backslashes, found)
+    if (isCut) secrets.addUnknown()
+    const whole = isCut ? new TextDigest(bytes) : null
+    const cut = nul < 0 && this.#long !== null ? this.#long.result() : whole?.result()
     first({ sql: sql.slice(0, statementPieceCharsMax), ...cut })
     for (let at = statementPieceCharsMax; at < sql.length; at += statementPieceCharsMax) {
       record(this.#shared.recorder, '+', { sql: sql.slice(at, at + statementPieceCharsMax) })

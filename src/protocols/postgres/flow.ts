@@ -1,12 +1,18 @@
 import type { Socket } from 'node:net'
 import type { FrameWalker } from './frames.ts'
 import { Gathered } from './gathered.ts'
+import type { Turns } from './turns.ts'
 
 /** Why a flow stands still; bits, as there may be several at once. */
-export const paused = { receiver: 1, recorder: 2, guard: 4 } as const
+export const paused = { receiver: 1, recorder: 2, guard: 4, turn: 8 } as const
 
 /** An unfinished message up to this size waits for its end instead of being sent in halves. */
 const heldBytesMax = 64 * 1024
+/** Smaller chunks are walked at once. */
+const largeBytesMin = 2 * 1024
+/** Of more messages a chunk is walked in pieces: one takes up to 30 us. */
+const messagesMax = 256
+const pieceBytes = 4 * 1024
 
 export interface FlowEvents {
   /** A chunk was walked (and so recorded) and forwarded. */
@@ -34,6 +40,7 @@ export class Flow {
   readonly #to: Socket
   readonly #walker: FrameWalker
   readonly #holds: boolean
+  readonly #turns: Turns
   readonly #events: FlowEvents
   #stage: Stage | null = null
   #paused = 0
@@ -44,11 +51,12 @@ export class Flow {
   #held: Gathered | null = null
   #sayings: Buffer[] = []
 
-  constructor(from: Socket, to: Socket, walker: FrameWalker, holds: boolean, events: FlowEvents) {
+  constructor(from: Socket, to: Socket, walker: FrameWalker, holds: boolean, turns: Turns, events: FlowEvents) {
     this.#from = from
     this.#to = to
     this.#walker = walker
     this.#holds = holds
+    this.#turns = turns
     this.#events = events
   }
 
@@ -110,6 +118,33 @@ export class Flow {
 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#stopped) return
+    if (!this.#turns.isFree) this.#putBack(chunk)
+    else if (chunk.length < largeBytesMin) this.#work(chunk)
+    else this.#takeInTurns(chunk)
+  }
+
+  #takeInTurns(chunk: Buffer): void {
+    const lengthBytes = this.#walker.beginsMore(messagesMax, chunk) ? pieceBytes : chunk.length
+    for (let at = 0; at < chunk.length && !this.#stopped; at += lengthBytes) {
+      if (!this.#turns.isFree) return this.#putBack(chunk.subarray(at))
+      this.#work(chunk.subarray(at, at + lengthBytes))
+    }
+  }
+
+  /** The socket gives it again in another turn, and its end only after that. */
+  #putBack(chunk: Buffer): void {
+    this.pause(paused.turn)
+    this.#from.unshift(chunk)
+    this.#turns.wait(() => this.resume(paused.turn))
+  }
+
+  #work(chunk: Buffer): void {
+    const begunMs = this.#turns.begin()
+    this.#take(chunk)
+    this.#turns.end(begunMs)
+  }
+
+  #take(chunk: Buffer): void {
     this.bytes += chunk.length
     try {
       if (this.#stage === null) this.pass(chunk)

@@ -21,6 +21,8 @@ export interface FrameTap {
 }
 
 const headerBytes = 5
+/** DataRow (and Describe) and CopyData: they come by the thousand, and nothing is to be read in them. */
+const [row, data] = [0x44, 0x64]
 
 /**
  * Walks message boundaries of one direction without copying: reads type and length, then counts `remaining` down.
@@ -54,6 +56,20 @@ export class FrameWalker {
   /** No message is half passed. */
   get atBoundary(): boolean {
     return this.#remaining === 0 && this.#headerBytes === 0
+  }
+
+  /** Whether more than `max` messages begin in the next chunk, data aside. True when in doubt. */
+  beginsMore(max: number, chunk: Buffer): boolean {
+    if (this.#headerBytes > 0) return true
+    let left = max
+    for (let at = this.#remaining; at + headerBytes <= chunk.length;) {
+      const type = chunk[at]
+      if (type !== row && type !== data) left -= 1
+      const length = chunk.readInt32BE(at + 1)
+      if (left < 0 || length < 4) break
+      at += 1 + length
+    }
+    return left < 0
   }
 
   /** @throws Fault PROTOCOL_VIOLATION for a length that cannot be; the walker is of no use afterwards. */

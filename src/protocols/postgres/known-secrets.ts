@@ -24,6 +24,12 @@ export class KnownSecrets {
     else texts.add(text)
   }
 
+  /** There are others, nobody knows which. */
+  addUnknown(): void {
+    this.#isOpen = true
+    this.#isAll = false
+  }
+
   /** @param text of an error or a notice. */
   hide(text: string): string {
     if (!this.#isAll) return mask

@@ -38,7 +38,7 @@ export async function listenPostgres(listener: PostgresListener, deps: PostgresD
   const within = {
     ...deps,
     lobby,
-    scratch: new Scratch(),
+    scratch: new Scratch(deps.clock),
     salted: new SaltedPasswords(),
     handshakes: new Handshakes(deps.clock),
     terms: termsOf(listener, deps.identity.certificates.authority),

@@ -10,11 +10,20 @@ const spokenSecret = /(pass(?:word|wd))(?:\s*(?:%|'|\\|"|\$|\|\||e'|u&')|\s+$)/i
 /** In a function body only the tight form is a connection string; `password = new.password` is not. */
 const tightSecret = /((?:ssl)?(?:password|passwd|passphrase)=)(?!')\S+/gi
 const nestedMax = 4
+/** What is looked at of one statement: a sign is 1, a word or a string more. It takes some 25 ms. */
+const workMax = 250_000
+const [wordWork, stringWork] = [2, 8]
+/** Servers quote nothing as long as this. */
+const quotedCharsMax = 8192
+/** Behind it, any of the values that are recorded may be a secret. */
+const parametersMax = 256
 
 export interface Masked {
   readonly sql: string
   /** Numbers of the parameters whose values are secrets. */
   readonly parameters: ReadonlySet<number>
+  /** It was too much work: what is behind `sql` is not known, and not in it. */
+  readonly isCut: boolean
 }
 
 /**
@@ -23,17 +32,18 @@ export interface Masked {
  * into columns named like a secret; and all of those inside function bodies and strings that are executed. When in doubt
  * it takes too much. It cannot know a secret that is not named: `INSERT INTO logins VALUES ('me', 'hunter2')`.
  * @param backslashes whether backslashes escape in plain strings (`standard_conforming_strings = off`).
- * @returns the statement with `'[masked]'` in their places.
+ * @returns the statement with `'[masked]'` in their places, and ` …` where it was too much work.
  */
-export function maskStatement(sql: string, backslashes = false): string {
-  return maskSecrets(sql, backslashes).sql
+export function maskStatement(text: string, backslashes = false): string {
+  const { sql, isCut } = maskSecrets(text, backslashes)
+  return isCut ? `${sql} …` : sql
 }
 
 /** The same, with what is needed to mask what belongs to it. @param found is given each secret that is taken out. */
 export function maskSecrets(sql: string, backslashes: boolean, found: (secret: string) => void = ignore): Masked {
-  if (!worthLooking.test(sql)) return { sql, parameters: none }
+  if (!worthLooking.test(sql)) return { sql, parameters: none, isCut: false }
   const masking = new Masking(backslashes, found)
-  return { sql: masking.statement(sql, 0), parameters: masking.parameters }
+  return { sql: masking.statement(sql, 0), parameters: masking.parameters, isCut: masking.isCut }
 }
 
 /** A value of a column that is named like a secret. */
@@ -42,6 +52,7 @@ export function secretValue<Value>(name: string, value: Value): Value | typeof m
 }
 
 const none: ReadonlySet<number> = new Set()
+const all: ReadonlySet<number> = new Set(Array.from({ length: parametersMax }, (_, index) => index + 1))
 
 function ignore(): void {
   // nobody asked for them
@@ -57,6 +68,11 @@ class LeftSide {
 
   constructor(sql: string) {
     this.#sql = sql
+  }
+
+  /** Where it begins, as long as what follows may tell that it is a secret. */
+  get from(): number | undefined {
+    return this.#string?.from
   }
 
   /** @returns the string before, if `token` makes it a secret. */
@@ -77,12 +93,17 @@ class LeftSide {
 
 class Masking {
   parameters: ReadonlySet<number> = none
+  #left = workMax
   readonly #backslashes: boolean
   readonly #found: (secret: string) => void
 
   constructor(backslashes: boolean, found: (secret: string) => void) {
     this.#backslashes = backslashes
     this.#found = found
+  }
+
+  get isCut(): boolean {
+    return this.#left < 0
   }
 
   statement(sql: string, depth: number): string {
@@ -92,6 +113,8 @@ class Masking {
     let out = ''
     let copied = 0
     while (token.next()) {
+      this.#left -= token.kind === 'word' ? wordWork : 1
+      if (this.isCut) return this.#cut(out + sql.slice(copied, Math.max(copied, left.from ?? token.from)))
       const masked = this.#replacement(sql, token, follower.judge(token), depth)
       const compared = left.comparedWith(token, masked === undefined, follower)
       if (compared !== null) {
@@ -99,12 +122,18 @@ class Masking {
         copied = compared.to
       }
       if (masked === undefined) continue
+      this.#left -= stringWork
       if (masked.spoken) follower.tainted = true
       out += sql.slice(copied, token.from) + masked.text
       copied = token.to
     }
     if (depth === 0 && follower.parameters.size > 0) this.parameters = follower.parameters
     return out + sql.slice(copied)
+  }
+
+  #cut(known: string): string {
+    this.parameters = all
+    return known
   }
 
   #replacement(
@@ -143,7 +172,7 @@ class Masking {
   #hide(sql: string, { contentFrom, contentTo }: Place): { text: string; spoken: boolean } {
     const content = sql.slice(contentFrom, contentTo)
     this.#found(content)
-    if (content.includes("''")) this.#found(content.replaceAll("''", "'"))
+    if (content.length <= quotedCharsMax && content.includes("''")) this.#found(content.replaceAll("''", "'"))
     return { text: `'${mask}'`, spoken: false }
   }
 

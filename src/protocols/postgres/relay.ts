@@ -20,6 +20,7 @@ import { record } from './recording.ts'
 import type { Target } from './target.ts'
 import type { RowsKept } from './target-tap.ts'
 import { Transcript } from './transcript.ts'
+import type { Turns } from './turns.ts'
 
 /** Whoever a relay works for. */
 export interface RelayOwner {
@@ -45,6 +46,8 @@ export interface RelayParts {
   readonly clock: Clock
   /** To write lines of the recording in; shared by all sessions. */
   readonly json: JsonBytes
+  /** Shared by all sessions, too. */
+  readonly turns: Turns
 }
 
 export type RelayEnd = Pick<SessionEnd, 'by' | 'bytesFromClient' | 'bytesFromTarget'> & { readonly error?: unknown }
@@ -91,11 +94,11 @@ export class Relay {
     const answers = this.#activity.targetTap(transcript?.target ?? null)
     const watched = parts.guard === null ? answers : new SettingsTap(readAs, answers)
     const fromTarget = new FrameWalker(watched, targetBodyBytesMax)
-    this.#up = new Flow(client, target, fromClient, false, this)
-    this.#down = new Flow(target, client, fromTarget, true, this)
+    this.#up = new Flow(client, target, fromClient, false, parts.turns, this)
+    this.#down = new Flow(target, client, fromTarget, true, parts.turns, this)
     if (parts.guard !== null) {
       this.#guard = new SessionGuard(parts.guard, {
-        ...{ up: this.#up, down: this.#down, readAs },
+        ...{ up: this.#up, down: this.#down, turns: parts.turns, readAs },
         isBusy: () => this.#activity.busy,
         note: (word) => {
           if (admission.recorder.active) record(admission.recorder, 'g', word)

@@ -87,7 +87,7 @@ export class RunningSession implements CancelEntry, RelayOwner {
     this.#client = socket
     this.#relay = new Relay({
       ...{ client: socket, target: target.socket, parameters: target.parameters, owner: this },
-      ...{ admission, idleMs, recordRows, clock, json: scratch.json },
+      ...{ admission, idleMs, recordRows, clock, json: scratch.json, turns: scratch.turns },
       guard: guard === null ? null : guardFor(guard, admission.session, { ...this.#deps, log: this.#log() }),
     })
     this.#relay.run(unread, target.unread)

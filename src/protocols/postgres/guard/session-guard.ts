@@ -9,6 +9,7 @@ import type { Reading } from './facts.ts'
 import { readLong, readMessage } from './read-message.ts'
 import type { StatementReader } from './reader.ts'
 import { Refusals } from './refusals.ts'
+import type { Turns } from '../turns.ts'
 import type { Judge, Verdict } from './rules.ts'
 import { Sieve } from './sieve.ts'
 import { askedText, refusalReport, unansweredReport, warningText, type Answer } from './words.ts'
@@ -45,6 +46,7 @@ export interface GuardDeps {
 export interface GuardedSession {
   readonly up: Flow
   readonly down: Flow
+  readonly turns: Turns
   /** Whether the target may be busy with what passed before. */
   isBusy(): boolean
   /** Kept up to date by whoever reads the target's answers. */
@@ -93,6 +95,8 @@ export class SessionGuard {
   #long: 'pass' | 'swallow' = 'pass'
   #pipelineRefused = false
   #waits = false
+  /** What came behind goes on in another turn. */
+  #isPutOff = false
   #question: AbortController | null = null
   #isOver = false
 
@@ -136,21 +140,39 @@ export class SessionGuard {
   #takeUp(chunk: Buffer): void {
     this.#behind.push(chunk)
     this.#behindBytes += chunk.length
-    if (this.#waits) {
+    if (this.#waits || this.#isPutOff) {
       const isMuch = this.#behindBytes > behindBytesMax || this.#behind.length > behindChunksMax
       if (isMuch) this.#session.up.pause(paused.guard)
     } else this.#goOn()
   }
 
   #goOn(): void {
+    const { turns } = this.#session
     while (!this.#waits && this.#behind.length > 0) {
-      const chunk = this.#behind.shift()!
-      this.#behindBytes -= chunk.length
-      const rest = this.#statements.feed(chunk)
-      if (rest.length === 0) continue
-      this.#behind.unshift(rest)
-      this.#behindBytes += rest.length
+      if (this.#behind.length > 1 && !turns.isFree) return this.#putOff()
+      const begunMs = turns.begin()
+      this.#feedOne()
+      turns.end(begunMs)
     }
+  }
+
+  #feedOne(): void {
+    const chunk = this.#behind.shift()!
+    this.#behindBytes -= chunk.length
+    const rest = this.#statements.feed(chunk)
+    if (rest.length === 0) return
+    this.#behind.unshift(rest)
+    this.#behindBytes += rest.length
+  }
+
+  /** Much came behind a statement that waited: others are heard in between. */
+  #putOff(): void {
+    this.#isPutOff = true
+    this.#session.turns.wait(() =>
+      this.#after(() => {
+        this.#isPutOff = false
+      }),
+    )
   }
 
   #treatment(type: number, totalBytes: number): 'pass' | 'whole' | 'long' {
@@ -271,7 +293,7 @@ export class SessionGuard {
       this.#statements.halted = false
       decided()
       this.#goOn()
-      if (!this.#waits) this.#session.up.resume(paused.guard)
+      if (!this.#waits && !this.#isPutOff) this.#session.up.resume(paused.guard)
     })
   }
 }
