@@ -69,8 +69,9 @@ function reset(socket: Socket | null): void {
 /** CANCEL: "no longer needed". RFC 9113 section 7 */
 const cancelCode = 0x8
 
-export function upgradeHead(protocol: string, headers: RawHeaders): string {
+/** In bytes: values are Latin-1, and a socket writes text as UTF-8. */
+export function upgradeHead(protocol: string, headers: RawHeaders): Buffer {
   let head = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n`
   for (let index = 0; index < headers.length; index += 2) head += `${headers[index]}: ${headers[index + 1]}\r\n`
-  return `${head}\r\n`
+  return Buffer.from(`${head}\r\n`, 'latin1')
 }
