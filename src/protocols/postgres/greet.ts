@@ -5,6 +5,7 @@ import { TLSSocket, type SecureContext } from 'node:tls'
 import { Fault } from '../../kernel/fault.ts'
 import type { Networks } from '../../policy/rules.ts'
 import { proxyHeadBytes, readProxyHead, readProxySource } from '../proxy-header.ts'
+import { alpnName, alpnProtocols } from './alpn.ts'
 import { BoundedHandshake } from './bounded-handshake.ts'
 import type { Handshake } from './handshakes.ts'
 import { Inbox, PeerGone } from './inbox.ts'
@@ -35,7 +36,6 @@ export const clientUnreadBytesMax: number = 128 * 1024
 type BeginHandshake = () => Handshake
 
 const tlsRecordHandshake = 0x16
-const alpnName = 'postgresql'
 const [yes, no] = [Buffer.from('S'), Buffer.from('N')]
 /** One SSLRequest, one GSSENCRequest, and the packet that counts. */
 const packetsMax = 3
@@ -141,7 +141,7 @@ async function beginTls(
   const { socket } = guest
   const bytesBefore = socket.bytesRead
   const bounded = handshake.quick ? null : new BoundedHandshake(socket)
-  const options = { isServer: true, secureContext, ALPNProtocols: [alpnName], ...asking }
+  const options = { isServer: true, secureContext, ALPNProtocols: alpnProtocols, ...asking }
   const tls = new TLSSocket(bounded ?? socket, options)
   tls.disableRenegotiation()
   const hungUp = new AbortController()

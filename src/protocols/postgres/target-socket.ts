@@ -4,6 +4,7 @@ import { checkServerIdentity, connect as connectTls, type ConnectionOptions } fr
 import { Fault } from '../../kernel/fault.ts'
 import type { PostgresPlace, PostgresResource, UpstreamTlsMode } from '../../resources/catalogue.ts'
 import { keepAlive } from '../keep-alive.ts'
+import { alpnProtocols } from './alpn.ts'
 import { Inbox } from './inbox.ts'
 import { sharedReads } from './shared-reads.ts'
 import { sslRequest } from './startup.ts'
@@ -109,7 +110,7 @@ function tlsOptions(target: TargetAddress): ConnectionOptions {
     ...(identity !== null && { cert: identity.certificate, key: identity.key.reveal() }),
     minVersion: minTlsVersion,
     rejectUnauthorized: isChecked, // whatever NODE_TLS_REJECT_UNAUTHORIZED says
-    ALPNProtocols: ['postgresql'],
+    ALPNProtocols: alpnProtocols,
     checkServerIdentity: (_host, certificate) =>
       mode === 'verify-full' ? checkServerIdentity(name, certificate) : undefined,
   }
