@@ -328,6 +328,18 @@ test('a file that the target copies into has no hash of what the client wrote', 
   ])
 })
 
+test('nor when the client guesses the handles, before the target has given them away', () => {
+  const copy = ask.extended(5, 'copy-data', sshString('r'), sshUint64(0n), sshUint64(0n), sshString('w'), sshUint64(0n))
+  const files = filesOf([
+    up(ask.open(1, 'from', readFlag), ask.open(2, 'into', toWrite), copy, ask.close(6, 'w'), ask.close(7, 'r')),
+    down(answer.handle(1, 'r'), answer.handle(2, 'w'), answer.status(5, 0), answer.status(6, 0), answer.status(7, 0)),
+  ])
+  expect(files.filter(({ op }) => op !== 'read')).toEqual([
+    { op: 'copy', path: 'from', to: 'into', result: 'ok' },
+    { op: 'write', path: 'into', direction: 'up', bytes: 0, result: 'ok' },
+  ])
+})
+
 test('of 100,000 looks some are recorded and the rest counted', () => {
   const { recorder, tap } = watch([])
   for (let id = 0; id < 100_000; id++) {

@@ -2,8 +2,9 @@ import type { SshFileAttributes, SshFileOperation } from '../../../../recording/
 import type { OperationLog } from '../operation-log.ts'
 import { isUnknown } from './handles.ts'
 import type { Handles } from './handles.ts'
-import { opensToWrite } from './open-file.ts'
-import type { Content, OpenFile, OpenFolder } from './open-file.ts'
+import type { Copy } from './extensions.ts'
+import { OpenFile, opensToWrite } from './open-file.ts'
+import type { Content, OpenFolder } from './open-file.ts'
 import type { Awaited, Reply } from './pending.ts'
 import { unfinished } from './words.ts'
 
@@ -118,15 +119,48 @@ export class Transfer implements Awaited {
 
   answered({ outcome }: Reply): void {
     this.#content.outcome(outcome)
-    this.#file.settled()
-    if (this.#file.waiting > 0 || !isUnknown(this.#file)) return
-    this.#handles.forget(this.#file)
-    this.#file.abandon()
+    settle(this.#handles, this.#file)
   }
 
   unanswered(): void {
     this.#file.abandon()
   }
+}
+
+/** Its files may be known only when it is answered. What is copied into has no hash of what the client wrote. */
+export class Copying implements Awaited {
+  readonly chars = 0
+  readonly #log: OperationLog
+  readonly #handles: Handles
+  readonly #copy: Copy
+  readonly #begunMs: number
+
+  constructor(log: OperationLog, handles: Handles, copy: Copy) {
+    this.#log = log
+    this.#handles = handles
+    this.#copy = copy
+    this.#begunMs = log.nowMs()
+    for (const file of [copy.from, copy.to]) file.waiting += 1
+    if (copy.to instanceof OpenFile) copy.to.writes.hash.giveUp()
+  }
+
+  answered({ outcome }: Pick<Reply, 'outcome'>): void {
+    const { from, to } = this.#copy
+    this.#log.write({ op: 'copy', path: from.path, to: to.path, result: outcome.result }, this.#begunMs)
+    for (const file of [from, to]) settle(this.#handles, file)
+  }
+
+  unanswered(): void {
+    this.answered({ outcome: unfinished })
+  }
+}
+
+/** One of what waits for it was answered; one that nobody knows is not waited for any longer. */
+function settle(handles: Handles, file: OpenFile | OpenFolder): void {
+  file.settled()
+  if (file.waiting > 0 || !isUnknown(file)) return
+  handles.forget(file)
+  file.abandon()
 }
 
 export class Listing implements Awaited {

@@ -3,19 +3,24 @@ import { shownText } from '../text.ts'
 import { readAttributes } from './attributes.ts'
 import type { AwaitedOperation } from './awaited.ts'
 import type { Handles } from './handles.ts'
+import type { OpenFile, OpenFolder } from './open-file.ts'
 
 export interface Extension {
   readonly operation: AwaitedOperation
   readonly isLook: boolean
-  /** The handle of a file that the target writes to by itself. */
-  readonly writesTo?: Buffer
+}
+
+/** The target copies from one open file to another by itself. */
+export interface Copy {
+  readonly from: OpenFile | OpenFolder
+  readonly to: OpenFile | OpenFolder
 }
 
 /**
  * Reads an extended request, from its name on.
  * @see OpenSSH's PROTOCOL, section 4; draft-ietf-secsh-filexfer-extensions-00 for copying
  */
-export function readExtension(fields: SshReader, handles: Handles): Extension {
+export function readExtension(fields: SshReader, handles: Handles): Extension | Copy {
   const name = shownText(fields.string())
   switch (name) {
     case 'posix-rename@openssh.com':
@@ -49,12 +54,10 @@ function change(operation: AwaitedOperation): Extension {
   return { operation, isLook: false }
 }
 
-/** From one open file to another, at the target. */
-function copyData(fields: SshReader, handles: Handles): Extension {
-  const path = handles.pathOf(fields.string())
+function copyData(fields: SshReader, handles: Handles): Copy {
+  const from = handles.use(fields.string())
   fields.bytes(8 + 8) // from where, and how much
-  const writesTo = fields.string()
-  return { operation: { op: 'copy', path, to: handles.pathOf(writesTo) }, isLook: false, writesTo }
+  return { from, to: handles.use(fields.string()) }
 }
 
 function text(fields: SshReader): string {

@@ -4,7 +4,7 @@ import type { OperationLog } from '../operation-log.ts'
 import { NotUnderstood } from '../protocol-tap.ts'
 import { shownText } from '../text.ts'
 import { placeOf, readAttributes } from './attributes.ts'
-import { Closing, Listing, Opening, OpeningFolder, Operation, refused, Transfer } from './awaited.ts'
+import { Closing, Copying, Listing, Opening, OpeningFolder, Operation, refused, Transfer } from './awaited.ts'
 import type { AwaitedOperation } from './awaited.ts'
 import { readExtension } from './extensions.ts'
 import { handleBytesMax } from './handles.ts'
@@ -105,10 +105,9 @@ export class Requests implements PacketSink {
   }
 
   #extended(fields: SshReader): Awaited {
-    const { operation, isLook, writesTo } = readExtension(fields, this.#handles)
-    const target = writesTo === undefined ? undefined : this.#handles.find(writesTo)
-    if (target instanceof OpenFile) target.writes.hash.giveUp()
-    return new Operation(this.#log, operation, isLook)
+    const extension = readExtension(fields, this.#handles)
+    if ('from' in extension) return new Copying(this.#log, this.#handles, extension)
+    return new Operation(this.#log, extension.operation, extension.isLook)
   }
 }
 
