@@ -24,10 +24,21 @@ const fast = {
   chunkSize: 256 * 1024,
 }
 
-/** @param raw bytes that passed through are among them: what hardly gets smaller is not worth the time, so it looks at a little first. */
-export function compressParts(pieces: readonly Uint8Array[], raw: boolean): Compressed {
+/** What is written without the system's cache begins and ends at multiples of this in the file: a page, and more than a disk's sector. */
+export const alignmentBytes = 4096
+/** Less is not worth aligning. */
+const alignedBytesMin = 64 * 1024
+
+/**
+ * @param raw bytes that passed through are among them: what hardly gets smaller is not worth the time, so it looks at a little first.
+ * @param at where the payload will lie in its file: what is large and not compressed ends at a multiple of `alignmentBytes`.
+ */
+export function compressParts(pieces: readonly Uint8Array[], raw: boolean, at = 0): Compressed {
   const rawBytes = pieces.reduce((sum, { length }) => sum + length, 0)
-  if (raw && isIncompressible(pieces, rawBytes)) return { payload: rawFrame(pieces, rawBytes), rawBytes }
+  if (raw && isIncompressible(pieces, rawBytes)) {
+    const frame = rawFrame(pieces, rawBytes)
+    return { payload: rawBytes < alignedBytesMin ? frame : padded(frame, rawBytes, at), rawBytes }
+  }
   const lines = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, rawBytes)
   return { payload: [raw ? zstdCompressSync(lines, fast) : compressLines(lines)], rawBytes }
 }
@@ -73,6 +84,7 @@ function entropyBits(samples: readonly Uint8Array[]): number {
 }
 
 const blockBytesMax = 128 * 1024
+const zstdMagic = 0xfd2fb528
 
 /**
  * One zstd frame of raw blocks, made around the pieces without touching them.
@@ -80,11 +92,37 @@ const blockBytesMax = 128 * 1024
  */
 export function rawFrame(pieces: readonly Uint8Array[], rawBytes: number): Uint8Array[] {
   const header = Buffer.alloc(9)
-  header.writeUInt32LE(0xfd2fb528, 0)
+  header.writeUInt32LE(zstdMagic, 0)
   header.writeUInt8(0b1010_0000, 4) // the content size follows in 4 bytes, and is the window; no checksum
   header.writeUInt32LE(rawBytes, 5)
   const blocks = pieces.flatMap(cutIntoBlocks)
   return [header, ...blocks.flatMap((block, index) => [blockHeader(block.length, index === blocks.length - 1), block])]
+}
+
+/** An empty block that is not the last is three zeros. */
+const emptyBlocks = Buffer.alloc(2 * alignmentBytes)
+/** By how much other headers are longer than the shortest; with empty blocks they make any number of bytes but a few. */
+const longerBytes = [0, 4, 5] as const
+
+/** The same frame, longer, so that it ends at a multiple of `alignmentBytes`. */
+function padded([header, ...blocks]: readonly Uint8Array[], rawBytes: number, at: number): Uint8Array[] {
+  const frameBytes = blocks.reduce((sum, { length }) => sum + length, header!.length)
+  let missing = (alignmentBytes - ((at + frameBytes) % alignmentBytes)) % alignmentBytes
+  // One byte alone cannot be added, for example.
+  if (missing < longerBytes[missing % 3]!) missing += alignmentBytes
+  const longer = longerBytes[missing % 3]!
+  const empty = emptyBlocks.subarray(0, missing - longer)
+  return [longer === 0 ? header! : longHeader(rawBytes, longer === 5), empty, ...blocks]
+}
+
+/** With the content size in 8 bytes; with a window of its own of 8 MiB, or the content is the window. */
+function longHeader(rawBytes: number, hasWindow: boolean): Buffer {
+  const header = Buffer.alloc(hasWindow ? 14 : 13)
+  header.writeUInt32LE(zstdMagic, 0)
+  header.writeUInt8(hasWindow ? 0b1100_0000 : 0b1110_0000, 4)
+  if (hasWindow) header.writeUInt8((23 - 10) << 3, 5)
+  header.writeBigUInt64LE(BigInt(rawBytes), header.length - 8)
+  return header
 }
 
 function cutIntoBlocks(piece: Uint8Array): Uint8Array[] {

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, statfs } from 'node:fs/promises'
 import path from 'node:path'
+import { DirectWrites } from './direct-writes.ts'
 
 /** Where recordings are written. Paths are relative, with `/`. When a promise resolves, the bytes are on the disk. */
 export interface RecordingFiles extends AsyncDisposable {
@@ -25,6 +26,9 @@ export class DiskFiles implements RecordingFiles {
   readonly #folder: string
   /** In the order of their last use. */
   readonly #open = new Map<string, Promise<FileHandle>>()
+  /** The same files again, opened for writing past the system's cache; null where that is not possible. */
+  readonly #openDirect = new Map<string, Promise<FileHandle | null>>()
+  readonly #direct = new DirectWrites()
   readonly #inUse = new Map<string, number>()
   readonly #folderSyncs = new Map<string, FolderSync>()
   readonly #made = new Set<string>()
@@ -46,13 +50,27 @@ export class DiskFiles implements RecordingFiles {
 
   async append(file: string, buffers: readonly Uint8Array[], offset: number): Promise<void> {
     const opened = this.#open.get(file) ?? open(path.join(this.#folder, file), toWrite)
-    await this.#use(file, opened, (handle) => writeThrough(handle, buffers, offset))
+    await this.#use(file, opened, async (handle) => {
+      const written = await this.#writeDirect(file, buffers, offset)
+      await writeThrough(handle, dropBytes(buffers, written), offset + written)
+    })
+  }
+
+  /** @returns how many bytes are on the disk. */
+  async #writeDirect(file: string, buffers: readonly Uint8Array[], offset: number): Promise<number> {
+    const bytes = buffers.reduce((sum, { length }) => sum + length, 0)
+    if (!this.#direct.suits(offset, bytes)) return 0
+    const opened = this.#openDirect.get(file) ?? this.#direct.open(path.join(this.#folder, file))
+    this.#openDirect.set(file, opened)
+    const handle = await opened
+    return handle === null ? 0 : this.#direct.write(handle, buffers, offset)
   }
 
   async close(file: string): Promise<void> {
-    const handle = this.#open.get(file)
+    const handles = [this.#open.get(file), this.#openDirect.get(file)]
     this.#open.delete(file)
-    await (await handle)?.close()
+    this.#openDirect.delete(file)
+    for (const handle of handles) await (await handle)?.close()
   }
 
   async freeBytes(): Promise<number> {
@@ -70,8 +88,7 @@ export class DiskFiles implements RecordingFiles {
     try {
       await work(await handle)
     } catch (error) {
-      this.#open.delete(file)
-      await handle.then((opened) => opened.close()).catch(() => {}) // the first failure is the one to tell
+      await this.close(file).catch(() => {}) // the first failure is the one to tell
       throw error
     } finally {
       this.#inUse.set(file, this.#inUse.get(file)! - 1)
@@ -148,6 +165,7 @@ async function syncFolder(folder: string): Promise<void> {
 
 /** Resolves when the bytes are on the disk, with what of the file's size is needed to read them back. */
 async function writeThrough(handle: FileHandle, buffers: readonly Uint8Array[], offset: number): Promise<void> {
+  if (buffers.length === 0) return
   await writeAll(handle, buffers, offset)
   if (!writesWait) await handle.datasync()
 }
@@ -162,7 +180,7 @@ async function writeAll(handle: FileHandle, buffers: readonly Uint8Array[], offs
   }
 }
 
-function dropBytes(buffers: Uint8Array[], bytes: number): Uint8Array[] {
+function dropBytes(buffers: readonly Uint8Array[], bytes: number): Uint8Array[] {
   let left = bytes
   let first = 0
   while (first < buffers.length && left >= buffers[first]!.length) left -= buffers[first++]!.length

@@ -1,6 +1,6 @@
 import type { SigningKey } from './keys.ts'
 import { compressParts } from './compression.ts'
-import { encodeHeader, encodeManifest, encodeSegment, firstChain } from './format.ts'
+import { encodeHeader, encodeManifest, encodeSegment, firstChain, segmentHeadBytes } from './format.ts'
 import type { RecordingFiles } from './files.ts'
 import { groupLines } from './group-lines.ts'
 import { type LinePart, sparesOf } from './line-parts.ts'
@@ -357,6 +357,7 @@ function closeSegment(track: Track, lines: readonly Lines[]): Uint8Array[] {
   const { payload, rawBytes } = compressParts(
     parts,
     lines.some(({ raw }) => raw),
+    track.offset + segmentHeadBytes,
   )
   const events = lines.reduce((sum, part) => sum + part.events, 0)
   const { firstUs } = lines[0]!

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { zstdDecompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
-import { compressParts, rawFrame } from '../../src/recording/compression.ts'
+import { compressParts, decompressLines, rawFrame } from '../../src/recording/compression.ts'
 import { decodeLines, type RecordedEvent } from '../../src/recording/format.ts'
 import { openSigningKey, type SigningKey } from '../../src/recording/keys.ts'
 import { LineParts, SpareBuffers } from '../../src/recording/line-parts.ts'
@@ -101,6 +101,22 @@ test('frozen facts are written as others are, and never mistaken for the ones be
     given.map(([code, data]) => [code, { ...data, bytes: 4 }]),
   )
   expect(events.every(({ bytes }) => bytes?.toString() === 'four')).toBe(true)
+})
+
+test('what is large and not compressed ends at a whole page of the file, wherever it begins', () => {
+  const lines = randomBytes(70_000)
+  for (let at = 0; at < 4096; at++) {
+    const { payload } = compressParts([lines], true, at)
+    const frame = Buffer.concat(payload)
+    expect((at + frame.length) % 4096).toBe(0)
+    expect(frame.length).toBeLessThan(lines.length + 8300)
+    if (at % 64 === 0) expect(zstdDecompressSync(frame).equals(lines)).toBe(true)
+  }
+  for (const longer of [0, 1, 2, 3, 4, 5, 6]) {
+    const at = 4096 - ((70_012 + longer) % 4096)
+    const frame = Buffer.concat(compressParts([lines], true, at).payload)
+    expect(decompressLines(frame, lines.length)?.equals(lines)).toBe(true)
+  }
 })
 
 test('any mix is gathered exactly, however it falls into buffers', () => {

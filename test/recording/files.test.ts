@@ -1,0 +1,52 @@
+import { randomBytes } from 'node:crypto'
+import { open, readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { expect, test } from 'vitest'
+import { DirectWrites } from '../../src/recording/direct-writes.ts'
+import { DiskFiles } from '../../src/recording/files.ts'
+import { temporaryFolder } from './support.ts'
+
+test('what is appended stands in the file, written past the cache or not', async () => {
+  await using folder = await temporaryFolder()
+  const header = randomBytes(100)
+  const whole = [header]
+  await using files = new DiskFiles(folder.path)
+  await files.create('a', header)
+  let offset = header.length
+  // To a whole page, whole pages (also more than go at once), some bytes, to a whole page, and whole pages again.
+  const appends = [[3996], [65_536], [1, 4095, 200_000, 2_798_272], [70_000], [77], [3651], [4096 * 20], [4096 * 30]]
+  for (const sizes of appends) {
+    const buffers = sizes.map((size) => randomBytes(size))
+    await files.append('a', buffers, offset)
+    whole.push(...buffers)
+    offset += buffers.reduce((sum, { length }) => sum + length, 0)
+    if (sizes.length > 1) await files.close('a')
+  }
+  expect((await readFile(path.join(folder.path, 'a'))).equals(Buffer.concat(whole))).toBe(true)
+})
+
+test('a file that is gone cannot be written, past the cache or not', async () => {
+  await using folder = await temporaryFolder()
+  await using files = new DiskFiles(folder.path)
+  await expect(files.append('none', [Buffer.alloc(65_536)], 0)).rejects.toThrow('ENOENT')
+})
+
+test.runIf(process.platform === 'linux')('a refusal of the system is the last one', async () => {
+  await using folder = await temporaryFolder()
+  const file = path.join(folder.path, 'a')
+  await writeFile(file, '')
+  const direct = new DirectWrites()
+  expect(direct.suits(4096, 65_536)).toBe(true)
+  expect([direct.suits(4095, 65_536), direct.suits(4096, 65_537), direct.suits(4096, 4096)]).toEqual([
+    false,
+    false,
+    false,
+  ])
+  await using handle = (await direct.open(file)) ?? (await open(file, 'r+'))
+  const pages = randomBytes(65_536)
+  expect(await direct.write(handle, [pages], 0)).toBe(pages.length)
+  expect((await readFile(file)).equals(pages)).toBe(true)
+  expect(await direct.write(handle, [Buffer.alloc(100)], 1)).toBe(0)
+  expect(direct.suits(4096, 65_536)).toBe(false)
+  await expect(direct.open(path.join(folder.path, 'none'))).rejects.toThrow('ENOENT')
+})
