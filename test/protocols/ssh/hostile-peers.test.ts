@@ -1,8 +1,9 @@
-// Goal: nobody who is let in as far as a transport can make the gateway compute without end, or keep what they do not take.
+// Goal: nobody who is let in as far as a transport can make the gateway compute without end, or keep what they do not take;
+// and nobody on the way can put anything in before there are keys.
 import { randomBytes } from 'node:crypto'
 import { duplexPair } from 'node:stream'
 import { expect, test } from 'vitest'
-import { sshBoolean, sshByte, sshNameList, sshUint32 } from '../../../src/identity/ssh/wire.ts'
+import { sshBoolean, sshByte, sshNameList, sshString, sshUint32 } from '../../../src/identity/ssh/wire.ts'
 import type { Transport } from '../../../src/protocols/ssh/transport.ts'
 import { acceptTransport, openTransport } from '../../../src/protocols/ssh/transport-over-library.ts'
 import { anyKey } from './pass-through.ts'
@@ -111,3 +112,39 @@ test.each([0, 2048])('a group to exchange keys in is asked for once (%i bits or 
   for (let count = 0; count < 3; count++) near.write(groupWish)
   await expect(accepted).rejects.toThrow('instead of KEX_DH_GEX_INIT')
 })
+
+const kexInit = (strict: string) => {
+  const lists = [`curve25519-sha256,${strict}`, 'ssh-ed25519', ...['aes128-gcm@openssh.com', 'hmac-sha2-256', 'none']]
+    .flatMap((list, index) => (index < 2 ? [list] : [list, list]))
+    .concat('', '')
+  return Buffer.concat([sshByte(20), randomBytes(16), ...lists.map(sshString), Buffer.alloc(5)])
+}
+const ignore = Buffer.concat([sshByte(2), sshString('')])
+/** Not encrypted yet. @see RFC 4253 section 6 */
+const packetOf = (payload: Buffer) => {
+  const paddingBytes = 16 - ((5 + payload.length) % 8)
+  const head = [sshUint32(1 + payload.length + paddingBytes), sshByte(paddingBytes)]
+  return Buffer.concat([...head, payload, Buffer.alloc(paddingBytes)])
+}
+
+// CVE-2023-48795: whoever stands on the way could leave out as many messages later as were put in here.
+test.each([
+  ['before the offer', (offer: Buffer) => [ignore, offer], 'not first packet'],
+  ['behind the offer', (offer: Buffer) => [offer, ignore], 'unexpected packet'],
+] as const)(
+  'with strict key exchange nothing may be put in %s, by clients or targets',
+  async (_place, messages, words) => {
+    const signal = AbortSignal.timeout(10_000)
+    for (const role of ['c', 's']) {
+      const [near, far] = duplexPair()
+      near.on('error', () => undefined).resume()
+      const sent = messages(kexInit(`kex-strict-${role}-v00@openssh.com`)).map(packetOf)
+      near.write(Buffer.concat([Buffer.from('SSH-2.0-x\r\n'), ...sent]))
+      const opened =
+        role === 'c'
+          ? acceptTransport(far, { hostKeys: [anyKey], signal })
+          : openTransport(far, { verifyHostKey: () => undefined, signal })
+      await expect(opened).rejects.toThrow(words)
+    }
+  },
+)
