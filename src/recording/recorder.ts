@@ -22,6 +22,8 @@ export interface Recorder {
   encoded(tail: Buffer, tailBytes: number, atMs: number): void
   /** More than `maxUnsaved` is not on disk yet: stop reading until `drained()` resolves. */
   readonly full: boolean
+  /** The same for those who have just looked at the clock: `nowMs` is `clock.monotonicMs()`. */
+  isFullAt(nowMs: number): boolean
   /** Resolves when `full` is false again, at once if it is; rejects with Fault RECORDING_FAILED when the recording broke (strict). */
   drained(): Promise<void>
   /** Writes the last segment and the signed manifest. Resolves when they are on disk; rejects with Fault RECORDING_FAILED when the recording broke (strict). */

@@ -143,10 +143,12 @@ export class SessionRecorder implements Recorder {
   }
 
   get full(): boolean {
+    return this.isFullAt(this.#host.clock.monotonicMs())
+  }
+
+  isFullAt(nowMs: number): boolean {
     if (this.#failure !== null) return this.#strict
-    if (this.unsavedBytes > this.#host.unsavedBytesMax) return true
-    const oldestMs = this.#oldestMs()
-    return oldestMs !== Infinity && this.#host.clock.monotonicMs() - oldestMs > this.#host.unsavedMsMax
+    return this.unsavedBytes > this.#host.unsavedBytesMax || nowMs - this.#oldestMs() > this.#host.unsavedMsMax
   }
 
   async drained(): Promise<void> {
@@ -296,6 +298,7 @@ function tryEncode(us: number, code: string, data: unknown): string | undefined 
 export const noRecorder: Recorder = {
   active: false,
   full: false,
+  isFullAt: () => false,
   event() {},
   bytes() {},
   encoded() {},

@@ -3,6 +3,7 @@ import { compressParts } from './compression.ts'
 import { encodeHeader, encodeManifest, encodeSegment, firstChain, segmentHeadBytes } from './format.ts'
 import type { RecordingFiles } from './files.ts'
 import { groupLines } from './group-lines.ts'
+import { JoinedParts } from './joined-parts.ts'
 import { type LinePart, sparesOf } from './line-parts.ts'
 import { type Manifest, manifestType, SparseIndex } from './manifest.ts'
 import type { Lines, OpenOrder, Orders, Report, SealOrder } from './writer-messages.ts'
@@ -78,6 +79,7 @@ export class RecordingWriter {
   /** Tracks with pending lines, in the order of their due times. */
   readonly #waiting = new Set<Track>()
   #ready: Track[] = []
+  readonly #joined = new JoinedParts()
   #running = 0
   #timerSet = false
   #finishing = false
@@ -229,7 +231,7 @@ export class RecordingWriter {
     if (pending.length === 0) return
     const closed = (track.closed ??= noSegments(track.offset))
     for (const lines of groupLines(pending, this.#deps.settings.segmentBytes)) {
-      closed.buffers.push(...closeSegment(track, lines))
+      closed.buffers.push(...closeSegment(track, lines, this.#joined))
     }
     closed.bytes += track.pendingBytes
     closed.parts.push(...pending.flatMap(({ parts }) => parts))
@@ -352,8 +354,10 @@ function noSegments(offset: number): ClosedSegments {
 }
 
 /** Adds one segment to the track; returns its bytes. */
-function closeSegment(track: Track, lines: readonly Lines[]): Uint8Array[] {
-  const parts = lines.flatMap((one) => one.parts)
+function closeSegment(track: Track, lines: readonly Lines[], joined: JoinedParts): Uint8Array[] {
+  const all = lines.flatMap((one) => one.parts)
+  // Raw bytes may go to the disk as they are, later.
+  const parts = lines.some(({ raw }) => raw) ? all : joined.join(all)
   const { payload, rawBytes } = compressParts(
     parts,
     lines.some(({ raw }) => raw),

@@ -97,8 +97,8 @@ abstract class WatchingTap implements FrameTap {
 
   protected abstract watch(type: number): void
 
-  chunk(): void {
-    this.#inner?.chunk?.()
+  chunk(nowMs?: number): void {
+    this.#inner?.chunk?.(nowMs)
   }
 
   whole(type: number, chunk: Buffer, from: number, to: number): boolean {

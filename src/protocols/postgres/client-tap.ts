@@ -34,8 +34,8 @@ export class ClientTap implements FrameTap {
     this.#quick = new QuickClient(shared, json)
   }
 
-  chunk(): void {
-    this.#shared.moment.look()
+  chunk(nowMs?: number): void {
+    this.#shared.moment.look(nowMs)
   }
 
   whole(type: number, chunk: Buffer, from: number, to: number): boolean {

@@ -15,8 +15,8 @@ const messagesMax = 256
 const pieceBytes = 4 * 1024
 
 export interface FlowEvents {
-  /** A chunk was walked (and so recorded) and forwarded. */
-  passed(): void
+  /** A chunk was walked (and so recorded) and forwarded. `nowMs`: when it came, where that is known. */
+  passed(nowMs?: number): void
   /** The walker could not make sense of it. The chunk was not forwarded. */
   failed(flow: Flow, error: unknown): void
 }
@@ -140,20 +140,20 @@ export class Flow {
 
   #work(chunk: Buffer): void {
     const begunMs = this.#turns.begin()
-    this.#take(chunk)
+    this.#take(chunk, begunMs)
     this.#turns.end(begunMs)
   }
 
-  #take(chunk: Buffer): void {
+  #take(chunk: Buffer, nowMs: number): void {
     this.bytes += chunk.length
     try {
-      if (this.#stage === null) this.pass(chunk)
+      if (this.#stage === null) this.pass(chunk, nowMs)
       else this.#stage.take(chunk)
     } catch (error) {
       this.#events.failed(this, error)
       return
     }
-    this.#events.passed()
+    this.#events.passed(nowMs)
   }
 
   /** Runs what lets something pass; what goes wrong there is the end of the session. */
@@ -168,16 +168,16 @@ export class Flow {
     this.#events.passed()
   }
 
-  /** @throws Fault PROTOCOL_VIOLATION */
-  pass(bytes: Buffer): void {
-    this.walk(bytes)
+  /** @param nowMs as in `walk`. @throws Fault PROTOCOL_VIOLATION */
+  pass(bytes: Buffer, nowMs?: number): void {
+    this.walk(bytes, nowMs)
     if (this.#holds) this.#passWhole(bytes)
     else this.write(bytes)
   }
 
-  /** Looks at what came, without forwarding it. @throws Fault PROTOCOL_VIOLATION */
-  walk(bytes: Buffer): void {
-    this.#walker.walk(bytes)
+  /** Looks at what came, without forwarding it. @param nowMs when it came, where that is known. @throws Fault PROTOCOL_VIOLATION */
+  walk(bytes: Buffer, nowMs?: number): void {
+    this.#walker.walk(bytes, nowMs)
   }
 
   #passWhole(chunk: Buffer): void {

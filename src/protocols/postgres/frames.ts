@@ -3,8 +3,8 @@ import { Gathered } from './gathered.ts'
 
 /** Takes part in a walk over messages. Called for every message, so nothing here may allocate for those it skips. */
 export interface FrameTap {
-  /** A chunk has come, and is walked now. */
-  chunk?(): void
+  /** A chunk has come, and is walked now. `nowMs`: the time, where it is known: each look at the clock counts. */
+  chunk?(nowMs?: number): void
   /**
    * A whole message that lies in one chunk: its body is `chunk[from, to)`.
    * @returns false to see it by `begin`, `head` and `end` instead; then nothing of it may have been noted.
@@ -73,9 +73,9 @@ export class FrameWalker {
   }
 
   /** @throws Fault PROTOCOL_VIOLATION for a length that cannot be; the walker is of no use afterwards. */
-  walk(chunk: Buffer): void {
+  walk(chunk: Buffer, nowMs?: number): void {
     this.boundary = -1
-    this.#tap?.chunk?.()
+    this.#tap?.chunk?.(nowMs)
     let at = 0
     while (at < chunk.length) {
       if (this.#remaining === 0 && this.#headerBytes === 0) {

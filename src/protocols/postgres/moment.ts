@@ -12,7 +12,7 @@ export class Moment {
   }
 
   /** A chunk has come. */
-  look(): void {
-    this.nowMs = this.#clock.monotonicMs()
+  look(nowMs = this.#clock.monotonicMs()): void {
+    this.nowMs = nowMs
   }
 }

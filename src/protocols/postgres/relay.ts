@@ -131,9 +131,9 @@ export class Relay {
   }
 
   /** Of either flow: a chunk went through. */
-  passed(): void {
-    this.#usedAtMs = this.#idleMs === null ? 0 : this.#clock.monotonicMs()
-    this.#keepPaceWithRecorder()
+  passed(nowMs = this.#clock.monotonicMs()): void {
+    this.#usedAtMs = nowMs
+    this.#keepPaceWithRecorder(nowMs)
   }
 
   failed(flow: Flow, error: unknown): void {
@@ -276,9 +276,9 @@ export class Relay {
   }
 
   /** What cannot be recorded is not forwarded: both directions wait until the disk has caught up. */
-  #keepPaceWithRecorder(): void {
+  #keepPaceWithRecorder(nowMs: number): void {
     const { recorder } = this.#admission
-    if (!recorder.full || this.#waitsForRecorder) return
+    if (!recorder.isFullAt(nowMs) || this.#waitsForRecorder) return
     this.#waitsForRecorder = true
     this.#up.pause(paused.recorder)
     this.#down.pause(paused.recorder)

@@ -46,8 +46,8 @@ export class TargetTap implements FrameTap {
     this.#json = json
   }
 
-  chunk(): void {
-    this.#shared.moment.look()
+  chunk(nowMs?: number): void {
+    this.#shared.moment.look(nowMs)
   }
 
   whole(type: number, chunk: Buffer, from: number, to: number): boolean {

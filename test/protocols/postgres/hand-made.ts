@@ -58,6 +58,10 @@ export class ListRecorder implements Recorder {
     throw new Error(`no such event: ${code}`)
   }
 
+  isFullAt(): boolean {
+    return this.full
+  }
+
   get full(): boolean {
     return this.#draining !== undefined
   }

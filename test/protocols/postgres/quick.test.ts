@@ -119,6 +119,10 @@ class LineRecorder implements Recorder {
   readonly lines: string[] = []
   encodedCount = 0
 
+  isFullAt(): boolean {
+    return this.full
+  }
+
   event(code: string, data: unknown): void {
     this.lines.push(`${JSON.stringify(code)},${JSON.stringify(data)}`)
   }

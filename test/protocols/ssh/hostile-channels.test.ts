@@ -16,6 +16,7 @@ import { memoryPair, type MemoryTransport, MessageClient } from './memory-transp
 const noRecorder: RelayHost['recorder'] = {
   active: false,
   full: false,
+  isFullAt: () => false,
   event: () => undefined,
   bytes: () => undefined,
   encoded: () => undefined,

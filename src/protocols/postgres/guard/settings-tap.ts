@@ -15,8 +15,8 @@ export class SettingsTap implements FrameTap {
     this.#inner = inner
   }
 
-  chunk(): void {
-    this.#inner?.chunk?.()
+  chunk(nowMs?: number): void {
+    this.#inner?.chunk?.(nowMs)
   }
 
   whole(type: number, chunk: Buffer, from: number, to: number): boolean {

@@ -20,6 +20,10 @@ export class HandRecorder implements Recorder {
   full = false
   #drained: PromiseWithResolvers<void> | null = null
 
+  isFullAt(): boolean {
+    return this.full
+  }
+
   event(code: string, data: unknown): void {
     this.events.push({ code, data: JSON.parse(JSON.stringify(data)) as unknown })
   }

@@ -11,6 +11,10 @@ export class KeptRecorder implements Recorder {
   readonly full = false
   readonly #lines: Line[] = []
 
+  isFullAt(): boolean {
+    return this.full
+  }
+
   event(code: string, data: unknown): void {
     // As whoever reads the recording will see it.
     const read = readSshEvent({ code, data: JSON.parse(JSON.stringify(data)) as unknown })
