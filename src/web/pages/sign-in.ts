@@ -15,7 +15,10 @@ const returnToCharsMax = 2000
 export function signInRoutes(site: Site): void {
   const { deps } = site
   const { browser } = deps.identity
-  const starts = createRateLimit(deps.clock, { burst: 60, perMs: 1000 })
+  // An office has one address, and everybody there comes in the morning, with several tabs.
+  const starts = createRateLimit(deps.clock, { burst: 300, perMs: 500 })
+  // Of their own, so that who was let begin is let end.
+  const ends = createRateLimit(deps.clock, { burst: 300, perMs: 500 })
   const notices = createRateLimit(deps.clock, { burst: 300, perMs: 100 })
 
   site.open('GET', '/sign-in', async (c) => {
@@ -27,7 +30,7 @@ export function signInRoutes(site: Site): void {
   })
 
   site.open('GET', '/sign-in/callback', async (c) => {
-    starts.take(peerAddress(c))
+    ends.take(peerAddress(c))
     const cookies = c.req.header('cookie')
     const flow = flowName(c.req.query('state'))
     const signedIn = await browser.complete(callbackUrl(c, deps.publicUrl), readCookie(cookies, flow), {
