@@ -154,6 +154,9 @@ test('claims are mapped to headers, and what a client sends by those names is no
   })
   expect(headers['x-id']).toMatch(/^person-/)
   expect(rawHeaders.join('\n')).not.toContain('mallory')
+  // The target believes these names whichever role comes; this one says nothing by them.
+  const other = await echoed('/echo', ...(await bearer('open')), ...lies.flatMap((name) => ['-H', `${name}: mallory`]))
+  expect(other.rawHeaders.join('\n')).not.toContain('mallory')
 })
 
 test('the assertion is verified with the published keys, and says who and for whom', async () => {

@@ -36,6 +36,7 @@ export interface ForwardFacts {
 }
 
 /**
+ * @param mappedByOthers names of headers that other roles of the resource give it: it believes them whoever comes.
  * @param claims null (or empty): the person has none; then the target gets no such header, whatever the client sends.
  * Values go out as UTF-8; control characters become spaces. (RFC 9110 section 5.5 leaves the meaning of bytes beyond ASCII to
  * the receiver; applications read UTF-8. RFC 8187 is for parameters and nobody decodes it here.)
@@ -43,13 +44,14 @@ export interface ForwardFacts {
 export function ownHeaders(
   role: Pick<HttpRole, 'headers' | 'credentials' | 'allow' | 'deny'>,
   claims: Readonly<Record<HttpClaim, string | null>>,
+  mappedByOthers: readonly string[] = [],
 ): OwnHeaders {
   const mapped = Object.entries(role.headers).flatMap(([name, claim]) => {
     const value = headerText(claims[claim] ?? '')
     return value === '' ? [] : [name, value]
   })
   const credentials = credentialHeaders(role.credentials)
-  const names = [...Object.keys(role.headers), ...credentials.filter((_, index) => index % 2 === 0)]
+  const names = [...Object.keys(role.headers), ...mappedByOthers, ...credentials.filter((_, index) => index % 2 === 0)]
   return {
     headers: [...mapped, ...credentials],
     names: new Set(names.map((name) => canonicalName(name.toLowerCase()))),

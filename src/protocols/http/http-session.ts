@@ -111,7 +111,8 @@ export class HttpSession {
   /** What the target is told about the person. */
   ownHeaders(person: Person): OwnHeaders {
     if (this.#own?.person !== person) {
-      this.#own = { person, headers: ownHeaders(this.role, claimsOf(person, this.role.name)) }
+      const mapped = Object.values(this.resource.roles).flatMap(({ headers }) => Object.keys(headers))
+      this.#own = { person, headers: ownHeaders(this.role, claimsOf(person, this.role.name), mapped) }
     }
     return this.#own.headers
   }
