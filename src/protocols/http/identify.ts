@@ -47,6 +47,7 @@ export type Credential =
 /** How long a token's answer is believed without asking the store; what ends a token is heard of at once. */
 const rememberTokenMs = 10_000
 const rememberedTokensMax = 5000
+const roleCharsMax = 64
 const tokenPrefix = 'curfew_'
 const bearer = /^bearer +/i
 
@@ -131,6 +132,8 @@ export class Identifier implements Disposable {
     }
     const role = await this.#roleOf(person, place.resource, wanted)
     const known: Known = { identified, person, role, entry: null, ownAuthorization }
+    // No role has such a name, and whoever asks by many would fill the memory with them.
+    if (wanted.length > roleCharsMax) return known
     if (this.#tokens.size >= rememberedTokensMax) this.#tokens.clear()
     const { clock } = this.#deps
     const untilMs = clock.monotonicMs() + Math.min(rememberTokenMs, token.expiresAt - clock.now())
