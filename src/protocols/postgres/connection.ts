@@ -14,6 +14,7 @@ import { admit } from './admit.ts'
 import type { CancelKeys } from './cancel-keys.ts'
 import type { GuardSources } from './guard/guard-for.ts'
 import { Client } from './client.ts'
+import type { Errands } from './errands.ts'
 import { farewell } from './farewell.ts'
 import { greet, newGuest, readProxy, type Guest, type Terms } from './greet.ts'
 import type { Handshakes } from './handshakes.ts'
@@ -46,6 +47,7 @@ export interface ConnectionDeps {
   readonly lobby: Lobby
   readonly terms: Terms
   readonly handshakes: Handshakes
+  readonly errands: Errands
   /** Aborts with a Fault when the listener stops: ends what is not a session yet. */
   readonly stopping: AbortSignal
 }
@@ -102,11 +104,13 @@ async function clientOf(guest: Guest, peer: From, deps: ConnectionDeps): Promise
 
 async function inTime<T>(
   late: string,
-  { clock, settings, stopping }: ConnectionDeps,
+  { clock, settings, stopping, errands }: ConnectionDeps,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const tooLate = new AbortController()
-  const timer = clock.after(settings.limits.handshakeMs, () => tooLate.abort(new Fault('DEADLINE_PASSED', late)))
+  // A crowd that came at once is late at once.
+  const abort = () => tooLate.abort(new Fault('DEADLINE_PASSED', late))
+  const timer = clock.after(settings.limits.handshakeMs, () => errands.add(abort))
   try {
     return await work(AbortSignal.any([tooLate.signal, stopping]))
   } finally {

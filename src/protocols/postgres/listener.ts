@@ -1,11 +1,12 @@
 import { once } from 'node:events'
-import { createServer, type AddressInfo, type Server } from 'node:net'
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import type { PostgresListener } from '../../config/config.ts'
 import { Fault } from '../../kernel/fault.ts'
 import type { Listening } from '../../kernel/listening.ts'
 import { serveConnection, type ConnectionDeps } from './connection.ts'
 import { SaltedPasswords } from './salted-passwords.ts'
+import { Errands } from './errands.ts'
 import { Scratch } from './scratch.ts'
 import { Handshakes } from './handshakes.ts'
 import { secureOptions, type Terms } from './greet.ts'
@@ -16,7 +17,7 @@ import { createLobby, type Lobby } from '../lobby.ts'
 /** `cancelKeys` is shared by all listeners of a node: a CancelRequest may come in by another one. */
 export interface PostgresDeps extends Omit<
   ConnectionDeps,
-  'lobby' | 'terms' | 'handshakes' | 'stopping' | 'scratch' | 'salted'
+  'lobby' | 'terms' | 'handshakes' | 'errands' | 'stopping' | 'scratch' | 'salted'
 > {
   /** Shared where the limits are to hold for several listeners together; by default each counts alone. */
   readonly lobby?: Lobby
@@ -35,19 +36,28 @@ export async function listenPostgres(listener: PostgresListener, deps: PostgresD
   const stop = new AbortController()
   const connections = new OpenConnections()
   const lobby = deps.lobby ?? createLobby(deps.settings.limits, deps.metrics)
+  const scratch = new Scratch(deps.clock)
+  const errands = new Errands(scratch.turns)
   const within = {
     ...deps,
     lobby,
-    scratch: new Scratch(deps.clock),
+    scratch,
+    errands,
     salted: new SaltedPasswords(),
     handshakes: new Handshakes(deps.clock),
     terms: termsOf(listener, deps.identity.certificates.authority),
     stopping: stop.signal,
   }
-  const server = createServer({ noDelay: true }, (socket) => {
+  const serve = (socket: Socket) => {
+    if (socket.destroyed) return
     keepAlive(socket, listener.keepalives)
     connections.enter()
     void serveConnection(socket, within, connections.leave)
+  }
+  const server = createServer({ noDelay: true }, (socket) => {
+    socket.on('error', () => undefined) // until its turn comes nobody else would see it
+    if (errands.waiting >= backlog) socket.destroy()
+    else errands.add(() => serve(socket))
   })
   server.listen({ port: listener.port, host: listener.address, backlog })
   await once(server, 'listening')

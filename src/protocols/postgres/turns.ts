@@ -2,7 +2,7 @@ import type { Clock } from '../../kernel/time.ts'
 
 /** How long all sessions together may work on what comes, in one turn of the event loop. */
 const turnMsMax = 8
-/** What TLS and the system take for each chunk, beside what is measured. */
+/** What TLS and the system take for each chunk. */
 const aroundMs = 0.005
 
 /**
@@ -28,8 +28,9 @@ export class Turns {
     return this.#clock.monotonicMs()
   }
 
-  end(begunMs: number): void {
-    this.#workedMs += this.#clock.monotonicMs() - begunMs + aroundMs
+  /** @param besideMs what it takes beside what is measured. */
+  end(begunMs: number, besideMs: number = aroundMs): void {
+    this.#workedMs += this.#clock.monotonicMs() - begunMs + besideMs
   }
 
   /** Calls `goOn` in one of the next turns: one of those who wait in each. */
