@@ -14,6 +14,8 @@ export class Activity {
   /** Executes since the last Sync, and whether the last message was one. */
   #executes = 0
   #endsWithExecute = false
+  /** The target takes the data of that Execute: if a Sync comes next, it is passed over. */
+  #passesSync = false
   /** Messages of the extended protocol came since the last Sync. */
   #open = false
 
@@ -31,12 +33,19 @@ export class Activity {
   }
 
   fromClient(type: number): void {
+    if (type === fromClient.flush) {
+      this.#open = true
+      return
+    }
+    const passesSync = this.#passesSync
+    this.#passesSync = false
     switch (type) {
       case fromClient.query:
       case fromClient.functionCall:
         this.#awaited.push('other')
         break
       case fromClient.sync:
+        if (passesSync) break
         this.#awaited.push(this.#executes === 1 && this.#endsWithExecute ? 'sync-of-one' : 'other')
         this.#executes = 0
         this.#open = false
@@ -59,6 +68,7 @@ export class Activity {
     this.lastFromTarget = type
     if (type === fromServer.readyForQuery) this.#answered()
     else if (type === fromServer.copyInResponse) this.#beginCopy()
+    else if (type === fromServer.errorResponse) this.#passesSync = false
   }
 
   /**
@@ -66,6 +76,7 @@ export class Activity {
    * after its data, which is the one that is answered. Whatever else stands behind an Execute makes the COPY fail.
    */
   #beginCopy(): void {
+    if (this.#awaited.length === this.#first) this.#passesSync = this.#executes === 1 && this.#endsWithExecute
     if (this.#awaited[this.#first] !== 'sync-of-one') return
     this.#answered()
     this.#open ||= this.#awaited.length === 0

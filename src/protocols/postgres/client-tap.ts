@@ -58,7 +58,7 @@ export class ClientTap implements FrameTap {
 
   begin(type: number, bodyBytes: number): number {
     const behindExecute = this.#last === fromClient.execute
-    this.#last = type
+    if (type !== fromClient.flush) this.#last = type
     switch (type) {
       case fromClient.query:
       case fromClient.parse:
@@ -74,7 +74,7 @@ export class ClientTap implements FrameTap {
         if (this.#shared.copy !== null) this.#shared.copy.bytes += bodyBytes
         return 0
       case fromClient.sync:
-        this.#shared.pending.sync(behindExecute)
+        if (!this.#shared.pending.sync(behindExecute)) return 0
         this.#shared.book.end()
         this.#shared.secrets.end()
         return 0

@@ -35,6 +35,8 @@ export class Pending {
   #last = 0
   #lost = false
   #weight = 0
+  /** The target takes data, and a Sync right behind the Execute has not come yet. */
+  #passesSync = false
 
   constructor(moment: Moment) {
     this.#moment = moment
@@ -52,9 +54,16 @@ export class Pending {
       : this.#push(false, portal, weight)
   }
 
-  /** @param behindExecute the last message was one. */
-  sync(behindExecute = false): void {
+  /**
+   * @param behindExecute the last message was one.
+   * @returns false when the target passes over it.
+   */
+  sync(behindExecute = false): boolean {
+    const passes = this.#passesSync && behindExecute
+    this.#passesSync = false
+    if (passes) return false
     this.#add({ n: syncMark, many: true, startMs: 0, portal: null, weight: 0, behindExecute })
+    return true
   }
 
   /**
@@ -63,7 +72,9 @@ export class Pending {
    */
   copyIn(): boolean {
     const [execute, sync] = this.#queue.slice(this.#first, this.#first + 2)
-    if (execute === undefined || execute.many || sync?.behindExecute !== true) return false
+    if (execute === undefined || execute.many) return false
+    this.#passesSync = sync === undefined
+    if (sync?.behindExecute !== true) return false
     this.#queue.splice(this.#first + 1, 1)
     return true
   }
@@ -113,6 +124,7 @@ export class Pending {
 
   /** After an error the server skips to the next Sync. */
   failed(): Answer {
+    this.#passesSync = false
     const answer = this.answered()
     this.#skipExecutions()
     return answer

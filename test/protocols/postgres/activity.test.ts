@@ -106,6 +106,8 @@ describe('what drivers send leaves it idle, taken at once or late, failed or not
     'execute execute sync',
     'execute-copy sync, data, done sync',
     'execute-copy, data, done sync',
+    'execute-copy, sync, data, done sync, query',
+    'execute-copy, data, done, sync, query',
     'execute-copy data done sync',
     'execute sync execute-copy sync, done sync, query',
   ]

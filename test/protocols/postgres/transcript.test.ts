@@ -349,16 +349,18 @@ test('the target is busy from the question to the last ReadyForQuery', () => {
   expect(activity.terminated).toBe(true)
 })
 
-test('a Sync that a target passes over, as it takes data, ends nothing', () => {
+test.each([false, true])('a Sync that a target passes over, as it takes data, ends nothing: late %s', (late) => {
   const session = listen({ rowsMax: 10, bytesMax: 1000 })
   const describeRows = message(fromClient.describe, Buffer.from('P'), cstring(''))
-  const one = (sql: string) => Buffer.concat([parse('s', sql), bind([]), describeRows, execute(), sync])
+  const one = (sql: string) => Buffer.concat([parse('s', sql), bind([]), describeRows, execute()])
   session.client.walk(one('copy t from stdin'))
+  if (!late) session.client.walk(sync)
   session.target.walk(message(fromServer.noData))
   session.target.walk(message(fromServer.copyInResponse, Buffer.alloc(3)))
+  if (late) session.client.walk(sync)
   session.client.walk(Buffer.concat([message(fromClient.copyData), message(fromClient.copyDone), sync]))
   session.target.walk(Buffer.concat([complete('COPY 1'), ready]))
-  session.client.walk(one('select password from t'))
+  session.client.walk(Buffer.concat([one('select password from t'), sync]))
   const column = Buffer.concat([cstring('password'), Buffer.alloc(18)])
   const answer = message(fromServer.dataRow, int16(1), int32(7), Buffer.from('hunter2'))
   const rows = Buffer.concat([message(fromServer.rowDescription, int16(1), column), answer])
