@@ -85,6 +85,8 @@ export class Activity {
   /** Not by `shift` for each: of a long pipeline it moves all the rest. */
   #answered(): void {
     const { length } = this.#awaited
+    // As it is nearly always; `pop` keeps the array's memory.
+    if (length === 1) return void this.#awaited.pop()
     if (this.#first < length) this.#first += 1
     if (this.#first < length && this.#first < movedTogether) return
     this.#awaited.splice(0, this.#first)

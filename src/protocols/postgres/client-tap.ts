@@ -44,10 +44,10 @@ export class ClientTap implements FrameTap {
       case fromClient.parse:
       case fromClient.bind:
       case fromClient.execute:
+      case fromClient.describe:
         if (!this.#quick.take(type, chunk, from, to)) return false
         this.#last = type
         return true
-      case fromClient.describe:
       case fromClient.functionCall:
         return false
       default:

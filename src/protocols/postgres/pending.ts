@@ -11,6 +11,9 @@ const unansweredMax = 100_000
 /** What all of their portals may weigh; beyond, it is not known what they are of. */
 const portalsWeightMax = 100_000
 
+/** A row up to this long is used again. */
+const keptMax = 4
+
 interface Unanswered {
   /** Number of the event, or `syncMark`. */
   readonly n: number
@@ -174,7 +177,9 @@ export class Pending {
   }
 
   #clear(): void {
-    this.#queue = []
+    // One by one, so that the array keeps its memory for the next statement.
+    if (this.#queue.length <= keptMax) while (this.#queue.length > 0) this.#queue.pop()
+    else this.#queue = []
     this.#first = 0
     this.#weight = 0
   }

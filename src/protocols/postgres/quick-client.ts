@@ -25,6 +25,7 @@ const words = {
   endOfValues: Buffer.from(']}'),
 } as const
 const noTypes: readonly number[] = []
+const portalKind = 0x50
 
 /**
  * Writes the lines of short messages without making strings and objects of them: most of what a busy session sends.
@@ -55,6 +56,8 @@ export class QuickClient {
         return this.#bind(chunk, from, to)
       case fromClient.execute:
         return this.#execute(chunk, from, to)
+      case fromClient.describe:
+        return this.#describe(chunk, from, to)
       default:
         return false
     }
@@ -149,6 +152,13 @@ export class QuickClient {
     json.decimal(rows, 0)
     pending.execute()
     return this.#write(words.end)
+  }
+
+  /** Of portals: what their rows are is wanted where rows are kept. Of a statement it tells the types of parameters. */
+  #describe(chunk: Buffer, from: number, to: number): boolean {
+    if (this.#shared.keepsRows || from === to || chunk[from] !== portalKind) return false
+    this.#shared.book.describeUnknown()
+    return true
   }
 
   #writeName(chunk: Buffer, from: number, end: number): boolean {

@@ -57,6 +57,11 @@ export class StatementBook {
     this.#ask(known ?? 'unknown')
   }
 
+  /** Of something that nobody wants to know. */
+  describeUnknown(): void {
+    this.#ask('unknown')
+  }
+
   /** A Sync, a simple query or a function call: each is answered by one ReadyForQuery. */
   end(): void {
     this.#ask('end')

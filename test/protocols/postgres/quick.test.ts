@@ -64,7 +64,9 @@ const fromTheClient = fc.oneof(
     .tuple(names, fc.constantFrom(0, 7, -1))
     .map(([name, rows]) => message(fromClient.execute, cstring(name), int32(rows))),
   fc.constantFrom(message(fromClient.sync), message(fromClient.flush), message(fromClient.copyData, Buffer.alloc(9))),
-  names.map((name) => message(fromClient.describe, Buffer.from('S'), cstring(name))),
+  fc
+    .tuple(fc.constantFrom('S', 'P', ''), names)
+    .map(([kind, name]) => message(fromClient.describe, Buffer.from(kind), cstring(name))),
   // Anything, also what makes no sense: counts that are not kept, ends that are missing.
   fc
     .tuple(fc.constantFrom(...Object.values(fromClient)), fc.uint8Array({ maxLength: 24 }))
