@@ -34,6 +34,8 @@ export interface PostgresListener {
 export interface SshListener {
   readonly address: string
   readonly port: number
+  /** Null: none. */
+  readonly keepalives: Keepalives | null
 }
 export interface OidcSettings {
   readonly issuer: URL

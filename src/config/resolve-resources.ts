@@ -3,6 +3,7 @@ import type { Resource, SshResource, SshRole } from '../resources/catalogue.ts'
 import { inTurn, type ReferenceReader } from './files.ts'
 import type { ConfigPath } from './problems.ts'
 import { readHttpResource } from './resolve-http.ts'
+import { resolveKeepalives } from './resolve-keepalives.ts'
 import { readPostgresResource } from './resolve-postgres.ts'
 import type { InFile, ResourceInFile } from './schema-resources.ts'
 import { readHostAuthority, readKnownHosts, readSshKey } from './ssh-references.ts'
@@ -35,7 +36,8 @@ async function readSshResource(
   )
   if (hostKeys === undefined) return undefined
   const byName = Object.fromEntries(roles.map((role) => [role.name, role]))
-  return { ...placeOf(name, resource), kind: 'ssh', hostKeys, roles: byName }
+  const keepalives = resolveKeepalives(resource.keepalives)
+  return { ...placeOf(name, resource), kind: 'ssh', hostKeys, keepalives, roles: byName }
 }
 
 async function readHostKeys(

@@ -66,7 +66,7 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
     listen: {
       web: webListener(file.listen.web, references),
       postgres: file.listen.postgres.map((listener, index) => postgresListener(listener, references.postgres[index]!)),
-      ssh: file.listen.ssh,
+      ssh: file.listen.ssh.map((one) => ({ ...one, keepalives: resolveKeepalives(one.keepalives) })),
       ops: file.listen.ops,
     },
     limits: {

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { sshAllowances } from '../resources/catalogue.ts'
-import { described, filePath, recording, roleDescription, roles, secretReference } from './schema-fields.ts'
+import { described, filePath, keepalives, recording, roleDescription, roles, secretReference } from './schema-fields.ts'
 import { httpResource } from './schema-http.ts'
 import { postgresResource } from './schema-postgres.ts'
 
@@ -60,6 +60,7 @@ const sshResource = z
     host,
     port: port(22),
     hostKeys,
+    keepalives: keepalives('the target'),
     roles: roles('what people write first in `ssh ROLE@RESOURCE@GATEWAY`', sshRole),
   })
   .meta({ title: 'SSH' })

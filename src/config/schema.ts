@@ -101,9 +101,13 @@ export const configSchema = z
           )
           .prefault([])
           .meta({ description: 'Listeners for PostgreSQL clients.' }),
-        ssh: z.array(listenAddress).default([]).meta({
-          description: 'Listeners for SSH clients. The host key is made at the first start and kept in `gateway.data`.',
-        }),
+        ssh: z
+          .array(listenAddress.extend({ keepalives: keepalives('clients') }))
+          .prefault([])
+          .meta({
+            description:
+              'Listeners for SSH clients. The host key is made at the first start and kept in `gateway.data`.',
+          }),
         ops: listenAddress
           .prefault({ port: 9090 })
           .meta({ description: 'Plain HTTP for `/healthz`, `/readyz` and `/metrics`. Keep it inside.' }),

@@ -142,6 +142,8 @@ export interface SshResource {
     /** Public keys (`ssh-ed25519 AAAA…`) of authorities whose host certificates are believed. */
     readonly authorities: readonly string[]
   }
+  /** Null: none. */
+  readonly keepalives: Keepalives | null
   readonly roles: Readonly<Record<string, SshRole>>
 }
 

@@ -23,6 +23,7 @@ const role = (name: string): SshRole => ({
 const resource = (name: string, ...roles: readonly string[]): SshResource => ({
   ...{ kind: 'ssh', name, description: `Host ${name}`, labels: {}, host: '127.0.0.1', port: 22 },
   hostKeys: { fingerprints: [], knownHosts: null, authorities: [] },
+  keepalives: null,
   roles: Object.fromEntries(roles.map((one) => [one, role(one)])),
 })
 const policy = (name: string, groups: readonly [string], resources: readonly string[]): Policy => ({

@@ -66,9 +66,10 @@ async function web1(text: string) {
 
 test('an SSH listener and an SSH resource are read, with what is usual filled in', async () => {
   const { config, resource } = await web1(sshConfig)
-  expect(config.listen.ssh).toEqual([{ address: '127.0.0.1', port: 2222 }])
+  const keepalives = { idleMs: 60_000, intervalMs: 10_000, count: 6 }
+  expect(config.listen.ssh).toEqual([{ address: '127.0.0.1', port: 2222, keepalives }])
   expect(resource).toMatchObject({
-    port: 22,
+    ...{ port: 22, keepalives },
     description: '',
     hostKeys: { fingerprints: [fingerprint], knownHosts: null, authorities: [] },
     roles: {
@@ -188,7 +189,7 @@ const refusals: readonly (readonly [string, string, string])[] = [
   [
     'a key of another kind of resource',
     spoilt('    host: web-1.internal', '    tls: {}\n    host: web-1.internal'),
-    `${at}:31:5 resources.web-1.tls: there is no such key | Known here: kind, description, labels, host, port, hostKeys, roles`,
+    `${at}:31:5 resources.web-1.tls: there is no such key | Known here: kind, description, labels, host, port, hostKeys, keepalives, roles`,
   ],
   [
     'a resource of no kind',

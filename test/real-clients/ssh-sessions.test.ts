@@ -4,16 +4,25 @@ import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { atTerminal } from '../protocols/ssh/at-terminal.ts'
 import { sha256Of } from '../clients/file-hash.ts'
+import { keepaliveIn } from '../clients/keepalive-timer.ts'
 import { openSshPlace, type SshPlace } from '../clients/ssh-place.ts'
+import type { ConfigInput } from '../servers/gateway.ts'
 
 const isRoot = process.getuid?.() === 0
 const stack = new AsyncDisposableStack()
 let place: SshPlace
 
 beforeAll(async () => {
-  if (isRoot) place = stack.use(await openSshPlace(['open', 'certified']))
+  if (!isRoot) return
+  place = stack.use(await openSshPlace(['open', 'certified'], { configure: askSeldom }))
 }, 60_000)
 afterAll(() => stack.disposeAsync())
+
+function askSeldom(config: ConfigInput): void {
+  config.listen.ssh = config.listen.ssh!.map((one) => ({ ...one, keepalives: { idle: '30m' } }))
+  const target = config.resources['web-1']!
+  if (target.kind === 'ssh') target.keepalives = { idle: '10m' }
+}
 
 describe.runIf(isRoot)('commands (need root, as sshd does)', () => {
   test.each(['open', 'certified'])('run, by the role %s', async (role) => {
@@ -168,6 +177,14 @@ describe.runIf(isRoot)('connections (need root, as sshd does)', () => {
   test('keepalives are answered', async () => {
     const options = ['ServerAliveInterval=1', 'ServerAliveCountMax=1'].flatMap((option) => ['-o', option])
     expect((await place.run([...place.ssh('open', ...options), 'sleep 3.5; echo on'])).stdout).toBe('on\n')
+  })
+
+  test('who says nothing is asked as the settings say, at both ends', async () => {
+    await using quiet = place.start([...place.ssh('open'), 'echo "at $SSH_CONNECTION"; read line'])
+    const [, gatewayPort = '', targetPort = ''] = await quiet.until(/at \S+ (\d+) \S+ (\d+)/)
+    expect(await keepaliveIn(Number(gatewayPort), Number(targetPort))).toBe(10)
+    const [newest] = await place.gateway.gateway.state.sessions.sessions({ live: true, limit: 1 })
+    expect(await keepaliveIn(place.gateway.sshPort, newest!.session.client.port)).toBe(30)
   })
 
   async function live(): Promise<number> {

@@ -46,6 +46,7 @@ const database = (name: string): Resource => ({
 const server = (name: string): Resource => ({
   ...{ kind: 'ssh', name, description: '', labels: {}, host: name, port: 22 },
   hostKeys: { fingerprints: [], knownHosts: null, authorities: [] },
+  keepalives: null,
   roles: byName(sshRole('files'), sshRole('shell'), sshRole('root')),
 })
 

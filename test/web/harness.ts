@@ -338,6 +338,7 @@ const resources = [
     host: '127.0.0.1',
     port: 22,
     hostKeys: { fingerprints: [], knownHosts: null, authorities: [] },
+    keepalives: null,
     roles: {
       ops: {
         kind: 'ssh',

@@ -10,6 +10,7 @@ import { startPages, type Pages, type SignedIn } from './harness.ts'
 const machine = (name: string, labels: Record<string, string>): Resource => ({
   ...{ kind: 'ssh', name, description: '', labels, host: '127.0.0.1', port: 22 },
   hostKeys: { fingerprints: [], knownHosts: null, authorities: [] },
+  keepalives: null,
   roles: {
     ops: {
       ...{ kind: 'ssh', name: 'ops', description: '', login: 'ops', key: null, allow: ['shell'] },

@@ -4,13 +4,12 @@ import type { SshListener } from '../../config/config.ts'
 import { Fault } from '../../kernel/fault.ts'
 import type { Listening } from '../../kernel/listening.ts'
 import { backlog } from '../backlog.ts'
+import { keepAlive } from '../keep-alive.ts'
 import { serveConnection, type ConnectionDeps } from './connection.ts'
 import { Hall } from './hall.ts'
 import { sshLibrary } from './transport-over-library.ts'
 
 export type SshDeps = Omit<ConnectionDeps, 'port' | 'stopping' | 'hall'>
-
-const keepAliveMs = 60_000
 
 /**
  * Accepts SSH clients.
@@ -23,8 +22,8 @@ export async function listenSsh(listener: SshListener, deps: SshDeps): Promise<L
   const connections = new Set<Promise<void>>()
   const hall = new Hall(deps.settings.limits.sessionsPerPersonMax)
   const within = { ...deps, hall, stopping: stop.signal, port: () => (server.address() as AddressInfo).port }
-  const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }
-  const server = createServer(options, (socket) => {
+  const server = createServer({ noDelay: true }, (socket) => {
+    keepAlive(socket, listener.keepalives)
     const served = serveConnection(socket, within)
     connections.add(served)
     void served.finally(() => connections.delete(served))

@@ -6,6 +6,7 @@ import type { Random } from '../../kernel/ids.ts'
 import type { Clock } from '../../kernel/time.ts'
 import type { SshResource } from '../../resources/catalogue.ts'
 import { eitherAborts } from '../either-aborts.ts'
+import { keepAlive } from '../keep-alive.ts'
 import { HostKeyCheck } from './host-key-check.ts'
 import { ephemeralCredential, roleCredential, type CertificateWish } from './role-key.ts'
 import { logIn } from './target-login.ts'
@@ -36,7 +37,6 @@ export interface TargetDeps {
 }
 
 const connectMsMaxDefault = 10_000
-const keepAliveMs = 60_000
 
 /**
  * Connects, makes sure that it is the right machine, and logs in as the role's upstream login: with the role's key, or a
@@ -149,8 +149,9 @@ function familyOf(name: string): string {
 
 async function openSocket(resource: SshResource, { onread }: SharedReads, signal: AbortSignal): Promise<Socket> {
   signal.throwIfAborted()
-  const { host, port, name } = resource
-  const socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, onread })
+  const { host, port, name, keepalives } = resource
+  const socket = connect({ host, port, noDelay: true, onread })
+  keepAlive(socket, keepalives)
   try {
     await once(socket, 'connect', { signal })
     return socket

@@ -1,10 +1,9 @@
 // Goal: the oldest TLS version and the keepalives are what the settings say, towards clients and towards targets.
-// Method: the system's own table of connections tells which of them has a keepalive timer, and how far it is.
-import { readFile } from 'node:fs/promises'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connectTarget, type TargetWish } from '../../../src/protocols/postgres/target.ts'
 import { systemClock, systemRandom } from '../../../src/system.ts'
+import { keepaliveIn } from '../../clients/keepalive-timer.ts'
 import { startPostgres, type TestPostgres } from '../../servers/postgres.ts'
 import { openStage, resourceOf, type Stage } from './stage.ts'
 
@@ -26,16 +25,6 @@ afterAll(async () => {
 function wish(change: Partial<TargetWish['resource']>): TargetWish {
   const resource = { ...resourceOf(postgres), ...change }
   return { resource, role: resource.roles['readonly']!, database: 'shop', parameters: [] }
-}
-
-/** Minutes until this connection's keepalive timer fires, as the system tells it of its own end; null: it has none. */
-async function keepaliveIn(localPort: number, remotePort: number): Promise<number | null> {
-  const tables = await Promise.all(['/proc/net/tcp', '/proc/net/tcp6'].map((file) => readFile(file, 'utf8')))
-  const rows = tables.flatMap((table) => table.split('\n').map((row) => row.trim().split(/\s+/)))
-  const port = (address = '') => Number.parseInt(address.slice(address.lastIndexOf(':') + 1), 16)
-  const row = rows.find(([, local, remote]) => port(local) === localPort && port(remote) === remotePort)
-  const [kind, hundredths] = (row?.[5] ?? '').split(':')
-  return kind === '02' ? Math.round(Number.parseInt(hundredths!, 16) / 6000) : null
 }
 
 test('a client that cannot speak the oldest version gets no TLS', async () => {

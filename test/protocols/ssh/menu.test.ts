@@ -42,6 +42,7 @@ const resource = (name: string, ...roles: readonly string[]): SshResource => ({
   host: 'localhost',
   port: 22,
   hostKeys: { fingerprints: [], knownHosts: null, authorities: [] },
+  keepalives: null,
   roles: Object.fromEntries(roles.map((each) => [each, role(each)])),
 })
 const policy = (name: string, resources: readonly string[], approval: Policy['approval']): Policy => ({

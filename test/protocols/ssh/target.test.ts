@@ -63,6 +63,7 @@ function resourceAt(host: string, port: number, hostKeys: Partial<SshResource['h
     host,
     port,
     hostKeys: { ...none, ...hostKeys },
+    keepalives: null,
     roles: {},
   }
 }
