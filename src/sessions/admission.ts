@@ -43,10 +43,25 @@ export interface Admission {
   afterTold(teardown: () => void): void
 }
 
+/**
+ * A session that is allowed, while its recording and its start are still being written. Its holder may connect to the
+ * target meanwhile and log in there, and nothing else: what is to pass needs the Admission. Its holder always waits for
+ * `admitted`, and ends what that gives.
+ */
+export interface Opening extends Pick<Admission, 'session' | 'cutOff' | 'told'> {
+  /**
+   * Resolves when both are on the disk. Rejects with a Fault when they cannot be, or when the session was cut off before
+   * they were; then it is over already, and `cutOff` has aborted.
+   */
+  readonly admitted: Promise<Admission>
+}
+
 export interface Gate {
   /**
    * Subscribes to changes, then checks locks, policy and grant.
-   * @throws Fault NO_GRANT, LOCKED, NOT_ALLOWED, RESOURCE_UNKNOWN, ROLE_UNKNOWN, DATABASE_REFUSED, SHUTTING_DOWN, DISK_FULL, …
+   * @throws Fault NO_GRANT, LOCKED, NOT_ALLOWED, RESOURCE_UNKNOWN, ROLE_UNKNOWN, DATABASE_REFUSED, SHUTTING_DOWN, …
    */
+  open(ask: Ask): Promise<Opening>
+  /** As `open`, and waits until it is admitted. @throws Fault as `open`; DISK_FULL, RECORDING_FAILED, … */
   admit(ask: Ask): Promise<Admission>
 }

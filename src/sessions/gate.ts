@@ -12,17 +12,18 @@ import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { isoTime, type Clock, type Instant } from '../kernel/time.ts'
 import type { Recordings } from '../recording/recorder.ts'
-import type { Admission, Ask, Gate } from './admission.ts'
+import type { Admission, Ask, Gate, Opening } from './admission.ts'
 import { Alarms } from './alarms.ts'
-import type { Basis } from './basis.ts'
+import { checkCounts, type Asking } from './check-counts.ts'
 import { checkNames, type Names } from './check-names.ts'
 import type { Candidate as GrantCandidate } from './choose-grant.ts'
 import { sessionEvents } from './events.ts'
-import { findGrant, isExtendable, lostGrant } from './find-grant.ts'
-import { noteFirstUse, noteLastUse } from './grant-use.ts'
+import { findGrant, isExtendable } from './find-grant.ts'
+import { noteLastUse } from './grant-use.ts'
 import { LiveRegistry } from './live-registry.ts'
 import { LiveSession, type LiveSessionHost } from './live-session.ts'
 import type { Identified, Session, SessionEnd, SessionStore } from './session.ts'
+import { writeStart } from './start.ts'
 import { ToldQueue } from './told-queue.ts'
 
 export interface GateDeps extends Names {
@@ -51,11 +52,10 @@ export interface GateDeps extends Names {
 const refusalsAuditedPerMinute = 30
 
 /** While an admission is being checked, changes that may end it are kept for it. */
-interface Candidate {
-  readonly person: PersonId
-  readonly resource: string
-  readonly role: string
+interface Candidate extends Asking {
   readonly changes: Change[]
+  /** Counted among the live sessions. */
+  isLive: boolean
 }
 
 /** Admits sessions and ends them. Every cut-off of every protocol comes out of here. */
@@ -88,24 +88,27 @@ export class SessionGate implements Gate, AsyncDisposable {
   }
 
   async admit(ask: Ask): Promise<Admission> {
+    const { admitted } = await this.open(ask)
+    return admitted
+  }
+
+  async open(ask: Ask): Promise<Opening> {
     const { resource, role } = ask
-    const candidate: Candidate = { person: ask.identified.person, resource, role, changes: [] }
+    const candidate: Candidate = { person: ask.identified.person, resource, role, changes: [], isLive: false }
     this.#candidates.add(candidate)
     try {
-      const { grant, basis } = await this.#check(ask)
-      return await this.#open(ask, grant, basis, candidate)
+      return this.#begin(ask, await this.#check(ask), candidate)
     } catch (error) {
       await this.#recordRefusal(ask, error)
-      throw error
-    } finally {
       this.#candidates.delete(candidate)
+      throw error
     }
   }
 
   async #check(ask: Ask): Promise<GrantCandidate> {
     if (this.#draining) throw shuttingDown()
-    this.#checkCount(ask.identified.person)
-    this.#checkRoleCount(ask)
+    const asking = [...this.#candidates].filter(({ isLive }) => !isLive)
+    checkCounts(ask, asking, { ...this.#deps, live: this.#live })
     const { identified, resource, role, client } = ask
     const { access, clock } = this.#deps
     // Asked for at once: each is a way to another thread, or to another machine, and back.
@@ -127,55 +130,58 @@ export class SessionGate implements Gate, AsyncDisposable {
     return this.#deps.clock.now() >= expiresAt || this.#live.isOver(grant)
   }
 
-  #checkCount(person: PersonId): void {
-    const { sessionsPerPersonMax } = this.#deps
-    const candidates = [...this.#candidates].filter((candidate) => candidate.person === person).length
-    if (this.#live.countOf(person) + candidates <= sessionsPerPersonMax) return
-    throw new Fault('TOO_MANY_CONNECTIONS', `You have ${sessionsPerPersonMax} sessions already.`, {
-      hint: 'End some of them, for example on the page "Sessions".',
-    })
-  }
-
-  /** Those that are being admitted count, too: two at one instant are not both the last. */
-  #checkRoleCount({ identified: { person }, resource, role }: Ask): void {
-    const known = this.#deps.catalogue.role(resource, role)
-    if (known?.kind !== 'postgres' || known.sessionsMax === null) return
-    const candidates = [...this.#candidates].filter(
-      (one) => one.person === person && one.resource === resource && one.role === role,
-    )
-    if (this.#live.countIn({ person, resource, role }) + candidates.length <= known.sessionsMax) return
-    throw new Fault(
-      'TOO_MANY_CONNECTIONS',
-      `As ${role} you may have ${known.sessionsMax} sessions at ${resource} at once.`,
-      {
-        hint: 'End one of them, for example on the page "Sessions".',
-      },
-    )
-  }
-
-  async #open(ask: Ask, grant: Active, basis: Basis, candidate: Candidate): Promise<Admission> {
-    const { metrics } = this.#deps
-    const session = this.#describe(ask, grant)
-    const failure = new RecordingFailure()
-    const { recorder, path } = await this.#record(session, failure)
-    const used = await this.#writeStart(session, path, grant).catch(async (error: unknown) => {
-      await recorder.seal({ by: 'gate', code: 'STORE_FAILED', message: 'The session could not be written down.' })
-      // The grant ended between the look at it and now; the database does not let a session in under it.
-      throw asFault(error)?.code === 'GRANT_IN_WRONG_STATE' ? lostGrant(this.#deps, ask, grant) : error
-    })
-    const known = this.#live.asKnown(session, basis)
-    const extendable = isExtendable(this.#deps, used)
-    const live = new LiveSession(known.session, recorder, used, extendable, known.basis, this.#host)
+  /** From here on the session can be cut off. */
+  #begin(ask: Ask, { grant, basis }: GrantCandidate, candidate: Candidate): Opening {
+    const known = this.#live.asKnown(this.#describe(ask, grant), basis)
+    const live = new LiveSession(known.session, grant, known.basis, this.#host)
     this.#live.add(live)
+    candidate.isLive = true
+    this.#catchUp(live, candidate)
+    if (live.cutOff.aborted) {
+      this.#giveUp(live, live.cutOff.reason)
+      throw live.cutOff.reason
+    }
+    const admitted = this.#admitted(live, ask, grant, candidate)
+    admitted.catch(() => undefined) // its holder may hear of it later than it happens
+    return { session: live.session, cutOff: live.cutOff, told: () => live.told(), admitted }
+  }
+
+  async #admitted(live: LiveSession, ask: Ask, grant: Active, candidate: Candidate): Promise<Admission> {
+    try {
+      await this.#start(live, ask, grant)
+      this.#catchUp(live, candidate)
+      if (!live.cutOff.aborted) return live
+      await live.end({ by: 'gate', bytesFromClient: 0, bytesFromTarget: 0 })
+      throw live.cutOff.reason
+    } catch (error) {
+      this.#giveUp(live, error)
+      await this.#recordRefusal(ask, error)
+      throw error
+    } finally {
+      this.#candidates.delete(candidate)
+    }
+  }
+
+  async #start(live: LiveSession, ask: Ask, grant: Active): Promise<void> {
+    const { session } = live
+    const { recorder, used } = await writeStart(this.#deps, ask, session, grant, (cause) => {
+      live.cut(new Fault('RECORDING_FAILED', 'The recording cannot be written.', { cause }))
+    })
+    live.begun(recorder, used, isExtendable(this.#deps, used))
+    this.#deps.metrics.add('curfew_sessions_started_total', { protocol: session.client.protocol })
+  }
+
+  /** What came while it was being admitted. */
+  #catchUp(live: LiveSession, { changes }: Candidate): void {
     this.#live.foresee(live)
-    metrics.add('curfew_sessions_started_total', { protocol: session.client.protocol })
-    failure.ends(live)
-    this.#live.catchUp(live, candidate.changes)
+    this.#live.catchUp(live, changes)
     if (this.#draining) live.cut(shuttingDown())
-    if (this.#isOver(grant.id, live.deadline.value)) live.expire()
-    if (!live.cutOff.aborted) return live
-    await live.end({ by: 'gate', bytesFromClient: 0, bytesFromTarget: 0 })
-    throw live.cutOff.reason
+    if (this.#isOver(live.session.grant, live.deadline.value)) live.expire()
+  }
+
+  #giveUp(live: LiveSession, error: unknown): void {
+    live.giveUp(asFault(error) ?? new Fault('STORE_FAILED', 'The session could not be begun.', { cause: error }))
+    this.#live.remove(live)
   }
 
   #describe({ identified, resource, role, database, client }: Ask, grant: Active): Session {
@@ -192,24 +198,6 @@ export class SessionGate implements Gate, AsyncDisposable {
       node,
       startedAt,
     }
-  }
-
-  async #record(session: Session, failure: RecordingFailure) {
-    const mode = this.#deps.catalogue.role(session.resource, session.role)?.recording ?? 'strict'
-    const { id, startedAt, ...rest } = session
-    const header = { session: id, startedAt: isoTime(startedAt), ...rest }
-    return await this.#deps.recordings.start(header, mode, (error) => failure.came(error))
-  }
-
-  /** @returns the grant as it is with this session under it. */
-  async #writeStart(session: Session, recording: string | null, grant: Active): Promise<Active> {
-    return this.#deps.sessions.transact(async (tx) => {
-      const used = await noteFirstUse(tx, grant, session)
-      await tx.insertSession(session, recording)
-      await tx.record(sessionEvents.started(session, recording))
-      await tx.announce({ kind: 'session-opened', session: session.id })
-      return used
-    })
   }
 
   async #finished(live: LiveSession, end: SessionEnd): Promise<void> {
@@ -334,28 +322,6 @@ function expectStanding({ person, isStanding }: KnownPerson): Person {
   if (person === undefined) throw new Fault('NOT_ALLOWED', 'Nobody is known by this sign-in.')
   if (isStanding) return person
   throw new Fault('SIGNED_OUT', 'The sign-in or token that this connection came in by has ended.')
-}
-
-/** A recording that cannot be written ends its session, whichever of the two is there first. */
-class RecordingFailure {
-  #live: LiveSession | undefined
-  #error: Error | undefined
-
-  came(error: Error): void {
-    this.#error = error
-    this.#end()
-  }
-
-  ends(live: LiveSession): void {
-    this.#live = live
-    this.#end()
-  }
-
-  #end(): void {
-    const cause = this.#error
-    if (cause !== undefined)
-      this.#live?.cut(new Fault('RECORDING_FAILED', 'The recording cannot be written.', { cause }))
-  }
 }
 
 function shuttingDown(): Fault {

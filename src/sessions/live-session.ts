@@ -1,5 +1,6 @@
 import type { LockTarget } from '../access/locks.ts'
 import type { Active } from '../access/states.ts'
+import { lastsUntil } from '../access/grant-life.ts'
 import { Fault, asFault } from '../kernel/fault.ts'
 import { Listeners } from '../kernel/listeners.ts'
 import type { Log } from '../kernel/log.ts'
@@ -36,11 +37,11 @@ const otherAddressesMax = 255
 /** The one owner of a session's deadline and AbortController, and so of its cut-off. */
 export class LiveSession implements Admission, DeadlineOwner {
   readonly session: Session
-  readonly recorder: Recorder
   readonly cutOff: AbortSignal
   /** The only one that its grant is for. */
   readonly isSingle: boolean
-  readonly #isExtendable: boolean
+  #recorder: Recorder | undefined
+  #isExtendable = false
   readonly #controller = new AbortController()
   readonly #host: LiveSessionHost
   readonly #deadline: Deadline
@@ -57,24 +58,29 @@ export class LiveSession implements Admission, DeadlineOwner {
   /** Used from these, too, besides the one that it was opened from. Made with the first. */
   #otherAddresses: Set<string> | undefined
 
-  constructor(
-    session: Session,
-    recorder: Recorder,
-    { expiresAt, uses }: Pick<Active, 'expiresAt' | 'uses'>,
-    isExtendable: boolean,
-    basis: Basis,
-    host: LiveSessionHost,
-  ) {
-    this.isSingle = uses === 'once'
-    this.#isExtendable = isExtendable
+  /** It lives from here on, and can be cut off; it is an Admission once it has `begun`. */
+  constructor(session: Session, grant: Active, basis: Basis, host: LiveSessionHost) {
+    const expiresAt = lastsUntil(grant, session.startedAt)
+    this.isSingle = grant.uses === 'once'
     this.session = session
     this.basis = basis
     this.#grantEndsAt = expiresAt
     this.lookAgainAt = session.startedAt
-    this.recorder = recorder
     this.#host = host
     this.cutOff = this.#controller.signal
     this.#deadline = new Deadline(host, expiresAt, this)
+  }
+
+  /** Its start is on the disk. @param grant as it is with this session under it. */
+  begun(recorder: Recorder, { expiresAt }: Active, isExtendable: boolean): void {
+    this.#recorder = recorder
+    this.#isExtendable = isExtendable
+    this.move(expiresAt)
+  }
+
+  get recorder(): Recorder {
+    if (this.#recorder === undefined) throw new Error('the session has not begun')
+    return this.#recorder
   }
 
   get deadline(): Observable<Instant> {
@@ -187,6 +193,12 @@ export class LiveSession implements Admission, DeadlineOwner {
 
   afterTold(teardown: () => void): void {
     this.#host.toldQueue.push(teardown)
+  }
+
+  /** It never begins: there is no end to write down. */
+  giveUp(reason: Fault): void {
+    this.cut(reason)
+    this.#deadline.stop()
   }
 
   end(how: Parameters<Admission['end']>[0]): Promise<void> {

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -9,6 +10,7 @@ import type { Change } from '../../src/kernel/change.ts'
 import type { Fault } from '../../src/kernel/fault.ts'
 import { openSigningKey } from '../../src/recording/keys.ts'
 import { verifyRecording } from '../../src/recording/verify.ts'
+import type { Recordings } from '../../src/recording/recorder.ts'
 import { openRecordings } from '../../src/recording/recordings.ts'
 import type { Ask, Admission } from '../../src/sessions/admission.ts'
 import { SessionGate } from '../../src/sessions/gate.ts'
@@ -64,7 +66,7 @@ async function openGate(more: { freeBytesMin?: number } = {}) {
   return { world, gate, folder, key, recordings, [Symbol.asyncDispose]: () => all.disposeAsync() }
 }
 
-function newGate(world: World, recordings: Awaited<ReturnType<typeof openRecordings>>, node = 'gw-1') {
+function newGate(world: World, recordings: Recordings, node = 'gw-1') {
   return new SessionGate({
     node,
     catalogue: world.catalogue,
@@ -204,6 +206,79 @@ describe('admission', () => {
     await grant(full.world)
     await expect(full.gate.admit(askFor(alice))).rejects.toMatchObject({ code: 'DISK_FULL' })
     expect(full.gate.liveCount).toBe(0)
+  })
+})
+
+describe('an opening', () => {
+  /** A gate whose recordings wait until they are let go. */
+  function slowGate({ world, recordings }: Awaited<ReturnType<typeof openGate>>) {
+    const { promise: letGo, resolve: go } = Promise.withResolvers<void>()
+    const start: typeof recordings.start = async (...what) => {
+      await letGo
+      return recordings.start(...what)
+    }
+    return { gate: newGate(world, { problem: () => recordings.problem(), start }), go }
+  }
+
+  test('is cut off before its start is on the disk, and over after it', async () => {
+    await using open = await openGate()
+    await grant(open.world)
+    const { gate, go } = slowGate(open)
+    await using _ = gate
+    const { session, cutOff, told, admitted } = await gate.open(askFor(alice))
+    const cut = once(cutOff, 'abort')
+    await open.world.access.placeLock(olga, { person: alice.id, resource: null, role: null }, 'x')
+    await cut
+    expect(cutOff.reason).toMatchObject({ code: 'LOCKED' })
+    told()
+    expect(await open.world.state.sessions.session(session.id)).toBeUndefined()
+    go()
+    await expect(admitted).rejects.toMatchObject({ code: 'LOCKED' })
+    const row = await open.world.state.sessions.session(session.id)
+    expect(row?.end).toMatchObject({ by: 'gate', code: 'LOCKED', cutLatencyMs: expect.any(Number) as number })
+    expect(await verifyRecording(join(open.folder, row!.recording!), open.key.publicKeys())).toMatchObject({
+      state: 'sealed',
+    })
+    expect(gate.liveCount).toBe(0)
+  })
+
+  test('under a grant that is revoked meanwhile never becomes a session', async () => {
+    await using open = await openGate()
+    const { id } = await grant(open.world)
+    const { gate, go } = slowGate(open)
+    await using _ = gate
+    const { session, cutOff, admitted } = await gate.open(askFor(alice))
+    await open.world.access.revoke(olga, id, 'incident')
+    go()
+    await expect(admitted).rejects.toMatchObject({ code: 'NO_GRANT' })
+    expect(cutOff.reason).toMatchObject({ code: 'GRANT_REVOKED' })
+    expect(await open.world.state.sessions.session(session.id)).toBeUndefined()
+    expect(await open.world.auditTypes()).toContain('session.refused')
+    expect(gate.liveCount).toBe(0)
+  })
+
+  test('that cannot be recorded is cut off, and no session', async () => {
+    await using open = await openGate({ freeBytesMin: Number.MAX_SAFE_INTEGER })
+    await grant(open.world)
+    const { session, cutOff, admitted } = await open.gate.open(askFor(alice))
+    await expect(admitted).rejects.toMatchObject({ code: 'DISK_FULL' })
+    expect(cutOff.reason).toMatchObject({ code: 'DISK_FULL' })
+    expect(await open.world.state.sessions.session(session.id)).toBeUndefined()
+    expect(await open.world.auditTypes()).toContain('session.refused')
+    expect(open.gate.liveCount).toBe(0)
+  })
+
+  test('counts as a session from the beginning, once', async () => {
+    await using open = await openGate()
+    await grant(open.world)
+    const { gate, go } = slowGate(open)
+    await using _ = gate
+    const openings = []
+    for (let count = 0; count < sessionsPerPersonMax; count++) openings.push(await gate.open(askFor(alice)))
+    await expect(gate.open(askFor(alice))).rejects.toMatchObject({ code: 'TOO_MANY_CONNECTIONS' })
+    go()
+    for (const { admitted } of openings) void hold(await admitted)
+    expect(gate.liveCount).toBe(sessionsPerPersonMax)
   })
 })
 

@@ -1,6 +1,6 @@
 import type { Access } from '../../access/access.ts'
 import { asFault, Fault } from '../../kernel/fault.ts'
-import type { Admission, Ask, Gate } from '../../sessions/admission.ts'
+import type { Ask, Gate, Opening } from '../../sessions/admission.ts'
 import { askInline, type AskInlineDeps } from './ask-inline.ts'
 import type { Client } from './client.ts'
 import { grantedNotice, requestFiledNotice, waitForGrantNotice } from './notices.ts'
@@ -15,19 +15,20 @@ export interface AdmitDeps extends AskInlineDeps {
 /**
  * Asks the gate. Without a grant it files the request that came with the connection, or says where to ask; waits for the
  * grant, and asks the gate again.
- * @param signal aborts when the client is gone or the listener stops; an admission that comes too late is given back.
+ * @param signal aborts when the client is gone or the listener stops; a session that is let in too late is ended.
  * @throws Fault whatever the gate or the wait throws; rejects with `signal.reason`
  */
-export async function admit(client: Client, ask: Ask, signal: AbortSignal, deps: AdmitDeps): Promise<Admission> {
+export async function admit(client: Client, ask: Ask, signal: AbortSignal, deps: AdmitDeps): Promise<Opening> {
   try {
-    return await admitOnce(ask, signal, deps.gate)
+    return await openOnce(ask, signal, deps.gate)
   } catch (error) {
     if (asFault(error)?.code !== 'NO_GRANT') throw error
     await comeByGrant(client, ask, error, signal, deps)
   }
-  const admission = await admitOnce(ask, signal, deps.gate)
-  client.say(grantedNotice(nameOf(ask), admission.deadline.value, deps.clock.now()))
-  return admission
+  const opening = await openOnce(ask, signal, deps.gate)
+  const { deadline } = await opening.admitted
+  client.say(grantedNotice(nameOf(ask), deadline.value, deps.clock.now()))
+  return opening
 }
 
 /** @param refusal the gate's, which stays where nobody waits. */
@@ -69,9 +70,10 @@ async function waitForGrant(client: Client, ask: Ask, signal: AbortSignal, deps:
   }
 }
 
-async function admitOnce(ask: Ask, signal: AbortSignal, gate: Gate): Promise<Admission> {
-  const admission = await gate.admit(ask)
-  if (!signal.aborted) return admission
+async function openOnce(ask: Ask, signal: AbortSignal, gate: Gate): Promise<Opening> {
+  const opening = await gate.open(ask)
+  if (!signal.aborted) return opening
+  const admission = await opening.admitted
   await admission.end({ by: 'client', bytesFromClient: 0, bytesFromTarget: 0 })
   throw signal.reason
 }

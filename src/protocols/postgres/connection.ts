@@ -139,8 +139,8 @@ async function serveClient(
   const database = wanted.database ?? (known?.kind === 'postgres' ? known.databases[0] : null)
   const reachesAllDatabases = client.startup.replication !== null
   const ask = { identified, resource, role, database, reachesAllDatabases, client: client.facts }
-  const admission = await admit(client, ask, signal, { ...deps, waitMs: settings.access.waitMs })
-  return await startSession(client, admission, deps, gone)
+  const opening = await admit(client, ask, signal, { ...deps, waitMs: settings.access.waitMs })
+  return await startSession(client, opening, deps, gone)
 }
 
 /** Every refusal is an ErrorResponse with SQLSTATE, message and hint, as long as somebody is there to read it. */

@@ -1,11 +1,13 @@
+import type { Socket } from 'node:net'
 import { asFault, Fault } from '../../kernel/fault.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
 import type { Catalogue, PostgresRole } from '../../resources/catalogue.ts'
-import type { Admission } from '../../sessions/admission.ts'
+import type { Admission, Opening } from '../../sessions/admission.ts'
 import type { Session } from '../../sessions/session.ts'
 import { eitherAborts } from '../either-aborts.ts'
 import type { CancelKeys } from './cancel-keys.ts'
 import type { Client } from './client.ts'
+import { dismissTarget } from './dismiss.ts'
 import type { GuardSources } from './guard/guard-for.ts'
 import { checkStartRole } from './guard/start-role.ts'
 import { fatal } from './messages.ts'
@@ -15,6 +17,7 @@ import type { SaltedPasswords } from './salted-passwords.ts'
 import type { Scratch } from './scratch.ts'
 import type { Startup } from './startup.ts'
 import type { TargetWish } from './target.ts'
+import { unlessAborted } from './unless-aborted.ts'
 import { connectAs, type Connected } from './users/connect-as.ts'
 import type { DatabaseUsers } from './users/database-users.ts'
 
@@ -29,45 +32,91 @@ export interface SessionDeps extends GuardSources {
 
 const nothingPassed = { bytesFromClient: 0, bytesFromTarget: 0 } as const
 
+/** A session that may begin: both ends are there, and its start is on the disk. */
+interface Opened {
+  readonly connected: Connected
+  readonly admission: Admission
+}
+
+/** One that does not come about, with its client told. Nothing of the client's has reached a target that let us in. */
+interface Unopened {
+  readonly end: RelayEnd
+  readonly connected: Connected | undefined
+}
+
 /**
- * From an admission to "ready for queries", and from there on by itself. The admission is given back exactly once.
+ * From an opening to "ready for queries", and from there on by itself: connects to the target while the session's start
+ * is written, and goes on when both are done. The admission is given back exactly once.
  * @param gone called when the session is over: the client's socket is closed, and nothing goes on at the target.
- * @returns false when it came to nothing: the client has been told, and `gone` is not called.
+ * @returns false when it came to nothing: the client has been told, nothing goes on, and `gone` is not called.
  */
 export async function startSession(
   client: Client,
-  admission: Admission,
+  opening: Opening,
   deps: SessionDeps,
   gone: () => void,
 ): Promise<boolean> {
-  const opened = await open(client, admission, deps)
+  const opened = await open(client, opening, deps)
   if ('end' in opened) {
-    await admission.end(opened.end)
+    await leave(opened, opening, deps)
     return false
   }
-  const session = new RunningSession(admission, opened, cancelKeyBytes(client.startup.version), deps, gone)
-  await session.start(client, opened.target)
+  const { connected, admission } = opened
+  const session = new RunningSession(admission, connected, cancelKeyBytes(client.startup.version), deps, gone)
+  await session.start(client, connected.target)
   return true
 }
 
-/** The upstream; or how the session ended without one, with the client told. */
-async function open(client: Client, admission: Admission, deps: SessionDeps): Promise<Connected | { end: RelayEnd }> {
-  using either = eitherAborts(admission.cutOff, client.gone)
+async function open(client: Client, opening: Opening, deps: SessionDeps): Promise<Opened | Unopened> {
+  using either = eitherAborts(opening.cutOff, client.gone)
+  let connected: Connected | undefined
   try {
-    const wish = wishOf(client, admission, deps.catalogue)
+    const wish = wishOf(client, opening, deps.catalogue)
     if (wish.role.guard !== null) await deps.statements.ready()
-    return await connectAs(wish, admission, either.signal, deps)
+    connected = await connectAs(wish, opening, either.signal, deps)
+    using _gap = ignoreErrors(connected.target.socket)
+    return { connected, admission: await unlessAborted(opening.admitted, either.signal) }
   } catch (error) {
-    return { end: failed(client, admission, error, deps) }
+    return { connected, end: failed(client, opening, error, deps) }
   }
 }
 
-function failed(client: Client, admission: Admission, error: unknown, { log, metrics }: SessionDeps): RelayEnd {
-  const { cutOff, session } = admission
+/** Until the relay listens to it; what failed is closed by then, which the relay sees. */
+function ignoreErrors(socket: Socket): Disposable {
+  const ignore = () => undefined
+  socket.on('error', ignore)
+  return { [Symbol.dispose]: () => void socket.off('error', ignore) }
+}
+
+async function leave({ connected, end }: Unopened, opening: Opening, deps: SessionDeps): Promise<void> {
+  const state = { busy: false, atBoundary: true } as const
+  const dismissed = connected && dismissTarget(connected.target, connected.wish, state, deps)
+  await endUnopened(opening, end, deps)
+  await dismissed
+  connected?.user?.giveBack()
+}
+
+/** It is a session all the same, unless its start could not be written. */
+async function endUnopened(
+  { admitted, session }: Opening,
+  end: RelayEnd,
+  { log, metrics }: SessionDeps,
+): Promise<void> {
+  const admission = await admitted.catch((error: unknown) => {
+    const code = asFault(error)?.code
+    if (code === undefined) log.error({ session: session.id, error }, 'a session could not be begun')
+    metrics.add('curfew_connections_refused_total', { protocol: 'postgres', code: code ?? 'internal' })
+    return undefined
+  })
+  await admission?.end(end)
+}
+
+function failed(client: Client, opening: Opening, error: unknown, { log, metrics }: SessionDeps): RelayEnd {
+  const { cutOff, session } = opening
   if (cutOff.aborted) {
     const fault = asFault(cutOff.reason) ?? new Fault('KILLED', 'The session was ended.')
     client.write(fatal(fault))
-    admission.told()
+    opening.told()
     return { by: 'gate', error: fault, ...nothingPassed }
   }
   if (client.gone.aborted) return { by: 'client', error, ...nothingPassed }
@@ -79,7 +128,7 @@ function failed(client: Client, admission: Admission, error: unknown, { log, met
   return { by: 'target', error: fault, ...nothingPassed }
 }
 
-function wishOf(client: Client, { session }: Admission, catalogue: Catalogue): TargetWish {
+function wishOf(client: Client, { session }: Opening, catalogue: Catalogue): TargetWish {
   const resource = catalogue.resource(session.resource)
   const role = catalogue.role(session.resource, session.role)
   if (resource?.kind !== 'postgres' || role?.kind !== 'postgres') {

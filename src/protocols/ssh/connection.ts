@@ -22,7 +22,7 @@ import { acceptTransport } from './transport-over-library.ts'
 import type { Transport } from './transport.ts'
 
 export interface ConnectionDeps extends Omit<SessionDeps, 'targetAuthority'> {
-  readonly gate: Gate
+  readonly gate: Pick<Gate, 'admit'>
   readonly identity: Identity
   readonly access: Access
   readonly changes: ChangeFeed

@@ -15,7 +15,7 @@ import type { ConnectionDeps } from '../../../src/protocols/postgres/connection.
 import type { PostgresCode, PostgresEvents } from '../../../src/recording/postgres-events.ts'
 import { readPostgresEvent } from '../../../src/recording/postgres-event-shapes.ts'
 import type { Recorder } from '../../../src/recording/recorder.ts'
-import type { Admission, Ask, Gate, WarningCause } from '../../../src/sessions/admission.ts'
+import type { Admission, Ask, Gate, Opening, WarningCause } from '../../../src/sessions/admission.ts'
 import type { Identified } from '../../../src/sessions/session.ts'
 import { systemClock, systemRandom } from '../../../src/system.ts'
 
@@ -161,8 +161,14 @@ export class HandGate implements Gate {
   readonly admissions: HandAdmission[] = []
   readonly asks: Ask[] = []
   onAdmit: (admission: HandAdmission) => void = () => undefined
+  /** While it is set and has not resolved, nobody's start is written down. */
+  held: PromiseWithResolvers<void> | undefined
 
-  admit(ask: Ask): Promise<Admission> {
+  async admit(ask: Ask): Promise<Admission> {
+    return (await this.open(ask)).admitted
+  }
+
+  open(ask: Ask): Promise<Opening> {
     this.asks.push(ask)
     if (!this.grants.has(`${ask.resource}/${ask.role}`)) {
       const hint = 'Ask for it: https://gw.example.com/ask'
@@ -171,7 +177,10 @@ export class HandGate implements Gate {
     const admission = new HandAdmission(ask)
     this.admissions.push(admission)
     this.onAdmit(admission)
-    return Promise.resolve(admission)
+    const { session, cutOff } = admission
+    const admitted = Promise.resolve(this.held?.promise).then(() => admission)
+    admitted.catch(() => undefined)
+    return Promise.resolve({ session, cutOff, told: () => admission.told(), admitted })
   }
 
   get last(): HandAdmission {

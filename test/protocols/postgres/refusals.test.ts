@@ -117,20 +117,20 @@ describe('before anybody is known', () => {
 describe('whatever the gate says', () => {
   test.each(faultCodes)('%s', async (code) => {
     const { gate } = stage
-    stage.gate.admit = () => Promise.reject(new Fault(code, 'Something is so.'))
+    stage.gate.open = () => Promise.reject(new Fault(code, 'Something is so.'))
     try {
       const report = lastReport(await say(stage, startup()))
       expectWhole(report, sqlstate[code])
       expect(report.message).toBe('Something is so.')
     } finally {
-      Reflect.deleteProperty(gate, 'admit')
+      Reflect.deleteProperty(gate, 'open')
     }
   })
 
   test('a bug of the gateway', async () => {
-    stage.gate.admit = () => Promise.reject(new TypeError('undefined is not a function'))
+    stage.gate.open = () => Promise.reject(new TypeError('undefined is not a function'))
     const report = lastReport(await say(stage, startup()))
-    Reflect.deleteProperty(stage.gate, 'admit')
+    Reflect.deleteProperty(stage.gate, 'open')
     expectWhole(report, 'XX000')
     expect(JSON.stringify(report)).not.toContain('undefined')
   })

@@ -5,7 +5,7 @@ import { Fault } from '../../../src/kernel/fault.ts'
 import type { Instant } from '../../../src/kernel/time.ts'
 import { Subject } from '../../../src/kernel/observable.ts'
 import { admitAsking, type AdmitDeps, type Asked } from '../../../src/protocols/ssh/auth/admit.ts'
-import type { Admission, Gate } from '../../../src/sessions/admission.ts'
+import type { Admission } from '../../../src/sessions/admission.ts'
 import { systemClock } from '../../../src/system.ts'
 import { openWorld, people, type World } from '../../access/world.ts'
 
@@ -59,7 +59,7 @@ class Person implements Asked {
 }
 
 const ended: unknown[] = []
-const gate: Gate = {
+const gate: AdmitDeps['gate'] = {
   async admit({ identified, resource, role }) {
     const [grant] = await world.state.access.activeGrants(identified.person, resource, role)
     if (grant === undefined) throw new Fault('NO_GRANT', 'no grant', { hint: 'the link' })
@@ -203,7 +203,7 @@ test('nobody is asked where nothing is waited for, or the name leads nowhere', a
 
 test('an admission that comes too late is given back', async () => {
   const stop = new AbortController()
-  const late: Gate = {
+  const late: AdmitDeps['gate'] = {
     async admit(ask) {
       const admission = await gate.admit(ask)
       stop.abort(new Error('gone'))

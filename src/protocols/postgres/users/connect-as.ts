@@ -1,5 +1,5 @@
 import { asFault } from '../../../kernel/fault.ts'
-import type { Admission } from '../../../sessions/admission.ts'
+import type { Opening } from '../../../sessions/admission.ts'
 import { connectTarget, type Target, type TargetDeps, type TargetWish } from '../target.ts'
 import type { DatabaseUsers, LentUser } from './database-users.ts'
 
@@ -21,12 +21,13 @@ const standbyWaitMs = 250
  */
 export async function connectAs(
   wish: TargetWish,
-  admission: Admission,
+  opening: Opening,
   signal: AbortSignal,
   deps: TargetDeps & { readonly databaseUsers: DatabaseUsers },
 ): Promise<Connected> {
   const { resource, role } = wish
   if (role.user === null) return { wish, target: await connectTarget(wish, signal, deps), user: null }
+  const admission = await opening.admitted // what is made at the target is for sessions that are
   const user = await deps.databaseUsers.lend(admission, { resource, role, user: role.user }, signal)
   const own = { ...wish, role: { ...role, login: user.name, password: user.password } }
   try {

@@ -7,6 +7,7 @@ import type { Admission } from '../../../sessions/admission.ts'
 import type { DatabaseUser } from '../../../sessions/database-users.ts'
 import type { Session } from '../../../sessions/session.ts'
 import { scramVerifier } from '../scram.ts'
+import { unlessAborted } from '../unless-aborted.ts'
 import { asAdministrator, StatementRefused, type Administrator, type MakingRole } from './administrator.ts'
 import { makingRoles, type DatabaseUsersDeps } from './deps.ts'
 import { makeUser, moveEnd } from './make.ts'
@@ -303,18 +304,6 @@ class GrantUsers implements DatabaseUsers {
 }
 
 /** `work` goes on; only the wait ends. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const abort = () => reject(signal.reason)
-  signal.addEventListener('abort', abort, { once: true })
-  try {
-    return await Promise.race([work, aborted])
-  } finally {
-    signal.removeEventListener('abort', abort)
-  }
-}
-
 function once(work: () => void): () => void {
   let done = false
   return () => {

@@ -19,7 +19,7 @@ import {
 import { WishForm, type FilledWish, type WishField } from './wish-form.ts'
 
 export interface AdmitDeps {
-  readonly gate: Gate
+  readonly gate: Pick<Gate, 'admit'>
   readonly access: Pick<Access, 'offer' | 'ask' | 'askLink' | 'requestLink' | 'requestsOf' | 'waitForGrant'>
   readonly identity: Pick<Identity, 'person'>
   /** How long a connection waits for an approval; 0: not at all. */
@@ -63,7 +63,7 @@ export async function admitAsking(
   return admission
 }
 
-async function admitOnce(ask: Ask, signal: AbortSignal, gate: Gate): Promise<Admission> {
+async function admitOnce(ask: Ask, signal: AbortSignal, gate: AdmitDeps['gate']): Promise<Admission> {
   signal.throwIfAborted()
   const admission = await gate.admit(ask)
   if (!signal.aborted) return admission
