@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { runCase, type Scene } from './cases.ts'
+import type { LoopDelay } from '../../test/servers/loop-watch.ts'
 import { crowd, flood, floods } from './floods.ts'
 import { openScene, type OpenScene } from './scene.ts'
 
@@ -20,7 +21,9 @@ const batchesBetweenFloods = 4
 const floodsBetweenCrowds = 5
 const crowdAddresses = 6
 /** What one turn of the loop may compute; docs/security.md has what was seen. */
-const busyMsMax = 250
+const busyMsMax = 50
+/** Where the machine is shared, a thread that is set aside counts on: what is too much is tried again, and the least counts. */
+const triesMax = 5
 const grownBytesMax = 48 << 20
 
 /** @returns how much was wrong. */
@@ -73,10 +76,9 @@ class Run {
     this.#say(
       `postgres: healthy session: ${healthy.count} round trips, the longest ${roundTripMs.toFixed(0)} ms during ${when}`,
     )
-    this.#say(
-      `postgres: longest turn of the loop ${busyMs.toFixed(0)} ms of CPU (${delayMs.toFixed(0)} ms by the clock) during ${during}`,
-    )
-    for (const line of new Set(this.#slow)) this.#say(`postgres: above 50 ms of CPU: ${line}`)
+    const cpu = `${busyMs.toFixed(0)} ms of CPU of ${busyMsMax} (${delayMs.toFixed(0)} ms by the clock)`
+    this.#say(`postgres: longest turn of the loop ${cpu} during ${during}`)
+    for (const line of new Set(this.#slow)) this.#say(`postgres: tried again: ${line}`)
     this.#say(`postgres: ${this.#wrong} wrong`)
     return this.#wrong
   }
@@ -85,12 +87,36 @@ class Run {
     const first = this.#index
     this.#index += batchCases
     this.#batches += 1
-    let next = first
-    const one = async () => {
-      while (next < this.#index) await runCase(this.#open.scene, next++).catch(() => undefined) // an attacker's own failure
-    }
-    await Promise.all(Array.from({ length: casesAtOnce }, one))
-    await this.#look(`cases ${first} to ${this.#index - 1}`)
+    const { scene } = this.#open
+    await this.#again(`cases ${first} to ${first + batchCases - 1}`, async () => {
+      let next = first
+      const one = async () => {
+        while (next < first + batchCases) await runCase(scene, next++).catch(() => undefined) // an attacker's own failure
+      }
+      await Promise.all(Array.from({ length: casesAtOnce }, one))
+    })
+  }
+
+  /** Until no turn took too long, or it has been tried often enough. */
+  async #again(during: string, attack: () => Promise<unknown>): Promise<void> {
+    const turns: LoopDelay[] = []
+    do {
+      await attack()
+      const turn = await this.#open.gateway.loopDelay()
+      turns.push(turn)
+      await this.#look(during)
+      await this.#open.gateway.loopDelay() // what was looked at is not what was measured
+      if (turn.busyMs <= busyMsMax) break
+    } while (turns.length < triesMax)
+    this.#weigh(during, turns)
+  }
+
+  #weigh(during: string, turns: readonly LoopDelay[]): void {
+    const { busyMs, delayMs } = turns.reduce((least, turn) => (turn.busyMs < least.busyMs ? turn : least))
+    if (busyMs > this.#worst.busyMs) this.#worst = { busyMs, delayMs, during }
+    const all = turns.map((turn) => turn.busyMs.toFixed(0)).join(', ')
+    if (turns.length > 1) this.#slow.push(`${during} (${all} ms)`)
+    if (busyMs > busyMsMax) this.#found(`${during}: one turn of the loop took ${all} ms of CPU, again and again`)
   }
 
   async #heavy(): Promise<void> {
@@ -99,8 +125,7 @@ class Run {
     const name = names[this.#floods % names.length]!
     const role = Math.floor(this.#floods / names.length) % 2 === 0 ? 'reporting' : 'guarded'
     this.#floods += 1
-    await flood(scene, floods[name]!(), role)
-    await this.#look(`${name} as ${role}`)
+    await this.#again(`${name} as ${role}`, () => flood(scene, floods[name]!(), role))
     if (this.#floods % floodsBetweenCrowds === 1) await this.#crowd(scene)
     const heldBytes = await gateway.heldBytes()
     await gateway.loopDelay() // weighing takes a while, and is not what is measured
@@ -132,12 +157,8 @@ class Run {
   }
 
   async #look(during: string): Promise<void> {
-    const { gateway, healthy } = this.#open
-    const { delayMs, busyMs } = await gateway.loopDelay()
+    const { healthy } = this.#open
     if (healthy.longestMs > this.#longest.roundTripMs) this.#longest = { roundTripMs: healthy.longestMs, during }
-    if (busyMs > this.#worst.busyMs) this.#worst = { busyMs, delayMs, during }
-    if (busyMs > 50) this.#slow.push(`${during} (${busyMs.toFixed(0)} ms)`)
-    if (busyMs > busyMsMax) this.#found(`${during}: one turn of the loop took ${busyMs.toFixed(0)} ms of CPU`)
     for (const line of await this.#open.wrong()) this.#found(`${during}: ${line}`)
   }
 

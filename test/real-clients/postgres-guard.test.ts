@@ -172,7 +172,26 @@ describe('psql', () => {
 
   test('is told where nobody is named who could answer', async () => {
     await using program = await psql('reporting', 'select 1')
-    expect((await program.exited()).stderr).toContain('nobody could be asked about this statement')
+    const { stderr } = await program.exited()
+    expect(stderr).toContain(
+      'this statement was not asked about: The guard asks, and nobody is named who could answer.',
+    )
+    expect(stderr).toContain('`askers` of the guard')
+  })
+
+  test('says that there are too many questions, when there are', async () => {
+    const { questions } = gateway.gateway.access
+    const bob = await gateway.person('bob')
+    const environments = await environment('admin')
+    await using all = new AsyncDisposableStack()
+    for (let count = 0; count < 20; count++) {
+      all.use(new Program('psql', ['-XAt', '-c', 'truncate customers', 'prod-db'], { env: environments }))
+    }
+    await expect.poll(async () => (await questions.waitingFor(bob)).length, { timeout: 20_000 }).toBe(20)
+    await using program = await psql('admin', 'truncate customers')
+    expect((await program.exited()).stderr).toMatch(
+      /not asked about: 20 statements of yours wait for an answer already/,
+    )
   })
 })
 

@@ -260,6 +260,15 @@ test('no text takes long', () => {
   }
 })
 
+test('of what takes too long to look through the rest is left out, and may all be secret', () => {
+  const many = `select password, ${"'a',".repeat(200_000)}`
+  const { sql, parameters, isCut } = maskSecrets(`${many} 'hunter2' = password, $7`, false)
+  expect([isCut, many.startsWith(sql), sql.length > 300_000]).toEqual([true, true, true])
+  expect([parameters.has(1), parameters.has(7), parameters.has(256)]).toEqual([true, true, true])
+  expect(maskStatement(many)).toBe(`${sql} …`)
+  expect(maskSecrets(`select ${"'a',".repeat(200_000)}1`, false).isCut).toBe(false)
+})
+
 test('no command takes long', () => {
   const long = 256 * 1024
   for (const piece of ['-a', '-key', ' -u a', ' token', 'x=', 'cookie', ' -p']) {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Activity } from '../../../src/protocols/postgres/activity.ts'
@@ -367,6 +368,17 @@ test.each([false, true])('a Sync that a target passes over, as it takes data, en
   session.target.walk(Buffer.concat([rows, complete('SELECT 1'), ready]))
   expect(session.recorder.of('c')).toMatchObject([{ n: 1 }, { n: 2 }])
   expect(session.recorder.of('r')).toMatchObject([{ n: 2, rows: [['[masked]']] }])
+})
+
+test('a statement with too much that may be secret is cut; its values and what is said of it are masked', () => {
+  const session = listen()
+  const sql = `insert into t (a, password) values ${"('a','b'),".repeat(100_000)}('a', $1)`
+  session.client.walk(Buffer.concat([parse('s', sql), bind(['hunter2']), execute(), sync]))
+  session.target.walk(errorResponse({ severity: 'ERROR', sqlstate: '22000', message: 'no hunter2' }))
+  const [line] = session.recorder.of('p')
+  expect(line).toMatchObject({ bytes: sql.length, sha256: createHash('sha256').update(sql).digest('hex') })
+  expect(session.recorder.of('b')).toMatchObject([{ values: ['[masked]'] }])
+  expect(session.recorder.of('e')).toMatchObject([{ message: '[masked]' }])
 })
 
 test('a secret that begins with another is hidden whole', () => {

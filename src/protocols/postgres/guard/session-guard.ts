@@ -1,4 +1,4 @@
-import { asFault } from '../../../kernel/fault.ts'
+import { asFault, type Fault } from '../../../kernel/fault.ts'
 import type { Clock } from '../../../kernel/time.ts'
 import type { GuardWord } from '../../../recording/postgres-events.ts'
 import { paused, type Flow, type Stage } from '../flow.ts'
@@ -250,12 +250,14 @@ export class SessionGuard {
     const begunMs = clock.monotonicMs()
     const { rule, about } = verdict
     let put: Asked | undefined
+    let fault: Fault | undefined
     const asking = this.#put(held, verdict, gaveUp.signal).then((asked) => {
       put = asked
       return asked.answer
     })
     const failed = (error: unknown): Answer => {
-      if (asFault(error) === undefined) this.#deps.failed(error)
+      fault = asFault(error)
+      if (fault === undefined) this.#deps.failed(error)
       return { answer: gaveUp.signal.aborted ? 'given-up' : 'failed' }
     }
     void asking.catch(failed).then((answer) => {
@@ -265,7 +267,7 @@ export class SessionGuard {
       this.#session.note({ action: 'ask', rule, about, ...question, ...answer, waitedMs })
       this.#after(() => {
         if (answer.answer === 'approved') this.#forward(held)
-        else this.#refuse(held, unansweredReport(verdict, answer, put?.waitMs ?? 0))
+        else this.#refuse(held, unansweredReport(verdict, answer, put?.waitMs ?? 0, fault))
       })
     })
   }

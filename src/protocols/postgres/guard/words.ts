@@ -1,4 +1,6 @@
 import { formatDuration } from '../../../kernel/durations.ts'
+import type { Fault } from '../../../kernel/fault.ts'
+import { sqlstate } from '../fault-sqlstate.ts'
 import type { Report } from '../messages.ts'
 import type { Reading } from './facts.ts'
 import type { Verdict } from './rules.ts'
@@ -46,8 +48,16 @@ export function askedText(verdict: Verdict, link: URL, waitMs: number): string {
   ].join('\n')
 }
 
-/** Of a statement that was asked about and may not go on. */
-export function unansweredReport(verdict: Verdict, { answer, by, comment }: Answer, waitMs: number): Report {
+/**
+ * Of a statement that was asked about, or could not be, and may not go on.
+ * @param fault why it could not, where that was foreseen.
+ */
+export function unansweredReport(
+  verdict: Verdict,
+  { answer, by, comment }: Answer,
+  waitMs: number,
+  fault?: Fault,
+): Report {
   const what = aboutWords(verdict)
   switch (answer) {
     case 'given-up':
@@ -60,10 +70,17 @@ export function unansweredReport(verdict: Verdict, { answer, by, comment }: Answ
       return errorOf('42501', `${by ?? 'somebody'} refused this statement: ${what}`, said)
     }
     default:
+      if (fault !== undefined) {
+        return errorOf(
+          sqlstate[fault.code],
+          `this statement was not asked about: ${fault.message} (${what})`,
+          fault.hint,
+        )
+      }
       return errorOf('42501', `nobody could be asked about this statement: ${what}`, 'Tell your operations people.')
   }
 }
 
-function errorOf(sqlstate: string, message: string, hint: string): Report {
-  return { severity: 'ERROR', sqlstate, message, hint }
+function errorOf(code: string, message: string, hint: string): Report {
+  return { severity: 'ERROR', sqlstate: code, message, hint }
 }
