@@ -18,6 +18,8 @@ let identity: { readonly cert: string; readonly key: string }
 let ways = { quick: 0, usual: 0, pages: 0 }
 /** Answers that wait until a test lets them go. */
 let waiting: (() => void)[] = []
+/** Clients that left before their answer. */
+let gone = 0
 
 const applications: Applications = {
   has: (host) => host === 'app',
@@ -34,6 +36,7 @@ const applications: Applications = {
     ways.quick++
     const text = said(method, path, '')
     const answer = () => connection.answer(`HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${text}`)
+    connection.onGone = () => gone++
     if (path.startsWith('/quick/wait')) waiting.push(answer)
     else setImmediate(answer)
     return true
@@ -64,6 +67,7 @@ afterAll(() => listening?.[Symbol.asyncDispose]())
 beforeEach(() => {
   ways = { quick: 0, usual: 0, pages: 0 }
   waiting = []
+  gone = 0
 })
 
 async function dial(): Promise<TLSSocket> {
@@ -149,7 +153,7 @@ test('a client that leaves in the middle is noticed, and what it sent is forgott
   await expect.poll(() => waiting.length).toBe(1)
   socket.write(get('/quick/1'))
   socket.destroy()
-  await apart()
+  await expect.poll(() => gone).toBe(1)
   waiting[0]!()
   await apart()
   expect(ways).toEqual({ quick: 1, usual: 0, pages: 0 })
