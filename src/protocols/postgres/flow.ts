@@ -65,6 +65,11 @@ export class Flow {
     return this.#holds ? this.#split : !this.#walker.atBoundary
   }
 
+  /** What the sender said last has come whole. */
+  get isWhole(): boolean {
+    return this.#walker.atBoundary
+  }
+
   /** Call it before `start`. */
   through(stage: Stage): void {
     this.#stage = stage

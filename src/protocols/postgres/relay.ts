@@ -229,8 +229,8 @@ export class Relay {
   }
 
   readonly #targetGone = (): void => {
-    const said = this.#activity.lastFromTarget === fromServer.errorResponse
-    const { split } = this.#down
+    const { split, isWhole } = this.#down
+    const said = isWhole && this.#activity.lastFromTarget === fromServer.errorResponse
     if (!this.#stop()) return
     const by = this.#activity.terminated ? 'client' : 'target'
     if (!this.#activity.terminated && !said && !split) this.#client.write(targetLost(this.#admission))

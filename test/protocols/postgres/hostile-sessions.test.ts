@@ -259,6 +259,15 @@ test.each(lies)('a target that sends %s: the client reads just that', async (_, 
   await calm(stage)
 })
 
+test('half a last word is none: the client is told that its target is gone', async () => {
+  const stage = stages.straight!
+  const { client, heard } = await session(stage)
+  const answer = readAll(client)
+  heard.socket.end(message(fromServer.errorResponse, Buffer.from('SFATAL\0C57P01\0Mbye\0\0')).subarray(0, 20))
+  expect(readReport((await answer).subarray(5))).toMatchObject({ severity: 'FATAL', sqlstate: '08006' })
+  await calm(stage)
+})
+
 test('a target that never stops talking is written down no faster than the disk takes it', async () => {
   const stage = stages.straight!
   const { client, heard } = await session(stage)
