@@ -40,6 +40,11 @@ export class KnownSecrets {
     return maskText(hidden)
   }
 
+  /** @param text that may hold one in other letters, or a part of it. */
+  hideAll(text: string): string {
+    return this.#hasTexts ? mask : this.hide(text)
+  }
+
   /** @param text of an error's detail: it may hold the rest of a row, and values that are cut off. */
   hideDetail(text: string): string {
     return this.#hasTexts && text.includes('(') ? mask : this.hide(text)

@@ -20,6 +20,8 @@ const noColumns: readonly Column[] = []
 /** Rows are written when they are as much as this, or their result is over. */
 const gatheredBytesMax = 64 * 1024
 const typesBytesMax = 2 + 4 * 256
+/** `identifier "…" will be truncated to "…"`, both in small letters: of a password that was not quoted. */
+const nameTooLong = '42622'
 
 /** Target to client: how statements ended, notices, parameters, transactions, the size of COPY data; rows as the role says. */
 export class TargetTap implements FrameTap {
@@ -245,7 +247,7 @@ export class TargetTap implements FrameTap {
     const { severity, sqlstate, message, detail } = readReport(this.#head)
     const { secrets } = this.#shared
     return {
-      ...{ severity, sqlstate, message: secrets.hide(message) },
+      ...{ severity, sqlstate, message: sqlstate === nameTooLong ? secrets.hideAll(message) : secrets.hide(message) },
       ...(detail !== undefined && { detail: secrets.hideDetail(detail) }),
     }
   }

@@ -381,6 +381,21 @@ test('a statement with too much that may be secret is cut; its values and what i
   expect(session.recorder.of('e')).toMatchObject([{ message: '[masked]' }])
 })
 
+test('a password that was not quoted is hidden where the server shortens it', () => {
+  const session = listen()
+  const secret = `Hunter2${'x'.repeat(70)}`
+  session.client.walk(query(`alter role a password ${secret}`))
+  const [name, short] = [secret.toLowerCase(), secret.toLowerCase().slice(0, 63)]
+  const said = {
+    severity: 'NOTICE',
+    sqlstate: '42622',
+    message: `identifier "${name}" will be truncated to "${short}"`,
+  }
+  const body = errorResponse(said).subarray(5)
+  session.target.walk(message(fromServer.noticeResponse, body))
+  expect(JSON.stringify(session.recorder.events)).not.toMatch(/hunter2/i)
+})
+
 test('a secret that begins with another is hidden whole', () => {
   const session = listen()
   session.client.walk(query(`alter role a password 'hunter2'; alter role b password 'hunter2+More'`))
