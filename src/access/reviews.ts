@@ -8,6 +8,7 @@ import type { SessionRow } from '../sessions/session.ts'
 import { isStaff, knownPerson, type AccessDeps } from './deps.ts'
 import { writeEnd } from './end.ts'
 import { accessEvents, recordRefusal } from './events.ts'
+import { lockedFault, stoppingLock } from './locks.ts'
 import { requestersOf } from './place.ts'
 import { closeReview, expectOpenReview, remind, type OpenReview, type Review, type ReviewVerdict } from './review.ts'
 import type { Grant, Request } from './states.ts'
@@ -181,12 +182,23 @@ async function closeIn(
       : unknownReview()
   }
   const now = deps.clock.now()
+  await refuseLockedReviewer(tx, person, request, now)
   if (verdict === 'justified') await expectOver(tx, expectOpenReview(stored), now)
   const review = closeReview(expectOpenReview(stored), person.id, verdict, comment, now)
   await tx.updateReview(review)
   await tx.record(accessEvents.reviewed(review, request, person))
   await tx.announce({ kind: 'review-closed', review: id })
   if (verdict === 'not-justified') await endIt(deps, tx, request, person, comment)
+}
+
+/** A lock on the resource alone is about who uses it, not about who looks at it afterwards. @throws Fault LOCKED */
+async function refuseLockedReviewer(tx: AccessTx, person: Person, what: Request, now: Instant): Promise<void> {
+  const target = { person: person.id, groups: person.groups, resource: what.resource, role: what.role, addresses: [] }
+  const onPeople = (await tx.standingLocks()).filter(
+    ({ scope }) => scope.person !== null || (scope.group ?? null) !== null,
+  )
+  const lock = stoppingLock(onPeople, target, now)
+  if (lock !== undefined) throw lockedFault(lock.reason)
 }
 
 /** Nobody can say of what is still to come that it was justified. @throws Fault GRANT_IN_WRONG_STATE */

@@ -172,6 +172,17 @@ test('nobody closes their own, nor by a second account with their address; the d
   expect(await world.access.reviews.waiting(mallory)).toBeNull()
 })
 
+test('who is locked closes none; a lock on the resource keeps nobody from it', async () => {
+  await using world = await open()
+  const { review, grant } = await broken(world)
+  await world.access.handBack(alice, grant.id)
+  const { reviews } = world.access
+  await world.access.placeLock(olga, { person: null, resource: grant.resource, role: null }, 'incident')
+  await world.access.placeLock(olga, { person: bob.id, resource: null, role: null }, 'stolen laptop')
+  await expect(reviews.close(bob, review.id, 'justified', 'fine')).rejects.toMatchObject({ code: 'LOCKED' })
+  expect(await reviews.close(carol, review.id, 'justified', 'fine')).toMatchObject({ closedBy: { id: carol.id } })
+})
+
 test('of two who close it at one instant one wins, every time', async () => {
   await using world = await open()
   for (let round = 0; round < 10; round++) {
