@@ -84,7 +84,7 @@ async function verdictOf(change: Change, waiter: Waiter, around: Around): Promis
       if (lockMatch(change.scope)(await targetOf(waiter, around))) throw lockedFault(change.reason)
       return 'unmoved'
     case 'request-closed':
-      if (change.state === 'denied' || change.state === 'lapsed') await throwIfOwn(change.request, waiter, around)
+      if (change.state !== 'approved') await throwIfOwn(change.request, waiter, around)
       return 'unmoved'
     case 'signed-out':
     case 'credential-revoked':
@@ -113,6 +113,11 @@ async function throwIfOwn(id: RequestId, waiter: Waiter, { store, requestLink }:
   const request = await store.request(id)
   if (request === undefined || !isFor(request, waiter)) return
   if (request.state === 'lapsed') throw new Fault('REQUEST_LAPSED', 'Nobody decided on your request in time.')
+  if (request.state === 'cancelled') {
+    throw new Fault('REQUEST_CLOSED', 'Your request was called off.', {
+      hint: `Ask again when you need it, or see what was asked for: ${requestLink(id)}`,
+    })
+  }
   const refusal = (await store.decisionsOn(id)).findLast((decision) => decision.verdict === 'deny')
   const comment = refusal?.comment ? `: ${refusal.comment}` : '.'
   throw new Fault('REQUEST_DENIED', `Your request was refused${comment}`, {

@@ -268,11 +268,22 @@ describe('waiting for a grant', () => {
     ])
   })
 
+  test('ends when they call off what they asked for', async () => {
+    await using world = await openWorld()
+    const waiting = wait(world)
+    const request = await world.access.ask(alice, wish('readonly'))
+    await Promise.all([
+      expect(waiting).rejects.toMatchObject({ code: 'REQUEST_CLOSED', message: 'Your request was called off.' }),
+      world.access.cancel(alice, request.id),
+    ])
+  })
+
   test('is not ended by what concerns somebody else', async () => {
     await using world = await openWorld()
     const waiting = wait(world)
     const other = await world.access.ask(dave, wish('readonly'))
     await world.access.decide(bob, other.id, 'deny', '')
+    await world.access.cancel(dave, (await world.access.ask(dave, wish('readonly'))).id)
     const own = await world.access.ask(alice, wish('readonly'))
     await world.access.decide(bob, own.id, 'approve', '')
     await expect(waiting).resolves.toBeUndefined()

@@ -58,6 +58,17 @@ describe('psql with what it wants in its options', () => {
     expect(await program.exited()).toMatchObject({ status: 0, stdout: 'in|4MB\n' })
   })
 
+  test('ends at once when the person calls the request off', async () => {
+    await using program = await psql('readonly', '-c curfew.reason=never\\ mind', 'dave')
+    await program.until(/https:\/\/localhost:\d+\/requests\/request-\S+/)
+    const [request] = await waiting('dave')
+    await gateway.gateway.access.cancel(await gateway.person('dave'), request!.id)
+    expect(await program.exited()).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('FATAL:  Your request was called off.') as string,
+    })
+  })
+
   test('two of them wait for one request; once it is refused, the same is not asked again at once', async () => {
     const options = '-c curfew.reason=again'
     await using one = await psql('readonly', options, 'dave')
