@@ -22,26 +22,30 @@ export class Block {
   }
 }
 
-/** The blocks that came over one connection lately. */
+/** The blocks of requests that went the quick way lately over one connection. */
 export class Blocks {
   /** Used last comes first. */
   #known: readonly Block[] = []
 
-  /** @returns undefined when it is not a plain one. */
+  /** It is not kept by that. @returns undefined when it is not a plain one. */
   find(text: string): Block | undefined {
     const first = this.#known[0]
     if (first?.text === text) return first
-    const block = this.#known.find((known) => known.text === text) ?? read(text)
-    if (block === undefined) return undefined
+    return this.#known.find((known) => known.text === text) ?? read(text)
+  }
+
+  /** For what went the quick way: whoever is nobody, and may hold thousands of connections, has nothing kept. */
+  keep(block: Block): void {
+    if (this.#known[0] === block) return
     this.#known = [block, ...this.#known.filter((known) => known !== block)].slice(0, blocksMax)
-    return block
   }
 }
 
 function read(text: string): Block | undefined {
-  const fields = readPlainFields(text)
-  // A copy, as the text is a part of a longer one, which would be kept with it.
-  return fields === undefined ? undefined : new Block(Buffer.from(text, 'latin1').toString('latin1'), fields)
+  // A copy, as the text is a part of a longer one, which would be kept with it and with each of its fields.
+  const own = Buffer.from(text, 'latin1').toString('latin1')
+  const fields = readPlainFields(own)
+  return fields === undefined ? undefined : new Block(own, fields)
 }
 
 /** The request as Node's parser would have made it. */

@@ -61,7 +61,7 @@ export class QuickConnection {
     if (head === undefined || block === undefined || !answerer.has(block.hostName)) return this.#leave(chunk)
     this.isFresh = false
     this.#isAnswering = true
-    if (answerer.takeQuick(this, head, block)) return
+    if (answerer.takeQuick(this, head, block)) return this.#blocks.keep(block)
     const { request, response } = this.usual(head, block)
     answerer.handle(request, response)
   }

@@ -10,6 +10,7 @@ import type { Listening } from '../../../../src/kernel/listening.ts'
 import { Secret } from '../../../../src/kernel/secret.ts'
 import { createLog } from '../../../../src/observability/log.ts'
 import { listenFront, type Applications } from '../../../../src/protocols/http/front.ts'
+import type { Block } from '../../../../src/protocols/http/quick/block.ts'
 import { openLane } from '../../../../src/protocols/http/quick/lane.ts'
 
 let listening: Listening
@@ -18,6 +19,8 @@ let identity: { readonly cert: string; readonly key: string }
 let ways = { quick: 0, usual: 0, pages: 0 }
 /** Answers that wait until a test lets them go. */
 let waiting: (() => void)[] = []
+/** Of the requests, as they came. */
+let blocks: Block[] = []
 /** Clients that left before their answer. */
 let gone = 0
 
@@ -31,7 +34,8 @@ const applications: Applications = {
     request.on('data', (chunk: Buffer) => (body += chunk.toString('latin1')))
     request.on('end', () => (response as ServerResponse).end(said(request.method!, request.url!, body)))
   },
-  takeQuick: (connection, { method, path }) => {
+  takeQuick: (connection, { method, path }, block) => {
+    blocks.push(block)
     if (!path.startsWith('/quick')) return false
     ways.quick++
     const text = said(method, path, '')
@@ -67,6 +71,7 @@ afterAll(() => listening?.[Symbol.asyncDispose]())
 beforeEach(() => {
   ways = { quick: 0, usual: 0, pages: 0 }
   waiting = []
+  blocks = []
   gone = 0
 })
 
@@ -121,6 +126,16 @@ test('one after the other, each its own way, on one connection', async () => {
     expect(await answers(socket, 1)).toEqual([answer])
   }
   expect(ways).toEqual({ quick: 3, usual: 3, pages: 0 })
+  socket.destroy()
+})
+
+test('of heads that go no quick way nothing is kept, as anybody may send them', async () => {
+  const socket = await dial()
+  for (const path of ['/1', '/2', '/quick/3', '/quick/4', '/5']) {
+    socket.write(get(path))
+    await answers(socket, 1)
+  }
+  expect(blocks.map((block) => blocks.indexOf(block))).toEqual([0, 1, 2, 2, 2])
   socket.destroy()
 })
 
