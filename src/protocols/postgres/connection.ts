@@ -57,7 +57,7 @@ export interface ConnectionDeps {
  * @param gone called when the socket is closed and nothing of the connection goes on.
  */
 export async function serveConnection(socket: Socket, deps: ConnectionDeps, gone: () => void): Promise<void> {
-  const guest = newGuest(socket)
+  const guest = newGuest(socket, deps.scratch.turns)
   socket.on('error', ignore) // whoever reads it at that moment sees it end; between readers nobody would
   const { remoteAddress: address = '', remotePort: port = 0 } = socket
   deps.metrics.add('curfew_connections_total', { protocol: 'postgres' })

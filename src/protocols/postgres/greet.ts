@@ -11,6 +11,7 @@ import type { Handshake } from './handshakes.ts'
 import { Inbox, PeerGone } from './inbox.ts'
 import { negotiateProtocolVersion } from './messages.ts'
 import { checkStartupLength, readFirstPacket, type Startup } from './startup.ts'
+import type { Turns } from './turns.ts'
 
 /** How a listener meets its clients. */
 export interface Terms {
@@ -25,6 +26,7 @@ export interface Guest {
   socket: Socket
   inbox: Inbox
   encrypted: boolean
+  readonly turns: Turns
 }
 
 export type Greeting =
@@ -42,8 +44,8 @@ const packetsMax = 3
 
 export const secureOptions: number = constants.SSL_OP_NO_RENEGOTIATION
 
-export function newGuest(socket: Socket): Guest {
-  return { socket, inbox: new Inbox(socket, clientUnreadBytesMax), encrypted: false }
+export function newGuest(socket: Socket, turns: Turns): Guest {
+  return { socket, inbox: new Inbox(socket, clientUnreadBytesMax), encrypted: false, turns }
 }
 
 /**
@@ -160,7 +162,7 @@ async function beginTls(
   }
   bounded?.done()
   guest.socket = tls
-  guest.inbox = new Inbox(tls, clientUnreadBytesMax)
+  guest.inbox = new Inbox(tls, clientUnreadBytesMax, guest.turns)
   guest.encrypted = true
   return tls
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { Fault } from '../../kernel/fault.ts'
 import { Gathered } from './gathered.ts'
+import type { Turns } from './turns.ts'
 
 /**
  * Reads a socket piece by piece while a connection is set up; the relay takes over afterwards.
@@ -11,14 +12,20 @@ export class Inbox {
   readonly gone: AbortSignal
   readonly #socket: Socket
   readonly #bytesMax: number
+  readonly #turns: Turns | null
+  #isAttached = true
   readonly #controller = new AbortController()
   readonly #unread = new Gathered()
   #wake: (() => void) | undefined
 
-  /** @param bytesMax bytes that may wait unread; more is a Fault PROTOCOL_VIOLATION. */
-  constructor(socket: Socket, bytesMax: number) {
+  /**
+   * @param bytesMax bytes that may wait unread; more is a Fault PROTOCOL_VIOLATION.
+   * @param turns in which chunks are taken; null: as they come. For TLS, where each may be a single byte.
+   */
+  constructor(socket: Socket, bytesMax: number, turns: Turns | null = null) {
     this.#socket = socket
     this.#bytesMax = bytesMax
+    this.#turns = turns
     this.gone = this.#controller.signal
     socket.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onEnd).on('error', this.#onError)
     if (socket.destroyed || socket.readableEnded) this.#onEnd()
@@ -38,6 +45,7 @@ export class Inbox {
 
   /** Lets go of the socket, paused. @returns what was read and not taken. */
   detach(): Buffer {
+    this.#isAttached = false
     this.#socket.pause()
     this.#socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onEnd).off('error', this.#onError)
     return this.#unread.take()
@@ -59,6 +67,23 @@ export class Inbox {
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    const turns = this.#turns
+    if (turns === null) return this.#add(chunk)
+    if (!turns.isFree) return this.#putBack(chunk, turns)
+    const begunMs = turns.begin()
+    this.#add(chunk)
+    turns.end(begunMs)
+  }
+
+  /** The socket gives it again in another turn; who reads it then, this or another, says when. */
+  #putBack(chunk: Buffer, turns: Turns): void {
+    this.#socket.pause().unshift(chunk)
+    turns.wait(() => {
+      if (this.#isAttached && !this.gone.aborted) this.#socket.resume()
+    })
+  }
+
+  #add(chunk: Buffer): void {
     this.#unread.add(chunk)
     if (this.#unread.length > this.#bytesMax)
       this.#stop(new Fault('PROTOCOL_VIOLATION', 'More was sent than may come here.'))

@@ -5,10 +5,13 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { PassThrough, Writable } from 'node:stream'
 import { expect, test } from 'vitest'
+import { farewell } from '../../../src/protocols/postgres/farewell.ts'
 import { Flow } from '../../../src/protocols/postgres/flow.ts'
 import { FrameWalker, type FrameTap } from '../../../src/protocols/postgres/frames.ts'
+import { Inbox, PeerGone } from '../../../src/protocols/postgres/inbox.ts'
 import { fromClient, message } from '../../../src/protocols/postgres/messages.ts'
 import { Turns } from '../../../src/protocols/postgres/turns.ts'
+import { systemClock } from '../../../src/system.ts'
 import { HandClock } from '../../clock.ts'
 
 const messageMs = 0.03
@@ -82,4 +85,38 @@ test.each([
     expect(Buffer.concat(got).equals(many)).toBe(true)
   }
   expect(tap.longestMs).toBeLessThan(turnMsMax)
+})
+
+/** Chunks that come by the byte, as records of TLS may, and how many of them somebody heard in one turn at most. */
+function byTheByte(count: number) {
+  const from = Object.assign(new PassThrough({ highWaterMark: count + 1, readableHighWaterMark: count + 1 }), {
+    encrypted: true,
+  })
+  let [most, now] = [0, 0]
+  const nextTurn = () => {
+    most = Math.max(most, now)
+    now = 0
+    setImmediate(nextTurn).unref()
+  }
+  nextTurn()
+  for (let index = 0; index < count; index++) from.write(Buffer.of(index & 255))
+  from.on('data', () => (now += 1))
+  return { from: from as unknown as Socket, most: () => Math.max(most, now) }
+}
+
+test('pieces of what somebody unknown says', async () => {
+  const [count, clock] = [20_000, new HandClock()]
+  const { from, most } = byTheByte(count)
+  const inbox = new Inbox(from, count, new Turns(clock))
+  const got = await inbox.take(count)
+  expect(got.equals(Buffer.from(Array.from({ length: count }, (_, index) => index & 255)))).toBe(true)
+  expect(most()).toBeLessThan(3000)
+  from.end()
+  await expect(inbox.peek()).rejects.toBeInstanceOf(PeerGone)
+})
+
+test('pieces of what nobody reads any more', async () => {
+  const { from, most } = byTheByte(20_000)
+  await farewell(from, systemClock)
+  expect(most()).toBeLessThan(3000)
 })
