@@ -141,6 +141,28 @@ test('what the target does not run may be asked for in another way, and nothing 
   expect(atClient[2]!.readUInt32BE(5)).toBe('early'.length)
 })
 
+test('what a target sends where nothing runs is recorded', async () => {
+  const { host, client, target } = place('exec', 'sftp')
+  const recorded: string[] = []
+  const bytes = (code: string, _facts: object, data: Uint8Array) =>
+    void recorded.push(`${code} ${Buffer.from(data).toString()}`)
+  Object.assign(host, { recorder: { ...noRecorder, active: true, bytes } })
+  opened(client, target, [ownNumber, 0])
+  await settled()
+  const say = (text: string) => target.send(sshByte(94), sshUint32(ownNumber), sshString(text))
+  say('before')
+  run(client, 0, 'subsystem', 'sftp')
+  await settled()
+  target.send(sshByte(100), sshUint32(ownNumber))
+  say('after')
+  target.send(sshByte(95), sshUint32(ownNumber), sshUint32(1), sshString('why'))
+  await settled()
+  expect(recorded).toEqual(['=o before', '=o after', '=e why'])
+  const types: number[] = []
+  while (client.unread > 0) types.push((await client.next())[0]!)
+  expect(types).toEqual([91, 94, 100, 94, 95])
+})
+
 test('a channel that is gone at the target keeps nothing else from being ended there', async () => {
   const { host, target } = place('exec', 'forward-local')
   const channel = (number: number, kind: 'session' | 'forward-local', facts: Partial<RelayChannel> = {}) => {

@@ -1,5 +1,6 @@
 import { SshReader, SshWireError } from '../../../identity/ssh/wire.ts'
 import type { SshChannelKind } from '../../../recording/ssh-events.ts'
+import { channelFacts, recordBytes } from '../taps/command-tap.ts'
 import { channelsMax, RelayChannel } from './channel.ts'
 import type { RelayHost } from './host.ts'
 import {
@@ -76,7 +77,8 @@ export class FromTarget {
     if (channel === undefined) return
     const data = readData(bytes)
     channel.bytesDown += data.length
-    channel.tap?.fromTarget(data)
+    if (channel.tap === null) this.#unasked(channel, '=o', data)
+    else channel.tap.fromTarget(data)
     this.#host.recorded('target')
     this.#host.client.send(bytes)
     this.#host.target.release(bytes)
@@ -87,9 +89,16 @@ export class FromTarget {
     if (channel === undefined) return
     const data = readExtendedData(bytes)
     channel.bytesDown += data.length
-    channel.tap?.errorsFromTarget(data)
+    if (channel.tap === null) this.#unasked(channel, '=e', data)
+    else channel.tap.errorsFromTarget(data)
     this.#host.recorded('target')
     this.#host.client.send(bytes)
+  }
+
+  /** What a target says on a channel where, as far as it told, nothing runs: it is recorded like everything else. */
+  #unasked({ ch }: RelayChannel, code: '=o' | '=e', data: Buffer): void {
+    const { recorder } = this.#host
+    if (recorder.active) recordBytes(recorder, code, channelFacts(ch), data)
   }
 
   #answered(bytes: Buffer): void {
