@@ -87,8 +87,6 @@ export async function listenFront(listener: WebListener, deps: FrontDeps): Promi
   const onSilence = (connection: Socket | ServerHttp2Session) => {
     if (deps.applications?.isAnswering(connection) !== true) connection.destroy()
   }
-  const { applications: answerer } = deps
-  const lane = answerer && openLane(server, { answerer, idleMs, onSilence, firstMs: headersMs })
   server.maxConnections = deps.limits.webConnectionsMax
   server.setTimeout(idleMs)
   server.on('timeout', onSilence)
@@ -108,6 +106,9 @@ export async function listenFront(listener: WebListener, deps: FrontDeps): Promi
   dispatch(server, deps)
   server.listen(listener.port, listener.address)
   await once(server, 'listening')
+  const { applications: answerer } = deps
+  // Its timer would keep a program alive that could not listen.
+  const lane = answerer && openLane(server, { answerer, idleMs, onSilence, firstMs: headersMs })
   server.on('error', (error) => deps.log.error({ error }, 'web: a connection could not be accepted'))
   const { address, port } = server.address() as AddressInfo
   return { address, port, [Symbol.asyncDispose]: () => close(server, sessions, sockets, [deps.pages, lane]) }

@@ -17,7 +17,7 @@ export interface Lane {
 /**
  * Puts itself before Node's server: connections that spoke of HTTP/2 go to it at once, others with the first thing that is
  * not a plain request of an application (see `QuickConnection`).
- * @param server of node:http2 with `allowHTTP1`, to which nobody else listens yet.
+ * @param server of node:http2 with `allowHTTP1`, whose own listener to connections is the first.
  */
 export function openLane(server: Server, { firstMs, ...deps }: LaneDeps): Lane {
   const [own] = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[]

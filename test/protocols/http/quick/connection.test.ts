@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { connect, createServer, type TLSSocket } from 'node:tls'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { issue, makeAuthority } from '../../../../scripts/certificates.ts'
 import type { Listening } from '../../../../src/kernel/listening.ts'
 import { Secret } from '../../../../src/kernel/secret.ts'
@@ -49,23 +49,32 @@ const applications: Applications = {
 
 const said = (method: string, path: string, body: string) => `[${method} ${path} ${body}]`
 
-beforeAll(async () => {
-  const { certificate, key } = await issue(await makeAuthority('Curfew test authority'), { names: ['localhost'] })
-  identity = { cert: certificate, key }
-  const pages = {
-    handle: (...[, response]: Parameters<Applications['handle']>) => {
-      ways.pages++
-      ;(response as ServerResponse).end('[page]')
+const pages = {
+  handle: (...[, response]: Parameters<Applications['handle']>) => {
+    ways.pages++
+    ;(response as ServerResponse).end('[page]')
+  },
+  close() {},
+}
+
+const listen = (port: number) =>
+  listenFront(
+    {
+      address: '127.0.0.1',
+      port,
+      tls: { certificate: identity.cert, key: new Secret(identity.key) },
+      certificates: [],
     },
-    close() {},
-  }
-  listening = await listenFront(
-    { address: '127.0.0.1', port: 0, tls: { certificate, key: new Secret(key) }, certificates: [] },
     {
       ...{ pages, applications, log: createLog({ level: 'error' }) },
       limits: { webConnectionsPerAddressMax: 1000, webConnectionsMax: 1000 },
     },
   )
+
+beforeAll(async () => {
+  const { certificate, key } = await issue(await makeAuthority('Curfew test authority'), { names: ['localhost'] })
+  identity = { cert: certificate, key }
+  listening = await listen(0)
 })
 afterAll(() => listening?.[Symbol.asyncDispose]())
 beforeEach(() => {
@@ -199,4 +208,11 @@ test('who connects and asks for nothing is sent away', async () => {
   expect(await answers(busy, 1)).toEqual(['[GET /quick/wait ]'])
   await once(busy, 'close')
   server.close()
+})
+
+test('what keeps a program alive begins only when it listens', async () => {
+  const timers = vi.spyOn(globalThis, 'setInterval')
+  await expect(listen(listening.port)).rejects.toThrow('EADDRINUSE')
+  expect(timers).not.toHaveBeenCalled()
+  timers.mockRestore()
 })
