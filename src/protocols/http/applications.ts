@@ -89,7 +89,13 @@ export class ApplicationGateway implements Applications, Disposable {
   }
 
   takeQuick(connection: QuickConnection, head: PlainHead, block: Block): boolean {
-    return this.#quick.take(connection, head, block)
+    try {
+      return this.#quick.take(connection, head, block)
+    } catch (error) {
+      // Nobody else would catch it: the whole gateway would end. The usual way answers for itself.
+      this.#deps.log.error({ error }, 'a request could not go the quick way')
+      return false
+    }
   }
 
   upgrade(request: IncomingMessage, socket: Socket, first: Buffer): void {

@@ -72,13 +72,13 @@ export class QuickExchange implements AnswerSink, LiveExchange {
     this.#status = status
     this.#headers = headers
     this.#lengthBytes = lengthBytes
-    // Nobody waits for a body to read a head.
-    if (lengthBytes > 0) process.nextTick(noMoreWaiting, this)
+    // Nobody waits for a body to read a head, nor for the end of one that is empty, which may come later over HTTP/2.
+    process.nextTick(noMoreWaiting, this)
   }
 
   body(chunk: Buffer): boolean {
     if (this.#isOver) return this.#usual?.body(chunk) ?? true
-    if (chunk.length !== this.#lengthBytes) return this.#withHead().body(chunk)
+    if (chunk.length !== this.#lengthBytes || this.#text !== '') return this.#withHead().body(chunk)
     this.#text = chunk.toString('latin1')
     return true
   }
@@ -105,7 +105,7 @@ export class QuickExchange implements AnswerSink, LiveExchange {
     throw new Error('an upgrade that nobody asked for')
   }
 
-  /** When a head has come and its body has not. */
+  /** When a head has come and the end of its body has not. */
   noMoreWaiting(): void {
     if (!this.#isOver) this.#withHead()
   }
@@ -166,6 +166,7 @@ export class QuickExchange implements AnswerSink, LiveExchange {
   #withHead(): Exchange {
     const usual = this.#takenOver()
     usual.head(this.#status, this.#headers, false)
+    if (this.#text !== '') usual.body(Buffer.from(this.#text, 'latin1'))
     return usual
   }
 }

@@ -2,18 +2,36 @@
 // twice on a kept connection through the whole gateway, plainly and with a header that Node's parser must read; the target's
 // view, the raw answer and the recording's lines are compared.
 import { once } from 'node:events'
+import { createServer, type ServerHttp2Stream } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { QuickExchange } from '../../../../src/protocols/http/quick/quick-exchange.ts'
+import { QuickWay } from '../../../../src/protocols/http/quick/quick-way.ts'
 import { recordedHttp } from '../../../clients/http-recorded.ts'
 import { startHttpTestGateway, type HttpTestGateway } from '../../../servers/http-gateway.ts'
 
 let gateway: HttpTestGateway
+/** Of an application that sends heads by HTTP/2, and ends its answers when a test does. */
+const unended: ServerHttp2Stream[] = []
 let quick: { readonly mock: { readonly calls: readonly unknown[] } }
 const parts = new AsyncDisposableStack()
 
 beforeAll(async () => {
-  gateway = parts.use(await startHttpTestGateway({ app: { recordHeaders: ['X-Chosen'], maskQuery: ['mask-me'] } }))
+  const slow = createServer()
+  slow.on('stream', (stream: ServerHttp2Stream) => {
+    stream.respond({ ':status': 200, 'content-length': '0' })
+    unended.push(stream)
+  })
+  await once(slow.listen(0, '127.0.0.1'), 'listening')
+  parts.defer(() => void slow.close())
+  const address = `http://127.0.0.1:${(slow.address() as AddressInfo).port}`
+  gateway = parts.use(
+    await startHttpTestGateway({
+      app: { recordHeaders: ['X-Chosen'], maskQuery: ['mask-me'] },
+      others: { slow: { address, version: 'http2' } },
+    }),
+  )
 }, 60_000)
 afterAll(() => parts.disposeAsync())
 beforeEach(() => {
@@ -24,16 +42,16 @@ afterEach(() => vi.restoreAllMocks())
 /** Dropped on the way, and never plain. */
 const forNode = 'Keep-Alive: 5\r\n'
 
-async function dial(): Promise<TLSSocket> {
-  const { hostname, port } = gateway.appUrl()
+async function dial(resource = 'app'): Promise<TLSSocket> {
+  const { hostname, port } = gateway.appUrl('/', resource)
   const socket = connect({ ...{ host: '127.0.0.1', port: Number(port), servername: hostname }, ca: gateway.ca })
   await once(socket, 'secureConnect')
   return socket
 }
 
 /** The head without what is new each time, and the body: all bytes until nothing more comes of the answer. */
-async function ask(socket: TLSSocket, method: string, path: string, lines: string) {
-  socket.write(`${method} ${path} HTTP/1.1\r\nHost: ${gateway.appUrl().host}\r\n${lines}\r\n`)
+async function ask(socket: TLSSocket, method: string, path: string, lines: string, resource = 'app') {
+  socket.write(`${method} ${path} HTTP/1.1\r\nHost: ${gateway.appUrl('/', resource).host}\r\n${lines}\r\n`)
   let text = ''
   for (;;) {
     const [head, body] = text.split('\r\n\r\n', 2)
@@ -121,5 +139,46 @@ test('nothing that was worked out outlives a sign-out', async () => {
   expect((await entered.visitor.post(new URL('/sign-out', gateway.url), {})).status).toBeLessThan(400)
   for (let count = 0; count < 3; count++)
     expect((await ask(socket, 'GET', '/hello', lines)).head[0]).toMatch(/ 40[13] /)
+  socket.destroy()
+})
+
+test('a head without a body waits for nothing that may come after it', async () => {
+  await gateway.httpGrant('alice', 'open', undefined, 'slow')
+  const lines = linesOf(await gateway.bearer('alice', 'open'))
+  const socket = await dial('slow')
+  for (let count = 1; count <= 3; count++) {
+    expect((await ask(socket, 'GET', '/', lines, 'slow')).head[0]).toContain('200')
+    unended.at(-1)!.end()
+  }
+  expect(quick.mock.calls).toHaveLength(2)
+  socket.destroy()
+})
+
+test('a body that comes before its end is known is not lost', async () => {
+  // oxlint-disable-next-line typescript/unbound-method -- called with `this`
+  const { body } = QuickExchange.prototype
+  vi.spyOn(QuickExchange.prototype, 'body').mockImplementation(function (this: QuickExchange, chunk) {
+    const goesOn = body.call(this, chunk)
+    this.noMoreWaiting()
+    return goesOn
+  })
+  await gateway.httpGrant('alice', 'open')
+  const lines = linesOf(await gateway.bearer('alice', 'open'))
+  const socket = await dial()
+  for (let count = 0; count < 3; count++)
+    expect((await ask(socket, 'GET', '/bytes?n=300', lines)).body).toHaveLength(300)
+  expect(quick.mock.calls.length).toBeGreaterThan(1)
+  socket.destroy()
+})
+
+test('a mistake of ours on the quick way costs no more than that', async () => {
+  vi.spyOn(QuickWay.prototype, 'take').mockImplementation(() => {
+    throw new Error('a mistake')
+  })
+  await gateway.httpGrant('alice', 'open')
+  const lines = linesOf(await gateway.bearer('alice', 'open'))
+  const socket = await dial()
+  for (let count = 0; count < 2; count++)
+    expect((await ask(socket, 'GET', '/bytes?n=300', lines)).body).toHaveLength(300)
   socket.destroy()
 })
