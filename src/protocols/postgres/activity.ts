@@ -1,12 +1,15 @@
 import type { FrameTap } from './frames.ts'
-import { fromClient, fromServer } from './messages.ts'
+import { fromClient, fromServer, readReport } from './messages.ts'
+
+/** Enough of an ErrorResponse to read how severe it is, in the server's language and in English. */
+const severityBytes = 64
 
 /** Knows from the types of the messages alone whether the target may have something to do. */
 export class Activity {
   /** The client said Terminate: its end is no accident. */
   terminated = false
-  /** Type of the last message from the target; an ErrorResponse before the end means it said why. */
-  lastFromTarget = 0
+  /** The target said last why it hangs up: an error that ends no more than a statement is none of these. */
+  saidLast = false
   /** What ReadyForQuery is still to come for, in order. */
   readonly #awaited: End[] = []
   /** So many of them are answered. */
@@ -65,7 +68,7 @@ export class Activity {
   }
 
   fromTarget(type: number): void {
-    this.lastFromTarget = type
+    this.saidLast = false
     if (type === fromServer.readyForQuery) this.#answered()
     else if (type === fromServer.copyInResponse) this.#beginCopy()
     else if (type === fromServer.errorResponse) this.#passesSync = false
@@ -143,6 +146,20 @@ class ClientWatch extends WatchingTap {
 }
 
 class TargetWatch extends WatchingTap {
+  override whole(type: number, chunk: Buffer, from: number, to: number): boolean {
+    return type !== fromServer.errorResponse && super.whole(type, chunk, from, to)
+  }
+
+  override begin(type: number, bodyBytes: number): number {
+    const wanted = super.begin(type, bodyBytes)
+    return type === fromServer.errorResponse ? Math.max(wanted, severityBytes) : wanted
+  }
+
+  override head(type: number, bytes: Buffer, bodyBytes: number): void {
+    if (type === fromServer.errorResponse) this.activity.saidLast = readReport(bytes).severity !== 'ERROR'
+    super.head(type, bytes, bodyBytes)
+  }
+
   protected override watch(type: number): void {
     this.activity.fromTarget(type)
   }

@@ -12,7 +12,7 @@ import type { LeaveState } from './dismiss.ts'
 import { farewell } from './farewell.ts'
 import { Flow, paused } from './flow.ts'
 import { FrameWalker } from './frames.ts'
-import { errorResponse, fatal, fromServer, internalError, notice, warning } from './messages.ts'
+import { errorResponse, fatal, internalError, notice, warning } from './messages.ts'
 import { usualReading } from './guard/backslashes.ts'
 import { SessionGuard, type GuardDeps } from './guard/session-guard.ts'
 import { noteSetting, SettingsTap } from './guard/settings-tap.ts'
@@ -230,7 +230,7 @@ export class Relay {
 
   readonly #targetGone = (): void => {
     const { split, isWhole } = this.#down
-    const said = isWhole && this.#activity.lastFromTarget === fromServer.errorResponse
+    const said = isWhole && this.#activity.saidLast
     if (!this.#stop()) return
     const by = this.#activity.terminated ? 'client' : 'target'
     if (!this.#activity.terminated && !said && !split) this.#client.write(targetLost(this.#admission))

@@ -268,6 +268,31 @@ test('half a last word is none: the client is told that its target is gone', asy
   await calm(stage)
 })
 
+const said = (severity: string) => message(fromServer.errorResponse, Buffer.from(`S${severity}\0C57014\0Mno\0\0`))
+
+test.each(['straight', 'guarded'] as const)('an error of a statement is no last word: %s', async (name) => {
+  const stage = stages[name]!
+  const { client, heard } = await session(stage)
+  client.write(query('select 1'))
+  await once(heard.socket, 'data')
+  const answer = readAll(client)
+  heard.socket.end(said('ERROR'))
+  const all = await answer
+  expect(all.subarray(0, said('ERROR').length)).toEqual(said('ERROR'))
+  expect(readReport(all.subarray(said('ERROR').length + 5))).toMatchObject({ severity: 'FATAL', sqlstate: '08006' })
+  await calm(stage)
+})
+
+test.each(['FATAL', 'PANIC', 'SCHWERWIEGEND'])('a %s is the last word', async (severity) => {
+  const stage = stages.straight!
+  const { client, heard } = await session(stage)
+  const answer = readAll(client)
+  for (const byte of said(severity)) heard.socket.write(Buffer.of(byte))
+  heard.socket.end()
+  expect(await answer).toEqual(said(severity))
+  await calm(stage)
+})
+
 test('a target that never stops talking is written down no faster than the disk takes it', async () => {
   const stage = stages.straight!
   const { client, heard } = await session(stage)
