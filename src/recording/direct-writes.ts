@@ -29,12 +29,12 @@ export class DirectWrites {
     return this.#isPossible && bytes >= directBytesMin && offset % alignmentBytes === 0 && bytes % alignmentBytes === 0
   }
 
-  /** @returns null where the system has no such way to this file. */
+  /** @returns null where the system has no such way to this file, or too few handles to give one away for it. */
   async open(file: string): Promise<FileHandle | null> {
     try {
       return await open(file, constants.O_WRONLY | constants.O_DSYNC | constants.O_DIRECT)
     } catch (error) {
-      return this.#giveUp(error)
+      return isShortage(error) ? null : this.#giveUp(error)
     }
   }
 
@@ -75,8 +75,18 @@ export class DirectWrites {
 
 /** File systems without such writes, or with other wishes, say so. */
 function isRefusal(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const code = codeOf(error)
   return code === 'EINVAL' || code === 'EOPNOTSUPP' || code === 'ENOTSUP'
+}
+
+/** It passes; and the usual way has its handle already. */
+function isShortage(error: unknown): boolean {
+  const code = codeOf(error)
+  return code === 'EMFILE' || code === 'ENFILE'
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
 }
 
 async function writeStaged(

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { open, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { DirectWrites } from '../../src/recording/direct-writes.ts'
 import { DiskFiles } from '../../src/recording/files.ts'
@@ -49,4 +51,22 @@ test.runIf(process.platform === 'linux')('a refusal of the system is the last on
   expect(await direct.write(handle, [Buffer.alloc(100)], 1)).toBe(0)
   expect(direct.suits(4096, 65_536)).toBe(false)
   await expect(direct.open(path.join(folder.path, 'none'))).rejects.toThrow('ENOENT')
+})
+
+test.runIf(process.platform === 'linux')('a process that may open no more files goes on writing', async () => {
+  await using folder = await temporaryFolder()
+  const room = new URL('../../src/recording/files.ts', import.meta.url).href
+  const program = `
+    import { openSync, closeSync } from 'node:fs'
+    import { DiskFiles } from '${room}'
+    const files = new DiskFiles(process.argv[1])
+    await files.create('a', Buffer.alloc(4096))
+    const taken = []
+    try { for (;;) taken.push(openSync('/dev/null')) } catch {}
+    await files.append('a', [Buffer.alloc(65536, 1)], 4096)
+    taken.forEach((one) => closeSync(one))
+    await files[Symbol.asyncDispose]()`
+  const limited = ['-c', 'ulimit -n 100; exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', program]
+  await promisify(execFile)('sh', [...limited, folder.path])
+  expect((await readFile(path.join(folder.path, 'a'))).subarray(4096).equals(Buffer.alloc(65_536, 1))).toBe(true)
 })
