@@ -14,7 +14,7 @@ import { Flow, paused } from './flow.ts'
 import { FrameWalker } from './frames.ts'
 import { errorResponse, fatal, internalError, notice, warning } from './messages.ts'
 import { usualReading } from './guard/backslashes.ts'
-import { SessionGuard, type GuardDeps } from './guard/session-guard.ts'
+import { SessionGuard, type GuardDeps, type WaitingStatement } from './guard/session-guard.ts'
 import { noteSetting, SettingsTap } from './guard/settings-tap.ts'
 import { record } from './recording.ts'
 import type { Target } from './target.ts'
@@ -160,9 +160,9 @@ export class Relay {
     })
   }
 
-  /** Gives up a statement that waits to be agreed to. @returns false where none waits, and the target is to be asked. */
-  giveUp(): boolean {
-    return this.#guard?.cancel() ?? false
+  /** The statement that waits to be agreed to; null where none does. */
+  get waiting(): WaitingStatement | null {
+    return this.#guard?.waiting ?? null
   }
 
   /** Says something to the person without ending anything. */

@@ -128,9 +128,15 @@ export class RunningSession implements CancelEntry, RelayOwner {
   async cancel(address: string): Promise<void> {
     const { recorder } = this.#admission
     if (recorder.active) record(recorder, 'k', { address })
-    // What waits for somebody's word is not at the target yet.
-    if (this.#relay?.giveUp() === true) return
-    await cancelTarget(this.#lastingTarget(), this.#deps.clock).catch((error: unknown) => {
+    // What waits for somebody's word is not at the target yet; what came before it may be. What stands behind it goes on
+    // when it is given up, and must not be hit.
+    const waiting = this.#relay?.waiting ?? null
+    if (waiting?.isBehind !== false) await this.#cancelTarget()
+    waiting?.giveUp()
+  }
+
+  #cancelTarget(): Promise<void> {
+    return cancelTarget(this.#lastingTarget(), this.#deps.clock).catch((error: unknown) => {
       this.#log().warn({ error }, 'a cancel request did not get through')
     })
   }

@@ -64,10 +64,19 @@ const behindChunksMax = 1000
 /** Errors of our own are far below. */
 const errorBytesMax: number = 64 * 1024
 
+/** A statement that waits for somebody's word. */
+export interface WaitingStatement {
+  /** The target may be busy with what passed before it. */
+  readonly isBehind: boolean
+  giveUp(): void
+}
+
 interface Held {
   readonly message: Buffer
   readonly text: string
   readonly isLong: boolean
+  /** As in `WaitingStatement`. */
+  readonly isBehind: boolean
 }
 
 /**
@@ -98,6 +107,7 @@ export class SessionGuard {
   /** What came behind goes on in another turn. */
   #isPutOff = false
   #question: AbortController | null = null
+  #waiting: WaitingStatement | null = null
   #isOver = false
 
   constructor(deps: GuardDeps, session: GuardedSession) {
@@ -123,11 +133,9 @@ export class SessionGuard {
     })
   }
 
-  /** A CancelRequest. @returns whether a statement waited, and was given up. */
-  cancel(): boolean {
-    const waited = this.#question !== null && !this.#question.signal.aborted
-    this.#question?.abort()
-    return waited
+  /** Null where none waits. */
+  get waiting(): WaitingStatement | null {
+    return this.#question?.signal.aborted === false ? this.#waiting : null
   }
 
   /** The session is over: nobody waits any more. */
@@ -202,7 +210,8 @@ export class SessionGuard {
     const { text, reading, verdict } = this.#looked!
     this.#looked = null
     this.#session.up.walk(message)
-    const held = { message: Buffer.from(message), text, isLong: false }
+    const isBehind = !this.#session.readAs.settled
+    const held = { message: Buffer.from(message), text, isLong: false, isBehind }
     if (!(reading instanceof Promise) && verdict !== null) return this.#deal(held, reading, verdict)
     this.#halt()
     void Promise.resolve(reading).then((read) => this.#after(() => this.#deal(held, read, this.#deps.judge(read))))
@@ -212,7 +221,8 @@ export class SessionGuard {
     const { text, reading } = readLong(beginning, statementBytesMax)
     if (reading instanceof Promise) return
     this.#long = 'pass'
-    this.#deal({ message: Buffer.from(beginning), text, isLong: true }, reading, this.#deps.judge(reading))
+    const held = { message: Buffer.from(beginning), text, isLong: true, isBehind: this.#session.isBusy() }
+    this.#deal(held, reading, this.#deps.judge(reading))
   }
 
   /** The message has been walked, except for a long one, which is as it passes. */
@@ -246,6 +256,7 @@ export class SessionGuard {
     this.#halt()
     const gaveUp = new AbortController()
     this.#question = gaveUp
+    this.#waiting = { isBehind: held.isBehind, giveUp: () => gaveUp.abort() }
     const { clock } = this.#deps
     const begunMs = clock.monotonicMs()
     const { rule, about } = verdict
@@ -261,7 +272,7 @@ export class SessionGuard {
       return { answer: gaveUp.signal.aborted ? 'given-up' : 'failed' }
     }
     void asking.catch(failed).then((answer) => {
-      this.#question = null
+      this.#question = this.#waiting = null
       const waitedMs = Math.round(clock.monotonicMs() - begunMs)
       const question = put === undefined ? {} : { question: put.id }
       this.#session.note({ action: 'ask', rule, about, ...question, ...answer, waitedMs })

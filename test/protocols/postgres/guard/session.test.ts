@@ -5,9 +5,10 @@ import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { fromClient, int32, message, query } from '../../../../src/protocols/postgres/messages.ts'
 import { Sieve } from '../../../../src/protocols/postgres/guard/sieve.ts'
+import { cancelRequest } from '../../../../src/protocols/postgres/startup.ts'
 import type { GuardRule, StatementGuard } from '../../../../src/resources/guard.ts'
 import { startPostgres, type TestPostgres } from '../../../servers/postgres.ts'
-import { openStage, type Stage } from '../stage.ts'
+import { openStage, readAll, type Stage } from '../stage.ts'
 import { bind, execute, openWire, parse, run, sync, type Wire } from './wire.ts'
 
 const plain = {
@@ -335,6 +336,29 @@ describe('a statement that waits for a word', () => {
     await psql.exited
     expect(question.gaveUp.aborted).toBe(true)
     expect(psql.err).toContain('canceling statement due to user request')
+  })
+
+  test.each([
+    [
+      'behind a simple query',
+      [query('select pg_sleep(61)'), query('truncate t')],
+      ['T', 'E 57014', 'Z I', 'E 57014', 'Z I'],
+    ],
+    ['in a pipeline', [run('select pg_sleep(61)'), run('truncate t'), sync], ['1', '2', 'E 57014', 'Z I']],
+  ])('is given up with what runs before it, and nothing else is: %s', async (_, messages, answers) => {
+    const client = await wire()
+    const before = stage.questions.asked.length
+    client.send(...messages.flat(), query('select pg_sleep(0.1)'))
+    const question = await stage.questions.untilAsked(before + 1)
+    await postgres.untilRunning('pg_sleep(61)', 1)
+    const cancelling = stage.raw()
+    cancelling.write(cancelRequest(client.key.readInt32BE(0), client.key.subarray(4)))
+    await readAll(cancelling)
+    expect(question.gaveUp.aborted).toBe(true)
+    const got: string[] = []
+    while (got.length < answers.length) got.push(...(await client.until('Z')))
+    expect(got).toEqual(answers)
+    expect(await client.until('Z')).toEqual(['T', 'D', 'C SELECT 1', 'Z I'])
   })
 
   test('is given up when the client hangs up, and nothing stays', async () => {

@@ -25,6 +25,8 @@ export class Wire {
   #bytes = Buffer.alloc(0)
   #changed = Promise.withResolvers<void>()
   isClosed = false
+  /** Body of BackendKeyData. */
+  key = Buffer.alloc(0)
 
   constructor(socket: TLSSocket) {
     this.socket = socket
@@ -68,6 +70,7 @@ export class Wire {
       const end = 1 + this.#bytes.readInt32BE(1)
       const type = String.fromCharCode(this.#bytes[0]!)
       const body = this.#bytes.subarray(5, end)
+      if (type === 'K') this.key = Buffer.from(body)
       if (type === 'E') this.errors.push(readReport(body).message)
       if (type === 'N') this.notices.push(readReport(body).message)
       if (type !== 'S' && type !== 'N') this.#answers.push(tellers[type]?.(body) ?? type)
