@@ -2,6 +2,8 @@ import { Fault } from '../kernel/fault.ts'
 import type { Person } from './person.ts'
 
 const groupsMax = 1000
+/** Control and format characters, and white space but the usual one. */
+const unseen = /[\p{C}\p{Zl}\p{Zp}]|[^\S ]/u
 const textLengthMax = 256
 
 /** What the provider says about somebody. */
@@ -23,7 +25,7 @@ export function profileOf(claims: Claims, groupsClaim: string, kept: readonly st
   const { email_verified: said } = claims
   const verified = said === undefined || said === true || said === 'true'
   return {
-    email: verified ? shortText(claims['email']) : null,
+    email: verified ? addressText(claims['email']) : null,
     name: shortText(claims['name']) ?? shortText(claims['preferred_username']),
     groups: namesOf(claims[groupsClaim], groupsClaim),
     ...(kept.length > 0 && {
@@ -59,6 +61,11 @@ function shortText(value: unknown): string | null {
   if (typeof value !== 'string') return null
   const text = value.replace(/[\p{Cc}\p{Cs}\u202a-\u202e\u2066-\u2069]/gu, ' ').trim()
   return text === '' ? null : text.slice(0, textLengthMax)
+}
+
+/** Rules name people by it: with what nobody sees taken out, it would be somebody else's. */
+function addressText(value: unknown): string | null {
+  return typeof value === 'string' && unseen.test(value) ? null : shortText(value)
 }
 
 function namesOf(value: unknown, claim: string): readonly string[] {

@@ -157,6 +157,16 @@ describe('the provider over plain http', () => {
   })
 })
 
+test.each([
+  '\\u202ekim@a.example',
+  '\\ufeffkim@a.example',
+  'kim@a.example\\0',
+  '\\u00a0kim@a.example',
+  'k\\u200bim@a.example',
+])('an address with what nobody sees is not that of somebody else: %j', (email) =>
+  expect(profileOf({ email, email_verified: true }, 'groups').email).toBeNull(),
+)
+
 test('groups are a set of names; one name alone is one group', () => {
   expect(profileOf({ groups: ['b', 'a', 'b'] }, 'groups').groups).toEqual(['a', 'b'])
   expect(profileOf({ roles: 'a' }, 'roles').groups).toEqual(['a'])
