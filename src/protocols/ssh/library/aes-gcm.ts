@@ -65,10 +65,11 @@ class GcmCipher implements OutboundCipher {
   readonly #iv: Buffer
   readonly #onWrite: (bytes: Uint8Array) => void
   readonly #padding: Padding
-  /** Room for one packet in clear; nothing stays in it longer than a call. Shared, as nothing here waits. */
+  /** Room for one packet in clear; of no use any more when something is written. Shared, as nothing here waits. */
   readonly #scratch: Buffer
-  /** Views of it: the packet's length, and the rest of the last packet, as most are of one size. */
-  readonly #length: Buffer
+  /** Of the last packet. Its own, as what is written may at once be encrypted again, for a connection around this one. */
+  readonly #length: Buffer = Buffer.alloc(lengthBytes)
+  /** A view of `#scratch`: all but the length of the last packet, as most are of one size. */
   #body: Buffer
   #isFree = false
 
@@ -80,7 +81,6 @@ class GcmCipher implements OutboundCipher {
     this.#onWrite = outbound.onWrite
     this.#padding = padding
     this.#scratch = scratch
-    this.#length = scratch.subarray(0, lengthBytes)
     this.#body = scratch.subarray(lengthBytes, lengthBytes + blockBytes)
   }
 
@@ -101,6 +101,7 @@ class GcmCipher implements OutboundCipher {
     if (this.#body.length !== bytes - lengthBytes) this.#body = this.#scratch.subarray(lengthBytes, bytes)
     this.#scratch.set(message, lengthBytes + 1)
     this.#frame(this.#scratch, message.length, bytes)
+    this.#scratch.copy(this.#length, 0, 0, lengthBytes)
     this.#seal(this.#length, this.#body)
   }
 
@@ -114,12 +115,13 @@ class GcmCipher implements OutboundCipher {
     cipher.setAAD(length)
     const sealed = cipher.update(body)
     cipher.final()
+    // Before anything is written: whatever that sets off, this nonce is used up.
+    countUp(this.#iv)
+    this.outSeqno = (this.outSeqno + 1) >>> 0
     this.#onWrite(length)
     this.#onWrite(sealed)
     this.#onWrite(cipher.getAuthTag())
     freeMemory(sealed)
-    countUp(this.#iv)
-    this.outSeqno = (this.outSeqno + 1) >>> 0
   }
 
   #frame(packet: Buffer, payloadBytes: number, packetBytes: number): void {
