@@ -118,7 +118,9 @@ export class Relay {
    */
   run(clientUnread: Buffer, targetUnread: Buffer): void {
     const [client, target, admission] = [this.#client, this.#target, this.#admission]
-    client.on('end', this.#clientGone).on('close', this.#clientGone).on('error', this.#clientGone)
+    // TLS has no halves here: what lies below it would have to be told, too.
+    if (!('encrypted' in client)) client.allowHalfOpen = true
+    client.on('end', this.#clientEnded).on('close', this.#clientGone).on('error', this.#clientGone)
     target.on('end', this.#targetGone).on('close', this.#targetGone).on('error', this.#targetGone)
     admission.cutOff.addEventListener('abort', this.#cutOff, { once: true })
     if (admission.cutOff.aborted) this.#cutOff()
@@ -215,10 +217,18 @@ export class Relay {
     this.#finish({ by: fault === undefined ? 'gate' : by, error })
   }
 
+  /** After a Terminate the target finishes what it has and hangs up by itself; half a one it would wait for the rest of, for ever. */
+  get #isFinishing(): boolean {
+    return this.#activity.terminated && !this.#up.split && this.#phase === 'open'
+  }
+
+  /** Who closed no more than its own half reads the answers; of anybody else, writing tells that they are gone. */
+  readonly #clientEnded = (): void => {
+    if (!this.#client.allowHalfOpen || !this.#isFinishing) this.#clientGone()
+  }
+
   readonly #clientGone = (): void => {
-    // After a Terminate the target finishes what it has and hangs up by itself; that is the end to wait for. Half a
-    // Terminate it would wait for the rest of, for ever.
-    if (this.#activity.terminated && !this.#up.split && this.#phase === 'open') {
+    if (this.#isFinishing) {
       this.#up.mute()
       this.#down.mute()
       return

@@ -202,6 +202,32 @@ test('half a Terminate is no goodbye: the target is not waited for', async () =>
   expect(await stages.straight!.gate.last.ended.promise).toMatchObject({ by: 'client' })
 })
 
+test('who says goodbye and closes its half reads what is answered until the target hangs up', async () => {
+  const stage = stages.straight!
+  const { client, heard } = await session(stage)
+  const answer = readAll(client)
+  client.end(Buffer.concat([query('select 1'), terminate]))
+  await expect.poll(() => stage.gate.last.recorder.of('q').length).toBe(1)
+  const said = message(fromServer.commandComplete, cstring('SELECT 1'))
+  for (const byte of said) heard.socket.write(Buffer.of(byte))
+  heard.socket.end()
+  expect(await answer).toEqual(said)
+  expect(await stage.gate.last.ended.promise).toMatchObject({ by: 'client' })
+  await calm(stage)
+})
+
+test('who says goodbye and is gone is not waited for: the target finishes', async () => {
+  const stage = stages.straight!
+  const { client, heard } = await session(stage)
+  client.end(Buffer.concat([query('select 1'), terminate]))
+  await expect.poll(() => stage.gate.last.recorder.of('q').length).toBe(1)
+  client.resetAndDestroy()
+  heard.socket.end(message(fromServer.commandComplete, cstring('SELECT 1')))
+  expect(await stage.gate.last.ended.promise).toMatchObject({ by: 'client' })
+  expect(stage.gate.last.recorder.of('c')).toHaveLength(1)
+  await calm(stage)
+})
+
 test.each(['straight', 'guarded'] as const)('a client gets what its target sends, byte for byte: %s', async (name) => {
   const stage = stages[name]!
   await fc.assert(
