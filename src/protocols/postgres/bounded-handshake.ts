@@ -13,11 +13,15 @@ type Done = (error?: Error | null) => void
  * are. OpenSSL checks each signature of whatever chain of certificates is sent, up to 100 KB, before anybody is asked whether
  * to go on, and everybody else waits meanwhile; Node bounds neither their number nor their size. Where TLS reads the socket
  * itself there is no place to count.
+ *
+ * Until it is known who the client is, one chunk is read in each turn of the event loop: Node decrypts 65,000 records of a
+ * byte each before it stops for somebody who has paused.
  */
 export class BoundedHandshake extends Duplex {
   readonly #socket: Socket
   #leftBytes = helloBytesMax
   #isDone = false
+  #isKnown = false
   /** What came behind all that may come waits, until TLS has looked at what came before. */
   #isHolding = false
   /** It was ended for saying more than a handshake takes. */
@@ -32,6 +36,11 @@ export class BoundedHandshake extends Duplex {
   /** The handshake is over: from now on anything may come. */
   done(): void {
     this.#isDone = true
+  }
+
+  /** The client has proved who they are. */
+  known(): void {
+    this.#isKnown = true
   }
 
   override _read(): void {
@@ -62,7 +71,7 @@ export class BoundedHandshake extends Duplex {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    if (this.#isDone) return this.#pass(chunk)
+    if (this.#isDone) return this.#isKnown ? this.#pass(chunk) : this.#passAlone(chunk)
     const fits = Math.min(chunk.length, this.#leftBytes)
     this.#leftBytes -= fits
     if (fits === chunk.length) return this.#pass(chunk)
@@ -80,6 +89,16 @@ export class BoundedHandshake extends Duplex {
     if (this.#socket.destroyed) return
     this.#socket.resume()
     this.#onData(held)
+  }
+
+  #passAlone(chunk: Buffer): void {
+    this.#isHolding = true
+    this.#socket.pause()
+    this.#pass(chunk)
+    setImmediate(() => {
+      this.#isHolding = false
+      if (!this.#socket.destroyed && this.readableLength < this.readableHighWaterMark) this.#socket.resume()
+    })
   }
 
   #pass(chunk: Buffer): void {

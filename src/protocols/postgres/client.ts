@@ -33,6 +33,11 @@ export class Client {
     if (this.#guest.socket.writable) this.#guest.socket.write(bytes)
   }
 
+  /** They have proved who they are. */
+  known(): void {
+    this.#guest.bounded?.known()
+  }
+
   /** From here on it takes notices; libpq refuses them before. */
   authenticated(): void {
     if (!this.#authenticated) this.write(authenticationOk)

@@ -131,6 +131,7 @@ async function serveClient(
   const { handshakeMs } = settings.limits
   const identified = await identify(client, wanted, signal, { identity: deps.identity, signInMs, handshakeMs, clock })
   place[Symbol.dispose]()
+  client.known()
   client.authenticated()
   deps.handshakes.cameIn(client.facts.address)
   const { resource, role } = wanted

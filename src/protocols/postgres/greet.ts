@@ -26,6 +26,8 @@ export interface Guest {
   socket: Socket
   inbox: Inbox
   encrypted: boolean
+  /** What TLS reads from; null without TLS, and where it reads from the socket itself. */
+  bounded: BoundedHandshake | null
   readonly turns: Turns
 }
 
@@ -45,7 +47,7 @@ const packetsMax = 3
 export const secureOptions: number = constants.SSL_OP_NO_RENEGOTIATION
 
 export function newGuest(socket: Socket, turns: Turns): Guest {
-  return { socket, inbox: new Inbox(socket, clientUnreadBytesMax), encrypted: false, turns }
+  return { socket, inbox: new Inbox(socket, clientUnreadBytesMax), encrypted: false, bounded: null, turns }
 }
 
 /**
@@ -161,6 +163,7 @@ async function beginTls(
     handshake.took(socket.bytesRead - bytesBefore)
   }
   bounded?.done()
+  guest.bounded = bounded
   guest.socket = tls
   guest.inbox = new Inbox(tls, clientUnreadBytesMax, guest.turns)
   guest.encrypted = true

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { PassThrough, Writable } from 'node:stream'
 import { expect, test } from 'vitest'
+import { BoundedHandshake } from '../../../src/protocols/postgres/bounded-handshake.ts'
 import { farewell } from '../../../src/protocols/postgres/farewell.ts'
 import { Flow } from '../../../src/protocols/postgres/flow.ts'
 import { FrameWalker, type FrameTap } from '../../../src/protocols/postgres/frames.ts'
@@ -119,4 +120,25 @@ test('pieces of what nobody reads any more', async () => {
   const { from, most } = byTheByte(20_000)
   await farewell(from, systemClock)
   expect(most()).toBeLessThan(3000)
+})
+
+test('what TLS decrypts of somebody unknown; of somebody known it takes what there is', async () => {
+  const { from } = byTheByte(1000)
+  from.removeAllListeners('data')
+  const bounded = new BoundedHandshake(from)
+  bounded.done()
+  let [heard, now, longest] = [0, 0, 0]
+  bounded.on('data', ({ length }: Buffer) => {
+    heard += length
+    longest = Math.max(longest, (now += 1))
+    setImmediate(() => (now = 0))
+  })
+  await expect.poll(() => heard).toBe(1000)
+  expect(longest).toBeLessThan(4)
+  bounded.known()
+  for (let index = 0; index < 1000; index++) from.write(Buffer.of(0))
+  await expect.poll(() => heard).toBe(2000)
+  expect(longest).toBeGreaterThan(100)
+  from.end()
+  await once(bounded, 'end')
 })
