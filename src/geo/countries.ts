@@ -29,7 +29,7 @@ export function countriesIn(bytes: Buffer): Countries {
       return undefined // what is broken in one place of the file is not known
     }
   }
-  return { lookup, about: { type: databaseType, built: buildEpoch.toISOString() } }
+  return { lookup, about: { type: databaseType, built: attempt(() => buildEpoch.toISOString()) } }
 }
 
 function readerOf(bytes: Buffer): Reader<Response> {
