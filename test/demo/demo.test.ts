@@ -77,6 +77,8 @@ test('the commands that it prints work', { timeout: 120_000 }, async () => {
 
 // Goal: the story of ssh, as it is printed: sign-in and approval by links, a shell in the folder with the examples, then
 // files without another sign-in, by the same key. Method: the printed commands in a real terminal; Visitors are browsers.
+const atPrompt = /Connection to localhost closed\.\n\$$/
+
 test.runIf(isRoot)('the ssh commands that it prints work', { timeout: 120_000 }, async () => {
   await using demo = startDemo('--json')
   const facts = await ready(demo)
@@ -103,10 +105,12 @@ test.runIf(isRoot)('the ssh commands that it prints work', { timeout: 120_000 },
   await terminal.until(/web-1 of the Curfew demo[^]*web-1:~/)
   await terminal.type('echo "in $(pwd)"; exit')
   expect(await terminal.until(/^in (.*)$/m)).toBe(target.home)
+  await terminal.until(atPrompt) // what is typed before is read by ssh, and lost with it
 
   await terminal.type(commands.menu)
   await terminal.until(/web-1 +shell +active[^]*web-1 +files +needs nobody/)
   await terminal.type('q')
+  await terminal.until(atPrompt)
   await terminal.type(commands.sftp)
   await terminal.until(/Reason \(optional\):$/m)
   await terminal.type('')
