@@ -33,30 +33,35 @@ test('a file that is gone cannot be written, past the cache or not', async () =>
   await expect(files.append('none', [Buffer.alloc(65_536)], 0)).rejects.toThrow('ENOENT')
 })
 
-test.runIf(process.platform === 'linux')('a refusal of the system is the last one', async () => {
-  await using folder = await temporaryFolder()
-  const file = path.join(folder.path, 'a')
-  await writeFile(file, '')
-  const direct = new DirectWrites()
-  expect(direct.suits(4096, 65_536)).toBe(true)
-  expect([direct.suits(4095, 65_536), direct.suits(4096, 65_537), direct.suits(4096, 4096)]).toEqual([
-    false,
-    false,
-    false,
-  ])
-  await using handle = (await direct.open(file)) ?? (await open(file, 'r+'))
-  const pages = randomBytes(65_536)
-  expect(await direct.write(handle, [pages], 0)).toBe(pages.length)
-  expect((await readFile(file)).equals(pages)).toBe(true)
-  expect(await direct.write(handle, [Buffer.alloc(100)], 1)).toBe(0)
-  expect(direct.suits(4096, 65_536)).toBe(false)
-  await expect(direct.open(path.join(folder.path, 'none'))).rejects.toThrow('ENOENT')
-})
+test.runIf(process.platform === 'linux')(
+  'a refusal of the system is the last one (Linux only: other systems have no such writes)',
+  async () => {
+    await using folder = await temporaryFolder()
+    const file = path.join(folder.path, 'a')
+    await writeFile(file, '')
+    const direct = new DirectWrites()
+    expect(direct.suits(4096, 65_536)).toBe(true)
+    expect([direct.suits(4095, 65_536), direct.suits(4096, 65_537), direct.suits(4096, 4096)]).toEqual([
+      false,
+      false,
+      false,
+    ])
+    await using handle = (await direct.open(file)) ?? (await open(file, 'r+'))
+    const pages = randomBytes(65_536)
+    expect(await direct.write(handle, [pages], 0)).toBe(pages.length)
+    expect((await readFile(file)).equals(pages)).toBe(true)
+    expect(await direct.write(handle, [Buffer.alloc(100)], 1)).toBe(0)
+    expect(direct.suits(4096, 65_536)).toBe(false)
+    await expect(direct.open(path.join(folder.path, 'none'))).rejects.toThrow('ENOENT')
+  },
+)
 
-test.runIf(process.platform === 'linux')('a process that may open no more files goes on writing', async () => {
-  await using folder = await temporaryFolder()
-  const room = new URL('../../src/recording/files.ts', import.meta.url).href
-  const program = `
+test.runIf(process.platform === 'linux')(
+  'a process that may open no more files goes on writing (Linux only, as above)',
+  async () => {
+    await using folder = await temporaryFolder()
+    const room = new URL('../../src/recording/files.ts', import.meta.url).href
+    const program = `
     import { openSync, closeSync } from 'node:fs'
     import { DiskFiles } from '${room}'
     const files = new DiskFiles(process.argv[1])
@@ -66,7 +71,8 @@ test.runIf(process.platform === 'linux')('a process that may open no more files 
     await files.append('a', [Buffer.alloc(65536, 1)], 4096)
     taken.forEach((one) => closeSync(one))
     await files[Symbol.asyncDispose]()`
-  const limited = ['-c', 'ulimit -n 100; exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', program]
-  await promisify(execFile)('sh', [...limited, folder.path])
-  expect((await readFile(path.join(folder.path, 'a'))).subarray(4096).equals(Buffer.alloc(65_536, 1))).toBe(true)
-})
+    const limited = ['-c', 'ulimit -n 100; exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', program]
+    await promisify(execFile)('sh', [...limited, folder.path])
+    expect((await readFile(path.join(folder.path, 'a'))).subarray(4096).equals(Buffer.alloc(65_536, 1))).toBe(true)
+  },
+)
