@@ -25,7 +25,8 @@ export const databaseUserSchema = z.strictObject({
     .record(z.string().regex(/^[a-z_][a-z0-9_.]{0,62}$/i), z.union([z.string().max(1000), z.int(), z.boolean()]))
     .default({})
     .meta({
-      description: 'Settings that are kept with the user at the target (ALTER ROLE … SET).',
+      description:
+        'Settings that are kept with the user at the target (ALTER ROLE … SET). Defaults, no wall: clients send others with their start, and SET changes them.',
       examples: [{ statement_timeout: '5min' }],
     }),
   keepFor: duration(

@@ -37,7 +37,7 @@ const postgresRole = z.strictObject({
     .default({})
     .meta({
       description:
-        'Settings that every session begins with, whatever the client says, such as `default_transaction_read_only: on`. A person may still change them with SET; rights at the target are the wall.',
+        'Settings that every session begins with, whatever the client says, such as `default_transaction_read_only: on`. Defaults, no wall: SET changes them for the session, RESET ALL brings them back; rights at the target are the wall.',
       examples: [{ default_transaction_read_only: 'on', statement_timeout: '5min', search_path: 'shop' }],
     }),
   applicationName: z.enum(['client', 'session']).default('client').meta({

@@ -67,6 +67,25 @@ test('its settings win over what the client sends, in whatever way', async () =>
   expect(stdout).toBe('on 5min 9MB\n')
 })
 
+test('its settings are where a session begins: SET changes them, a reset brings them back, and none is lasting', async () => {
+  const show =
+    "select concat_ws(' ', current_setting('default_transaction_read_only'), current_setting('statement_timeout'), current_setting('work_mem'))"
+  const said = (...statements: readonly string[]) =>
+    run('reporting', ['psql', '-XAtq', ...statements.flatMap((sql) => ['-c', sql])])
+  const change = 'set default_transaction_read_only = off; set statement_timeout = 0; set work_mem = 64'
+  for (const reset of ['reset all', 'discard all']) {
+    const { stdout } = await said(change, show, reset, show)
+    expect(stdout).toBe('off 0 64kB\non 5min 9MB\n')
+  }
+  // Nor does becoming oneself again change them.
+  expect((await said('set session authorization default', show)).stdout).toBe('on 5min 9MB\n')
+  // What the login keeps with itself counts less than what a session begins with.
+  const keep = 'alter role current_user set statement_timeout = 0; alter role current_user set enable_sort = off'
+  await said('set default_transaction_read_only = off', keep)
+  expect((await said(show, 'show enable_sort')).stdout).toBe('on 5min 9MB\noff\n')
+  await gateway.postgres.query('alter role shop_reporting reset all')
+})
+
 test('the server is told who it is, and which session', async () => {
   const { stdout } = await run('reporting', ['psql', '-XAtqc', 'show application_name'], { PGAPPNAME: 'nightly' })
   expect(stdout).toMatch(/^session-[a-z2-7]{16} alice@shop\.example nightly\n$/)
