@@ -1,4 +1,3 @@
-import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { DiskFiles } from './files.ts'
 import { signWith, type ThreadKey } from './keys.ts'
@@ -13,14 +12,9 @@ export interface ThreadData {
   readonly settings: WriterSettings
 }
 
-/** Compressing must not take the processor from the relays. */
-const niceness = 10
-
 if (parentPort !== null) run(workerData as ThreadData, parentPort)
 
 function run({ folder, key, settings }: ThreadData, port: NonNullable<typeof parentPort>): void {
-  // On Linux 0 means the calling thread; elsewhere it would slow the whole process down.
-  if (process.platform === 'linux') setPriority(0, niceness)
   const writer = new RecordingWriter({
     files: new DiskFiles(folder),
     sign: signWith(key),
