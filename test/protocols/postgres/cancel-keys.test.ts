@@ -49,6 +49,17 @@ test('whoever has many IPv6 addresses guesses no more often, and takes no guesse
   expect(await keys.request(7, right, '2001:db8:1:3::1')).toBe('passed-on')
 })
 
+test('a key that nobody can guess cancels, however much is guessed from there or from everywhere', async () => {
+  const long = Buffer.alloc(32, 7)
+  const { keys } = withKey(7, long)
+  for (let guess = 0; guess < 30; guess++) await keys.request(7, wrong, 'shared')
+  expect(await keys.request(7, Buffer.alloc(32, 8), 'shared')).toBe('too-many')
+  expect(await keys.request(7, long, 'shared')).toBe('passed-on')
+  for (let network = 0; network < 10_000; network++) await keys.request(7, wrong, `from ${network}`)
+  expect(await keys.request(7, right, 'new')).toBe('too-many')
+  expect(await keys.request(7, long, 'new')).toBe('passed-on')
+})
+
 test('one session is not cancelled more than 20 times a second', async () => {
   const { keys, clock, cancelled } = withKey()
   clock.pass(5000)
