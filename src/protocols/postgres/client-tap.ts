@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { Fault } from '../../kernel/fault.ts'
 import type { JsonBytes } from '../../recording/json-bytes.ts'
 import type { FrameTap } from './frames.ts'
-import { maskSecrets } from './mask.ts'
+import { maskSecrets, type Backslashes } from './mask.ts'
 import { fromClient } from './messages.ts'
 import { readBind, readTypes } from './read-values.ts'
 import { QuickClient } from './quick-client.ts'
@@ -26,6 +26,8 @@ export class ClientTap implements FrameTap {
   #bodyBytes = 0
   /** The type of the last message. */
   #last = 0
+  /** Something was executed since the last Sync: the server tells of changed settings behind that. */
+  #isOpen = false
   /** Only while a statement passes that is longer than what is kept of it. */
   #long: TextDigest | null = null
 
@@ -47,6 +49,7 @@ export class ClientTap implements FrameTap {
       case fromClient.describe:
         if (!this.#quick.take(type, chunk, from, to)) return false
         this.#last = type
+        this.#isOpen ||= type === fromClient.execute
         return true
       case fromClient.functionCall:
         return false
@@ -66,6 +69,8 @@ export class ClientTap implements FrameTap {
       case fromClient.bind:
         return bindBytesMax
       case fromClient.execute:
+        this.#isOpen = true
+        return nameAndNumberBytesMax
       case fromClient.describe:
         return nameAndNumberBytesMax
       case fromClient.functionCall:
@@ -74,6 +79,7 @@ export class ClientTap implements FrameTap {
         if (this.#shared.copy !== null) this.#shared.copy.bytes += bodyBytes
         return 0
       case fromClient.sync:
+        this.#isOpen = false
         if (!this.#shared.pending.sync(behindExecute)) return 0
         this.#shared.book.end()
         this.#shared.secrets.end()
@@ -128,9 +134,10 @@ export class ClientTap implements FrameTap {
 
   #query(): void {
     const { recorder, pending, book, secrets } = this.#shared
+    const reading = this.#reading
     const n = pending.query()
     book.end()
-    this.#statement(0, (sql) => record(recorder, 'q', { n, ...sql }))
+    this.#statement(0, reading, (sql) => record(recorder, 'q', { n, ...sql }))
     secrets.end()
   }
 
@@ -139,7 +146,7 @@ export class ClientTap implements FrameTap {
     const from = textFrom(fromClient.parse, this.#head)
     const name = nameOf(this.#head, 0, Math.max(0, from - 1))
     const nul = this.#head.indexOf(0, from)
-    const secret = this.#statement(from, (sql) => record(recorder, 'p', { name, ...sql }))
+    const secret = this.#statement(from, this.#reading, (sql) => record(recorder, 'p', { name, ...sql }))
     book.parse(name, nul < 0 ? [] : readTypes(this.#head.subarray(nul + 1)), secret)
   }
 
@@ -164,17 +171,25 @@ export class ClientTap implements FrameTap {
     secrets.end()
   }
 
+  /** How the server reads a statement that comes now. */
+  get #reading(): Backslashes {
+    const { pending, backslashes } = this.#shared
+    return this.#isOpen || !pending.isEmpty ? 'unsure' : backslashes
+  }
+
   /** The whole text that is kept, in lines that each hold a part of it. @returns its parameters that are secrets. */
   #statement(
     from: number,
+    reading: Backslashes,
     first: (text: { sql: string; bytes?: number; sha256?: string }) => void,
   ): ReadonlySet<number> {
     const nul = this.#head.indexOf(0, from)
     const bytes = this.#head.subarray(from, nul < 0 ? this.#head.length : nul)
-    const { backslashes, secrets } = this.#shared
+    const { secrets } = this.#shared
     const found = (secret: string) => secrets.add(secret)
-    const { sql, parameters, isCut } = maskSecrets(bytes.toString('utf8'), backslashes, found)
-    if (isCut) secrets.addUnknown()
+    const { sql, parameters, isCut } = maskSecrets(bytes.toString('utf8'), reading, found, nul < 0)
+    // What is not looked at may hold secrets, too, and the server quote them.
+    if (isCut || nul < 0) secrets.addUnknown()
     const whole = isCut ? new TextDigest(bytes) : null
     const cut = nul < 0 && this.#long !== null ? this.#long.result() : whole?.result()
     first({ sql: sql.slice(0, statementPieceCharsMax), ...cut })

@@ -44,6 +44,14 @@ export function maskUrls(text: string): string {
   return out + text.slice(copied)
 }
 
+/** Of a text that was cut off: the end may be a name and the beginning of its password. */
+const unfinishedUrl = /(:\/\/[^\s/?#:@'"]{0,256}:)[^\s@]{1,512}$/
+
+export function maskUnfinishedUrl(text: string): string {
+  const from = Math.max(0, text.length - urlNameCharsMax - urlSecretCharsMax - ':///'.length)
+  return text.slice(0, from) + text.slice(from).replace(unfinishedUrl, `$1${mask}`)
+}
+
 /** 1 for each character that matches. */
 function table(character: RegExp): Uint8Array {
   return Uint8Array.from({ length: 0x1_0000 }, (_, code) => Number(character.test(String.fromCharCode(code))))

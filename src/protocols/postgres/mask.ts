@@ -1,5 +1,5 @@
 import { maskCommand } from './mask-command.ts'
-import { mask, maskPairs, maskUrls, worthLooking } from './mask-text.ts'
+import { mask, maskPairs, maskUnfinishedUrl, maskUrls, worthLooking } from './mask-text.ts'
 import { secretName, SecretFollower, type Judged } from './secret-follower.ts'
 import { SqlTokens, type Token } from './sql-tokens.ts'
 
@@ -18,11 +18,17 @@ const quotedCharsMax = 8192
 /** Behind it, any of the values that are recorded may be a secret. */
 const parametersMax = 256
 
+/**
+ * Whether backslashes escape in plain strings (`standard_conforming_strings = off`). `unsure`: something is on its way
+ * that may change it.
+ */
+export type Backslashes = boolean | 'unsure'
+
 export interface Masked {
   readonly sql: string
   /** Numbers of the parameters whose values are secrets. */
   readonly parameters: ReadonlySet<number>
-  /** It was too much work: what is behind `sql` is not known, and not in it. */
+  /** It was too much work, or nobody knows how it is read: what is behind `sql` is not known, and not in it. */
   readonly isCut: boolean
 }
 
@@ -31,19 +37,42 @@ export interface Masked {
  * strings (subscriptions, dblink), commands of COPY PROGRAM, settings, and what is compared with, assigned to or inserted
  * into columns named like a secret; and all of those inside function bodies and strings that are executed. When in doubt
  * it takes too much. It cannot know a secret that is not named: `INSERT INTO logins VALUES ('me', 'hunter2')`.
- * @param backslashes whether backslashes escape in plain strings (`standard_conforming_strings = off`).
- * @returns the statement with `'[masked]'` in their places, and ` …` where it was too much work.
+ * @param isBeginning there is more of it, which is not looked at.
+ * @returns the statement with `'[masked]'` in their places, and ` …` where it goes on and nobody knows how.
  */
-export function maskStatement(text: string, backslashes = false): string {
-  const { sql, isCut } = maskSecrets(text, backslashes)
-  return isCut ? `${sql} …` : sql
+export function maskStatement(text: string, backslashes: Backslashes = false, isBeginning = false): string {
+  const { sql, isCut } = maskSecrets(text, backslashes, ignore, isBeginning)
+  return isCut || isBeginning ? `${sql} …` : sql
 }
 
 /** The same, with what is needed to mask what belongs to it. @param found is given each secret that is taken out. */
-export function maskSecrets(sql: string, backslashes: boolean, found: (secret: string) => void = ignore): Masked {
+export function maskSecrets(
+  sql: string,
+  backslashes: Backslashes,
+  found: (secret: string) => void = ignore,
+  isBeginning = false,
+): Masked {
   if (!worthLooking.test(sql)) return { sql, parameters: none, isCut: false }
-  const masking = new Masking(backslashes, found)
+  const isUnsure = backslashes === 'unsure' && sql.includes("\\'")
+  const masked = isUnsure ? maskBothWays(sql, found) : maskOneWay(sql, backslashes === true, found, workMax)
+  return isBeginning ? { ...masked, sql: maskUnfinishedUrl(masked.sql) } : masked
+}
+
+function maskOneWay(sql: string, backslashes: boolean, found: (secret: string) => void, work: number): Masked {
+  const masking = new Masking(backslashes, found, work)
   return { sql: masking.statement(sql, 0), parameters: masking.parameters, isCut: masking.isCut }
+}
+
+/** What either way of reading it shows is no secret, up to where they differ. */
+function maskBothWays(sql: string, found: (secret: string) => void): Masked {
+  const plain = maskOneWay(sql, false, found, workMax / 2)
+  const escaping = maskOneWay(sql, true, found, workMax / 2)
+  if (plain.sql === escaping.sql && !plain.isCut && !escaping.isCut) {
+    return { ...plain, parameters: plain.parameters.union(escaping.parameters) }
+  }
+  let same = 0
+  while (same < plain.sql.length && plain.sql[same] === escaping.sql[same]) same += 1
+  return { sql: plain.sql.slice(0, same), parameters: all, isCut: true }
 }
 
 /** A value of a column that is named like a secret. */
@@ -93,13 +122,14 @@ class LeftSide {
 
 class Masking {
   parameters: ReadonlySet<number> = none
-  #left = workMax
+  #left: number
   readonly #backslashes: boolean
   readonly #found: (secret: string) => void
 
-  constructor(backslashes: boolean, found: (secret: string) => void) {
+  constructor(backslashes: boolean, found: (secret: string) => void, work: number) {
     this.#backslashes = backslashes
     this.#found = found
+    this.#left = work
   }
 
   get isCut(): boolean {

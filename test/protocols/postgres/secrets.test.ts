@@ -3,6 +3,8 @@
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startPostgres, type TestPostgres } from '../../servers/postgres.ts'
+import { query } from '../../../src/protocols/postgres/messages.ts'
+import { openWire, parse, run, sync } from './guard/wire.ts'
 import { openStage, type Stage } from './stage.ts'
 
 const secret = 'Zq9hunter2'
@@ -113,6 +115,39 @@ test('errors and notices that quote the statement', async () => {
   )
   expect(stage.gate.last.recorder.of('n').length).toBeGreaterThan(0)
   expect(leaks()).toEqual([])
+})
+
+test('a password behind what changes how the server reads it, in one go', async () => {
+  const behind = `alter role nobody_of_that_name password 'x\\'${secret}'`
+  const off = 'set standard_conforming_strings = off'
+  const wire = await openWire(stage, 'admin')
+  wire.send(query(off), query(behind))
+  await wire.until('Z', 2)
+  wire.send(query('reset standard_conforming_strings'), run(off), parse(behind), sync)
+  await wire.until('Z', 2)
+  wire.socket.destroy()
+  await stage.gate.last.ended.promise
+  const { recorder } = stage.gate.last
+  expect([...recorder.of('q'), ...recorder.of('p')].filter(({ bytes }) => bytes !== undefined)).toHaveLength(2)
+  expect(leaks()).toEqual([])
+
+  const unparsable = {
+    kinds: ['unparsable'] as const,
+    tables: null,
+    functions: null,
+    whereMissing: false,
+    several: false,
+  }
+  const rules = [{ ...unparsable, name: 'unread', message: null, action: 'ask' as const }]
+  await using guarded = await openStage(postgres, {
+    guard: { rules, otherwise: 'allow', askForMs: 60_000, askers: null },
+  })
+  const asking = await openWire(guarded, 'admin')
+  asking.send(query(off), query(behind))
+  const { wish } = await guarded.questions.untilAsked(1)
+  expect(wish.sql).toMatch(/^alter role nobody_of_that_name password '\[masked\]'/)
+  expect(wish.sql).not.toContain(secret)
+  asking.socket.destroy()
 })
 
 test('\\password of psql', async () => {

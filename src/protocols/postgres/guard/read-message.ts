@@ -34,7 +34,7 @@ export function readMessage(message: Buffer, reader: StatementReader, readAs: Re
 /** Of one that is too long to be held. */
 export function readLong(beginning: Buffer, bytesMax: number): ReadMessage {
   const text = textOf(beginning.subarray(headerBytes, headerBytes + 4096))
-  return { text: `${text.replaceAll('\0', ' ').trim()} …`, reading: unreadable(`it is longer than ${bytesMax} bytes`) }
+  return { text: text.replaceAll('\0', ' ').trim(), reading: unreadable(`it is longer than ${bytesMax} bytes`) }
 }
 
 /** What is not UTF-8 is a client's other encoding: the letters are wrong then, but not what is between them. */

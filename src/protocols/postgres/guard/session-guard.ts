@@ -221,7 +221,9 @@ export class SessionGuard {
     const { text, reading } = readLong(beginning, statementBytesMax)
     if (reading instanceof Promise) return
     this.#long = 'pass'
-    const held = { message: Buffer.from(beginning), text, isLong: true, isBehind: this.#session.isBusy() }
+    const isBehind = this.#session.isBusy()
+    this.#session.readAs.settled = !isBehind
+    const held = { message: Buffer.from(beginning), text, isLong: true, isBehind }
     this.#deal(held, reading, this.#deps.judge(reading))
   }
 
@@ -283,8 +285,9 @@ export class SessionGuard {
     })
   }
 
-  async #put({ text }: Held, verdict: Verdict, gaveUp: AbortSignal): Promise<Asked> {
-    const sql = maskStatement(text, this.#session.readAs.backslashes)
+  async #put({ text, isLong }: Held, verdict: Verdict, gaveUp: AbortSignal): Promise<Asked> {
+    const { settled, backslashes } = this.#session.readAs
+    const sql = maskStatement(text, settled ? backslashes : 'unsure', isLong)
     const asked = await this.#deps.ask({ sql, verdict }, gaveUp)
     const word = { action: 'ask', rule: verdict.rule, about: verdict.about, question: asked.id } as const
     this.#session.note(word)
