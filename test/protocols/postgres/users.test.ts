@@ -141,6 +141,19 @@ describe.each([
     await again.end()
   })
 
+  test('one that is brought back has the rights of today, not those it had', async () => {
+    const made = await plan('moved@shop.example', 'grant-moved222')
+    await postgres.query('grant shop_reporting to makes_users with admin option')
+    const wide = { ...making, user: { ...making.user, memberOf: ['shop_readonly', 'shop_reporting'] } }
+    await asAdministrator(wide, never, deps, (one) => makeUser(one, made, wide))
+    await make(made)
+    const { rows } = await postgres.query(
+      'select g.rolname from pg_auth_members m join pg_roles g on g.oid = roleid join pg_roles u on u.oid = member where u.rolname = $1',
+      [made.name],
+    )
+    expect(rows).toEqual([{ rolname: 'shop_readonly' }])
+  })
+
   test('one that owned something and does not any more can be found, and goes', async () => {
     const made = await plan('former@shop.example', 'grant-former22')
     await make(made)

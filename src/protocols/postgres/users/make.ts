@@ -19,8 +19,11 @@ export interface UserPlan {
  */
 export async function makeUser(administrator: Administrator, plan: UserPlan, making: MakingRole): Promise<void> {
   const { name, mark, verifier } = plan
-  const statements = statementsFor(plan, making, await isThere(administrator, name, mark))
+  const isThereAlready = await isThere(administrator, name, mark)
+  const statements = statementsFor(plan, making, isThereAlready)
   await administrator.run('begin')
+  // The file may give less by now than when it was made.
+  if (isThereAlready) await revokeOthers(administrator, name, making.user.memberOf)
   for (const sql of statements) await administrator.run(sql)
   await administrator.setQuietly('curfew.verifier', verifier)
   await administrator.run(passwordStatement(name))
@@ -42,6 +45,17 @@ export async function commentOf(administrator: Administrator, name: string): Pro
     `select coalesce(shobj_description(oid, 'pg_authid'), '') from pg_roles where rolname = ${literal(name)}`,
   )
   return row?.[0]
+}
+
+/** Takes what it is a member of away from a user, but for `kept`. */
+export async function revokeOthers(administrator: Administrator, name: string, kept: readonly string[]): Promise<void> {
+  const groups = await administrator.run(
+    `select distinct g.rolname from pg_auth_members a join pg_roles g on g.oid = a.roleid ` +
+      `join pg_roles m on m.oid = a.member where m.rolname = ${literal(name)}`,
+  )
+  for (const [group = ''] of groups) {
+    if (!kept.includes(group)) await administrator.run(`revoke ${identifier(group)} from ${identifier(name)}`)
+  }
 }
 
 function statementsFor(

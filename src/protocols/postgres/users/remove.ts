@@ -1,6 +1,6 @@
 import type { DatabaseUserOutcome } from '../../../sessions/database-users.ts'
 import { StatementRefused, type Administrator } from './administrator.ts'
-import { commentOf } from './make.ts'
+import { commentOf, revokeOthers } from './make.ts'
 import { namePrefix, readMark, type Mark } from './names.ts'
 import { identifier, literal } from './quote.ts'
 
@@ -34,7 +34,7 @@ export async function removeUser(administrator: Administrator, name: string, gat
     return { outcome: 'dropped', owns: '' }
   } catch (error) {
     if (!(error instanceof StatementRefused) || error.sqlstate !== dependentObjectsStillExist) throw error
-    await revokeAll(administrator, name)
+    await revokeOthers(administrator, name, [])
     return { outcome: 'disabled', owns: error.detail.slice(0, ownsCharsMax) }
   }
 }
@@ -62,15 +62,6 @@ async function terminateAll(administrator: Administrator, name: string): Promise
     await administrator.run(`grant ${identifier(name)} to current_user${inherit}`)
     await administrator.run(sql)
   }
-}
-
-/** Its memberships, and the administrator's own in it. */
-async function revokeAll(administrator: Administrator, name: string): Promise<void> {
-  const members = await administrator.run(
-    `select distinct g.rolname, m.rolname from pg_auth_members a join pg_roles g on g.oid = a.roleid ` +
-      `join pg_roles m on m.oid = a.member where m.rolname = ${literal(name)}`,
-  )
-  for (const [group = ''] of members) await administrator.run(`revoke ${identifier(group)} from ${identifier(name)}`)
 }
 
 /** A user at the target that this gateway made, once. */
