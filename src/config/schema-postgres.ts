@@ -69,7 +69,7 @@ const postgresRole = z.strictObject({
     }),
   serverFiles: z.enum(['allow', 'refuse']).default('allow').meta({
     description:
-      '`refuse`: COPY to and from programs and files of the server fails, and so do functions that reach its files. Every statement is parsed for it.',
+      '`refuse`: COPY to and from programs and files of the server fails, and so do functions that reach its files. Every statement is parsed for it. DO blocks and functions are not looked into: what `login` must not reach, take from it at the target.',
   }),
   guard: guardSchema.optional().meta({
     description:

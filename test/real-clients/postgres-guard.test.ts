@@ -85,6 +85,9 @@ describe('psql', () => {
     }
     await using program = await psql('admin', '\\copy (select 1) to stdout')
     expect(await program.exited()).toMatchObject({ stdout: '1\n' })
+    // Nobody looks into code: there the rights of the login are the wall.
+    await using code = await psql('admin', "do $$begin execute 'copy customers to program ''cat'''; end$$")
+    expect((await code.exited()).stderr).toMatch(/permission denied .*COPY|pg_execute_server_program/)
   })
 
   test('only reads as a role that is read-only', async () => {
