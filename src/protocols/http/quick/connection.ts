@@ -3,6 +3,11 @@ import type { Socket } from 'node:net'
 import { Blocks, requestOf, type Block } from './block.ts'
 import { splitPlainHead, type PlainHead } from './plain-head.ts'
 
+/** What wants to hear when its client leaves. */
+export interface UnderWay {
+  clientGone(): void
+}
+
 /** Who answers plain requests. */
 export interface PlainAnswerer {
   /** Whether this host (lower-case, without port) is one of theirs. */
@@ -34,8 +39,11 @@ export class QuickConnection {
   readonly socket: Socket
   readonly #deps: ConnectionDeps
   readonly #blocks = new Blocks()
-  /** Called when the client leaves in the middle of a quick exchange. */
-  onGone: (() => void) | null = null
+  /**
+   * The quick exchange that is under way, if any. Not a function: V8 puts one that is written into a property where it is made
+   * (`object.name = () => …`) among the old objects at once, and whatever it refers to stays until these are collected.
+   */
+  quick: UnderWay | null = null
   /** Nothing came yet. */
   isFresh = true
   #isAnswering = false
@@ -70,7 +78,7 @@ export class QuickConnection {
   usual(head: PlainHead, block: Block): { readonly request: IncomingMessage; readonly response: ServerResponse } {
     const request = requestOf(head, block, this.socket)
     const response = new ServerResponse(request)
-    this.onGone = null
+    this.quick = null
     this.#response = response
     // Of a connection that is closed nothing more is to be told.
     if (this.socket.destroyed) response.destroyed = true
@@ -81,7 +89,7 @@ export class QuickConnection {
 
   /** A whole answer, in Latin-1. */
   answer(text: string): void {
-    this.onGone = null
+    this.quick = null
     // Who does not read its answers may not ask on.
     if (this.socket.write(text, 'latin1')) this.#next()
   }
@@ -138,13 +146,13 @@ export class QuickConnection {
 
   readonly #onDrain = (): void => {
     if (this.#response !== null) this.#response.emit('drain')
-    else if (this.#isAnswering && this.onGone === null) this.#next()
+    else if (this.#isAnswering && this.quick === null) this.#next()
   }
   readonly #onTimeout = (): void => this.#deps.onSilence(this.socket)
   readonly #onError = (): void => void this.socket.destroy()
   readonly #onClose = (): void => {
     this.#deps.onLeft(this)
-    this.onGone?.()
-    this.onGone = null
+    this.quick?.clientGone()
+    this.quick = null
   }
 }

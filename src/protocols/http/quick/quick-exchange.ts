@@ -12,7 +12,7 @@ import type { ExchangeEnd, ExchangeRecord } from '../transcript.ts'
 import { answerText } from './answer-text.ts'
 import { forwardFacts, headersFor, type Basis, type Derived } from './basis.ts'
 import type { Block } from './block.ts'
-import type { QuickConnection } from './connection.ts'
+import type { QuickConnection, UnderWay } from './connection.ts'
 import { requestHeadOf, type PlainHead } from './plain-head.ts'
 import { quickLengthOf } from './quick-length.ts'
 
@@ -32,7 +32,7 @@ export interface QuickParts {
  * A plain request whose answer, as most are, is small and comes as one piece: then it is written as one piece. Whatever else
  * happens, an `Exchange` takes it over where it stands.
  */
-export class QuickExchange implements AnswerSink, LiveExchange {
+export class QuickExchange implements AnswerSink, LiveExchange, UnderWay {
   readonly #parts: QuickParts
   readonly #request: QuickRequest
   #inFlight: InFlight | null = null
@@ -55,7 +55,7 @@ export class QuickExchange implements AnswerSink, LiveExchange {
     const { session, known } = derived
     session.begin(this, known.entry)
     basis.peer.open++
-    connection.onGone = () => this.#clientGone()
+    connection.quick = this
     this.#inFlight = session.target.send(session.admission, this.#request, this)
   }
 
@@ -120,7 +120,7 @@ export class QuickExchange implements AnswerSink, LiveExchange {
     // What took it over hears it itself.
   }
 
-  #clientGone(): void {
+  clientGone(): void {
     if (this.#isOver) return
     this.#inFlight?.abort()
     this.#over({ result: 'client', bytesUp: 0, bytesDown: 0 })

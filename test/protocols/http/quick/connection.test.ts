@@ -40,7 +40,7 @@ const applications: Applications = {
     ways.quick++
     const text = said(method, path, '')
     const answer = () => connection.answer(`HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${text}`)
-    connection.onGone = () => gone++
+    connection.quick = { clientGone: () => gone++ }
     if (path.startsWith('/quick/wait')) waiting.push(answer)
     else setImmediate(answer)
     return true
