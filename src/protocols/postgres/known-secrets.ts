@@ -1,4 +1,4 @@
-import { mask, maskText } from './mask-text.ts'
+import { mask, maskText, maskUnfinishedUrl } from './mask-text.ts'
 
 /** Shorter ones would take words out of every sentence. */
 const charsMin = 3
@@ -40,9 +40,9 @@ export class KnownSecrets {
     return maskText(hidden)
   }
 
-  /** @param text that may hold one in other letters, or a part of it. */
+  /** @param text that may hold one in other letters, or a part of it, or end in the midst of it. */
   hideAll(text: string): string {
-    return this.#hasTexts ? mask : this.hide(text)
+    return this.#hasTexts ? mask : maskUnfinishedUrl(this.hide(text))
   }
 
   /** @param text of an error's detail: it may hold the rest of a row, and values that are cut off. */

@@ -54,19 +54,27 @@ export function maskSecrets(
 ): Masked {
   if (!worthLooking.test(sql)) return { sql, parameters: none, isCut: false }
   const isUnsure = backslashes === 'unsure' && sql.includes("\\'")
-  const masked = isUnsure ? maskBothWays(sql, found) : maskOneWay(sql, backslashes === true, found, workMax)
+  const masked = isUnsure
+    ? maskBothWays(sql, found, isBeginning)
+    : maskOneWay(sql, backslashes === true, found, isBeginning)
   return isBeginning ? { ...masked, sql: maskUnfinishedUrl(masked.sql) } : masked
 }
 
-function maskOneWay(sql: string, backslashes: boolean, found: (secret: string) => void, work: number): Masked {
-  const masking = new Masking(backslashes, found, work)
+function maskOneWay(
+  sql: string,
+  backslashes: boolean,
+  found: (secret: string) => void,
+  isBeginning: boolean,
+  work = workMax,
+): Masked {
+  const masking = new Masking(backslashes, found, work, isBeginning)
   return { sql: masking.statement(sql, 0), parameters: masking.parameters, isCut: masking.isCut }
 }
 
 /** What either way of reading it shows is no secret, up to where they differ. */
-function maskBothWays(sql: string, found: (secret: string) => void): Masked {
-  const plain = maskOneWay(sql, false, found, workMax / 2)
-  const escaping = maskOneWay(sql, true, found, workMax / 2)
+function maskBothWays(sql: string, found: (secret: string) => void, isBeginning: boolean): Masked {
+  const plain = maskOneWay(sql, false, found, isBeginning, workMax / 2)
+  const escaping = maskOneWay(sql, true, found, isBeginning, workMax / 2)
   if (plain.sql === escaping.sql && !plain.isCut && !escaping.isCut) {
     return { ...plain, parameters: plain.parameters.union(escaping.parameters) }
   }
@@ -125,11 +133,13 @@ class Masking {
   #left: number
   readonly #backslashes: boolean
   readonly #found: (secret: string) => void
+  readonly #isBeginning: boolean
 
-  constructor(backslashes: boolean, found: (secret: string) => void, work: number) {
+  constructor(backslashes: boolean, found: (secret: string) => void, work: number, isBeginning: boolean) {
     this.#backslashes = backslashes
     this.#found = found
     this.#left = work
+    this.#isBeginning = isBeginning
   }
 
   get isCut(): boolean {
@@ -158,7 +168,9 @@ class Masking {
       copied = token.to
     }
     if (depth === 0 && follower.parameters.size > 0) this.parameters = follower.parameters
-    return out + sql.slice(copied)
+    // What follows may say that it is a secret.
+    const unknownFrom = depth === 0 && this.#isBeginning ? left.from : undefined
+    return out + sql.slice(copied, unknownFrom)
   }
 
   #cut(known: string): string {

@@ -234,12 +234,17 @@ function malformed(): Fault {
   return new Fault('PROTOCOL_VIOLATION', 'A message ended before its fields did.')
 }
 
-/** Reads the body of an ErrorResponse or NoticeResponse; what is cut off or unknown is left out. Never throws. */
-export function readReport(body: Buffer): Report {
+/**
+ * Reads the body of an ErrorResponse or NoticeResponse; what is cut off or unknown is left out. Never throws.
+ * @returns also the letter of a field that does not end.
+ */
+export function readReport(body: Buffer): Report & { readonly unfinished: string | null } {
   const fields = new Map<string, string>()
+  let unfinished: string | null = null
   let at = 0
   while (at < body.length && body[at] !== 0) {
     const end = body.indexOf(0, at + 1)
+    if (end < 0) unfinished = String.fromCharCode(body[at]!)
     fields.set(String.fromCharCode(body[at]!), body.toString('utf8', at + 1, end < 0 ? body.length : end))
     at = end < 0 ? body.length : end + 1
   }
@@ -249,5 +254,6 @@ export function readReport(body: Buffer): Report {
     message: fields.get('M') ?? '',
     detail: fields.get('D'),
     hint: fields.get('H'),
+    unfinished,
   }
 }

@@ -1,6 +1,6 @@
 import type { BoundValue, PostgresEvents } from '../../recording/postgres-events.ts'
 import type { KnownSecrets } from './known-secrets.ts'
-import { mask, maskText } from './mask-text.ts'
+import { mask, maskText, maskUnfinishedUrl } from './mask-text.ts'
 import { secretValue } from './mask.ts'
 import { nameOf, valueBytesMax, valuesMax } from './recording.ts'
 import { formatAt, type Column, type StatementBook } from './statement-book.ts'
@@ -17,7 +17,7 @@ export function readBind(
   body: Buffer,
   cut: boolean,
   book: StatementBook | null = null,
-  secrets: Pick<KnownSecrets, 'add'> | null = null,
+  secrets: Pick<KnownSecrets, 'add' | 'addUnknown'> | null = null,
 ): PostgresEvents['b'] {
   const reader = new Lenient(body)
   const portal = reader.name()
@@ -35,12 +35,16 @@ export function readBind(
     if (lengthBytes < 0) values.push(null)
     else if (known?.secretParameters.has(index + 1) === true) {
       values.push(mask)
-      if (format === 0) secrets?.add(bytes.toString('utf8'))
+      if (bytes.length === lengthBytes) secrets?.add(bytes.toString('utf8'))
+      else secrets?.addUnknown()
     } else values.push(readValue(bytes, lengthBytes, format, type))
   }
   for (let index = values.length; index < count && !reader.over; index++) reader.bytes(Math.max(0, reader.int32()))
   book?.bind(portal, statement, reader.formats())
   const more = count - values.length
+  if (more > 0 && [...(known?.secretParameters ?? [])].some((number) => number > values.length && number <= count)) {
+    secrets?.addUnknown()
+  }
   return { portal, statement, values, ...((more > 0 || cut) && { more }) }
 }
 
@@ -84,14 +88,21 @@ function readValue(bytes: Buffer, lengthBytes: number, format: number, typeOid: 
   const shown = bytes.subarray(0, valueBytesMax)
   const whole = shown.length === lengthBytes
   if (format === 0) {
-    const text = maskText(shown.toString('utf8'))
+    const text = maskShown(shown.toString('utf8'), whole)
     return whole ? text : { text, bytes: lengthBytes }
   }
   const type = typeName(typeOid)
   const decoded = whole && type !== undefined ? decodeBinary(typeOid, shown) : undefined
   if (decoded !== undefined && type !== undefined) return { text: maskText(decoded), type }
+  const text = shown.toString('latin1')
+  if (maskShown(text, whole) !== text) return mask
   const base64 = shown.toString('base64')
   return whole ? { base64 } : { base64, bytes: lengthBytes }
+}
+
+function maskShown(text: string, whole: boolean): string {
+  const masked = maskText(text)
+  return whole ? masked : maskUnfinishedUrl(masked)
 }
 
 /** Reads what is there; beyond the end everything is empty. */

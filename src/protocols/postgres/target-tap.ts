@@ -244,11 +244,14 @@ export class TargetTap implements FrameTap {
   }
 
   #report() {
-    const { severity, sqlstate, message, detail } = readReport(this.#head)
+    const { severity, sqlstate, message, detail, unfinished } = readReport(this.#head)
     const { secrets } = this.#shared
     return {
-      ...{ severity, sqlstate, message: sqlstate === nameTooLong ? secrets.hideAll(message) : secrets.hide(message) },
-      ...(detail !== undefined && { detail: secrets.hideDetail(detail) }),
+      ...{ severity, sqlstate },
+      message: sqlstate === nameTooLong || unfinished === 'M' ? secrets.hideAll(message) : secrets.hide(message),
+      ...(detail !== undefined && {
+        detail: unfinished === 'D' ? secrets.hideAll(detail) : secrets.hideDetail(detail),
+      }),
     }
   }
 

@@ -269,6 +269,18 @@ test('of what takes too long to look through the rest is left out, and may all b
   expect(maskSecrets(`select ${"'a',".repeat(200_000)}1`, false).isCut).toBe(false)
 })
 
+test('of a text that goes on, its end may be the beginning of a secret', () => {
+  const beginning = (sql: string) => maskStatement(sql, false, true)
+  expect(beginning("create subscription s connection 'postgres://bob:hun")).toBe(
+    "create subscription s connection 'postgres://bob:[masked] …",
+  )
+  expect(beginning("alter role bob password 'hun")).toBe("alter role bob password '[masked]' …")
+  expect(beginning("select * from t where password is null or 'hunter2' =")).toBe(
+    'select * from t where password is null or  …',
+  )
+  expect(beginning("select secret from t where note = 'shown'; select 1")).toContain('shown')
+})
+
 test('no command takes long', () => {
   const long = 256 * 1024
   for (const piece of ['-a', '-key', ' -u a', ' token', 'x=', 'cookie', ' -p']) {

@@ -3,8 +3,10 @@
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startPostgres, type TestPostgres } from '../../servers/postgres.ts'
-import { query } from '../../../src/protocols/postgres/messages.ts'
-import { openWire, parse, run, sync } from './guard/wire.ts'
+import { mask } from '../../../src/protocols/postgres/mask-text.ts'
+import { fromClient, int32, message, query } from '../../../src/protocols/postgres/messages.ts'
+import { readBind } from '../../../src/protocols/postgres/read-values.ts'
+import { execute, openWire, parse, run, sync } from './guard/wire.ts'
 import { openStage, type Stage } from './stage.ts'
 
 const secret = 'Zq9hunter2'
@@ -114,6 +116,65 @@ test('errors and notices that quote the statement', async () => {
     expect.stringMatching(/syntax error at or near ".*\[masked\]/),
   )
   expect(stage.gate.last.recorder.of('n').length).toBeGreaterThan(0)
+  expect(leaks()).toEqual([])
+})
+
+test('a secret that is cut off where what is kept of an error ends, or of a statement', async () => {
+  const db = await connect()
+  const errors = await say(db, [
+    ...[8150, 8155, 8160].map(
+      (length) =>
+        `select set_config('app.password', '${secret}', false);
+        do $$ begin raise '%', repeat('x', ${length}) || current_setting('app.password') || 'and more'; end $$`,
+    ),
+    `do $$ begin raise '%', repeat('x', 8130) || ' postgres://eve:' || repeat('Zq9', 20) || '@h/d'; end $$`,
+    // Nobody looked at what is behind the first megabyte.
+    `/* ${'x'.repeat(1024 * 1024)} */ alter role bob password ${secret}`,
+  ])
+  expect(errors).toHaveLength(5)
+  for (const error of errors) expect(error).toContain('Zq9')
+  await db.end()
+  await stage.gate.last.ended.promise
+  const messages = stage.gate.last.recorder.of('e').map(({ message }) => message)
+  expect(messages).toHaveLength(5)
+  for (const message of messages) expect(message.replaceAll(mask, '')).not.toMatch(/Z/)
+  expect(messages[3]).toMatch(/postgres:\/\/eve:\[masked\]$/)
+})
+
+test('secrets in values that are cut off, or in bytes', async () => {
+  const read = (value: Buffer, format: number, lengthBytes = value.length) => {
+    const [formats, count] = [Buffer.of(0, 1, 0, format), Buffer.of(0, 1)]
+    return readBind(Buffer.concat([Buffer.of(0, 0), formats, count, int32(lengthBytes), value]), false).values
+  }
+  const url = Buffer.from(`${'x'.repeat(1000)} postgres://eve:${secret}@h/d ${'x'.repeat(100)}`)
+  expect(read(url, 0)).toEqual([{ text: `${'x'.repeat(1000)} postgres://eve:${mask}`, bytes: url.length }])
+  expect(read(url, 1)).toEqual([mask])
+  expect(read(Buffer.from(`password=${secret}`), 1)).toEqual([mask])
+  expect(read(Buffer.from('no more than bytes'), 1)).toEqual([{ base64: btoa('no more than bytes') }])
+})
+
+test('what the server says of a secret that was bound in binary, or is longer than what is looked at', async () => {
+  const insert = (values: readonly Buffer[]) => {
+    const body = values.flatMap((value) => [int32(value.length), value])
+    return message(
+      fromClient.bind,
+      Buffer.from('\0\0\0\x01\0\x01'),
+      Buffer.of(0, values.length),
+      ...body,
+      Buffer.of(0, 0),
+    )
+  }
+  const wire = await openWire(stage, 'admin')
+  await wire.ask(query('create temp table keys (note text, password text unique)'))
+  const statement = parse('insert into keys (note, password) values ($1, $2)')
+  for (const note of ['short', 'short', 'x'.repeat(64 * 1024)]) {
+    wire.send(statement, insert([Buffer.from(note), Buffer.from(secret)]), execute, sync)
+    await wire.until('Z')
+  }
+  expect(wire.errors).toHaveLength(2)
+  wire.socket.destroy()
+  await stage.gate.last.ended.promise
+  expect(stage.gate.last.recorder.of('e')).toHaveLength(2)
   expect(leaks()).toEqual([])
 })
 

@@ -101,7 +101,7 @@ test('a suspended portal, a function call, notices and parameters have their lin
 test('passwords are masked, also when backslashes are escapes', () => {
   const session = listen()
   session.client.walk(query("alter role r password 'hunter2'"))
-  session.target.walk(parameterStatus('standard_conforming_strings', 'off'))
+  session.target.walk(Buffer.concat([parameterStatus('standard_conforming_strings', 'off'), ready]))
   session.client.walk(query(String.raw`alter role r password 'hun\'ter2' login`))
   expect(session.recorder.of('q').map(({ sql }) => sql)).toEqual([
     "alter role r password '[masked]'",
