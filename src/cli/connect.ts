@@ -25,6 +25,7 @@ export function addConnect(program: Command): void {
     .description(
       'Opens a port on this machine, or a unix socket, that leads through the gateway to a PostgreSQL resource, for programs that know neither TLS nor certificates. User, database and password do not matter there. It stays open until Ctrl-C, and gets new certificates while your session lasts.',
     )
+    .showHelpAfterError('  See what there is: curfew psql. Or try --help.')
     .argument('<resource>', 'resource, or resource/database')
     .argument('[role]', 'role (default: the only one, or the only one that is open now)')
     .addOption(

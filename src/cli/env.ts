@@ -1,8 +1,9 @@
 import { Option } from 'commander'
 import type { Command } from 'commander'
+import { readEnvironment } from '../config/environment.ts'
 import { isoTime, type Instant } from '../kernel/time.ts'
 import { note, print, printJson } from './print.ts'
-import { prepareConnection, variablesFor, type Connection } from './postgres/connection.ts'
+import { misleadingVariables, prepareConnection, variablesFor, type Connection } from './postgres/connection.ts'
 import { serviceEntry, serviceFile, writeService } from './postgres/service-file.ts'
 import { asUsage } from './options.ts'
 import { shellWord } from './shell-words.ts'
@@ -19,8 +20,9 @@ export function addEnv(program: Command): void {
     .command('env')
     .summary('print what PostgreSQL clients need')
     .description(
-      'Prints PG* variables for a PostgreSQL resource, or an entry for pg_service.conf, and gets a certificate if the one here is near its end. Everything that uses libpq then connects as it always does: psql, pg_dump, pgbench, drivers.',
+      'Prints PG* variables for a PostgreSQL resource, or an entry for pg_service.conf, and gets a certificate if the one here is near its end. Everything that uses libpq then connects as it always does: psql, pg_dump, pgbench, drivers. Variables of this shell that would lead them elsewhere are taken away.',
     )
+    .showHelpAfterError('  See what there is: curfew psql. Or try --help.')
     .argument('<resource>', 'resource, or resource/database')
     .argument('[role]', 'role (default: the only one, or the only one that is open now)')
     .addOption(
@@ -44,12 +46,26 @@ export function addEnv(program: Command): void {
     .action(env)
 }
 
-const shells = {
-  posix: (name: string, value: string) => `export ${name}=${shellWord(value)}`,
-  // In fish a backslash counts between single quotes.
-  fish: (name: string, value: string) => `set -gx ${name} '${value.replaceAll(/[\\']/g, String.raw`\$&`)}'`,
-  powershell: (name: string, value: string) => `$env:${name} = '${value.replaceAll("'", "''")}'`,
+interface Shell {
+  set(name: string, value: string): string
+  unset(name: string): string
 }
+
+const shells = {
+  posix: {
+    set: (name, value) => `export ${name}=${shellWord(value)}`,
+    unset: (name) => `unset ${name}`,
+  },
+  // In fish a backslash counts between single quotes.
+  fish: {
+    set: (name, value) => `set -gx ${name} '${value.replaceAll(/[\\']/g, String.raw`\$&`)}'`,
+    unset: (name) => `set -e ${name}`,
+  },
+  powershell: {
+    set: (name, value) => `$env:${name} = '${value.replaceAll("'", "''")}'`,
+    unset: (name) => `Remove-Item Env:${name}`,
+  },
+} satisfies Readonly<Record<string, Shell>>
 
 function serviceName(text: string): string {
   if (/^[\w.-]{1,63}$/.test(text)) return text
@@ -64,12 +80,14 @@ async function env(place: string, role: string | undefined, options: Options, co
   const { service } = options
   if (service !== undefined) return tellService(service === true ? nameOf(place) : service, connection, options)
   const variables = variablesFor(connection)
-  if (options.json) return printJson({ variables, certificateUntil: endOf(connection) })
-  print(
-    Object.entries(variables)
-      .map(([name, value]) => shells[options.shell](name, value))
-      .join('\n'),
-  )
+  const unset = misleadingVariables.filter((name) => readEnvironment()[name] !== undefined)
+  if (options.json) return printJson({ variables, unset, certificateUntil: endOf(connection) })
+  const shell: Shell = shells[options.shell]
+  const lines = [
+    ...unset.map((name) => shell.unset(name)),
+    ...Object.entries(variables).map(([name, value]) => shell.set(name, value)),
+  ]
+  print(lines.join('\n'))
 }
 
 async function tellService(name: string, connection: Connection, { write, json }: Options): Promise<void> {

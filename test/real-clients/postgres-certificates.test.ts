@@ -77,6 +77,38 @@ describe('with the certificate of curfew login', () => {
     expect((await curfew('psql', 'prod-db/shop', 'readonly', '--', '-Xc', 'select 1/0')).status).toBe(1)
   })
 
+  test('curfew psql without a resource lists what there is', async () => {
+    const { status, stdout } = await curfew('psql')
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/^RESOURCE +ROLE +DATABASES +ACCESS +ABOUT\n/)])
+    expect(stdout).toMatch(/^prod-db +readonly +shop\S* +open until 20/m)
+    expect(stdout).toMatch(/^prod-db +reporting +shop\S* +can be asked for/m)
+    for (const command of ['env', 'connect']) {
+      expect(await curfew(command)).toMatchObject({
+        status: 2,
+        stdout: '',
+        stderr: expect.stringMatching('curfew psql'),
+      })
+    }
+  })
+
+  test('curfew psql says where options of psql go', async () => {
+    const { status, stderr } = await curfew('psql', 'prod-db', '-c', 'select 1')
+    expect([status, stderr]).toEqual([2, expect.stringContaining('What is for psql goes after --')])
+  })
+
+  test('what the shell says of another server leads neither curfew psql nor curfew env astray', async () => {
+    const env = {
+      ...{ ...settings().env, PGHOSTADDR: '127.0.0.9', PGSERVICE: 'other', PGGSSENCMODE: 'require' },
+      ...{ PGCONNECT_TIMEOUT: '2', PGSSLCERTMODE: 'disable' },
+    }
+    await using direct = start(['psql', 'prod-db', 'readonly', '--', '-XAtc', 'select 7'], { env })
+    expect(await direct.exited()).toMatchObject({ status: 0, stdout: '7\n' })
+    await using printed = start(['env', 'prod-db', 'readonly'], { env })
+    const { stdout } = await printed.exited()
+    const ran = await tool('sh', ['-c', `${stdout}\npsql -XAtc "select 7"`], env)
+    expect(ran).toMatchObject({ status: 0, stdout: '7\n', stderr: '' })
+  })
+
   test('curfew psql asks with the connection', async () => {
     const words = [
       'psql',

@@ -66,8 +66,12 @@ export function variablesFor(connection: Connection): Readonly<Record<string, st
   }
 }
 
-/** Variables that would lead a client elsewhere, or say something to the gateway that it does not ask. */
+/**
+ * Variables that would lead a client elsewhere, ask of the gateway what it has not, say to it what it does not ask, or give
+ * up while somebody is still to approve.
+ */
 export const misleadingVariables: readonly string[] = [
   ...['PGHOSTADDR', 'PGSERVICE', 'PGPASSWORD', 'PGPASSFILE', 'PGREQUIRESSL', 'PGREQUIREAUTH', 'PGCHANNELBINDING'],
   ...['PGSSLCRL', 'PGSSLCRLDIR', 'PGSSLCERTMODE', 'PGTARGETSESSIONATTRS', 'PGLOADBALANCEHOSTS'],
+  ...['PGGSSENCMODE', 'PGCONNECT_TIMEOUT'],
 ]
