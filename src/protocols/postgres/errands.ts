@@ -20,12 +20,12 @@ export class Errands {
   add(task: () => void): void {
     if (this.#waiting.length === 0 && this.#turns.isFree) return this.#do(task)
     this.#waiting.push(task)
-    if (this.#waiting.length === 1) this.#turns.wait(this.#doSome)
+    if (this.#waiting.length === 1) this.#turns.waitToComeIn(this.#doSome)
   }
 
   readonly #doSome = (): void => {
     while (this.#waiting.length > 0 && this.#turns.isFree) this.#do(this.#waiting.shift()!)
-    if (this.#waiting.length > 0) this.#turns.wait(this.#doSome)
+    if (this.#waiting.length > 0) this.#turns.waitToComeIn(this.#doSome)
   }
 
   #do(task: () => void): void {

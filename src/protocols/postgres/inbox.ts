@@ -78,7 +78,7 @@ export class Inbox {
   /** The socket gives it again in another turn; who reads it then, this or another, says when. */
   #putBack(chunk: Buffer, turns: Turns): void {
     this.#socket.pause().unshift(chunk)
-    turns.wait(() => {
+    turns.waitToComeIn(() => {
       if (this.#isAttached && !this.gone.aborted) this.#socket.resume()
     })
   }

@@ -4,6 +4,8 @@ import type { Clock } from '../../kernel/time.ts'
 const turnMsMax = 8
 /** What TLS and the system take for each chunk. */
 const aroundMs = 0.005
+/** So many who are no session yet go on in one turn: what each of them says is short. */
+const comingPerTurn = 16
 
 /**
  * Divides the event loop between sessions. Node reads up to 2 MiB of a socket in one turn: 50,000 records of TLS with a
@@ -12,7 +14,11 @@ const aroundMs = 0.005
 export class Turns {
   readonly #clock: Clock
   #workedMs = 0
-  readonly #waiting: (() => void)[] = []
+  readonly #sessions: (() => void)[] = []
+  readonly #coming: (() => void)[] = []
+  #isScheduled = false
+  /** Whose turn it was last. */
+  #last: 'sessions' | 'coming' = 'coming'
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -33,15 +39,34 @@ export class Turns {
     this.#workedMs += this.#clock.monotonicMs() - begunMs + besideMs
   }
 
-  /** Calls `goOn` in one of the next turns: one of those who wait in each. */
+  /** Calls `goOn` in one of the next turns: one of the sessions that wait in each. */
   wait(goOn: () => void): void {
-    this.#waiting.push(goOn)
-    if (this.#waiting.length === 1) setImmediate(this.#next)
+    this.#sessions.push(goOn)
+    this.#schedule()
+  }
+
+  /**
+   * The same for whoever is no session yet. Every other turn is theirs, so neither waits for a crowd of the others: a
+   * cancel comes by a connection of its own, and not behind all that is to be cancelled.
+   */
+  waitToComeIn(goOn: () => void): void {
+    this.#coming.push(goOn)
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(this.#next)
   }
 
   readonly #next = (): void => {
+    this.#isScheduled = false
     this.#workedMs = 0
-    this.#waiting.shift()?.()
-    if (this.#waiting.length > 0) setImmediate(this.#next)
+    const isTheirs = this.#sessions.length === 0 || (this.#last === 'sessions' && this.#coming.length > 0)
+    this.#last = isTheirs ? 'coming' : 'sessions'
+    const goOn = isTheirs ? this.#coming.splice(0, comingPerTurn) : this.#sessions.splice(0, 1)
+    for (const each of goOn) each()
+    if (this.#sessions.length > 0 || this.#coming.length > 0) this.#schedule()
   }
 }

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import { PassThrough, Writable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { BoundedHandshake } from '../../../src/protocols/postgres/bounded-handshake.ts'
+import { Errands } from '../../../src/protocols/postgres/errands.ts'
 import { farewell } from '../../../src/protocols/postgres/farewell.ts'
 import { Flow } from '../../../src/protocols/postgres/flow.ts'
 import { FrameWalker, type FrameTap } from '../../../src/protocols/postgres/frames.ts'
@@ -120,6 +121,51 @@ test('pieces of what nobody reads any more', async () => {
   const { from, most } = byTheByte(20_000)
   await farewell(from, systemClock)
   expect(most()).toBeLessThan(3000)
+})
+
+test('a crowd that comes at once is let in by and by', async () => {
+  const clock = new HandClock()
+  const errands = new Errands(new Turns(clock))
+  let [left, now, longest] = [2000, 0, 0]
+  for (let index = 0; index < 2000; index++) {
+    errands.add(() => {
+      left -= 1
+      longest = Math.max(longest, (now += 1))
+    })
+  }
+  while (left > 0) {
+    now = 0
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  expect(longest).toBeLessThan(200)
+})
+
+test('who comes while many sessions have much to say: a cancel does not wait for all of them', async () => {
+  const clock = new HandClock()
+  const turns = new Turns(clock)
+  const errands = new Errands(turns)
+  let [bulk, isOver] = [0, false]
+  const goOn = () => {
+    bulk += 1
+    const begunMs = turns.begin()
+    clock.pass(10)
+    turns.end(begunMs)
+    if (!isOver) turns.wait(goOn)
+  }
+  for (let index = 0; index < 500; index++) turns.wait(goOn)
+  while (bulk === 0) await new Promise((resolve) => setImmediate(resolve))
+  const came = bulk
+  await new Promise<void>((resolve) => errands.add(resolve))
+  const { from } = byTheByte(16)
+  from.removeAllListeners('data')
+  await new Inbox(from, 16, turns).take(16)
+  expect(bulk - came).toBeLessThan(60)
+  // Nor do they wait for a crowd that comes and comes.
+  const [crowdCame, again] = [bulk, () => void setImmediate(() => isOver || errands.add(again))]
+  for (let index = 0; index < 500; index++) errands.add(again)
+  for (let turn = 0; turn < 40; turn++) await new Promise((resolve) => setImmediate(resolve))
+  expect(bulk - crowdCame).toBeGreaterThan(15)
+  isOver = true
 })
 
 test('what TLS decrypts of somebody unknown; of somebody known it takes what there is', async () => {
