@@ -130,18 +130,21 @@ test('TLS 1.2 is taken, direct TLS with the ALPN too, without it not', async () 
     connectTls({ host: '127.0.0.1', port: stage.port, ca: stage.ca, servername: 'localhost', ...options })
   const good = direct({ ALPNProtocols: ['postgresql'] })
   await once(good, 'secureConnect')
-  good.write(
-    startupMessage([
-      ['user', 'readonly'],
-      ['database', 'shop'],
-      ['client_encoding', 'nonsense'],
-    ]),
-  )
+  const wrong = startupMessage([
+    ['user', 'readonly'],
+    ['database', 'shop'],
+    ['client_encoding', 'nonsense'],
+  ])
+  good.write(wrong)
   const answer = await readAll(good)
   expect(answer.subarray(0, 9).toString('hex')).toBe('520000000800000000')
   expect(readReport(answer.subarray(14)).message).toContain('client_encoding')
   const bad = direct({})
+  bad.write(wrong) // where nobody refuses it before, it is answered, and this fails at once
   expect(reportOf(await readAll(bad))).toMatchObject({ sqlstate: '08P01', message: expect.stringContaining('ALPN') })
+  await expect(once(direct({ ALPNProtocols: ['http/1.1'] }), 'secureConnect')).rejects.toMatchObject({
+    code: 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL',
+  })
 })
 
 test('a client cannot renegotiate', async () => {
