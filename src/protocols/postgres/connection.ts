@@ -22,6 +22,7 @@ import { identify } from './identify.ts'
 import { PeerGone } from './inbox.ts'
 import type { Lobby } from '../lobby.ts'
 import { fatal, internalError } from './messages.ts'
+import { withPageLink } from './page-link.ts'
 import type { SaltedPasswords } from './salted-passwords.ts'
 import type { Scratch } from './scratch.ts'
 import { startSession } from './session.ts'
@@ -145,7 +146,7 @@ async function serveClient(
 }
 
 /** Every refusal is an ErrorResponse with SQLSTATE, message and hint, as long as somebody is there to read it. */
-function refuse(socket: Socket, error: unknown, { log, metrics }: ConnectionDeps): void {
+function refuse(socket: Socket, error: unknown, { access, log, metrics }: ConnectionDeps): void {
   if (error instanceof PeerGone) {
     log.debug({ error }, 'a client hung up before its session began')
     return
@@ -153,7 +154,8 @@ function refuse(socket: Socket, error: unknown, { log, metrics }: ConnectionDeps
   const fault = asFault(error)
   if (fault === undefined) log.error({ error }, 'a connection failed')
   metrics.add('curfew_connections_refused_total', { protocol: 'postgres', code: fault?.code ?? 'internal' })
-  if (socket.writable) socket.write(fault === undefined ? internalError : fatal(fault))
+  if (!socket.writable) return
+  socket.write(fault === undefined ? internalError : fatal(withPageLink(fault, access.askLink('', ''))))
 }
 
 /** IPv4 in IPv6's clothes is IPv4. */

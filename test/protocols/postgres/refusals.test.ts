@@ -127,6 +127,23 @@ describe('whatever the gate says', () => {
     }
   })
 
+  test.each<[FaultCode, string | undefined, string]>([
+    ['ROLE_UNKNOWN', undefined, 'See what you may use on your access page: https://gw.example.com/'],
+    ['POLICY_CHANGED', undefined, 'Ask again on your access page: https://gw.example.com/'],
+    [
+      'TOO_MANY_CONNECTIONS',
+      'End one, for example on the page "Sessions".',
+      '"Sessions": https://gw.example.com/sessions',
+    ],
+    ['NO_GRANT', 'On your access page: https://gw.example.com/x', 'access page: https://gw.example.com/x'],
+  ])('where the page is that a hint of %s names', async (code, hint, end) => {
+    stage.gate.open = () => Promise.reject(new Fault(code, 'Something is so.', hint === undefined ? {} : { hint }))
+    const report = lastReport(await say(stage, startup()))
+    Reflect.deleteProperty(stage.gate, 'open')
+    expectWhole(report, sqlstate[code])
+    expect(report.hint?.endsWith(end), report.hint).toBe(true)
+  })
+
   test('a bug of the gateway', async () => {
     stage.gate.open = () => Promise.reject(new TypeError('undefined is not a function'))
     const report = lastReport(await say(stage, startup()))
