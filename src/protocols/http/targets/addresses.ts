@@ -45,10 +45,9 @@ export class Addresses {
    * when none is healthy, the preferred of all, as a wrong guess costs no more than giving up.
    */
   pick(session: string, tried: ReadonlySet<Address>): Address | undefined {
-    const left = this.all.filter((address) => !tried.has(address))
+    const left = this.all.length === 1 && tried.size === 0 ? this.all : this.all.filter((one) => !tried.has(one))
     const nowMs = this.#clock.monotonicMs()
-    const healthy = left.filter((address) => address.illness === null && address.leftOutUntilMs <= nowMs)
-    const chosen = preferred(session, healthy.length > 0 ? healthy : left)
+    const chosen = left.length === 1 ? left[0] : healthiest(session, left, nowMs)
     // Of those who come when its time is over, one looks whether it is back; the others do not wait with it.
     if (chosen !== undefined && chosen.failures > 0)
       chosen.leftOutUntilMs = Math.max(chosen.leftOutUntilMs, nowMs + connectMs)
@@ -107,6 +106,11 @@ export class Addresses {
 
 function isWell(address: Address): boolean {
   return address.failures === 0 && address.illness === null
+}
+
+function healthiest(session: string, left: readonly Address[], nowMs: number): Address | undefined {
+  const healthy = left.filter((address) => address.illness === null && address.leftOutUntilMs <= nowMs)
+  return preferred(session, healthy.length > 0 ? healthy : left)
 }
 
 function preferred(session: string, among: readonly Address[]): Address | undefined {

@@ -17,6 +17,8 @@ export interface Route {
   readonly showsCertificate: boolean
 }
 
+const none: ReadonlySet<Address> = new Set()
+
 /** Methods that may be sent again when nobody knows whether they arrived (RFC 9110, section 9.2.2). */
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
@@ -25,7 +27,7 @@ export class Errand implements InFlight, Taker {
   readonly #route: Route
   readonly #request: TargetRequest
   readonly #sink: AnswerSink
-  readonly #tried = new Set<Address>()
+  #tried: ReadonlySet<Address> = none
   #at: Address | null = null
   #try: Try | null = null
   #again = false
@@ -99,7 +101,7 @@ export class Errand implements InFlight, Taker {
   #next(error: Error, reached: Reached): Address | undefined {
     const { addresses, session } = this.#route
     if (reached === 'nowhere') {
-      this.#tried.add(this.#at!)
+      this.#tried = new Set(this.#tried).add(this.#at!)
       // What is wrong with one role's certificate is no reason to keep the others out.
       const ownFault = this.#route.showsCertificate && asFault(error)?.code === 'UPSTREAM_TLS'
       if (!ownFault) addresses.failed(this.#at!, whyOf(error))

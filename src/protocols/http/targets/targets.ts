@@ -53,7 +53,14 @@ class Ways implements AsyncDisposable {
     const { addresses } = this
     const { name } = this.#resource
     const { log } = this.#deps
-    const hopTo = ({ at }: Address): Hop => this.#hopTo(at, role)
+    const hops = new Map<Address, Hop>()
+    const hopTo = (address: Address): Hop => {
+      const known = hops.get(address)
+      if (known !== undefined) return known
+      const hop = this.#hopTo(address.at, role)
+      hops.set(address, hop)
+      return hop
+    }
     const showsCertificate = role.credentials?.kind === 'certificate'
     return {
       send: (admission, request, sink) => {
