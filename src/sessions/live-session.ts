@@ -12,7 +12,7 @@ import type { Recorder } from '../recording/recorder.ts'
 import type { Admission, WarningCause } from './admission.ts'
 import type { Basis, Closing } from './basis.ts'
 import { Deadline, type DeadlineDeps, type DeadlineOwner } from './deadline.ts'
-import { expiredFault, type AskLink } from './reasons.ts'
+import { expiredFault, type AskLink, withAskLink } from './reasons.ts'
 import type { Session, SessionEnd } from './session.ts'
 import type { ToldQueue } from './told-queue.ts'
 
@@ -110,7 +110,7 @@ export class LiveSession implements Admission, DeadlineOwner {
     if (this.cutOff.aborted || this.#ended !== undefined) return
     this.#causeMonotonicMs = causeMonotonicMs
     // Its timers are taken down with the rest, when all were told: that costs as much as telling.
-    this.#controller.abort(reason)
+    this.#controller.abort(withAskLink(reason, this.session, this.#host.askLink))
   }
 
   /** Its time is over: the grant's, or what the rules leave of it. */

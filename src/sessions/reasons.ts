@@ -19,6 +19,13 @@ export function expiredFault(
   })
 }
 
+/** Of what the rules say, which know no pages: where to ask again when they allow it. */
+export function withAskLink(fault: Fault, { resource, role }: Session, askLink: AskLink): Fault {
+  if (fault.code !== 'POLICY_CHANGED') return fault
+  const hint = `Your groups or the policy changed. Ask again: ${askLink(resource, role)}`
+  return new Fault(fault.code, fault.message, { cause: fault.cause, hint })
+}
+
 /** What is known of a session that lives. */
 interface Living {
   readonly session: Session

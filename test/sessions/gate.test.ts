@@ -335,7 +335,9 @@ describe('the cut', () => {
     const admission = await open.gate.admit(askFor(alice))
     const held = hold(admission)
     await cause(open, admission)
-    expect((await held).code).toBe(code)
+    const { code: told, hint } = await held
+    expect(told).toBe(code)
+    if (hint.includes('Ask again')) expect(hint).toContain('https://gw.example.com/ask?resource=prod-db&role=')
     await admission.end({ by: 'gate', bytesFromClient: 0, bytesFromTarget: 0 })
     const row = await open.world.state.sessions.session(admission.session.id)
     expect(row?.end).toMatchObject({ by: 'gate', code, bytesFromClient: 1, bytesFromTarget: 2 })
