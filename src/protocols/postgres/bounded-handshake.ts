@@ -1,10 +1,14 @@
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
+import type { Turns } from './turns.ts'
 
 /** A client's hello: key shares with ML-KEM, and a ticket that holds its certificate. */
 const helloBytesMax = 8 * 1024
 /** What follows a flight of ours: two certificates, its proof of the key, and its end. */
 const flightBytesMax = 4 * 1024
+
+/** What is passed on at once of somebody unknown: some hundred records of a byte each. */
+const pieceBytes = 4 * 1024
 
 type Done = (error?: Error | null) => void
 
@@ -14,22 +18,25 @@ type Done = (error?: Error | null) => void
  * to go on, and everybody else waits meanwhile; Node bounds neither their number nor their size. Where TLS reads the socket
  * itself there is no place to count.
  *
- * Until it is known who the client is, one chunk is read in each turn of the event loop: Node decrypts 65,000 records of a
- * byte each before it stops for somebody who has paused.
+ * Until it is known who the client is, a few KiB are passed on in each turn of the event loop, and all of them together
+ * take no more than a turn: Node decrypts 65,000 records of a byte each before it stops for somebody who has paused.
  */
 export class BoundedHandshake extends Duplex {
   readonly #socket: Socket
+  readonly #turns: Turns
   #leftBytes = helloBytesMax
   #isDone = false
   #isKnown = false
   /** What came behind all that may come waits, until TLS has looked at what came before. */
   #isHolding = false
+  #isEnded = false
   /** It was ended for saying more than a handshake takes. */
   exceeded = false
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, turns: Turns) {
     super()
     this.#socket = socket
+    this.#turns = turns
     socket.on('data', this.#onData).once('end', this.#onEnd).once('close', this.#onEnd).once('error', this.#onError)
   }
 
@@ -84,21 +91,28 @@ export class BoundedHandshake extends Duplex {
     setImmediate(() => this.#goOn(chunk.subarray(fits)))
   }
 
-  #goOn(held: Buffer): void {
+  /** @param rest of what was held. */
+  #goOn(rest: Buffer): void {
     this.#isHolding = false
-    if (this.#socket.destroyed) return
-    this.#socket.resume()
-    this.#onData(held)
+    if (!this.destroyed && rest.length > 0) this.#onData(rest)
+    if (this.#isHolding || this.destroyed) return
+    if (this.#isEnded) this.push(null)
+    else if (this.readableLength < this.readableHighWaterMark) this.#socket.resume()
   }
 
   #passAlone(chunk: Buffer): void {
     this.#isHolding = true
     this.#socket.pause()
-    this.#pass(chunk)
-    setImmediate(() => {
-      this.#isHolding = false
-      if (!this.#socket.destroyed && this.readableLength < this.readableHighWaterMark) this.#socket.resume()
-    })
+    if (this.#turns.isFree) this.#passPiece(chunk)
+    else this.#turns.waitToComeIn(() => this.#passPiece(chunk))
+  }
+
+  #passPiece(chunk: Buffer): void {
+    if (this.destroyed) return
+    const begunMs = this.#turns.begin()
+    this.#pass(chunk.subarray(0, pieceBytes))
+    this.#turns.end(begunMs)
+    setImmediate(() => this.#goOn(chunk.subarray(pieceBytes)))
   }
 
   #pass(chunk: Buffer): void {
@@ -107,7 +121,9 @@ export class BoundedHandshake extends Duplex {
 
   /** What was read may still be wanted. */
   readonly #onEnd = (): void => {
-    if (!this.readableEnded) this.push(null)
+    if (this.#isEnded) return
+    this.#isEnded = true
+    if (!this.#isHolding) this.push(null)
   }
   readonly #onError = (error: Error): void => void this.destroy(error)
 }

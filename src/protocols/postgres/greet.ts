@@ -144,7 +144,7 @@ async function beginTls(
   using handshake = begin()
   const { socket } = guest
   const bytesBefore = socket.bytesRead
-  const bounded = handshake.quick ? null : new BoundedHandshake(socket)
+  const bounded = handshake.quick ? null : new BoundedHandshake(socket, guest.turns)
   const options = { isServer: true, secureContext, ALPNProtocols: alpnProtocols, ...asking }
   const tls = new TLSSocket(bounded ?? socket, options)
   tls.disableRenegotiation()

@@ -65,8 +65,8 @@ export class Turns {
     this.#workedMs = 0
     const isTheirs = this.#sessions.length === 0 || (this.#last === 'sessions' && this.#coming.length > 0)
     this.#last = isTheirs ? 'coming' : 'sessions'
-    const goOn = isTheirs ? this.#coming.splice(0, comingPerTurn) : this.#sessions.splice(0, 1)
-    for (const each of goOn) each()
+    const [queue, most] = isTheirs ? [this.#coming, comingPerTurn] : [this.#sessions, 1]
+    for (let count = 0; count < most && this.isFree; count++) queue.shift()?.()
     if (this.#sessions.length > 0 || this.#coming.length > 0) this.#schedule()
   }
 }

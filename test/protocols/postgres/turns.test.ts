@@ -168,10 +168,39 @@ test('who comes while many sessions have much to say: a cancel does not wait for
   isOver = true
 })
 
+test('what TLS decrypts of many who are unknown, together', async () => {
+  const clock = new HandClock()
+  const turns = new Turns(clock)
+  const sent = Buffer.from(Array.from({ length: 64 * 1024 }, (_, index) => index & 255))
+  let [turnMs, longestMs] = [0, 0]
+  const nextTurn = () => {
+    turnMs = 0
+    setImmediate(nextTurn).unref()
+  }
+  nextTurn()
+  const all = Array.from({ length: 20 }, async () => {
+    const from = new PassThrough({ highWaterMark: 1 << 20 })
+    const bounded = new BoundedHandshake(from as unknown as Socket, turns)
+    bounded.done()
+    const got: Buffer[] = []
+    bounded.on('data', (chunk: Buffer) => {
+      got.push(chunk)
+      clock.pass(chunk.length / 1024)
+      longestMs = Math.max(longestMs, (turnMs += chunk.length / 1024))
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    from.end(sent)
+    await once(bounded, 'end')
+    expect(Buffer.concat(got).equals(sent)).toBe(true)
+  })
+  await Promise.all(all)
+  expect(longestMs).toBeLessThan(turnMsMax)
+})
+
 test('what TLS decrypts of somebody unknown; of somebody known it takes what there is', async () => {
   const { from } = byTheByte(1000)
   from.removeAllListeners('data')
-  const bounded = new BoundedHandshake(from)
+  const bounded = new BoundedHandshake(from, new Turns(new HandClock()))
   bounded.done()
   let [heard, now, longest] = [0, 0, 0]
   bounded.on('data', ({ length }: Buffer) => {
