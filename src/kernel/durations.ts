@@ -15,8 +15,18 @@ export function parseDurationMs(text: string): number | undefined {
 /** For people: `2 h 5 min`, `42 min`, `30 s`. Rounds to the two largest units, up at the end so that "0" never shows early. */
 export function formatDuration(lengthMs: number): string {
   const totalSeconds = Math.ceil(lengthMs / 1000)
-  if (totalSeconds < 60) return `${Math.max(0, totalSeconds)} s`
-  const totalMinutes = Math.ceil(totalSeconds / 60)
+  return totalSeconds < 60 ? `${Math.max(0, totalSeconds)} s` : formatMinutes(Math.ceil(totalSeconds / 60))
+}
+
+/** For what is over, to the nearest: 2 min 29 s lasted `2 min`. What lasted less than a second, but at all, reads `1 s`. */
+export function formatLasted(lengthMs: number): string {
+  const totalSeconds = Math.round(lengthMs / 1000)
+  return totalSeconds < 60
+    ? `${Math.max(lengthMs > 0 ? 1 : 0, totalSeconds)} s`
+    : formatMinutes(Math.round(totalSeconds / 60))
+}
+
+function formatMinutes(totalMinutes: number): string {
   const days = Math.floor(totalMinutes / 1440)
   const hours = Math.floor((totalMinutes % 1440) / 60)
   const minutes = totalMinutes % 60

@@ -1,6 +1,6 @@
 import { html } from 'hono/html'
 import type { PastUse } from '../../access/past-use.ts'
-import { formatDuration } from '../../kernel/durations.ts'
+import { formatLasted } from '../../kernel/durations.ts'
 import type { Client, SessionRow } from '../../sessions/session.ts'
 import type { Html } from '../context.ts'
 import type { Done } from '../done-in-short.ts'
@@ -39,7 +39,7 @@ function pastItem(show: Show, past: Past, mayReplay: boolean): Html {
       <span>${grant.role} <span class="small time">${show.clock(grant.startsAt)}</span></span
       >${grantChip(grant)}
     </div>
-    <div class="small time">for ${formatDuration(Math.max(0, lastedMs))} · ${digest(show, past)}</div>
+    <div class="small time">for ${formatLasted(Math.max(0, lastedMs))} · ${digest(show, past)}</div>
     ${mayReplay && recordings(show, past)}
   </li>`
 }
@@ -51,7 +51,7 @@ function digest(show: Show, { sessions, isCut, done }: Past): string {
   const deeds = deedsOf(sessions, done)
   return [
     `${isCut ? 'more than ' : ''}${counted(sessions.length, 'session')}`,
-    formatDuration(Math.max(0, connectedMs)),
+    formatLasted(Math.max(0, connectedMs)),
     ...(deeds === undefined ? [] : [deeds]),
   ].join(', ')
 }

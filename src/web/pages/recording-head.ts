@@ -1,5 +1,5 @@
 import { html } from 'hono/html'
-import { formatDuration } from '../../kernel/durations.ts'
+import { formatLasted } from '../../kernel/durations.ts'
 import { later, type Instant } from '../../kernel/time.ts'
 import type { Verification } from '../../recording/verify.ts'
 import type { SessionRow } from '../../sessions/session.ts'
@@ -21,7 +21,7 @@ export interface Looked extends RecordedSession {
 export function recordingHead(show: Show, { session, end }: SessionRow): Html {
   return html`<h1>${session.personName} on ${session.resource} as ${session.role}</h1>
     <p class="lead time">
-      ${show.second(session.startedAt)}${end !== null && html` to ${show.second(end.at)} · ${formatDuration(end.at - session.startedAt)}`}
+      ${show.second(session.startedAt)}${end !== null && html` to ${show.second(end.at)} · ${formatLasted(end.at - session.startedAt)}`}
       · ${programOf(session)}
     </p>`
 }

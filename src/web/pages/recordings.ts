@@ -1,5 +1,5 @@
 import { html } from 'hono/html'
-import { formatDuration } from '../../kernel/durations.ts'
+import { formatLasted } from '../../kernel/durations.ts'
 import type { GrantId } from '../../kernel/ids.ts'
 import type { Instant } from '../../kernel/time.ts'
 import type { SessionRow } from '../../sessions/session.ts'
@@ -172,7 +172,7 @@ function table({ show }: Visit, shown: Shown['shown'], emergencies: Shown['emerg
               </td>
               <td class="wide small">${programOf(session)}</td>
               <td class="wide time small line">${show.moment(session.startedAt)}</td>
-              <td class="wide num small">${end === null ? '' : formatDuration(end.at - session.startedAt)}</td>
+              <td class="wide num small">${end === null ? '' : formatLasted(end.at - session.startedAt)}</td>
               <td>${endChip(end)} ${emergencies.has(session.grant) && emergencyChip()}</td>
             </tr>`,
         )}

@@ -3,7 +3,7 @@ import { seesRisk } from '../../access/assess.ts'
 import { reviewCommentLengthMax, type ReviewView } from '../../access/reviews.ts'
 import type { Review, ReviewVerdict } from '../../access/review.ts'
 import { displayName } from '../../identity/person.ts'
-import { formatDuration } from '../../kernel/durations.ts'
+import { formatLasted } from '../../kernel/durations.ts'
 import { asFault, Fault } from '../../kernel/fault.ts'
 import type { ReviewId } from '../../kernel/ids.ts'
 import { approversWords } from '../../policy/approval.ts'
@@ -154,7 +154,7 @@ function sessionsList({ deps }: Site, show: Show, sessions: readonly SessionRow[
                 ><a href="${path('sessions', session.id)}">${programOf(session)}</a>
                 <span class="small time"
                   >${show.second(session.startedAt)},
-                  ${formatDuration((end?.at ?? deps.clock.now()) - session.startedAt)}</span
+                  ${formatLasted((end?.at ?? deps.clock.now()) - session.startedAt)}</span
                 ></span
               >
               ${endChip(end)}

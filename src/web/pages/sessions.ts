@@ -1,7 +1,7 @@
 import { html } from 'hono/html'
 import { Fault } from '../../kernel/fault.ts'
 import type { GrantId, SessionId } from '../../kernel/ids.ts'
-import { formatDuration } from '../../kernel/durations.ts'
+import { formatLasted } from '../../kernel/durations.ts'
 import type { Instant } from '../../kernel/time.ts'
 import type { Client, SessionEnd, SessionRow } from '../../sessions/session.ts'
 import type { Html, Visit } from '../context.ts'
@@ -125,7 +125,7 @@ function sessionPage(
   const body = html`<h1>${session.personName} on ${session.resource} as ${session.role}</h1>
     <p class="lead">
       ${endChip(end)}
-      ${end === null ? html`open since ${show.moment(session.startedAt)}` : html`${show.second(session.startedAt)}, for ${formatDuration(end.at - session.startedAt)}`}
+      ${end === null ? html`open since ${show.moment(session.startedAt)}` : html`${show.second(session.startedAt)}, for ${formatLasted(end.at - session.startedAt)}`}
     </p>
     ${
       expiresAt !== undefined &&
