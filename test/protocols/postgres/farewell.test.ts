@@ -1,0 +1,16 @@
+// Goal: a session is over although its client's socket never says that it is closed.
+// Method: a socket that breaks and says nothing, a clock turned by hand.
+import type { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import { expect, test } from 'vitest'
+import { farewell, goodbyeMs } from '../../../src/protocols/postgres/farewell.ts'
+import { HandClock } from '../../clock.ts'
+
+test('a socket that broke and never says that it is closed is waited for no longer than others', async () => {
+  const clock = new HandClock()
+  const socket = new Duplex({ emitClose: false }) as unknown as Socket
+  socket.destroy()
+  const over = farewell(socket, clock)
+  clock.pass(goodbyeMs)
+  await expect(over).resolves.toBeUndefined()
+})
