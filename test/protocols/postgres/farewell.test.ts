@@ -8,7 +8,7 @@ import { HandClock } from '../../clock.ts'
 
 test('a socket that broke and never says that it is closed is waited for no longer than others', async () => {
   const clock = new HandClock()
-  const socket = new Duplex({ emitClose: false }) as unknown as Socket
+  const socket = new Duplex({ destroy: () => undefined }) as unknown as Socket
   socket.destroy()
   const over = farewell(socket, clock)
   clock.pass(goodbyeMs)
