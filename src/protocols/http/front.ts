@@ -18,6 +18,7 @@ import { refuse } from './answers.ts'
 import { createCertificates } from './certificates.ts'
 import type { PlainAnswerer } from './quick/connection.ts'
 import { openLane } from './quick/lane.ts'
+import { refuseRaw, refuseUnread } from './raw-refusal.ts'
 import { mayUpgrade, readRequestHead } from './request-head.ts'
 
 /** HTTP/2 comes in the shape that HTTP/1.1 has. */
@@ -164,9 +165,10 @@ function dispatch(server: Http2SecureServer, { pages, applications }: FrontDeps)
   })
   // What else than 100-continue a client may expect is refused with the head.
   server.on('checkExpectation', onRequest)
+  server.on('clientError', refuseUnread)
   server.on('upgrade', (request: IncomingMessage, socket: Socket, first: Buffer) => {
     if (applications?.has(hostOf(request)) === true) applications.upgrade(request, socket, first)
-    else socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+    else refuseRaw(socket, 400, 'Nothing here speaks another protocol.')
   })
 }
 
