@@ -1,5 +1,6 @@
 import type { MiddlewareHandler } from 'hono'
 import { Fault } from '../kernel/fault.ts'
+import { problemOf, problemType } from '../kernel/problem.ts'
 import type { WebEnv } from './context.ts'
 import type { WebDeps } from './deps.ts'
 
@@ -70,7 +71,10 @@ export function ownHostOnly({ publicUrl }: WebDeps): Guard {
   return async (c, next) => {
     const host = (c.req.header('host') ?? '').toLowerCase()
     if (hosts.has(host) || c.req.path === '/healthz') return next()
-    return c.text(`This gateway is reached at ${publicUrl.origin}\n`, 421)
+    const message = `This gateway is reached at ${publicUrl.origin}`
+    if (/\btext\/html\b/.test(c.req.header('accept') ?? '')) return c.text(`${message}\n`, 421)
+    const problem = problemOf(new Fault('PROTOCOL_VIOLATION', message), c.var.requestId)
+    return c.body(JSON.stringify({ ...problem, status: 421 }), 421, { 'Content-Type': problemType })
   }
 }
 

@@ -41,6 +41,7 @@ async function statusFor(path: string, host: string): Promise<number | undefined
   sent.end()
   const [answer] = (await once(sent, 'response')) as [IncomingMessage]
   answer.resume()
+  if (answer.statusCode === 421) expect(answer.headers['content-type']).toBe('application/problem+json')
   return answer.statusCode
 }
 
