@@ -50,6 +50,8 @@ export function createBrowserSignIn(deps: IdentityDeps, provider: OidcClient, re
       return { redirect, flowCookie: flows.cookie(flow) }
     },
 
+    placeOfLate: (flowCookie) => flows.placeOfLate(flowCookie),
+
     async complete(callback, flowCookie, from) {
       const flow = flows.take(flowCookie)
       const vouched = await redeem(callback, flow).catch(refuse('browser', plainAddress(from.address)))

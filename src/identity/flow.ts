@@ -6,6 +6,8 @@ import type { Seal } from './seal.ts'
 import { SeenOnce } from './seen-once.ts'
 
 const flowMs = 10 * 60_000
+/** Where somebody wanted to go is known for so long: a lunch over a second factor. */
+const placeKeptMs = 12 * 3_600_000
 const context = 'sign-in flow'
 
 /** One sign-in between leaving for the provider and coming back. */
@@ -37,10 +39,22 @@ export class Flows {
 
   /** The flow in this cookie, once; undefined when it is not ours, over, or was here before. */
   take(cookie: string | undefined): Flow | undefined {
-    const text = cookie === undefined ? undefined : this.#seal.open(cookie, context)
-    if (text === undefined) return undefined
-    const { overAt, ...flow } = JSON.parse(text) as Flow & { readonly overAt: Instant } // sealed, so we wrote it
+    const kept = this.#read(cookie)
+    if (kept === undefined) return undefined
+    const { overAt, ...flow } = kept
     return overAt > this.#clock.now() && this.#used.first(flow.state) ? flow : undefined
+  }
+
+  /** Where a sign-in that took too long was to lead; undefined for all others. */
+  placeOfLate(cookie: string | undefined): string | undefined {
+    const kept = this.#read(cookie)
+    const lateMs = kept === undefined ? -1 : this.#clock.now() - kept.overAt
+    return lateMs >= 0 && lateMs < placeKeptMs ? kept?.returnTo : undefined
+  }
+
+  #read(cookie: string | undefined): (Flow & { readonly overAt: Instant }) | undefined {
+    const text = cookie === undefined ? undefined : this.#seal.open(cookie, context)
+    return text === undefined ? undefined : (JSON.parse(text) as Flow & { readonly overAt: Instant }) // sealed, so we wrote it
   }
 
   #secret(): string {

@@ -23,6 +23,11 @@ export interface BrowserSignIn {
    */
   begin(returnTo: string): Promise<{ readonly redirect: URL; readonly flowCookie: string }>
   /**
+   * @returns where the sign-in of this cookie was to lead, if it is ours and took too long (within half a day): it is to be
+   * begun anew. undefined for all others.
+   */
+  placeOfLate(flowCookie: string | undefined): string | undefined
+  /**
    * Takes the provider's answer. A browser that is signed in already keeps its session if it is the same person by the same
    * sign-in at the provider (another tab was quicker); somebody else's ends, as nobody could sign it out any more.
    * @param from `sessionCookie`: what the browser holds now.

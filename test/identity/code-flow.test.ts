@@ -104,6 +104,16 @@ describe('what is refused, without a session and with an audit event', () => {
     expect(events.at(-1)?.data).toMatchObject({ code: 'SIGN_IN_FAILED', address: from.address })
   })
 
+  test('who took too long is known for half a day by where they wanted to go, and nobody else is', async () => {
+    const { browser } = opened.identity
+    const { flowCookie } = await browser.begin('/requests/7')
+    expect(browser.placeOfLate(flowCookie)).toBeUndefined()
+    opened.clock.pass(600_000)
+    expect(browser.placeOfLate(flowCookie)).toBe('/requests/7')
+    opened.clock.pass(12 * 3_600_000)
+    for (const cookie of [flowCookie, undefined, '', 'x']) expect(browser.placeOfLate(cookie)).toBeUndefined()
+  })
+
   test('unknown cookies are nobody', async () => {
     for (const cookie of [undefined, '', 'x', 'A'.repeat(43)]) {
       expect(await opened.identity.browser.visitor(cookie)).toBeUndefined()

@@ -40,6 +40,7 @@ import { createLiveSessions } from '../../src/sessions/live.ts'
 import { openDataKey } from '../../src/store/data-key.ts'
 import { openSqliteState } from '../../src/store/sqlite/open.ts'
 import type { State } from '../../src/store/state.ts'
+import type { Clock } from '../../src/kernel/time.ts'
 import { systemClock, systemRandom } from '../../src/system.ts'
 import { createWebApp } from '../../src/web/app.ts'
 import { createPages } from '../../src/web/create-pages.ts'
@@ -100,6 +101,8 @@ export interface More {
   /** Come before the usual ones, and so decide first. */
   readonly before?: readonly Policy[]
   readonly bundles?: readonly Bundle[]
+  /** Of the identity room alone; the system's where it is left out. */
+  readonly identityClock?: Clock
 }
 
 export async function startPages(more: More = {}): Promise<Pages> {
@@ -195,6 +198,7 @@ async function openRooms(
   const identity = stack.use(
     await createIdentity({
       ...common,
+      clock: more.identityClock ?? systemClock,
       settings: identitySettings(issuer),
       publicUrl,
       store: state.identity,

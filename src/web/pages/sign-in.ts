@@ -7,8 +7,8 @@ import { readForm } from '../forms.ts'
 import { createRateLimit } from '../rate-limit.ts'
 import type { Site } from '../site.ts'
 
-/** Long enough to find one's second factor. */
-const flowS = 15 * 60
+/** Who comes back too late is still taken to where they wanted to go, by another sign-in. */
+const flowS = 12 * 3600
 const returnToCharsMax = 2000
 
 /** Sign-in at the identity provider, and out again. */
@@ -33,6 +33,11 @@ export function signInRoutes(site: Site): void {
     ends.take(peerAddress(c))
     const cookies = c.req.header('cookie')
     const flow = flowName(c.req.query('state'))
+    const place = browser.placeOfLate(readCookie(cookies, flow))
+    if (place !== undefined) {
+      setCookie(c, flow, '', 0)
+      return c.redirect(`/sign-in?to=${encodeURIComponent(place)}`, 303)
+    }
     const signedIn = await browser.complete(callbackUrl(c, deps.publicUrl), readCookie(cookies, flow), {
       address: peerAddress(c),
       userAgent: (c.req.header('user-agent') ?? '').slice(0, 200),
