@@ -267,7 +267,10 @@ async function python(program: string): Promise<void> {
 test.runIf(isRoot)('paramiko, also out of order', { timeout: 30_000 }, async () => {
   await python(paramiko)
   const made = await operations()
-  expect(made).toContainEqual(bigRead())
+  const got = made.find(({ op, path }) => op === 'read' && path === there('big'))
+  // On a busy machine it takes what it has asked for as all there is, and reads the rest a second time.
+  const isReadTwice = Number(got?.['bytes']) > Number(bigRead().bytes)
+  expect(got).toEqual(isReadTwice ? { ...read('big', '', got!['bytes'] as number), sha256: undefined } : bigRead())
   expect(made).toContainEqual(bigWrite())
   expect(made).toContainEqual({ op: 'write', path: there('sparse'), direction: 'up', bytes: 8, result: 'ok' })
   expect(made).toContainEqual({ op: 'write', path: there('small'), direction: 'up', bytes: 4, result: 'ok' })
