@@ -89,15 +89,21 @@ test('the target, the client and the recording see the same', async () => {
       .filter((one) => one.url === url)
       .map(({ method, rawHeaders }) => [method, ...rawHeaders.map(normal)])
   await ask(plain, 'GET', '/status/201', lines)
-  for (const [method, path, more = ''] of requests) {
-    const quickly = await ask(plain, method, path, lines + more)
-    const usually = await ask(odd, method, path, lines + more + forNode)
-    expect(quickly).toEqual(usually)
-    const [one, other] = seenOf(path)
-    expect(one).toEqual(other)
+  // Word of the new grant may come in between, once: then it is asked anew who they are from, the usual way.
+  let [rounds, wentQuickly] = [0, 0]
+  while (wentQuickly < requests.length && rounds < 3) {
+    rounds += 1
+    const before = quick.mock.calls.length
+    for (const [method, path, more = ''] of requests) {
+      const quickly = await ask(plain, method, path, lines + more)
+      const usually = await ask(odd, method, path, lines + more + forNode)
+      expect(quickly).toEqual(usually)
+      const [one, other] = seenOf(path).slice(-2)
+      expect(one).toEqual(other)
+    }
+    wentQuickly = quick.mock.calls.length - before
   }
-  // All of them, unless word of the new grant came in between: then it is asked anew who they are from, the usual way.
-  expect(quick.mock.calls.length).toBeGreaterThan(requests.length / 2)
+  expect(wentQuickly).toBe(requests.length)
   plain.destroy()
   odd.destroy()
   await gateway.gateway.access.handBack(await gateway.person('alice'), grant.id)
@@ -110,7 +116,7 @@ test('the target, the client and the recording see the same', async () => {
     }))
   const dated = (fact: (typeof facts)[number]) =>
     JSON.parse(JSON.stringify(fact).replace(/\w{3}, \d\d [^"]*GMT/, '')) as unknown
-  expect(facts).toHaveLength(2 * requests.length)
+  expect(facts).toHaveLength(2 * requests.length * rounds)
   for (let index = 0; index < facts.length; index += 2) expect(dated(facts[index]!)).toEqual(dated(facts[index + 1]!))
   expect(everything).not.toContain('secret')
 })

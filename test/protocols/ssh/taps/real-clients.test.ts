@@ -102,6 +102,7 @@ const write = (name: string, hash: string, bytes: number) => ({
   ...{ op: 'write', path: there(name), direction: 'up', bytes, sha256: hash, result: 'ok' },
 })
 const bigRead = () => read('big', bigHash, big.length)
+const isBigRead = ({ op, bytes }: Record<string, unknown>) => op === 'read' && bytes === big.length
 const bigWrite = () => write('new', bigHash, big.length)
 
 test.runIf(isRoot)('sftp: every kind of operation', { timeout: 30_000 }, async () => {
@@ -265,12 +266,13 @@ async function python(program: string): Promise<void> {
 }
 
 test.runIf(isRoot)('paramiko, also out of order', { timeout: 30_000 }, async () => {
-  await python(paramiko)
-  const made = await operations()
-  const got = made.find(({ op, path }) => op === 'read' && path === there('big'))
-  // On a busy machine it takes what it has asked for as all there is, and reads the rest a second time.
-  const isReadTwice = Number(got?.['bytes']) > Number(bigRead().bytes)
-  expect(got).toEqual(isReadTwice ? { ...read('big', '', got!['bytes'] as number), sha256: undefined } : bigRead())
+  // On a busy machine it takes what it has asked for as all there is, and reads the rest a second time: then it goes again.
+  let made: Awaited<ReturnType<typeof operations>> = []
+  for (let runs = 1; runs <= 4 && !made.some(isBigRead); runs++) {
+    await python(paramiko)
+    made = await operations(runs)
+  }
+  expect(made).toContainEqual(bigRead())
   expect(made).toContainEqual(bigWrite())
   expect(made).toContainEqual({ op: 'write', path: there('sparse'), direction: 'up', bytes: 8, result: 'ok' })
   expect(made).toContainEqual({ op: 'write', path: there('small'), direction: 'up', bytes: 4, result: 'ok' })
