@@ -10,15 +10,15 @@ const chunksPerTurnMax = 256
 /**
  * Ends a connection politely: what is written goes out, what still comes is thrown away (unread bytes would make the
  * system reset the connection, and the last words be lost), and after `goodbyeMs` it is over in any case.
- * @returns when the socket is closed, or `goodbyeMs` later: of sockets with TLS that broke while something was written,
- *   one in thousands never says that it is.
+ * @returns when the socket is closed. Of sockets with TLS that broke while something was written, one in thousands
+ *   never says that it is: `goodbyeMs` after it was made to, it counts as closed.
  */
 export function farewell(socket: Socket, clock: Clock): Promise<void> {
   if (socket.closed) return Promise.resolve()
   const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = clock.after(goodbyeMs, () => {
+  let timer = clock.after(goodbyeMs, () => {
     socket.destroy()
-    resolve()
+    timer = clock.after(goodbyeMs, resolve)
   })
   socket.once('close', () => {
     timer.cancel()
