@@ -65,6 +65,8 @@ export class Identifier implements Disposable {
   readonly #tokens = new Map<string, Remembered>()
   /** While `AppSignIn` remembers somebody, it gives the same object. */
   readonly #visitors = new WeakMap<AppVisitor, Known>()
+  /** How often something was to be forgotten. */
+  #forgets = 0
   readonly #subscription: Disposable
 
   constructor(deps: IdentifyDeps) {
@@ -123,6 +125,7 @@ export class Identifier implements Disposable {
     address: string,
     ownAuthorization: boolean,
   ): Promise<Known> {
+    const forgetsBefore = this.#forgets
     const { person, token } = await this.#deps.identity.tokens.verify(text, toOpenSessions, { address })
     const identified = {
       person: person.id,
@@ -134,6 +137,8 @@ export class Identifier implements Disposable {
     const known: Known = { identified, person, role, entry: null, ownAuthorization }
     // No role has such a name, and whoever asks by many would fill the memory with them.
     if (wanted.length > roleCharsMax) return known
+    // What ended it meanwhile is not told again.
+    if (this.#forgets !== forgetsBefore) return known
     if (this.#tokens.size >= rememberedTokensMax) this.#tokens.clear()
     const { clock } = this.#deps
     const untilMs = clock.monotonicMs() + Math.min(rememberTokenMs, token.expiresAt - clock.now())
@@ -160,6 +165,7 @@ export class Identifier implements Disposable {
   }
 
   #forget(change: Change): void {
+    this.#forgets += 1
     if (change.kind === 'person-changed') {
       this.#forgetWhere(({ person }) => person.id === change.person)
     } else if (change.kind === 'signed-out' || change.kind === 'credential-revoked') {

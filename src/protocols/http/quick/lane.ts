@@ -1,12 +1,15 @@
+import type { Socket } from 'node:net'
 import type { Server, TLSSocket } from 'node:tls'
+import { refuseRaw } from '../raw-refusal.ts'
 import { QuickConnection, type ConnectionDeps } from './connection.ts'
 
 export type LaneDeps = Pick<ConnectionDeps, 'answerer' | 'idleMs' | 'onSilence'> & {
-  /** For the first request to come; looked at twice in that time. */
+  /** For the first head to have come, here or at Node's server; looked at ten times meanwhile. */
   readonly firstMs: number
 }
 
-const tooLate = 'HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n'
+/** Every way in which Node's server tells that a head has come. */
+const headEvents = ['request', 'checkContinue', 'checkExpectation', 'upgrade']
 
 /** The connections of HTTP/1.1 that stand before Node's server. */
 export interface Lane {
@@ -22,7 +25,8 @@ export interface Lane {
 export function openLane(server: Server, { firstMs, ...deps }: LaneDeps): Lane {
   const [own] = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[]
   if (own === undefined) throw new Error('the server does not take connections itself')
-  const all = new Map<QuickConnection, number>()
+  const all = new Set<QuickConnection>()
+  const waiting = new FirstHeads(firstMs)
   const toNode = own.bind(server)
   const parts = {
     ...deps,
@@ -31,18 +35,55 @@ export function openLane(server: Server, { firstMs, ...deps }: LaneDeps): Lane {
   }
   server.off('secureConnection', own)
   server.on('secureConnection', (socket: TLSSocket) => {
-    if (socket.alpnProtocol === 'h2') toNode(socket)
-    else all.set(new QuickConnection(socket, parts), performance.now())
+    if (socket.alpnProtocol === 'h2') return toNode(socket)
+    const connection = new QuickConnection(socket, parts)
+    all.add(connection)
+    waiting.add(connection)
   })
-  const sweep = setInterval(() => {
-    for (const [connection, sinceMs] of all) {
-      if (connection.isFresh && performance.now() - sinceMs > firstMs) connection.socket.end(tooLate).destroySoon()
-    }
-  }, firstMs / 2)
+  for (const event of headEvents) server.on(event, (request: HeadCame) => waiting.came(request))
   return {
     close() {
-      clearInterval(sweep)
-      for (const connection of all.keys()) connection.close()
+      waiting.stop()
+      for (const connection of all) connection.close()
     },
+  }
+}
+
+/** A request of Node's server; only those of HTTP/2 have a stream. */
+interface HeadCame {
+  readonly socket: Socket
+  readonly stream?: unknown
+}
+
+/**
+ * Connections that have not sent a whole head yet. Node's server would give those that it gets from us their time once more.
+ */
+class FirstHeads {
+  readonly #sinceMs = new Map<Socket, { readonly connection: QuickConnection; readonly sinceMs: number }>()
+  readonly #sweep: NodeJS.Timeout
+
+  constructor(firstMs: number) {
+    this.#sweep = setInterval(() => this.#refuseLate(firstMs), firstMs / 10)
+  }
+
+  add(connection: QuickConnection): void {
+    this.#sinceMs.set(connection.socket, { connection, sinceMs: performance.now() })
+  }
+
+  came(request: HeadCame): void {
+    if (!('stream' in request)) this.#sinceMs.delete(request.socket)
+  }
+
+  stop(): void {
+    clearInterval(this.#sweep)
+  }
+
+  #refuseLate(firstMs: number): void {
+    const now = performance.now()
+    for (const [socket, { connection, sinceMs }] of this.#sinceMs) {
+      const isLate = !socket.destroyed && connection.isFresh && now - sinceMs > firstMs
+      if (isLate) refuseRaw(socket, 408, 'The head of the request took too long.')
+      if (isLate || socket.destroyed || !connection.isFresh) this.#sinceMs.delete(socket)
+    }
   }
 }

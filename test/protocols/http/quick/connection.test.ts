@@ -2,8 +2,10 @@
 // usual way, or to Node's server. Method: raw bytes over TLS to the listener, with applications that say what they were asked.
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import { createSecureServer } from 'node:http2'
 import type { AddressInfo } from 'node:net'
-import { connect, createServer, type TLSSocket } from 'node:tls'
+import { text } from 'node:stream/consumers'
+import { connect, type TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { issue, makeAuthority } from '../../../../scripts/certificates.ts'
 import type { Listening } from '../../../../src/kernel/listening.ts'
@@ -191,22 +193,33 @@ test('other hosts get the pages', async () => {
   socket.destroy()
 })
 
-test('who connects and asks for nothing is sent away', async () => {
-  const server = createServer({ ...identity, ALPNProtocols: ['http/1.1'] }, () => undefined)
+test.each([
+  ['nothing', ''],
+  ['half a head of an application', 'GET /quick/1 HTTP/1.1\r\nHost: app\r\nX-'],
+  ['half a head of the pages', 'POST / HTTP/1.1\r\nHost: else'],
+])('who sends %s in its time is sent away, who sends a whole head is not', async (_, half) => {
+  const asked: (() => void)[] = []
+  const settings = { ...identity, ALPNProtocols: ['http/1.1'], allowHTTP1: true }
+  const server = createSecureServer(settings, (__, response) => asked.push(() => response.end('[page]')))
   const answerer = { ...applications, handle: () => undefined }
-  const lane = openLane(server, { answerer, idleMs: 10_000, onSilence: () => undefined, firstMs: 20 })
+  const lane = openLane(server, { answerer, idleMs: 10_000, onSilence: () => undefined, firstMs: 500 })
   await once(server.listen(0), 'listening')
   const { port } = server.address() as AddressInfo
-  const socket = connect({ port, rejectUnauthorized: false })
-  const busy = connect({ port, rejectUnauthorized: false })
-  busy.write(get('/quick/wait'))
-  expect(((await once(socket, 'data')) as [Buffer])[0].toString()).toContain('408')
-  await once(socket, 'close')
-  expect(busy.destroyed).toBe(false)
+  const [late, quick, usual] = [0, 1, 2].map(() => connect({ port, rejectUnauthorized: false }))
+  late!.write(half)
+  quick!.write(get('/quick/wait'))
+  usual!.write('POST / HTTP/1.1\r\nHost: elsewhere\r\nContent-Length: 0\r\n\r\n')
+  const [head, problem] = (await text(late!)).split('\r\n\r\n')
+  expect(head).toMatch(/^HTTP\/1\.1 408 [^]*Content-Type: application\/problem\+json/)
+  expect(JSON.parse(problem!)).toMatchObject({ status: 408, code: 'PROTOCOL_VIOLATION' })
+  expect([quick!.destroyed, usual!.destroyed]).toEqual([false, false])
   lane.close()
+  asked[0]!()
+  expect(await answers(usual!, 1)).toEqual(['[page]'])
   waiting[0]!()
-  expect(await answers(busy, 1)).toEqual(['[GET /quick/wait ]'])
-  await once(busy, 'close')
+  expect(await answers(quick!, 1)).toEqual(['[GET /quick/wait ]'])
+  await once(quick!, 'close')
+  usual!.destroy()
   server.close()
 })
 
