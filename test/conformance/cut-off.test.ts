@@ -101,6 +101,7 @@ async function cutOff(these: readonly Situation[], cause: Cause): Promise<Readon
   await using after = new AsyncDisposableStack()
   const grants = await grantsFor(new Set(these.map(roleOf)), cause)
   for (const { id } of grants) after.defer(() => endGrant(gateway, id))
+  after.defer(revokeTokens)
   if (cause.cameBy === 'browser') await rememberSignIn()
   const entering = these.map((situation) => enter(situation, cause))
   await Promise.allSettled(entering)
@@ -115,6 +116,14 @@ async function cutOff(these: readonly Situation[], cause: Cause): Promise<Readon
   const ended = inside.map((one) => [one.situation, inTime(expectCut(one, cause))] as const)
   await Promise.allSettled(ended.map(([, end]) => end))
   return new Map(ended)
+}
+
+/** Nobody may have more than a hundred. */
+async function revokeTokens(): Promise<void> {
+  const { own } = gateway.gateway.identity
+  const alice = await gateway.person('alice')
+  const { tokens } = await own.list(alice.id)
+  await Promise.all(tokens.filter(({ endedAt }) => endedAt === null).map(({ id }) => own.revoke(alice, id)))
 }
 
 async function grantsFor(roles: Iterable<TestRole>, cause: Cause): Promise<readonly Grant[]> {

@@ -40,9 +40,11 @@ export interface Entry {
   readonly token: string | undefined
   /** Marks the session at the target. */
   readonly application: string
+  /** By the listener that takes plaintext. */
+  readonly withoutTls?: boolean
 }
 
-export const situations: readonly Situation[] = [
+const overTls: readonly Situation[] = [
   {
     protocol: 'postgres',
     name: 'idle',
@@ -68,6 +70,7 @@ export const situations: readonly Situation[] = [
     enter: inResult,
   },
   { protocol: 'postgres', name: 'holding the lock of a row', tellsAlways: true, enter: holdingRow },
+  { protocol: 'postgres', name: 'after a query', tellsAlways: true, enter: selected },
   { protocol: 'postgres', name: 'listening for notifications', tellsAlways: true, enter: byWire('listen news') },
   {
     protocol: 'postgres',
@@ -79,7 +82,6 @@ export const situations: readonly Situation[] = [
   { protocol: 'postgres', name: 'with a pipeline in flight', tellsAlways: true, enter: inPipeline },
   { protocol: 'postgres', name: 'in the middle of a message of its own', tellsAlways: true, enter: inMessage },
   { protocol: 'postgres', name: 'not reading what it asked for', tellsAlways: false, enter: notReading },
-  { protocol: 'postgres', name: 'without TLS', tellsAlways: true, enter: withoutTls },
   {
     protocol: 'postgres',
     name: 'waiting for somebody’s word on a statement',
@@ -90,12 +92,26 @@ export const situations: readonly Situation[] = [
   { protocol: 'postgres', name: 'as a user of its own', tellsAlways: true, role: 'reporting', enter: asOwnUser },
 ]
 
-const openWire = ({ gateway, user, token: password, application }: Entry, plain = false) =>
+/** Bytes come and go by other ways without TLS, so all that is about bytes is looked at there, too. */
+const inPlaintext = overTls
+  .filter(({ enter }) => [selected, copyingIn, inPipeline, inMessage, notReading].includes(enter))
+  .map((situation) => ({
+    ...situation,
+    name: `${situation.name}, without TLS`,
+    enter: (entry: Entry) => situation.enter({ ...entry, withoutTls: true }),
+  }))
+
+export const situations = [...overTls, ...inPlaintext]
+
+const openWire = ({ gateway, user, token: password, application, withoutTls = false }: Entry) =>
   WireClient.connect({
     ...{ user, password, application, database: 'prod-db' },
-    port: gateway.config.listen.postgres[plain ? 1 : 0]!.port,
-    ca: plain ? null : gateway.ca,
+    port: gateway.config.listen.postgres[withoutTls ? 1 : 0]!.port,
+    ca: withoutTls ? null : gateway.ca,
   })
+
+/** By which a statement is found among those that other sessions run at the same time. */
+const mark = ({ application }: Entry) => `/* ${application} */`
 
 async function told(client: WireClient): Promise<Farewell> {
   const report = await client.farewell()
@@ -110,6 +126,12 @@ function byWire(...statements: readonly string[]) {
     for (const sql of statements) await client.query(sql)
     return { farewell: told(client) }
   }
+}
+
+async function selected(entry: Entry): Promise<Entered> {
+  const client = await openWire(entry)
+  await client.query('select 1')
+  return { farewell: told(client) }
 }
 
 /** Another session wants the same row, and goes on at once when this one is gone. */
@@ -130,16 +152,16 @@ async function holdingRow(entry: Entry): Promise<Entered> {
 async function copyingIn(entry: Entry): Promise<Entered> {
   const client = await openWire(entry)
   await client.query('create temp table copied (text text)')
-  client.socket.write(message(fromClient.query, cstring('copy copied from stdin')))
+  client.socket.write(message(fromClient.query, cstring(`copy copied from stdin ${mark(entry)}`)))
   client.socket.write(message(fromClient.copyData, Buffer.from('one line\n')))
-  await entry.gateway.postgres.untilRunning('copy copied from stdin', 1)
+  await entry.gateway.postgres.untilRunning(mark(entry), 1)
   return { farewell: told(client) }
 }
 
 async function inPipeline(entry: Entry): Promise<Entered> {
   const client = await openWire(entry)
-  client.pipeline('select 1', 'select pg_sleep(601)', 'select 2')
-  await entry.gateway.postgres.untilRunning('pg_sleep(601)', 1)
+  client.pipeline('select 1', `select pg_sleep(601) ${mark(entry)}`, 'select 2')
+  await entry.gateway.postgres.untilRunning(mark(entry), 1)
   return { farewell: told(client) }
 }
 
@@ -153,22 +175,16 @@ async function inMessage(entry: Entry): Promise<Entered> {
 async function notReading(entry: Entry): Promise<Entered> {
   const client = await openWire(entry)
   client.socket.pause()
-  const copy = "copy (select repeat('x', 1000) from generate_series(1, 8000001)) to stdout"
+  const copy = `copy (select repeat('x', 1000) from generate_series(1, 8000001)) to stdout ${mark(entry)}`
   client.socket.write(message(fromClient.query, cstring(copy)))
   const { postgres } = entry.gateway
-  await postgres.untilRunning('generate_series(1, 8000001)', 1)
+  await postgres.untilRunning(mark(entry), 1)
   // It reads again only when nothing of it is left at the target.
-  const farewell = postgres.untilRunning('generate_series(1, 8000001)', 0).then(() => {
+  const farewell = postgres.untilRunning(mark(entry), 0).then(() => {
     client.socket.resume()
     return told(client)
   })
   return { farewell }
-}
-
-async function withoutTls(entry: Entry): Promise<Entered> {
-  const client = await openWire(entry, true)
-  await client.query('select 1')
-  return { farewell: told(client) }
 }
 
 /** The guard has asked; what the client sent behind it has not gone on either. */
