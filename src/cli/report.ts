@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander'
 import type * as z from 'zod'
 import { daysMost, daysUsual, reportNames } from '../access/reports/shapes.ts'
 import { csvText } from '../kernel/csv.ts'
-import { formatDuration } from '../kernel/durations.ts'
+import { formatLasted } from '../kernel/durations.ts'
 import { anyReport, reportList } from '../web/api-schema.ts'
 import { openGateway } from './gateway-client.ts'
 import { asUsage } from './options.ts'
@@ -99,7 +99,7 @@ function words({ kind }: Column, cell: Cell | undefined): string {
   if (cell === undefined || cell === null) return kind === 'moment' ? 'never' : '-'
   if (Array.isArray(cell)) return cell.join('; ')
   if (kind === 'moment') return forPeople(String(cell))
-  if (kind === 'length') return formatDuration(Number(cell))
+  if (kind === 'length') return formatLasted(Number(cell))
   if (kind === 'bytes') return sizeInWords(Number(cell))
   if (kind === 'share') return `${Math.round(Number(cell) * 100)} %`
   if (kind === 'flag') return cell === true ? 'yes' : 'no'

@@ -9,7 +9,7 @@ import {
   type Report,
   type ReportName,
 } from '../../access/reports/shapes.ts'
-import { formatDuration } from '../../kernel/durations.ts'
+import { formatLasted } from '../../kernel/durations.ts'
 import { Fault } from '../../kernel/fault.ts'
 import type { Instant } from '../../kernel/time.ts'
 import { csvAnswer, forStaff, reportCalled } from '../api-reports.ts'
@@ -173,7 +173,7 @@ function cellHtml(show: Show, { kind }: Column, cell: Cell): Html | string {
     case 'moment':
       return show.moment(cell as Instant)
     case 'length':
-      return formatDuration(cell as number)
+      return formatLasted(cell as number)
     case 'bytes':
       return formatBytes(cell as number)
     case 'share':
