@@ -209,6 +209,8 @@ export class RecordingWriter {
   }
 
   async #write(track: Track): Promise<void> {
+    // Given up while it waited for its turn: what it held is gone, and must not be signed over.
+    if (track.broken) return
     if (track.isNew) return this.#create(track)
     const { seal } = track
     this.#closePending(track)

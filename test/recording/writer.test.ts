@@ -101,6 +101,24 @@ test('no more than three files are written to at once, and all get their turn', 
   }
 })
 
+// Goal: what was given up while it waited for the disk is not signed as whole, for the last lines of it are gone.
+test('a recording that was given up before its turn came is not sealed', async () => {
+  const hung = Promise.withResolvers<void>()
+  const files = new MemoryFiles((write) => (write > 4 && write < 8 ? hung.promise : undefined))
+  const { order, until } = writerOn(files, key)
+  order({ opens: [1, 2, 3, 4].map(opening) })
+  await until(({ opened }) => opened.includes(4))
+  for (const id of [1, 2, 3]) order({ lines: linesOf(id, [event(1)]), seals: [{ id, end: '{}', gap: null }] })
+  await expect.poll(() => files.writes).toBe(7)
+  order({ lines: linesOf(4, [event(1)]), seals: [{ id: 4, end: '{}', gap: null }] })
+  order({ forgets: [4] })
+  hung.resolve()
+  order({ finish: true })
+  await until(({ finished }) => finished)
+  const found = await verifySource(memorySource(files.files.get('file-4')!), key.publicKeys())
+  expect(found).toMatchObject({ state: 'unsealed', events: 0 })
+})
+
 test('little free space is reported while recordings are open', async () => {
   const files = new MemoryFiles()
   files.free = 10
