@@ -34,10 +34,14 @@ export interface Vouched {
   readonly refreshToken: string | null
 }
 
-/** What a refresh told. `profile` null: the provider only said that the person is still welcome. */
+/** The provider took a refresh token. The one that it gives instead is to be kept before anything else: the old one may be good no longer. */
 export interface Refreshed {
-  readonly profile: Profile | null
   readonly refreshToken: string | null
+  /**
+   * What it says of the person; null: only that they are still welcome.
+   * @throws Fault PROVIDER_UNREACHABLE, SIGN_IN_FAILED (the answer cannot be trusted)
+   */
+  profile(): Promise<Profile | null>
 }
 
 export interface LogoutToken {
@@ -132,15 +136,15 @@ export class OidcClient {
     const { shared, metadata } = await this.#provider()
     const tokens = await translated(() => oidc.refreshTokenGrant(shared, refreshToken).catch(takenBack))
     const claims = tokens.claims()
-    if (claims !== undefined && this.#timely(claims).sub !== subject) {
+    if (claims !== undefined && claims.sub !== subject) {
       throw new Fault('SIGN_IN_FAILED', 'The refreshed ID token is about somebody else')
     }
-    const known = claims ?? { sub: subject }
     const silent = claims === undefined && metadata.userinfo_endpoint === undefined
-    return {
-      profile: silent ? null : await this.#profile(shared, known, tokens.access_token),
-      refreshToken: tokens.refresh_token ?? null,
+    const profile = async () => {
+      const known = claims === undefined ? { sub: subject } : this.#timely(claims)
+      return silent ? null : this.#profile(shared, known, tokens.access_token)
     }
+    return { refreshToken: tokens.refresh_token ?? null, profile }
   }
 
   /** Where to sign out at the provider; the gateway's own page when it has no such endpoint or does not answer. */

@@ -1,11 +1,13 @@
 import { asFault } from '../kernel/fault.ts'
+import type { BrowserSessionId } from '../kernel/ids.ts'
 import type { Timer } from '../kernel/time.ts'
 import type { IdentityDeps } from './deps.ts'
 import { endEverything } from './endings.ts'
 import { updatePerson } from './people.ts'
 import type { Person } from './person.ts'
+import type { Profile } from './profile.ts'
 import { NoLongerWelcome } from './provider.ts'
-import type { OidcClient, Refreshed } from './provider.ts'
+import type { OidcClient } from './provider.ts'
 import type { Seal } from './seal.ts'
 import type { BrowserSession } from './store.ts'
 
@@ -13,6 +15,8 @@ import type { BrowserSession } from './store.ts'
 const everyMsMin = 1000
 /** Timers end here. */
 const everyMsMax = 2 ** 31 - 1
+/** In a row: then it is down. Fewer may be its trouble with those people only. */
+const unansweredMax = 3
 
 type Outcome = 'refreshed' | 'ended' | 'unreachable' | 'failed'
 
@@ -29,6 +33,7 @@ export class Refresher implements AsyncDisposable {
   #timer: Timer | undefined
   #round: Promise<void> = Promise.resolve()
   #stopped = false
+  #lastAsked: BrowserSessionId | undefined
 
   constructor(deps: IdentityDeps, provider: OidcClient, seal: Seal) {
     this.#deps = deps
@@ -56,41 +61,61 @@ export class Refresher implements AsyncDisposable {
 
   async #refreshAll(): Promise<void> {
     const { store, clock, log } = this.#deps
-    for (const session of await store.browserSessionsToRefresh(clock.now())) {
+    let unanswered = 0
+    for (const session of this.#inTurn(await store.browserSessionsToRefresh(clock.now()))) {
       if (this.#stopped) return
       const person = await store.person(session.person)
       if (person === undefined) continue
-      if ((await this.#refreshOne(session, person)) !== 'unreachable') continue
+      unanswered = (await this.#refreshOne(session, person)) === 'unreachable' ? unanswered + 1 : 0
+      if (unanswered < unansweredMax) continue
+      this.#lastAsked = session.id
       log.warn({}, 'the identity provider does not answer; sign-ins stay as they are until it does')
       return // the others would wait for the same deadline
     }
+  }
+
+  /** Behind those that got no answer the last time come first, so that nobody is in the way of the others for ever. */
+  #inTurn(sessions: readonly BrowserSession[]): readonly BrowserSession[] {
+    const next = sessions.findIndex(({ id }) => id === this.#lastAsked) + 1
+    return [...sessions.slice(next), ...sessions.slice(0, next)]
   }
 
   async #refreshOne(session: BrowserSession, person: Person): Promise<Outcome> {
     const token = this.#seal.open(session.sealedRefreshToken ?? '', session.id)
     if (token === undefined) return this.#forgetToken(session)
     try {
-      await this.#apply(session, await this.#provider.refresh(token, person.subject))
+      const refreshed = await this.#provider.refresh(token, person.subject)
+      await this.#keep(session, refreshed.refreshToken)
+      await this.#apply(person, await refreshed.profile())
       return 'refreshed'
     } catch (error) {
       if (error instanceof NoLongerWelcome) return this.#end(session, person, error)
       const fault = asFault(error)
-      if (fault?.code === 'PROVIDER_UNREACHABLE') return 'unreachable'
       if (fault === undefined) throw error
-      this.#deps.log.error({ person: person.id, reason: fault.message }, 'a refresh was refused; trying again')
+      const { log } = this.#deps
+      if (fault.code === 'PROVIDER_UNREACHABLE') {
+        log.warn({ person: person.id, reason: fault.message }, 'a refresh got no answer; trying again')
+        return 'unreachable'
+      }
+      log.error({ person: person.id, reason: fault.message }, 'a refresh was refused; trying again')
       return 'failed'
     }
   }
 
-  async #apply(session: BrowserSession, { profile, refreshToken }: Refreshed): Promise<void> {
+  async #keep({ id }: BrowserSession, refreshToken: string | null): Promise<void> {
+    if (refreshToken === null) return
+    await this.#deps.store.transact(async (tx) => {
+      if ((await tx.browserSession(id))?.endedAt !== null) return
+      await tx.updateBrowserSessionTokens(id, this.#seal.close(refreshToken, id))
+    })
+  }
+
+  async #apply({ id }: Person, profile: Profile | null): Promise<void> {
+    if (profile === null) return
     const at = this.#deps.clock.now()
     await this.#deps.store.transact(async (tx) => {
-      const still = await tx.browserSession(session.id)
-      if (refreshToken !== null && still?.endedAt === null) {
-        await tx.updateBrowserSessionTokens(session.id, this.#seal.close(refreshToken, session.id))
-      }
-      const person = await tx.person(session.person)
-      if (person !== undefined && profile !== null) await updatePerson(tx, person, profile, at)
+      const person = await tx.person(id)
+      if (person !== undefined) await updatePerson(tx, person, profile, at)
     })
   }
 

@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Browser, client, people, startOidcProvider, startProviderFor } from '../servers/oidc.ts'
+import type { ProviderFetch } from '../../src/identity/provider-fetch.ts'
+import { Secret } from '../../src/kernel/secret.ts'
 import { toOpenSessions } from '../../src/identity/tokens.ts'
 import type { OidcProvider } from '../servers/oidc.ts'
 import { from, openIdentity, publicUrl } from './open.ts'
@@ -200,6 +202,44 @@ describe('while somebody is signed in', () => {
     await expect(room.identity.tokens.verify(text, toOpenSessions, from)).rejects.toMatchObject({
       code: 'TOKEN_REFUSED',
     })
+  })
+
+  test('somebody about whom the provider fails is not in the way of the others', async () => {
+    await using own = await startProviderFor(publicUrl)
+    let broken: string | null | undefined
+    const oneFails: ProviderFetch = (url, options) => {
+      const form = options?.body instanceof URLSearchParams ? options.body : new URLSearchParams()
+      if (form.get('grant_type') !== 'refresh_token') return fetch(url, options)
+      broken ??= form.get('refresh_token')
+      return form.get('refresh_token') === broken
+        ? Promise.resolve(new Response('', { status: 500 }))
+        : fetch(url, options)
+    }
+    await using room = await openIdentity(own.issuer, {}, { fetch: oneFails })
+    for (const login of ['erin', 'ada']) await room.signIn(login)
+    for (const login of ['erin', 'ada']) own.setGroups(login, ['support'])
+    room.clock.pass(300_000)
+    await expect.poll(() => room.clock.timers).toBe(1)
+    expect(room.changes.filter(({ kind }) => kind === 'person-changed')).toHaveLength(1)
+  })
+
+  test('a refresh token that is given is kept, also when the rest of the answer cannot be had', async () => {
+    await using own = await startProviderFor(publicUrl)
+    let isDown = false
+    const silentUserInfo: ProviderFetch = (url, options) =>
+      isDown && new URL(url).pathname === '/me'
+        ? Promise.resolve(new Response('', { status: 503 }))
+        : fetch(url, options)
+    const oidc = { ...client, clientSecret: new Secret(client.clientSecret), issuer: own.issuer, ca: null }
+    const asked = { scopes: ['openid', 'offline_access'], groupsClaim: 'groups', policyClaims: ['department'] }
+    await using room = await openIdentity(own.issuer, { oidc: { ...oidc, ...asked } }, { fetch: silentUserInfo })
+    const { cookie } = await room.signIn('erin')
+    for (isDown of [true, false]) {
+      room.clock.pass(300_000)
+      await expect.poll(() => room.clock.timers).toBe(1)
+    }
+    expect(room.changes.filter(({ kind }) => kind === 'signed-out')).toEqual([])
+    expect(await room.identity.browser.visitor(cookie)).toBeDefined()
   })
 
   test('a provider that is down changes nothing, and is asked again', async () => {
