@@ -4,7 +4,7 @@ import type { Change, ChangeFeed } from '../kernel/change.ts'
 import { formatDuration } from '../kernel/durations.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { PersonId, RequestId } from '../kernel/ids.ts'
-import type { Clock } from '../kernel/time.ts'
+import { later, timeForPeople, type Clock } from '../kernel/time.ts'
 import type { Waiting } from './access.ts'
 import { endOfTime, isUsedUp } from './grant-life.ts'
 import { lockedFault, lockMatch, type LockTarget } from './locks.ts'
@@ -84,7 +84,7 @@ async function verdictOf(change: Change, waiter: Waiter, around: Around): Promis
       if (lockMatch(change.scope)(await targetOf(waiter, around))) throw lockedFault(change.reason)
       return 'unmoved'
     case 'request-closed':
-      if (change.state !== 'approved') await throwIfOwn(change.request, waiter, around)
+      await throwIfOwn(change.request, waiter, around)
       return 'unmoved'
     case 'signed-out':
     case 'credential-revoked':
@@ -109,9 +109,11 @@ async function targetOf({ person: id, resource, role, address }: Waiter, { perso
   return { person: id, groups, resource, role, addresses: address === undefined ? [] : [address] }
 }
 
-async function throwIfOwn(id: RequestId, waiter: Waiter, { store, requestLink }: Around): Promise<void> {
+async function throwIfOwn(id: RequestId, waiter: Waiter, around: Around): Promise<void> {
+  const { store, requestLink } = around
   const request = await store.request(id)
   if (request === undefined || !isFor(request, waiter)) return
+  if (request.state === 'approved') return throwIfOther(id, waiter, around)
   if (request.state === 'lapsed') throw new Fault('REQUEST_LAPSED', 'Nobody decided on your request in time.')
   if (request.state === 'cancelled') {
     throw new Fault('REQUEST_CLOSED', 'Your request was called off.', {
@@ -122,6 +124,22 @@ async function throwIfOwn(id: RequestId, waiter: Waiter, { store, requestLink }:
   const comment = refusal?.comment ? `: ${refusal.comment}` : '.'
   throw new Fault('REQUEST_DENIED', `Your request was refused${comment}`, {
     hint: `Ask again with another reason, or see who refused it: ${requestLink(id)}`,
+  })
+}
+
+/** Approvers may give another role, or a later start: what is waited for does not come of it. */
+async function throwIfOther(id: RequestId, waiter: Waiter, { store, clock, requestLink }: Around): Promise<void> {
+  const grant = await store.grantOf(id)
+  if (grant === undefined) return
+  const { resource, role, startsAt } = grant
+  if (role !== waiter.role) {
+    throw new Fault('REQUEST_CLOSED', `Your request was approved as ${role}, not as ${waiter.role}.`, {
+      hint: `Connect to ${resource} as ${role}, or see what was approved: ${requestLink(id)}`,
+    })
+  }
+  if (startsAt <= later(clock.now(), waiter.waitMs)) return
+  throw new Fault('REQUEST_CLOSED', `Your request was approved for later: from ${timeForPeople(startsAt)} on.`, {
+    hint: `Connect again then, or see what was approved: ${requestLink(id)}`,
   })
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Wish } from '../../src/access/access.ts'
+import { noTerms } from '../../src/access/terms.ts'
 import type { Instant } from '../../src/kernel/time.ts'
 import { HandClock } from '../clock.ts'
 import { openWorld, people, type World } from './world.ts'
@@ -276,6 +277,39 @@ describe('waiting for a grant', () => {
       expect(waiting).rejects.toMatchObject({ code: 'REQUEST_CLOSED', message: 'Your request was called off.' }),
       world.access.cancel(alice, request.id),
     ])
+  })
+
+  test.each([
+    {
+      what: 'another role',
+      terms: { role: 'reporting' },
+      message: 'Your request was approved as reporting, not as readonly.',
+    },
+    {
+      what: 'a later start',
+      terms: { startsAt: 3_600_000 as Instant },
+      message: 'Your request was approved for later: from 1970-01-01 01:00:00 UTC on.',
+    },
+  ])('ends when $what is approved', async ({ terms, message }) => {
+    await using world = await openWorld(new HandClock(0))
+    const waiting = wait(world)
+    const request = await world.access.ask(alice, wish('readonly'))
+    await Promise.all([
+      expect(waiting).rejects.toMatchObject({ code: 'REQUEST_CLOSED', message }),
+      world.access.decide(bob, request.id, 'approve', '', undefined, { ...noTerms, ...terms }),
+    ])
+  })
+
+  test('goes on through a start that is a little later', async () => {
+    const clock = new HandClock()
+    await using world = await openWorld(clock)
+    const waiting = wait(world)
+    const request = await world.access.ask(alice, wish('readonly'))
+    const startsAt = (clock.now() + 30_000) as Instant
+    await world.access.decide(bob, request.id, 'approve', '', undefined, { ...noTerms, startsAt })
+    clock.pass(30_000)
+    await world.access.sweep()
+    await expect(waiting).resolves.toBeUndefined()
   })
 
   test('is not ended by what concerns somebody else', async () => {
