@@ -76,8 +76,9 @@ async function* readEvents(
   manifest: Manifest | null,
   { fromSeconds = 0, toSeconds = Infinity }: TimeRange,
 ): AsyncGenerator<RecordedEvent> {
-  const fromUs = fromSeconds * 1e6
-  const toUs = toSeconds * 1e6
+  // Times are whole microseconds; seconds times a million need not be.
+  const fromUs = Math.round(fromSeconds * 1e6)
+  const toUs = Math.round(toSeconds * 1e6)
   for await (const found of walk(source, startFor(manifest, fromUs))) {
     if (found.kind === 'damage') throw new Fault('RECORDING_TAMPERED', `${found.what} (at byte ${found.offset})`)
     if (found.kind !== 'segment' || found.head.lastUs < fromUs) continue

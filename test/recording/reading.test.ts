@@ -33,6 +33,14 @@ test('the same range comes from a recording that was never sealed', async () => 
   expect(read).toEqual(events.filter(({ seconds }) => seconds >= 10 && seconds <= 10.1))
 })
 
+// Goal: a page that goes on at the time of an event finds it, also where seconds are no whole number of microseconds.
+test.each([16_400.629624, 32_768.000011])('an event is found at its own time: %d', async (seconds) => {
+  const one = { seconds, code: 'q', data: 1 }
+  await using recording = await readRecording(memorySource(await recordInMemory(key, [one])))
+  expect(await collect(recording.events({ fromSeconds: seconds }))).toEqual([one])
+  expect(await collect(recording.events({ toSeconds: seconds }))).toEqual([one])
+})
+
 test('more segments than the index holds still verify and are still found', async () => {
   const many = Array.from({ length: indexEntriesMax * 2 + 10 }, (_, n) => ({ seconds: n, code: 'q', data: n }))
   const source = memorySource(await recordInMemory(key, many, { segmentBytes: 1 }))
