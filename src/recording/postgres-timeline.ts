@@ -341,6 +341,11 @@ function textOf({ sql, bytes }: { sql: string; bytes?: number }): Text {
 }
 
 function charsOf({ values }: PostgresEvents['b']): number {
+  return charsOfValues(values)
+}
+
+/** How much room values take, roughly. */
+export function charsOfValues(values: readonly BoundValue[]): number {
   return values.reduce((sum, value) => sum + lengthOf(value), 0)
 }
 

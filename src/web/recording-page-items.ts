@@ -1,6 +1,6 @@
 import { guardText } from '../recording/guard-words.ts'
 import type { BoundValue } from '../recording/postgres-events.ts'
-import type { StatementItem, TimelineItem } from '../recording/postgres-timeline.ts'
+import { charsOfValues, type StatementItem, type TimelineItem } from '../recording/postgres-timeline.ts'
 
 /** What a reader of a long recording wants to see of it. */
 export const itemViews = ['all', 'changes', 'errors', 'slowest'] as const
@@ -15,6 +15,8 @@ export interface Wanted {
 /** Items looked at for one page: a rare word must not keep a worker of the page busy for minutes. */
 const lookedAtMax = 100_000
 const slowestMax = 100
+/** Texts and values that one page holds while it is made; it shows the beginning of each. */
+const charsMax = 16 * 1024 * 1024
 
 export interface ItemsPage {
   readonly items: readonly TimelineItem[]
@@ -33,20 +35,37 @@ export async function collectItems(
 ): Promise<ItemsPage> {
   const page: TimelineItem[] = []
   let lookedAt = 0
+  let chars = 0
+  let lastAt = -1
   for await (const item of items) {
     if (item.at < fromSeconds) continue
-    const full = page.length >= itemsMax && wanted.view !== 'slowest'
-    if (full || ++lookedAt > lookedAtMax) return { items: page, next: Math.max(item.at, fromSeconds + 1e-6) }
+    const full = (page.length >= itemsMax || chars >= charsMax) && wanted.view !== 'slowest'
+    // What a client sends at once has one time; cut within it, the next page could not say where it goes on.
+    if ((full || lookedAt >= lookedAtMax) && item.at > lastAt) return { items: page, next: item.at }
+    lookedAt++
+    lastAt = item.at
     if (!isWanted(item, wanted)) continue
     page.push(item)
-    if (wanted.view === 'slowest') keepSlowest(page as StatementItem[])
+    chars += charsOf(item)
+    if (wanted.view === 'slowest') chars -= dropFast(page as StatementItem[], chars)
   }
   return { items: page, next: undefined }
 }
 
-function keepSlowest(page: StatementItem[]): void {
+/** Keeps the slowest. @returns characters that are gone. */
+function dropFast(page: StatementItem[], chars: number): number {
   page.sort((left, right) => (right.durationMs ?? -1) - (left.durationMs ?? -1))
-  if (page.length > slowestMax) page.pop()
+  let gone = 0
+  while (page.length > slowestMax || (page.length > 1 && chars - gone > charsMax)) gone += charsOf(page.pop()!)
+  return gone
+}
+
+/** Of texts and values. */
+function charsOf(item: TimelineItem): number {
+  if (item.kind === 'parsed' || item.kind === 'error') return item.sql?.length ?? 0
+  if (item.kind !== 'statement') return 0
+  const { sql, binds, kept } = item
+  return [binds, ...kept.rows].reduce((sum, values) => sum + charsOfValues(values), sql?.length ?? 0)
 }
 
 export function isWanted(item: TimelineItem, { view, text }: Wanted): boolean {

@@ -125,6 +125,35 @@ test('pages of a recording put together give every item once, in order', async (
   )
 })
 
+/** Page after page, as a reader goes on. */
+async function pagesOf(all: readonly TimelineItem[], itemsMax: number): Promise<TimelineItem[][]> {
+  const pages: TimelineItem[][] = []
+  let next: number | undefined = 0
+  while (next !== undefined && pages.length < 100) {
+    const page = await collectItems(from(all), { view: 'all', text: '' }, { fromSeconds: next, itemsMax })
+    pages.push([...page.items])
+    next = page.next
+  }
+  return pages
+}
+
+// Goal: nobody hides a statement behind many others that are sent in one go, and so at one time.
+test('no statement falls between two pages, however many were sent at once', async () => {
+  const times = [0, ...Array.from({ length: 25 }, () => 1.000_001), 2, 3]
+  const all = times.map((at, n) => statement(at, `select ${n}`))
+  expect((await pagesOf(all, 10)).flat()).toEqual(all)
+})
+
+test('a page of a recording is bounded by what statements hold, too', async () => {
+  const long = 'x'.repeat(6 * 1024 * 1024)
+  const all = Array.from({ length: 8 }, (_, at) => statement(at, long))
+  const pages = await pagesOf(all, 500)
+  expect(pages.flat()).toEqual(all)
+  expect(Math.max(...pages.map(({ length }) => length))).toBeLessThan(4)
+  const slowest = await collectItems(from(all), { view: 'slowest', text: '' }, { fromSeconds: 0, itemsMax: 500 })
+  expect(slowest.items.map(({ at }) => at)).toEqual([7, 6])
+})
+
 test('a recording can be narrowed to changes, errors, the slowest, and a word', async () => {
   const error = { severity: 'ERROR', sqlstate: '25006', message: 'read-only', rows: 0 }
   const all = [
