@@ -14,6 +14,8 @@ export interface VouchedByToken {
   /** The provider's own session (`sid`); null when it does not say. */
   readonly providerSession: string | null
   readonly claims: Readonly<Record<string, unknown>>
+  /** The last millisecond in which it may have been issued: tokens tell the second. */
+  readonly issuedBy: Instant
   /** The first instant at which the token holds no longer. */
   readonly expiresAt: Instant
 }
@@ -57,10 +59,10 @@ export async function verifyAccessToken(
   if (problem !== null) throw new AccessTokenRefused(problem)
   const missing = wanted.scopes.find((scope) => !hasScope(payload, scope))
   if (missing !== undefined) throw new AccessTokenTooNarrow(`it has not the scope ${missing}`)
-  const { sub = '', exp = 0, sid } = payload
+  const { sub = '', exp = 0, iat = 0, sid } = payload
   return {
-    ...{ issuer: from.issuer, subject: sub, providerSession: typeof sid === 'string' ? sid : null },
-    ...{ claims: payload, expiresAt: (exp * 1000) as Instant },
+    ...{ issuer: from.issuer, subject: sub, providerSession: typeof sid === 'string' ? sid : null, claims: payload },
+    ...{ issuedBy: (Math.floor(iat) * 1000 + 999) as Instant, expiresAt: (exp * 1000) as Instant },
   }
 }
 

@@ -7,7 +7,7 @@ import type { Identified } from '../sessions/session.ts'
 import { AccessTokenRefused, AccessTokenTooNarrow, type VouchedByToken } from './access-token.ts'
 import { plainAddress } from './address.ts'
 import type { IdentityDeps } from './deps.ts'
-import { actorOf, isLive } from './endings.ts'
+import { actorOf, isBrowsers, isLive } from './endings.ts'
 import { FailureLimit } from './failure-limit.ts'
 import { secretHash } from './hash.ts'
 import type { OAuthSignIn } from './identity.ts'
@@ -79,7 +79,12 @@ export function createOAuthSignIn(deps: IdentityDeps, provider: OidcClient, oaut
     if (known === undefined) throw neverSignedIn(publicUrl)
     const before = await tx.browserSessionBySecret(mark)
     if (before !== undefined && !isLive(before, at)) throw new AccessTokenRefused('its sign-in has ended')
-    const person = profile === null ? known : await updatePerson(tx, known, profile, at)
+    if (before === undefined && (await isSignedOut(tx, known, vouched, at))) {
+      throw new AccessTokenRefused('its person has signed out since it was issued')
+    }
+    const isNews = profile !== null && !isOlder(vouched, known)
+    const toldAt = Math.min(at, vouched.issuedBy) as Instant
+    const person = isNews ? await updatePerson(tx, known, profile, toldAt) : known
     const id = before?.id ?? (await begin(tx, person, { vouched, mark, profile, from, at }))
     return { person: person.id, personName: displayName(person), credential: id, browserSession: id }
   }
@@ -101,25 +106,28 @@ export function createOAuthSignIn(deps: IdentityDeps, provider: OidcClient, oaut
   }
 
   /**
-   * What policies look at, by the token itself, or by the userinfo endpoint. Where neither says, what the provider said
-   * before counts, for as long as a browser's sign-in lasts.
+   * What policies look at, by the token itself, or by the userinfo endpoint. Where neither says, or the provider has said
+   * something since the token was issued, that counts, for as long as a browser's sign-in lasts.
    * @returns null: as the person is known.
    */
   async function profileFrom(
-    { claims }: VouchedByToken,
+    vouched: VouchedByToken,
     text: string,
     person: Person,
     at: Instant,
   ): Promise<Profile | null> {
+    const told = isOlder(vouched, person) ? null : await profileNow(vouched, text, person)
+    if (told !== null || at < later(person.seenAt, settings.sessionMs)) return told
+    throw neverSignedIn(publicUrl)
+  }
+
+  async function profileNow({ claims }: VouchedByToken, text: string, person: Person): Promise<Profile | null> {
     const { groupsClaim, policyClaims = [] } = settings.oidc
     const isWhole = [groupsClaim, ...policyClaims].every((claim) => claims[claim] !== undefined)
     const more = isWhole ? {} : await provider.userInfo(text, person.subject)
-    if (more !== undefined) {
-      const said = profileOf({ ...more, ...claims }, groupsClaim, policyClaims)
-      return { ...said, email: emailFrom(more, claims, person), name: said.name ?? person.name }
-    }
-    if (at < later(person.seenAt, settings.sessionMs)) return null
-    throw neverSignedIn(publicUrl)
+    if (more === undefined) return null
+    const said = profileOf({ ...more, ...claims }, groupsClaim, policyClaims)
+    return { ...said, email: emailFrom(more, claims, person), name: said.name ?? person.name }
   }
 
   /** Counts and records why somebody did not get in, and makes a Fault of it. */
@@ -137,6 +145,24 @@ export function createOAuthSignIn(deps: IdentityDeps, provider: OidcClient, oaut
 }
 
 type Claims = VouchedByToken['claims']
+
+/** Whether the provider has told of the person since it issued the token: that holds the groups of then. */
+function isOlder({ issuedBy }: VouchedByToken, { seenAt }: Person): boolean {
+  return issuedBy < seenAt
+}
+
+/**
+ * Whether a token that nobody has shown yet was issued before a sign-out that ends it: of a browser in its own session at
+ * the provider, or in one that cannot be told from that; or of the last sign-in that the person had.
+ */
+async function isSignedOut(tx: IdentityTx, { id }: Person, vouched: VouchedByToken, at: Instant): Promise<boolean> {
+  const sessions = await tx.browserSessionsLivingAfter(id, vouched.issuedBy)
+  const ended = sessions.filter(({ endedAt }) => endedAt !== null)
+  if (ended.length > 0 && !sessions.some((session) => isLive(session, at))) return true
+  const own = vouched.providerSession
+  const browsers = ended.filter(isBrowsers).map(({ providerSession }) => providerSession)
+  return browsers.some((other) => own === null || other === null || own === other)
+}
 
 /** Few access tokens say whether the address is verified, and one of which that is not known must not come in by them. */
 function emailFrom(more: Claims, claims: Claims, { email }: Person): string | null {

@@ -96,6 +96,8 @@ export interface IdentityReads {
   browserSession(id: BrowserSessionId): Promise<BrowserSession | undefined>
   browserSessionBySecret(secretHash: string): Promise<BrowserSession | undefined>
   browserSessionsOf(person: PersonId): Promise<readonly BrowserSession[]>
+  /** Those of `browserSessionsOf` that had neither ended nor run out at `at`. */
+  browserSessionsLivingAfter(person: PersonId, at: Instant): Promise<readonly BrowserSession[]>
   browserSessionsByProvider(issuer: string, providerSession: string): Promise<readonly BrowserSession[]>
   /** Not ended, with a refresh token, and either not over at `at` or with a live session that hangs on it. */
   browserSessionsToRefresh(at: Instant): Promise<readonly BrowserSession[]>

@@ -78,6 +78,11 @@ export function identityStoreContract(makePlace: MakePlace): void {
     const end = () => identity.transact((tx) => tx.endBrowserSession(linked.id, at(30)))
     expect([await end(), await end()]).toEqual([true, false])
     expect(await identity.browserSession(linked.id)).toEqual({ ...linked, endedAt: at(30) })
+    const livingAfter = async (ms: number) =>
+      (await identity.browserSessionsLivingAfter(erin.id, at(ms))).map(({ id }) => id)
+    expect(await livingAfter(29)).toEqual([linked.id, plain.id])
+    expect(await livingAfter(30)).toEqual([plain.id])
+    expect(await livingAfter(plain.expiresAt - at(0))).toEqual([])
     expect(await identity.browserSessionsToRefresh(at(1))).toHaveLength(1)
   })
 

@@ -199,6 +199,17 @@ describe('groups', () => {
     await verify(await token())
   })
 
+  test('of a token that was issued before the provider said something else do not come back', async () => {
+    const old = await token({ access: { groups: ['engineering', 'security'] } })
+    room.clock.pass(1000)
+    await browse()
+    await verify(old)
+    expect((await erin()).groups).toEqual(['engineering'])
+    await verify(await token({ access: { groups: ['on-call'] } }))
+    expect((await erin()).groups).toEqual(['on-call'])
+    await verify(await token())
+  })
+
   test('that are no list of names sign nobody in', async () => {
     const text = await token({ access: { groups: [{ name: 'security' }] } })
     await expect(verify(text)).rejects.toMatchObject({ code: 'SIGN_IN_FAILED' })
@@ -266,6 +277,38 @@ describe('the end', () => {
     provider.lies = { logout: { iat, exp: iat + 60, ...logout } }
     await room.identity.browser.backChannelLogout(await provider.logoutToken())
     expect(await room.identity.stands(identified)).toBe(false)
+  })
+
+  const browseNow = (claims: Lies['claims'] = {}) => {
+    const iat = Math.floor(room.clock.now() / 1000)
+    return browse({ iat, exp: iat + 300, ...claims })
+  }
+  const logout = async (lies: Lies['logout']) => {
+    const iat = Math.floor(room.clock.now() / 1000)
+    provider.lies = { logout: { iat, exp: iat + 60, ...lies } }
+    await room.identity.browser.backChannelLogout(await provider.logoutToken())
+  }
+
+  test.each([
+    ['everything', { sid: undefined }, { sid: 'provider-2' }],
+    ['its session at the provider', {}, { sid: 'provider-1' }],
+    ['a session that the token does not name', {}, {}],
+  ])('a token that nobody showed before the provider signed %s out comes too late', async (_what, lies, access) => {
+    await browseNow()
+    const text = await token({ access })
+    room.clock.pass(1000)
+    await logout(lies)
+    await expect(verify(text)).rejects.toMatchObject({ code: 'TOKEN_REFUSED', message: /signed out/ })
+    expect(await room.identity.stands(await verify(await token({ access })))).toBe(true)
+  })
+
+  test('a token of another session, shown after that, is good', async () => {
+    await browseNow()
+    await browseNow({ sid: 'provider-3' })
+    const text = await token({ access: { sid: 'provider-2' } })
+    room.clock.pass(1000)
+    await logout({})
+    await verify(text)
   })
 
   test('of another session at the provider leaves it alone', async () => {

@@ -54,6 +54,7 @@ type BrowserSessionReads = Pick<
   | 'browserSession'
   | 'browserSessionBySecret'
   | 'browserSessionsOf'
+  | 'browserSessionsLivingAfter'
   | 'browserSessionsByProvider'
   | 'browserSessionsToRefresh'
 >
@@ -72,6 +73,11 @@ function browserSessionReads(db: Database): BrowserSessionReads {
     async browserSessionsOf(person) {
       const own = sessions().where('person_id', '=', person).orderBy('created_at', 'desc').orderBy('id')
       return (await own.execute()).map(toBrowserSession)
+    },
+    async browserSessionsLivingAfter(person, at) {
+      const own = sessions().where('person_id', '=', person).where('expires_at', '>', at)
+      const living = own.where((is) => is.or([is('ended_at', 'is', null), is('ended_at', '>', at)]))
+      return (await living.orderBy('created_at', 'desc').orderBy('id').execute()).map(toBrowserSession)
     },
     async browserSessionsByProvider(issuer, providerSession) {
       const same = sessions()
