@@ -23,7 +23,7 @@ type New = Pick<Entry, 'kind' | 'subject' | 'holder' | 'title' | 'details' | 'ex
 export async function takeSnapshot(deps: AccessDeps, tx: AccessTx, campaign: Campaign): Promise<readonly Entry[]> {
   const { startedAt: now, grantMs, tokenMs } = campaign
   const living = (await tx.livingGrants()).filter((grant) => now < endOfTime(grant))
-  const grants = living.filter((grant) => grant.windows !== null || grant.expiresAt - grant.startsAt >= grantMs)
+  const grants = living.filter((grant) => grant.windows !== null || longestMs(grant) >= grantMs)
   const tokens = await tx.longTokens(tokenMs, now, entriesMax + 1)
   const found = [
     ...(await Promise.all(grants.map((grant) => grantEntry(tx, grant)))),
@@ -41,6 +41,11 @@ export async function takeSnapshot(deps: AccessDeps, tx: AccessTx, campaign: Cam
     ...{ id: deps.random.id('entry'), campaign: campaign.id, state: 'waiting' as const },
     ...{ decidedBy: null, decidedAt: null, comment: '' },
   }))
+}
+
+/** Until its clock starts, one that waits for its first use ends earlier than it may last. */
+function longestMs({ startsAt, expiresAt, lengthMs }: Grant): number {
+  return Math.max(expiresAt - startsAt, lengthMs)
 }
 
 async function grantEntry(tx: AccessTx, grant: Grant): Promise<New> {

@@ -14,13 +14,15 @@ import { knownPerson, type AccessDeps } from './deps.ts'
 import { recordRefusal } from './events.ts'
 import { policyOf } from './give.ts'
 import { leftToExtendMs, whyNotExtendable } from './extendable.ts'
-import { endOfTime } from './grant-life.ts'
 import { holderFor } from './on-behalf.ts'
 import type { Active, Grant, Request, Scheduled } from './states.ts'
 import { expectLiving } from './transitions.ts'
 
 /** More time for a grant, as somebody asks for it. */
-export type ExtensionWish = Pick<Wish, 'lengthMs' | 'reason' | 'ticket' | 'origin' | 'asker' | 'key'>
+export interface ExtensionWish extends Pick<Wish, 'reason' | 'ticket' | 'origin' | 'asker' | 'key'> {
+  /** Null: as long as its policy offers. */
+  readonly lengthMs: number | null
+}
 
 /**
  * Asks for more time for a living grant, by the policy that gave it. Where that needs nobody, it has it when this resolves.
@@ -40,14 +42,16 @@ export async function extendGrant(
   }
 }
 
-async function extendIt(deps: AccessDeps, asker: Person, id: GrantId, wish: ExtensionWish): Promise<Request> {
+async function extendIt(deps: AccessDeps, asker: Person, id: GrantId, typed: ExtensionWish): Promise<Request> {
   const now = deps.clock.now()
   const { grant, person, askedBy } = await ownGrant(deps, asker, id)
-  const wished = wishFor(grant, wish, person.id === asker.id)
-  const isSame = (request: Request) => sameExtension(request, grant, wished)
+  const wish = { ...typed, reason: typed.reason.trim(), ticket: typed.ticket?.trim() || null }
+  const isSame = (request: Request) => sameExtension(request, grant, wish)
   // Before all checks: what was filed stays what it is, also where it could not be filed any more.
-  const filed = await filedBefore(deps.store, asker, wished, isSame, now)
+  const filed = await filedBefore(deps.store, asker, wish, isSame, now)
   if (filed !== undefined) return filed
+  const lengthMs = wish.lengthMs ?? usualMs(await extensionFor(deps, asker, id))
+  const wished = wishFor(grant, { ...wish, lengthMs }, person.id === asker.id)
   const resource = knownResource(deps, grant)
   const risk = await assess(deps, person.id, { ...wished, resource }, now)
   const policy = deciding(deps, person, grant, resource, { ...wished, risk }, now)
@@ -65,7 +69,7 @@ async function extendIt(deps: AccessDeps, asker: Person, id: GrantId, wish: Exte
     if (open !== undefined && isSame(open)) return keepKey(tx, wished, open, now, asker.id)
     if (open !== undefined) throw asksAlready()
     const behalf = askedBy === undefined ? {} : { askedBy, filedBy: asker }
-    const filing = { ...wished, risk, extends: id, lapsesBy: endOfTime(living), ...behalf }
+    const filing = { ...wished, risk, extends: id, lapsesBy: living.expiresAt, ...behalf }
     return keepKey(tx, wished, await fileRequest(deps, tx, person, policy, filing, now), now, asker.id)
   })
 }
@@ -96,16 +100,20 @@ async function machineOf(deps: AccessDeps, asker: Person, { person }: Grant): Pr
 }
 
 /** @param isOwn where somebody asks from says nothing of where a machine is. */
-function wishFor({ resource, role }: Grant, { asker, ...wish }: ExtensionWish, isOwn: boolean): Wish {
-  const { reason, ticket } = wish
+function wishFor(
+  { resource, role }: Grant,
+  { asker, ...wish }: ExtensionWish & Pick<Wish, 'lengthMs'>,
+  isOwn: boolean,
+): Wish {
   const placed = isOwn && asker !== undefined ? { asker } : {}
-  return { ...wish, ...placed, resource, role, reason: reason.trim(), ticket: ticket?.trim() || null, startsAt: null }
+  return { ...wish, ...placed, resource, role, startsAt: null }
 }
 
-function sameExtension(request: Request, { id }: Grant, wish: Wish): boolean {
+/** Of the usual length, whatever is usual by now. */
+function sameExtension(request: Request, { id }: Grant, wish: ExtensionWish): boolean {
   return (
     request.extends === id &&
-    request.lengthMs === wish.lengthMs &&
+    (wish.lengthMs === null || request.lengthMs === wish.lengthMs) &&
     request.reason === wish.reason &&
     request.ticket === wish.ticket
   )
@@ -161,6 +169,10 @@ export interface ExtensionOffer {
   readonly why: string | null
   /** The request for more time that waits already. */
   readonly open: Request | undefined
+}
+
+function usualMs({ policy, mostMs }: ExtensionOffer): number {
+  return Math.max(1000, Math.min(policy.length.defaultMs, mostMs))
 }
 
 export async function extensionFor(deps: AccessDeps, person: Person, id: GrantId): Promise<ExtensionOffer> {

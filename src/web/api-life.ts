@@ -1,5 +1,4 @@
 import type * as z from 'zod'
-import type { ExtensionOffer } from '../access/extend.ts'
 import type { Grant, Request } from '../access/states.ts'
 import type { Person } from '../identity/person.ts'
 import type { GrantId } from '../kernel/ids.ts'
@@ -20,12 +19,11 @@ export function lifeRoutes(site: Site, requestJson: RequestJson): void {
   const { access } = site.deps
   site.open('POST', `${apiPath}/grants/:id/extend`, async (c) => {
     const { person, token } = await caller(site, c, 'requests:write')
-    const { lengthMs, ...wish } = await body(c, schema.extensionWish)
+    const { lengthMs = null, ...wish } = await body(c, schema.extensionWish)
     const address = peerAddress(c)
     const grant = (c.req.param('id') ?? '') as GrantId
     const origin = { origin: `${token.label} at ${address}`, asker: { address }, key: idempotencyKey(c) }
-    const moreMs = lengthMs ?? usualExtension(await access.extension(person, grant))
-    const { id } = await access.extend(person, grant, { ...wish, lengthMs: moreMs, ...origin })
+    const { id } = await access.extend(person, grant, { ...wish, lengthMs, ...origin })
     return c.json(requestJson(site, person)(await access.view(person, id)), 201)
   })
   site.open('GET', `${apiPath}/bundles`, async (c) => {
@@ -39,10 +37,6 @@ export function lifeRoutes(site: Site, requestJson: RequestJson): void {
     }))
     return c.json({ bundles } satisfies z.output<typeof schema.bundleList>)
   })
-}
-
-function usualExtension({ policy, mostMs }: ExtensionOffer): number {
-  return Math.max(1000, Math.min(policy.length.defaultMs, mostMs))
 }
 
 /** Whether a body asks for a bundle rather than for one thing. */

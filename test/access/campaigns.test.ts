@@ -81,6 +81,14 @@ test('a campaign looks at what stands: long grants and tokens, and policies that
   }
 })
 
+test('a campaign looks at long access whose clock waits for its first use', async () => {
+  const firstUse = { clock: 'first-use', uses: 'many', unusedMs: null, totalMs: null, recurringMs: null } as const
+  await using world = await openWorld(new HandClock(), hourMs, { policies: [{ ...long, grants: firstUse }] })
+  const waits = await grant(world, alice, 30)
+  const { entries } = await world.access.campaigns.start(olga, wish)
+  expect(entries.map(({ entry }) => entry.subject)).toContain(waits.id)
+})
+
 test('reviewers confirm with a word, or end at once; a policy that is to end stays for its operator', async () => {
   const clock = new HandClock()
   await using world = await open(clock)

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import type { ExtensionWish } from '../../src/access/extend.ts'
 import type { Wish } from '../../src/access/access.ts'
 import type { AccessDeps } from '../../src/access/deps.ts'
-import type { Grant, Request } from '../../src/access/states.ts'
+import type { Active, Grant, Request } from '../../src/access/states.ts'
+import { useFirst } from '../../src/access/transitions.ts'
 import type { Change } from '../../src/kernel/change.ts'
 import type { Person } from '../../src/identity/person.ts'
 import type { Policy, Weekly } from '../../src/policy/rules.ts'
@@ -17,7 +18,12 @@ const wish = (role: string, more: Partial<Wish> = {}): Wish => ({
   ...{ resource: 'prod-db', role, lengthMs: hourMs, reason: 'stuck invoices', ticket: null, startsAt: null },
   ...{ origin: 'test', ...more },
 })
-const more: ExtensionWish = { lengthMs: 30 * minuteMs, reason: 'not done yet', ticket: null, origin: 'test' }
+const more: ExtensionWish & { readonly lengthMs: number } = {
+  lengthMs: 30 * minuteMs,
+  reason: 'not done yet',
+  ticket: null,
+  origin: 'test',
+}
 
 type Options = NonNullable<Policy['grants']>
 const usual: Options = { clock: 'start', uses: 'many', unusedMs: null, totalMs: null, recurringMs: null }
@@ -135,6 +141,35 @@ describe('more time', () => {
     await expect(world.access.decide(carol, second.id, 'approve', '')).rejects.toMatchObject({ code: 'REQUEST_LAPSED' })
     await world.access.sweep()
     expect(await open_.now(again)).toMatchObject({ state: 'expired', expiresAt: again.expiresAt })
+  })
+
+  test('does not lapse with the time to be used, where the access is used in time', async () => {
+    await using open_ = await open({ unusedMs: 10 * minuteMs })
+    const { world, clock } = open_
+    const grant = await open_.grantOf(await approved(world, alice, bob))
+    const request = await world.access.extend(alice, grant.id, more)
+    await world.state.access.transact((tx) => tx.updateGrant(useFirst(grant as Active, clock.now())))
+    clock.pass(10 * minuteMs)
+    await world.access.sweep()
+    await world.access.decide(bob, request.id, 'approve', '')
+    expect(await open_.now(grant)).toMatchObject({ expiresAt: grant.expiresAt + more.lengthMs })
+  })
+
+  test('of the usual length is under its key what it was, also when no more can be had', async () => {
+    await using open_ = await open({ totalMs: hourMs + 5 * minuteMs })
+    const { world, clock } = open_
+    const grant = await open_.grantOf(await world.access.ask(alice, wish('reporting')))
+    const asUsual = { ...more, lengthMs: null, key: 'k' }
+    const one = await world.access.extend(alice, grant.id, asUsual)
+    expect(one).toMatchObject({ state: 'approved', lengthMs: minuteMs })
+    clock.pass(minuteMs)
+    await world.access.extend(alice, grant.id, { ...more, lengthMs: 4 * minuteMs })
+    expect((await world.access.extend(alice, grant.id, asUsual)).id).toBe(one.id)
+    await world.access.handBack(alice, grant.id)
+    expect((await world.access.extend(alice, grant.id, asUsual)).id).toBe(one.id)
+    await expect(world.access.extend(alice, grant.id, { ...asUsual, reason: 'another' })).rejects.toMatchObject({
+      code: 'INPUT_INVALID',
+    })
   })
 
   test('is never more than the policy gives in all, nor more at once than a request may ask for', async () => {
