@@ -1,3 +1,4 @@
+import path from 'node:path'
 import type { Command } from 'commander'
 import type { JSONWebKeySet } from 'jose'
 import { blockBytes } from '../evidence/tar.ts'
@@ -46,7 +47,7 @@ Exit code: 0 sealed and unchanged, 1 tampered, 2 unreadable, 3 incomplete (not s
 export interface CheckedFile extends KeysUsed {
   readonly file: string
   readonly verdict: Verdict
-  /** Why it could not be read. */
+  /** Why it could not be read, or is not what its name says. */
   readonly error: string | null
   /** Of a recording. */
   readonly verification: Verification | null
@@ -64,7 +65,13 @@ export async function checkFile(file: string, keyFile: string | undefined): Prom
       return { ...known, verdict: bundleVerdict(evidence), error: null, verification: null, evidence }
     }
     const verification = await verifyRecording(file, keys.keys)
-    return { ...known, verdict: verdictOf(verification), error: null, verification }
+    const misnamed = misnamedWords(file, verification)
+    return {
+      ...known,
+      verdict: misnamed === null ? verdictOf(verification) : 'tampered',
+      error: misnamed,
+      verification,
+    }
   } catch (error) {
     const fault = asFault(error)
     if (fault === undefined) throw error
@@ -85,6 +92,13 @@ function verdictOf({ state, key }: Verification): Verdict {
   return key?.trusted === true ? 'sealed' : 'untrusted'
 }
 
+/** The gateway names a file after its session: a whole recording in the place of another holds, but not as that one. */
+function misnamedWords(file: string, { header, state }: Verification): string | null {
+  const named = /^(session-[a-z2-7]{16})\.curfew$/.exec(path.basename(file))?.[1]
+  if (named === undefined || header === null || state === 'tampered' || header['session'] === named) return null
+  return `It is named after another session than it is of: ${String(header['session'])}.`
+}
+
 const words: Readonly<Record<Verdict, readonly [format: 'green' | 'yellow' | 'red', text: string]>> = {
   sealed: ['green', 'sealed and unchanged'],
   incomplete: ['yellow', 'incomplete: not sealed, unchanged as far as it goes'],
@@ -97,8 +111,9 @@ const words: Readonly<Record<Verdict, readonly [format: 'green' | 'yellow' | 're
 export function verdictText(checked: CheckedFile): string {
   const [format, text] = words[checked.verdict]
   const lines = [`${terminalLine(checked.file)}: ${styled(format, text)}`]
-  if (checked.verification === null) lines.push(terminalLine(checked.error ?? ''))
-  else lines.push(...details(checked.verification, checked.verdict), keyText(checked.verification.key, checked))
+  lines.push(terminalLine(checked.error ?? ''))
+  if (checked.verification !== null)
+    lines.push(...details(checked.verification, checked.verdict), keyText(checked.verification.key, checked))
   return lines.filter((line) => line !== '').join('\n  ')
 }
 

@@ -127,6 +127,15 @@ test('verify says sealed, tampered, incomplete or not trusted, each with its exi
   })
 })
 
+// Goal: a whole recording of another session does not pass for the one that was taken away.
+test('verify and replay refuse a recording under the name of another session', async () => {
+  await cp(path.join(day, 'session-1.curfew'), path.join(day, 'session-abcdefghijklmnop.curfew'))
+  const found = await curfew('verify', 'session-abcdefghijklmnop.curfew')
+  expect(found.out).toMatch(/TAMPERED\n {2}It is named after another session than it is of: session-1\./)
+  expect(found.code).toBe(1)
+  expect(await curfew('replay', 'session-abcdefghijklmnop.curfew')).toMatchObject({ code: 1, out: '' })
+})
+
 test('verify trusts the key that it is given, and only that', async () => {
   await using elsewhere = await temporaryFolder()
   const copy = path.join(elsewhere.path, 'session-1.curfew')

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { copyFile, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { auditEvent } from '../../src/audit/event.ts'
@@ -215,6 +215,18 @@ test('one changed byte is seen, and said', async () => {
   await file.write(byte, 0, 1, size - 300)
   const { text } = await sam.get(`/recordings/${session}`)
   expect(text).toContain('Not what the gateway wrote')
+  expect(text).not.toContain('Sealed and unchanged')
+})
+
+test('the whole recording of another session in the place of one is seen, and said', async () => {
+  const [one, other] = [await recorded('drop table accounts'), await recorded('select 3')]
+  const fileOf = async (session: string) => {
+    const row = await pages.state.sessions.session(session as never)
+    return join(pages.folder, 'recordings', row!.recording!)
+  }
+  await copyFile(await fileOf(other), await fileOf(one))
+  const { text } = await sam.get(`/recordings/${one}`)
+  expect(text).toContain('Not the recording of this session')
   expect(text).not.toContain('Sealed and unchanged')
 })
 

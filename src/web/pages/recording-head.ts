@@ -32,16 +32,31 @@ interface Taken {
 }
 
 /** Whether the recording is what the gateway wrote, how the session ended, and what can be taken away. */
-export function sealCard({ row: { end }, seal, sizeBytes }: Looked, { checkHref, exports }: Taken): Html {
+export function sealCard({ row, seal, sizeBytes }: Looked, { checkHref, exports }: Taken): Html {
+  const { session, end } = row
   const files = exports.map(({ href, name }, at) => html`${at > 0 && ' · '}<a href="${href}" download>${name}</a>`)
   const told = end?.cutLatencyMs
   return html`<section class="card">
     <div class="row">
-      <div class="grow">${sealLine(seal, end !== null, checkHref)}</div>
+      <div class="grow">${isOfAnother(seal, session) ? otherLine() : sealLine(seal, end !== null, checkHref)}</div>
       ${endChip(end)}${typeof told === 'number' && html`<span class="small time">client told in ${told < 10 ? told.toFixed(1) : Math.round(told)} ms</span>`}
       <span class="small">Export ${files} <span class="time">(${formatBytes(sizeBytes)})</span></span>
     </div>
   </section>`
+}
+
+/** A whole file may have been put in the place of this one: its own seal holds. */
+function isOfAnother(seal: Verification | undefined, { id }: SessionRow['session']): boolean {
+  return seal !== undefined && seal.state !== 'tampered' && seal.header?.['session'] !== id
+}
+
+function otherLine(): Html {
+  return html`<span class="seal stop" role="alert"
+    >✗ Not the recording of this session
+    <span class="small"
+      >another file lies in its place, and that one is shown here. Keep the file and tell your security people.</span
+    ></span
+  >`
 }
 
 function sealLine(seal: Verification | undefined, ended: boolean, checkHref: string): Html {
