@@ -1,10 +1,11 @@
 import type * as z from 'zod'
+import type { Identity } from '../identity/identity.ts'
 import type { Person } from '../identity/person.ts'
 import { tooNarrow, type Scope } from '../identity/scopes.ts'
 import type { Token } from '../identity/store.ts'
 import { Fault } from '../kernel/fault.ts'
 import { peerAddress, type WebContext } from './context.ts'
-import { readJson } from './forms.ts'
+import { readBody, readJson } from './forms.ts'
 import type { Site } from './site.ts'
 
 /** What a call with a bearer token knows. */
@@ -17,18 +18,34 @@ export interface Caller {
 export type NeededScope = Scope | 'any'
 
 /**
- * Who calls, by a token that may do this. Every route asks here first.
- * @throws Fault SIGN_IN_REQUIRED, TOKEN_REFUSED, INSUFFICIENT_SCOPE, RATE_LIMITED
+ * Who calls, by a token that may do this. Every route asks here first. The body is there then.
+ * @throws Fault SIGN_IN_REQUIRED, TOKEN_REFUSED, INSUFFICIENT_SCOPE, RATE_LIMITED, TOO_LARGE
  * @see RFC 6750, section 3.1
  */
-export async function caller({ deps }: Site, c: WebContext, needs: NeededScope): Promise<Caller> {
+export async function caller(
+  { deps: { identity } }: Site,
+  c: WebContext,
+  needs: NeededScope,
+  bytesMax?: number,
+): Promise<Caller> {
   const scope = needs === 'any' ? null : needs
   if (scope !== null) c.set('neededScope', scope)
   const bearer = /^Bearer ([\w.~+/-]{1,200}=*)$/i.exec(c.req.header('authorization') ?? '')?.[1]
   if (bearer === undefined) {
     throw new Fault('SIGN_IN_REQUIRED', 'This call needs a token.', { hint: 'Log in with: curfew login' })
   }
-  return deps.identity.tokens.verify(bearer, { way: 'api', scope }, { address: peerAddress(c) })
+  const verify = () => identity.tokens.verify(bearer, { way: 'api', scope }, { address: peerAddress(c) })
+  const known = await verify()
+  if ((await readBody(c, bytesMax)) === '') return known
+  // It may have taken long to come.
+  return (await stillThere(identity, known)) ?? verify()
+}
+
+/** The same caller, as their person is known now. */
+async function stillThere(identity: Identity, { person: { id }, token }: Caller): Promise<Caller | undefined> {
+  const identified = { person: id, personName: '', credential: token.id, browserSession: null }
+  const [person, isStanding] = await Promise.all([identity.person(id), identity.stands(identified)])
+  return person !== undefined && isStanding ? { person, token } : undefined
 }
 
 /** For what a call needs besides its own scope, as it goes on. */

@@ -33,7 +33,7 @@ export function reportApiRoutes(site: Site): void {
     return format === 'csv' ? csvAnswer(c, reportCsv(report)) : c.json(reportJson(report))
   })
   site.open('POST', `${apiPath}/policies/dry-run`, async (c) => {
-    const known = await caller(site, c, 'reports:read')
+    const known = await caller(site, c, 'reports:read', rulesBytesMax)
     if (!reports.mayDryRun(known.person)) throw new Fault('NOT_ALLOWED', 'Dry runs are for operators.')
     const { days, rules } = await body(c, schema.dryRunWish, rulesBytesMax)
     const after = ruleSetOf(rules)

@@ -14,6 +14,8 @@ export interface WebEnv {
     requestId: string
     /** The pattern that matched, for metrics and logs. */
     route: string
+    /** As far as it was read. */
+    body?: string
     /** What the token of an API call must be good for. */
     neededScope?: Scope
     /** The page may run the WebAssembly of the terminal player. */

@@ -52,8 +52,17 @@ export async function readJson(c: WebContext, bytesMax: number = bodyBytesMax): 
   }
 }
 
-/** @throws Fault TOO_LARGE above 64 KiB. */
+/**
+ * The body, which may take long to come. It can be asked for again.
+ * @throws Fault TOO_LARGE above 64 KiB.
+ */
 export async function readBody(c: WebContext, bytesMax: number = bodyBytesMax): Promise<string> {
+  const text = c.get('body') ?? (await receive(c, bytesMax))
+  c.set('body', text)
+  return text
+}
+
+async function receive(c: WebContext, bytesMax: number): Promise<string> {
   const tooLarge = new Fault('TOO_LARGE', 'That is more than the gateway takes at once.')
   if (Number(c.req.header('content-length') ?? 0) > bytesMax) throw tooLarge
   const chunks: Uint8Array[] = []

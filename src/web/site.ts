@@ -39,6 +39,12 @@ export function createSite(app: WebApp, deps: WebDeps, assets: Assets, auditor: 
     return { c, visitor, person: visitor.person, address: peerAddress(c), now: deps.clock.now(), show: show(c) }
   }
 
+  async function visitorOf(c: WebContext): Promise<Visit> {
+    const visit = await visitOf(c)
+    if (visit !== undefined) return visit
+    throw new Fault('SIGN_IN_REQUIRED', 'You are not signed in any more; nothing was done.')
+  }
+
   async function render(c: WebContext, page: Page, visit: Visit | undefined): Promise<Response> {
     const chrome = visit && (await chromeFor(visit))
     if (page.playsTerminals === true) c.set('playsTerminals', true)
@@ -81,10 +87,10 @@ export function createSite(app: WebApp, deps: WebDeps, assets: Assets, auditor: 
     },
     form(pattern, answer) {
       app.post(pattern, named(pattern), async (c) => {
-        const visit = await visitOf(c)
-        if (visit === undefined)
-          throw new Fault('SIGN_IN_REQUIRED', 'You are not signed in any more; nothing was done.')
-        return answer(visit, await readForm(c))
+        await visitorOf(c)
+        const fields = await readForm(c)
+        // Once more: the form may have taken long to come.
+        return answer(await visitorOf(c), fields)
       })
     },
     open(method, pattern, answer) {

@@ -45,6 +45,19 @@ async function statusFor(path: string, host: string): Promise<number | undefined
   return answer.statusCode
 }
 
+/** A change whose body comes in two parts, and what happens in between. */
+async function slowly(path: string, headers: Record<string, string>, body: string, meanwhile: () => Promise<unknown>) {
+  const of = { port: pages.url.port, host: '127.0.0.1', ca: pages.ca, agent: false as const, servername: 'localhost' }
+  const known = { host: pages.url.host, origin: pages.url.origin, 'content-length': String(body.length), ...headers }
+  const sent = request({ ...of, method: 'POST', path, headers: known })
+  sent.write(body.slice(0, 5))
+  await pages.stranger().get('/') // the head before it has been looked at
+  await meanwhile()
+  sent.end(body.slice(5))
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+  return { status: answer.statusCode, text: await text(answer) }
+}
+
 const ask = { resource: 'staging', role: 'readonly', for: '1h', reason: 'to look' }
 
 async function openRequest(reason: string): Promise<string> {
@@ -311,4 +324,25 @@ test('TLS below 1.2 is refused', async () => {
   const options = { port: Number(pages.url.port), host: '127.0.0.1', ca: pages.ca, servername: 'localhost' }
   const old = connectTls({ ...options, minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' })
   await expect(once(old, 'secureConnect')).rejects.toThrow()
+})
+
+test('a form that comes slowly does nothing for somebody who was signed out meanwhile', async () => {
+  const { person, cookie } = await pages.signIn('erin')
+  const headers = { cookie, 'content-type': 'application/x-www-form-urlencoded' }
+  const form = new URLSearchParams({ label: 'for later', for: '8h', 'scope-sessions': 'yes' }).toString()
+  const answer = await slowly('/sign-ins/tokens', headers, form, async () => {
+    const [newest] = (await pages.identity.own.list(person.id)).browserSessions
+    await pages.identity.own.revoke(person, newest!.id)
+  })
+  expect(answer).toMatchObject({ status: 401, text: expect.stringContaining('nothing was done') as string })
+})
+
+test('nor does a call of the API with a token that was revoked meanwhile', async () => {
+  const wish = { label: 'slow', kind: 'cli', lengthMs: 60_000 } as const
+  const made = await pages.identity.tokens.make(erin.person, wish)
+  const headers = { authorization: `Bearer ${made.text}`, 'content-type': 'application/json' }
+  const answer = await slowly('/api/v1/tokens', headers, JSON.stringify({ label: 'for later' }), () =>
+    pages.identity.own.revoke(erin.person, made.token.id),
+  )
+  expect([answer.status, JSON.parse(answer.text)]).toMatchObject([401, { code: 'TOKEN_REFUSED' }])
 })
