@@ -59,6 +59,8 @@ export interface Elsewhere {
 /** Somebody known who waits, and where. */
 export interface Waiting extends Identified {
   readonly address?: string
+  /** What they filed for it, where that is known: it may be closed by the time they begin to wait. */
+  readonly request?: RequestId | undefined
 }
 
 /** A step of an approval, as people are told of it. */

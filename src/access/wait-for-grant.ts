@@ -51,7 +51,7 @@ export class WaitingPeople {
   }
 }
 
-/** Subscribes first, then looks: an approval that comes in between is not lost. */
+/** Subscribes first, then looks: what is decided in between is not lost. */
 export async function waitForGrant(waiter: Waiter, around: Around): Promise<void> {
   const { store, changes, clock } = around
   waiter.signal.throwIfAborted()
@@ -65,7 +65,8 @@ export async function waitForGrant(waiter: Waiter, around: Around): Promise<void
   waiter.signal.addEventListener('abort', aborted, { once: true })
   try {
     const standing = store.activeGrants(waiter.person, waiter.resource, waiter.role).then((grants) => {
-      if (grants.some((grant) => endOfTime(grant) > clock.now() && !isUsedUp(grant))) resolve()
+      if (grants.some((grant) => endOfTime(grant) > clock.now() && !isUsedUp(grant))) return resolve()
+      return waiter.request === undefined ? undefined : throwIfOwn(waiter.request, waiter, around)
     })
     await Promise.race([promise, standing.then(() => promise)])
   } finally {
@@ -112,7 +113,7 @@ async function targetOf({ person: id, resource, role, address }: Waiter, { perso
 async function throwIfOwn(id: RequestId, waiter: Waiter, around: Around): Promise<void> {
   const { store, requestLink } = around
   const request = await store.request(id)
-  if (request === undefined || !isFor(request, waiter)) return
+  if (request === undefined || request.state === 'requested' || !isFor(request, waiter)) return
   if (request.state === 'approved') return throwIfOther(id, waiter, around)
   if (request.state === 'lapsed') throw new Fault('REQUEST_LAPSED', 'Nobody decided on your request in time.')
   if (request.state === 'cancelled') {

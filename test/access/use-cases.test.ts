@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Wish } from '../../src/access/access.ts'
 import { noTerms } from '../../src/access/terms.ts'
+import type { RequestId } from '../../src/kernel/ids.ts'
 import type { Instant } from '../../src/kernel/time.ts'
 import { HandClock } from '../clock.ts'
 import { openWorld, people, type World } from './world.ts'
@@ -216,8 +217,8 @@ describe('ending', () => {
 })
 
 describe('waiting for a grant', () => {
-  const wait = (world: World, waitMs = 60_000, signal = new AbortController().signal) =>
-    world.access.waitForGrant(known, 'prod-db', 'readonly', waitMs, signal)
+  const wait = (world: World, waitMs = 60_000, signal = new AbortController().signal, request?: RequestId) =>
+    world.access.waitForGrant({ ...known, request }, 'prod-db', 'readonly', waitMs, signal)
   const known = {
     person: alice.id,
     personName: 'alice',
@@ -298,6 +299,18 @@ describe('waiting for a grant', () => {
       expect(waiting).rejects.toMatchObject({ code: 'REQUEST_CLOSED', message }),
       world.access.decide(bob, request.id, 'approve', '', undefined, { ...noTerms, ...terms }),
     ])
+  })
+
+  test('ends at once when it was refused before they began to wait', async () => {
+    await using world = await openWorld()
+    const { id } = await world.access.ask(alice, wish('readonly'))
+    await world.access.decide(bob, id, 'deny', 'no ticket')
+    const signal = new AbortController().signal
+    await expect(wait(world, 500, signal, id)).rejects.toMatchObject({ code: 'REQUEST_DENIED' })
+    const again = await world.access.ask(alice, wish('readonly'))
+    const waiting = wait(world, 60_000, signal, again.id)
+    await world.access.decide(bob, again.id, 'approve', '')
+    await expect(waiting).resolves.toBeUndefined()
   })
 
   test('goes on through a start that is a little later', async () => {

@@ -1,5 +1,6 @@
 import type { Access } from '../../access/access.ts'
 import { asFault, Fault } from '../../kernel/fault.ts'
+import type { RequestId } from '../../kernel/ids.ts'
 import type { Ask, Gate, Opening } from '../../sessions/admission.ts'
 import { askInline, type AskInlineDeps } from './ask-inline.ts'
 import type { Client } from './client.ts'
@@ -55,12 +56,18 @@ async function comeByGrant(
     throw new Fault('NO_GRANT', `Your request for ${what} waits to be decided.`, { hint: `See how it stands: ${link}` })
   }
   client.say(requestFiledNotice({ link, what, waitMs }))
-  return waitForGrant(client, ask, signal, deps)
+  return waitForGrant(client, ask, signal, deps, request.id)
 }
 
-async function waitForGrant(client: Client, ask: Ask, signal: AbortSignal, deps: AdmitDeps): Promise<void> {
+async function waitForGrant(
+  client: Client,
+  ask: Ask,
+  signal: AbortSignal,
+  deps: AdmitDeps,
+  request?: RequestId,
+): Promise<void> {
   try {
-    const who = { ...ask.identified, address: ask.client.address }
+    const who = { ...ask.identified, address: ask.client.address, request }
     await deps.access.waitForGrant(who, ask.resource, ask.role, deps.waitMs, signal)
   } catch (error) {
     const fault = asFault(error)

@@ -162,7 +162,7 @@ class AccessWish {
     const approval = request?.approval ?? policy.approval
     const facts: WaitFacts = { link, approval, isFiled: request !== undefined, waitMs }
     await this.#whileThere(this.#asked.show(waitTitle(whatText(resource, role)), waitText(facts)))
-    const who = { ...this.#asked.identified, address: this.#asked.client.address }
+    const who = { ...this.#asked.identified, address: this.#asked.client.address, request: request?.id }
     await access.waitForGrant(who, resource, role, waitMs, this.#signal)
   }
 
