@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import type { DestinationStream, Logger } from 'pino'
 import type { Log } from '../kernel/log.ts'
+import { LogSink } from './log-sink.ts'
 import { printable } from './printable.ts'
 
 /**
@@ -18,8 +19,14 @@ export function createLog(settings: {
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (level: string) => ({ level }) },
   }
-  // Not synchronous, so that a slow reader of the log does not stop the relays; flushed when the process exits.
-  return wrap(pino(options, settings.destination ?? pino.destination({ dest: 1, sync: false })))
+  return wrap(pino(options, settings.destination ?? new LogSink(standardOutput, leftOut)))
+}
+
+const standardOutput = 1
+
+function leftOut(lines: number): string {
+  const time = new Date().toISOString()
+  return `${JSON.stringify({ level: 'warn', time, lines, message: 'lines are missing here: they could not be written' })}\n`
 }
 
 function wrap(logger: Logger): Log {

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Program } from '../clients/program.ts'
 import { environment, goodConfig, makeConfigFolder } from '../config/example.ts'
 import type { ConfigFolder } from '../config/example.ts'
@@ -70,6 +70,14 @@ test('what is worth knowing about the configuration is in the log', async () => 
   expect(await program.exited()).toMatchObject({ status: 0 })
 })
 
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
 test('a port that is in use is explained, without a stack trace', async () => {
   const other = createServer().listen(0, '127.0.0.1')
   await once(other, 'listening')
@@ -96,4 +104,19 @@ test('a data folder that cannot be made is explained', async () => {
   const { status, stderr } = await program.exited()
   expect(status).toBe(1)
   expect(stderr).toMatch(/^curfew: .*file\/data.*\n {2}\S/)
+})
+
+test('a log that cannot be written (a full disk) holds nothing up, not even the stop', async () => {
+  const ops = await freePort()
+  await writeFile(join(folder.folder, 'curfew.yaml'), config.replace('ops: { port: 0 }', `ops: { port: ${ops} }`))
+  const command = `exec '${process.execPath}' '${main}' serve --config curfew.yaml > /dev/full`
+  await using program = new Program('sh', ['-c', command], { env: environment, cwd: folder.folder })
+  const alive = () =>
+    fetch(`http://127.0.0.1:${ops}/healthz`).then(
+      ({ status }) => status,
+      () => null,
+    )
+  await vi.waitFor(async () => expect(await alive()).toBe(200), { timeout: 15_000, interval: 100 })
+  program.kill('SIGTERM')
+  expect(await program.exited()).toMatchObject({ status: 0, signal: null, stderr: '' })
 })

@@ -1,7 +1,13 @@
+import { execFileSync } from 'node:child_process'
+import { constants, createReadStream } from 'node:fs'
+import { mkdtempDisposable, open } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { Fault } from '../../src/kernel/fault.ts'
 import { Secret } from '../../src/kernel/secret.ts'
 import { createLog } from '../../src/observability/log.ts'
+import { LogSink } from '../../src/observability/log-sink.ts'
 
 function listen(level: 'debug' | 'info' | 'warn' | 'error' = 'debug') {
   const lines: string[] = []
@@ -73,4 +79,25 @@ test('what refers to itself, is huge or is binary is cut short', () => {
   log.warn({ loop }, 'odd')
   expect(lines[0]!.length).toBeLessThan(5000)
   expect(last()).toMatchObject({ loop: { bytes: '[9 bytes]' } })
+})
+
+// A pipe that nobody reads stands for every log that cannot be written just now.
+test('a log that is not read costs bounded memory, and says later how many lines are missing', async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'curfew-log-'))
+  const path = join(folder.path, 'pipe')
+  execFileSync('mkfifo', [path])
+  await using pipe = await open(path, constants.O_RDWR | constants.O_NONBLOCK)
+  const sink = new LogSink(pipe.fd, (lines) => `missing ${lines}\n`, 1024 * 1024)
+  const filler = 'x'.repeat(16 * 1024)
+  for (let at = 0; at < 100; at += 1) sink.write(`${at} ${filler}\n`)
+  const read = createReadStream('', { fd: (await open(path, constants.O_RDONLY)).fd }).setEncoding('utf8')
+  let text = ''
+  for await (const some of read) if (/missing \d+\n/.test((text += some).slice(-100))) break
+  const [missing] = /(?<=missing )\d+/.exec(text.slice(-100))!
+  const heads = text.split('\n').map((line) => line.split(' ', 1)[0])
+  const kept = 100 - Number(missing)
+  expect(kept).toBeGreaterThan(60)
+  expect(kept).toBeLessThan(75)
+  expect(heads.slice(0, kept)).toEqual(Array.from({ length: kept }, (_, at) => String(at)))
+  expect(heads[kept]).toBe('missing')
 })
