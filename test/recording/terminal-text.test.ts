@@ -105,6 +105,26 @@ test('what is watched keeps its looks, and cannot make the terminal type or spea
   }
 })
 
+// Goal: whoever is recorded cannot make those who search or export wait, nor fill their disk.
+test('a few bytes do not become many characters', () => {
+  const far = '\u001b[9999Cx\n'
+  expect(plain(far.repeat(100)).length).toBeLessThan(100 * 1010)
+})
+
+test('a line without end is cut, wherever the pieces of it end', () => {
+  const long = 'x'.repeat(25_000)
+  expect(
+    plain(long)
+      .split('\n')
+      .map(({ length }) => length),
+  ).toEqual([10_001, 10_001, 4998, 0])
+  expect(plain(long.slice(0, 9), long.slice(9))).toBe(plain(long))
+})
+
+test('characters of any plane stay whole', () => {
+  expect(plain('a\u{1f600}b\b\b\u001b[@c\u{10ffff}')).toBe('ac\u{10ffff}b\n')
+})
+
 // Goal: what a terminal reads otherwise than our own reader gets nothing past it: DEL within a sequence is nothing to a
 // terminal, C1 begins a new one, and numbers may have zeros in front.
 test.each([
