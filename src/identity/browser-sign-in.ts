@@ -79,7 +79,12 @@ export function createBrowserSignIn(deps: IdentityDeps, provider: OidcClient, re
 
     async backChannelLogout(logoutToken) {
       const told = await checkedLogout(logoutToken).catch(refuse('back-channel-logout', null))
-      await store.transact((tx) => signOutAsTold(tx, told, clock.now()))
+      try {
+        await store.transact((tx) => signOutAsTold(tx, told, clock.now()))
+      } catch (error) {
+        logoutsSeen.forget(told.jti) // providers send the same token again
+        throw error
+      }
     },
   }
 

@@ -91,7 +91,7 @@ export interface Tokens {
   /**
    * @param wish without `scopes`: `all` for the CLI's own session, `sessions` for the others.
    * @returns the token's text, shown once and never again. `curfew_` and 43 characters of base64url.
-   * @throws Fault INPUT_INVALID
+   * @throws Fault INPUT_INVALID, SIGNED_OUT
    */
   make(
     person: Person,
@@ -100,6 +100,8 @@ export interface Tokens {
       readonly kind: Token['kind']
       readonly lengthMs: number
       readonly scopes?: readonly Scope[] | undefined
+      /** What the person came in by; it must hold at the moment the token is made. */
+      readonly by?: Pick<Identified, 'credential' | 'browserSession'>
     },
   ): Promise<{ readonly text: string; readonly token: Token }>
   /**

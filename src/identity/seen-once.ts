@@ -25,4 +25,9 @@ export class SeenOnce {
     this.#seen.set(id, later(now, this.#keepMs))
     return true
   }
+
+  /** It counted for nothing, and may come again. */
+  forget(id: string): void {
+    this.#seen.delete(id)
+  }
 }

@@ -13,7 +13,10 @@ import type { Tokens, TokenUse } from './identity.ts'
 import { isMachinePerson } from './person.ts'
 import type { Person } from './person.ts'
 import { hasScope, inOrder, tooNarrow, usualScopes, writeScopes, type Scope } from './scopes.ts'
-import type { IdentityStore, Token } from './store.ts'
+import { stands } from './standing.ts'
+import type { IdentityReads, IdentityStore, Token } from './store.ts'
+
+type TokenWish = Parameters<Tokens['make']>[1]
 
 const labelLengthMax = 80
 const livePerPersonMax = 100
@@ -46,6 +49,7 @@ export function createTokens(deps: IdentityDeps): Tokens {
         ...{ createdAt: at, expiresAt, lastUsedAt: null, endedAt: null },
       }
       await store.transact(async (tx) => {
+        await expectStanding(tx, person, wish.by, at)
         const live = (await tx.tokensOf(person.id)).filter((one) => isLive(one, at)).length
         if (live >= livePerPersonMax) {
           throw new Fault('INPUT_INVALID', `You have ${live} tokens`, { hint: 'Revoke those you do not need.' })
@@ -131,6 +135,12 @@ export function createTokens(deps: IdentityDeps): Tokens {
 export async function noteUse(store: IdentityStore, token: Token, at: Instant): Promise<void> {
   if (token.lastUsedAt !== null && at - token.lastUsedAt < touchEveryMs) return
   await store.transact((tx) => tx.touchToken(token.id, at))
+}
+
+/** Whoever is signed out while they make a token would go on with it. */
+async function expectStanding(tx: IdentityReads, { id }: Person, by: TokenWish['by'], at: Instant): Promise<void> {
+  if (by === undefined || (await stands(tx, { ...by, person: id, personName: '' }, at))) return
+  throw new Fault('SIGNED_OUT', 'You were signed out meanwhile; no token was made.')
 }
 
 function problemOf(token: Token, { way }: TokenUse, at: Instant): string | null {

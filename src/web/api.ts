@@ -103,7 +103,8 @@ async function redeem({ deps }: Site, signIn: SignIn): Promise<z.output<typeof s
     throw new Fault('SIGNED_OUT', 'The person who confirmed has signed out since.')
   }
   const lengthMs = Math.min(deps.settings.cliSessionMs, deps.identity.tokens.lengthMsMax)
-  const made = await deps.identity.tokens.make(person, { label: signIn.application, kind: 'cli', lengthMs })
+  const wish = { label: signIn.application, kind: 'cli', lengthMs, by: confirmedBy } as const
+  const made = await deps.identity.tokens.make(person, wish)
   return { token: made.text, person: personJson(person), expiresAt: isoTime(made.token.expiresAt) }
 }
 
@@ -140,7 +141,8 @@ function tokenRoutes(site: Site): void {
     const { label, ...wish } = await body(c, schema.tokenWish)
     const lengthMs = wish.lengthMs ?? Math.min(usualTokenMs, identity.tokens.lengthMsMax)
     const scopes = notMoreThan(token, wish.scopes ?? usualScopes)
-    const made = await identity.tokens.make(person, { label, kind: 'access', lengthMs, scopes })
+    const by = { credential: token.id, browserSession: null }
+    const made = await identity.tokens.make(person, { label, kind: 'access', lengthMs, scopes, by })
     return c.json({ text: made.text, token: tokenJson(made.token) }, 201)
   })
   site.app.delete(`${apiPath}/tokens/:id`, async (c) => {

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { Fault } from '../../src/kernel/fault.ts'
 import type { ProviderFetch } from '../../src/identity/provider-fetch.ts'
 import { startLyingProvider } from '../servers/lying-oidc.ts'
 import type { Lies, LyingProvider } from '../servers/lying-oidc.ts'
@@ -162,6 +163,18 @@ describe('logout tokens', () => {
     expect(await room.identity.browser.visitor(sessionCookie)).toBeUndefined()
     expect(await room.identity.browser.visitor(other)).toBeDefined()
     await expect(room.identity.browser.backChannelLogout(token)).rejects.toMatchObject({ code: 'SIGN_IN_FAILED' })
+  })
+
+  test('good, and heard again when the state could not be written', async () => {
+    room.clock.jump(Date.now() - room.clock.now())
+    const { sessionCookie } = await signIn({ claims: { sid: 'provider-7' } })
+    provider.lies = { logout: { sid: 'provider-7' } }
+    const token = await provider.logoutToken()
+    const failure = new Fault('STORE_FAILED', 'The disk is full')
+    vi.spyOn(room.state.identity, 'transact').mockRejectedValueOnce(failure)
+    await expect(room.identity.browser.backChannelLogout(token)).rejects.toBe(failure)
+    await room.identity.browser.backChannelLogout(token)
+    expect(await room.identity.browser.visitor(sessionCookie)).toBeUndefined()
   })
 
   test('good, by a session that has run out: what still hangs on it ends', async () => {

@@ -42,6 +42,15 @@ test('its last use is noted, at most once a minute', async () => {
   expect(await used()).toBe(room.clock.now())
 })
 
+test('whoever is signed out at that moment makes none', async () => {
+  const { person, browserSession } = await room.signIn('ada')
+  const by = { credential: browserSession.id, browserSession: browserSession.id }
+  await room.identity.tokens.make(person, { ...wish, by })
+  await room.identity.own.revoke(person, browserSession.id)
+  await expect(room.identity.tokens.make(person, { ...wish, by })).rejects.toMatchObject({ code: 'SIGNED_OUT' })
+  expect(await room.state.identity.tokensOf(person.id)).toHaveLength(1)
+})
+
 test('what is not good is refused with one sentence, and recorded with its reason', async () => {
   const from = { address: '198.51.100.2' }
   const revoked = await room.identity.tokens.make(erin, wish)

@@ -34,7 +34,9 @@ export function signInsRoutes(site: Site): void {
     const label = fields.text('label', labelCharsMax)
     const chosen = scopes.filter((scope) => fields.flag(scopeField(scope)))
     if (chosen.length === 0) throw new Fault('INPUT_INVALID', 'Tick at least one thing that the token may do.')
-    const made = await identity.tokens.make(visit.person, { label, kind: 'access', lengthMs, scopes: chosen })
+    const { id } = visit.visitor.browserSession
+    const by = { credential: id, browserSession: id }
+    const made = await identity.tokens.make(visit.person, { label, kind: 'access', lengthMs, scopes: chosen, by })
     // shown in the answer itself: a redirect would have to keep the secret somewhere
     return site.render(visit.c, await signInsPage(site, visit, made), visit)
   })
