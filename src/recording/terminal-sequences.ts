@@ -116,24 +116,49 @@ function isControl(character: string): boolean {
  */
 export class WatchableOutput {
   readonly #sequences = new TerminalSequences()
-  #otherScreen = false
+  /** Modes that are on, and usually are not. */
+  readonly #modes = new Set<string>()
+  #margins = false
 
   take(text: string): string {
     let out = ''
     for (const token of this.#sequences.read(text)) {
-      const screen = token.kind === 'csi' && /^\?(47|1047|1049)$/.test(token.parameters)
-      if (screen && (token.final === 'h' || token.final === 'l')) this.#otherScreen = token.final === 'h'
-      out += watchable(token)
+      const shown = watchable(token)
+      if (token.kind === 'csi' && shown !== '') this.#note(token.parameters, token.final)
+      out += shown
     }
     return out
   }
 
-  /** Puts a terminal back to what it usually is: screen, colours, characters, cursor, keypad, wrapping, pasting. */
+  /** Puts a terminal back to what it usually is: screen, modes, margins, colours, characters, cursor, keypad, wrapping, pasting. */
   end(): string {
-    const screen = this.#otherScreen ? '\u001b[?1049l' : ''
-    this.#otherScreen = false
-    return `${screen}\u001b[0m\u001b(B\u000f\u001b[?25h\u001b[?1l\u001b>\u001b[?7h\u001b[?2004l\r\n`
+    const screen = this.#modes.has(otherScreen) ? '\u001b[?1049l' : ''
+    const others = [...this.#modes].filter((mode) => mode !== otherScreen).map((mode) => `\u001b[${mode}l`)
+    // Both take the cursor to the top, where what comes next would be written over what stands there.
+    const margins = this.#margins || this.#modes.has('?6') ? '\u001b[r\u001b[999;1H' : ''
+    this.#modes.clear()
+    this.#margins = false
+    return `${screen}${others.join('')}${margins}\u001b[0m\u001b(B\u000f\u001b[?25h\u001b[?1l\u001b>\u001b[?7h\u001b[?2004l\r\n`
   }
+
+  #note(parameters: string, final: string): void {
+    if (final === 'r') this.#margins = parameters !== ''
+    if (final !== 'h' && final !== 'l') return
+    const mark = parameters.startsWith('?') ? '?' : ''
+    for (const number of parameters.slice(mark.length).split(';')) {
+      const mode = modeOf(`${mark}${Number(number)}`)
+      if (final === 'l') this.#modes.delete(mode)
+      else if (!putBackAnyway.has(mode)) this.#modes.add(mode)
+    }
+  }
+}
+
+const otherScreen = '?1049'
+/** Put back at every end, or of no harm. */
+const putBackAnyway: ReadonlySet<string> = new Set(['?1', '?7', '?12', '?25', '?1048', '?2004'])
+
+function modeOf(mode: string): string {
+  return mode === '?47' || mode === '?1047' ? otherScreen : mode
 }
 
 function watchable(token: TerminalToken): string {

@@ -160,6 +160,25 @@ test('after it, the terminal is what it was', () => {
   expect(output.end()).not.toContain('1049')
 })
 
+// Goal: whoever was recorded cannot leave the reviewer with a terminal that hides or garbles what comes next.
+test.each([
+  ['another screen, among other modes', '\u001b[?25;1049h', '\u001b[?1049l'],
+  ['inserting', '\u001b[4h', '\u001b[4l'],
+  ['line feeds', '\u001b[20h', '\u001b[20l'],
+  ['reverse video', '\u001b[?5h', '\u001b[?5l'],
+  ['origin', '\u001b[?06h', '\u001b[?6l\u001b[r\u001b[999;1H'],
+  ['margins', '\u001b[1;1r', '\u001b[r\u001b[999;1H'],
+  ['side margins', '\u001b[?69h\u001b[1;1s', '\u001b[?69l'],
+  ['drawing later', '\u001b[?2026h', '\u001b[?2026l'],
+])('after %s, the terminal is what it was', (_, shown, back) => {
+  const output = new WatchableOutput()
+  expect(output.take(shown)).toBe(shown)
+  expect(output.end()).toContain(back)
+  expect(output.end()).not.toContain(back)
+  output.take('\u001b[?1047;6h\u001b[2;5r\u001b[?1047;6l\u001b[r')
+  expect(output.end()).toBe(new WatchableOutput().end())
+})
+
 test('a line without end costs bounded memory', () => {
   const lines = new PlainLines()
   const out = Array.from({ length: 200 }, () => [...lines.take('x'.repeat(1000))]).flat()
