@@ -1,7 +1,7 @@
 import type { HttpToldItem } from '../recording/http-order.ts'
 import type { HttpBody, HttpExchange, HttpMessages } from '../recording/http-timeline.ts'
 import { sizeInWords } from './recording-words.ts'
-import { terminalLine } from './terminal-text.ts'
+import { terminalJson, terminalLine } from './terminal-text.ts'
 import { duration, type Paint, timedLines } from './timeline-text.ts'
 
 /** As `timelineText`, of an HTTP session: `GET 200  12.3 ms  1.2 KiB  https://grafana.gw.example.com/d/home`. */
@@ -11,9 +11,9 @@ export function httpTimelineText(item: HttpToldItem, paint: Paint): string {
 
 /** One JSON object; what bodies hold is in base64. */
 export function httpJson(item: HttpToldItem): string {
-  if (item.kind !== 'exchange') return JSON.stringify(item)
+  if (item.kind !== 'exchange') return terminalJson(item)
   const { bodyUp, bodyDown } = item.exchange
-  return JSON.stringify({
+  return terminalJson({
     ...item,
     exchange: { ...item.exchange, bodyUp: inBase64(bodyUp), bodyDown: inBase64(bodyDown) },
   })

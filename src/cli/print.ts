@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { styleText } from 'node:util'
 import { timeForPeople, type Instant } from '../kernel/time.ts'
-import { terminalText } from './terminal-text.ts'
+import { terminalJson, terminalText } from './terminal-text.ts'
 
 /** The one file of the CLI that prints. Results go to standard output, everything else to standard error. */
 
@@ -16,7 +16,7 @@ export async function printRaw(text: string): Promise<void> {
 
 /** One line of JSON on standard output. */
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value)}\n`)
+  process.stdout.write(`${terminalJson(value)}\n`)
 }
 
 /** For people who watch: progress, advice, warnings. Never part of the result. */

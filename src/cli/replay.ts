@@ -14,7 +14,7 @@ import { type ExportFormat, exported, exportFormats, isOfOneChannel, writeExport
 import { playTerminal } from './replay-terminal.ts'
 import { sshTimelineText, whatItDoes } from './ssh-timeline-text.ts'
 import { timelineText } from './timeline-text.ts'
-import { terminalLine } from './terminal-text.ts'
+import { terminalJson, terminalLine } from './terminal-text.ts'
 import { checkFile, verdictText, verifyExitCodes } from './verify.ts'
 
 interface Options {
@@ -115,7 +115,7 @@ const linesOf = { postgres: postgresLines, ssh: sshLines, http: httpLines }
 async function* sshLines(recording: Recording, options: Options): AsyncGenerator<string> {
   for await (const item of within(sshTimeline(recording.events()), options)) {
     if (options.channel !== undefined && channelOf(item) !== options.channel) continue
-    yield options.json === true ? JSON.stringify(item) : sshTimelineText(item, styled)
+    yield options.json === true ? terminalJson(item) : sshTimelineText(item, styled)
   }
 }
 
@@ -126,7 +126,7 @@ function channelOf(item: object): number | null {
 
 async function* postgresLines(recording: Recording, options: Options): AsyncGenerator<string> {
   for await (const item of within(postgresTimeline(recording.events()), options)) {
-    yield options.json === true ? JSON.stringify(item) : timelineText(item, styled)
+    yield options.json === true ? terminalJson(item) : timelineText(item, styled)
   }
 }
 

@@ -17,3 +17,11 @@ export function terminalText(text: string): string {
 export function terminalLine(text: string): string {
   return terminalText(text).replaceAll(/\s*\n\s*/g, ' ')
 }
+
+/** One line of JSON that does nothing to a terminal either: JSON.stringify leaves DEL, C1 and the like as they are. */
+export function terminalJson(value: unknown): string {
+  return JSON.stringify(value).replaceAll(
+    invisible,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}

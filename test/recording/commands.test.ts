@@ -106,6 +106,16 @@ test('replay takes a range, and JSON for programs', async () => {
   expect(await curfew('replay', 'session-1.curfew', '--from', 'yesterday')).toMatchObject({ code: 2 })
 })
 
+// Goal: what JSON itself leaves alone (a terminal takes U+009B for the beginning of a sequence) is escaped, and stays the same value.
+test('JSON of a recording brings nothing to the terminal', async () => {
+  const sql = 'select \u009b2J\u202e\u2028\u007f'
+  const evil = await recordInMemory(await openSigningKey(folder.path), [at(1, 'q', { n: 1, sql })])
+  await writeFile(path.join(day, 'evil.curfew'), evil)
+  const { out } = await curfew('replay', 'evil.curfew', '--json')
+  expect(out).toMatch(/^[\n -~]*$/)
+  expect(JSON.parse(out)).toMatchObject({ sql })
+})
+
 test('verify says sealed, tampered, incomplete or not trusted, each with its exit code', async () => {
   const sealed = await curfew('verify', 'session-1.curfew')
   expect(sealed.out).toMatch(/^session-1\.curfew: sealed and unchanged\n {2}ada@example\.com as readonly on prod-db/)
@@ -125,6 +135,16 @@ test('verify says sealed, tampered, incomplete or not trusted, each with its exi
     verdict: 'sealed',
     verification: { state: 'sealed', key: { trusted: true } },
   })
+})
+
+test('verify takes more recordings than files may be open at once', async () => {
+  await using many = await temporaryFolder()
+  const names = Array.from({ length: 200 }, (_, at) => path.join(many.path, `copy-${at}.curfew`))
+  for (const name of names) await cp(path.join(day, 'session-1.curfew'), name)
+  const words = [main, 'verify', '--key', path.join(folder.path, 'keys/public.jwks'), ...names]
+  const limited = ['-c', 'ulimit -n 128; exec "$0" "$@"', process.execPath, ...words]
+  const { stdout } = await run('sh', limited, { env: { ...process.env, ...compiled } })
+  expect(stdout.match(/sealed and unchanged/g)).toHaveLength(200)
 })
 
 // Goal: a whole recording of another session does not pass for the one that was taken away.
