@@ -13,10 +13,11 @@ const stepsMax = 3000
 /** The first instant after `at` at which this is allowed, everything else being as it is; null: none is in sight. */
 export function opening(rules: Rules, situation: Situation, at: Instant): Instant | null {
   const parts = timedParts(rules, situation)
+  const next = edgeFinder(parts)
   let horizon = later(at, lookedAheadMs)
   let edge: Instant | null = at
   for (let step = 0; step < stepsMax; step++) {
-    edge = deniedUntil(rules, { ...situation, at: edge }) ?? nextOf(parts, edge)
+    edge = deniedUntil(rules, { ...situation, at: edge }) ?? next(edge)
     if (edge === null) return null
     if (isFixed(parts, edge)) horizon = Math.max(horizon, later(edge, lookedAheadMs)) as Instant
     if (edge > horizon) return null
@@ -62,9 +63,10 @@ export function closing(
 
 /** Instants at which something may change, in order, and bounded in number. */
 function* edgesOf(parts: readonly Circumstances[], from: Instant): Generator<Instant> {
+  const next = edgeFinder(parts)
   let at: Instant | null = from
   for (let step = 0; step < stepsMax; step++) {
-    at = nextOf(parts, at)
+    at = next(at)
     if (at === null) return
     yield at
   }
@@ -80,12 +82,23 @@ function timedParts({ policies, denials = [] }: Rules, situation: Situation): re
   return [...about, ...against]
 }
 
-function nextOf(parts: readonly Circumstances[], at: Instant): Instant | null {
-  const edges = parts.flatMap((part) => [
-    ...[nextEdge(part, at)].filter((edge) => edge !== null),
-    ...(part.condition?.looksAtTime === true ? [((Math.floor(at / quarterMs) + 1) * quarterMs) as Instant] : []),
-  ])
-  return edges.length === 0 ? null : (Math.min(...edges) as Instant)
+/** Asked about later and later instants: a calendar is asked again only when the edge that it named has come. */
+function edgeFinder(parts: readonly Circumstances[]): (at: Instant) => Instant | null {
+  const known = new Map<Circumstances, Instant | null>()
+  const edgeOf = (part: Circumstances, at: Instant) => {
+    const last = known.get(part)
+    if (last === null || (last !== undefined && last > at)) return last
+    const edge = nextEdge(part, at)
+    known.set(part, edge)
+    return edge
+  }
+  const looksAtTime = parts.some(({ condition }) => condition?.looksAtTime === true)
+  return (at) => {
+    const quarter = ((Math.floor(at / quarterMs) + 1) * quarterMs) as Instant
+    const edges = parts.map((part) => edgeOf(part, at)).filter((edge) => edge !== null)
+    if (looksAtTime) edges.push(quarter)
+    return edges.length === 0 ? null : (Math.min(...edges) as Instant)
+  }
 }
 
 function isFixed(parts: readonly Circumstances[], at: Instant): boolean {

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { isVisible, judge, judgeGiven, verdictFault } from '../../src/policy/judge.ts'
 import type { Denial, Policy, Rules } from '../../src/policy/rules.ts'
 import type { Situation } from '../../src/policy/weigh.ts'
@@ -7,6 +7,7 @@ import { alice, allow, at, condition, deny, networks, officeHours, situation } f
 import { stepOf } from '../../src/policy/approval.ts'
 
 const evening = at('2026-11-23T18:30')
+const anyHour = 'time.hour("Europe/Berlin") >= 0'
 const kindOf = (rules: Rules, part: Partial<Situation> = {}) => judge(rules, situation(part)).kind
 
 describe('who', () => {
@@ -72,6 +73,19 @@ describe('when', () => {
     const nights = allow('nights', { condition: condition('time.hour("UTC") >= 22') })
     const verdict = judge({ policies: [...rules.policies, nights] }, situation({ at: evening }))
     expect(verdict).toMatchObject({ kind: 'not-now', policy: { name: 'nights' }, opensAt: at('2026-11-23T22:00') })
+  })
+
+  test('looking ahead by quarters of an hour asks the calendar only when a window may have changed', () => {
+    const asked = vi.spyOn(Temporal.ZonedDateTime.prototype, 'getTimeZoneTransition')
+    try {
+      const when = [officeHours, { ...officeHours, zone: 'America/New_York' }]
+      const timed = { policies: [allow('timed', { when, condition: condition(anyHour) })] }
+      const friday = at('2026-11-27T22:30')
+      expect(judge(timed, situation({ at: friday }))).toMatchObject({ opensAt: at('2026-11-30T08:00') })
+      expect(asked.mock.calls.length).toBeLessThan(40)
+    } finally {
+      asked.mockRestore()
+    }
   })
 
   test('it does not open into a freeze, and dates far away are found', () => {
