@@ -90,7 +90,7 @@ test('a page does not renew itself under the hands of somebody who types', { tim
   await page.goto(at(`/approvals/${id}`))
   await events
   await page.getByLabel('Comment').fill('half a sent')
-  await page.evaluate(listen)
+  await page.evaluate(listenTo('request'))
   await pages.access.cancel(erin.person, id as never)
   await page.evaluate('window.changed')
   expect(await page.getByLabel('Comment').inputValue()).toBe('half a sent')
@@ -120,6 +120,18 @@ test(
     await page.context().close()
   },
 )
+
+test('Enter in a field decides nothing: only a button does', { timeout: 30_000 }, async () => {
+  const id = await askFor('shorter')
+  const page = await pageOf(ada)
+  await page.goto(at(`/approvals/${id}`))
+  await page.getByText('Change before you approve').click()
+  await page.getByLabel('or to').fill('45m')
+  await page.keyboard.press('Enter')
+  await page.getByRole('button', { name: 'Approve' }).click()
+  await page.getByText('Approved by you').waitFor()
+  await page.context().close()
+})
 
 test(
   'no page is wider than a phone, every field has a label, headings begin with one h1',
@@ -155,8 +167,8 @@ test(
 // What runs in the page is text: the types of a browser are not those of the gateway.
 const focusedName = `document.activeElement?.textContent?.trim() || document.activeElement?.id || ''`
 /** Resolves once the stream is open, so that no change is missed. */
-const listen = `new Promise((resolve) => {
-  const source = new EventSource('/events?topic=request')
+const listenTo = (topic: string) => `new Promise((resolve) => {
+  const source = new EventSource('/events?topic=${topic}')
   window.changed = new Promise((seen) => source.addEventListener('changed', () => seen(true)))
   source.addEventListener('hello', () => resolve(true))
 })`
@@ -187,4 +199,20 @@ test('an operator locks and unlocks on a phone', async () => {
   await page.getByLabel('Reason').fill('odd traffic')
   await page.getByRole('button', { name: 'Lock now' }).click()
   await page.getByText('Nothing was locked. That is neither an IP address nor a network.').waitFor()
+})
+
+test('what is chosen from a list stays when the page looks again', { timeout: 30_000 }, async () => {
+  const page = await pageOf(olga)
+  const events = page.waitForResponse((response) => response.url().includes('/events'))
+  await page.goto(at('/locks'))
+  await events
+  await page.getByLabel('Resource').selectOption('prod-db')
+  await page.getByRole('heading', { name: 'Place a lock' }).click()
+  await page.evaluate(listenTo('locks'))
+  await olga.post('/locks', { group: 'away', reason: 'another operator was quicker', for: '' })
+  await page.evaluate('window.changed')
+  // as long as the page would take to look again
+  for (let i = 0; i < 3; i++) await page.evaluate(`fetch('/locks').then((answer) => answer.text())`)
+  expect(await page.getByLabel('Resource').inputValue()).toBe('prod-db')
+  await page.context().close()
 })

@@ -100,6 +100,7 @@ test('in a browser: start one, confirm, let one end, and see what came of it', {
   expect(wide).toBe(false)
   const card = sam.locator('section', { hasText: 'a broken index' })
   await card.getByLabel('Comment').fill('still being mended')
+  await sam.keyboard.press('Enter') // says nothing: neither button is meant
   await card.getByRole('button', { name: /^Confirm/ }).click()
   await sam.getByText('“still being mended”').waitFor()
   const policy = sam.locator('section', { hasText: 'policy “long standing”' })

@@ -94,13 +94,21 @@ document.addEventListener('submit', (event) => {
   setTimeout(() => delete form.dataset.sent, 3000)
 })
 
+/** Another one than the page came with. */
+function isChosen({ options, selectedIndex }) {
+  const given = [...options].findLastIndex((option) => option.defaultSelected)
+  return selectedIndex !== Math.max(0, given)
+}
+
 /** Somebody types or has opened something: the page must not change under their hands. */
 function inUse(main) {
   const typed = [...main.querySelectorAll('textarea, input:not([type=hidden])')].some((field) =>
     field.type === 'checkbox' ? field.checked !== field.defaultChecked : field.value !== field.defaultValue,
   )
+  const chosen = [...main.querySelectorAll('select')].some(isChosen)
   return (
     typed ||
+    chosen ||
     main.querySelector('details[open]') !== null ||
     main.contains(document.activeElement?.closest('input, textarea, select'))
   )

@@ -5,7 +5,7 @@ import { formatDuration, writeDuration } from '../../kernel/durations.ts'
 import type { Fault } from '../../kernel/fault.ts'
 import type { Html } from '../context.ts'
 import { databaseField, type TypedTerms } from '../terms-wish.ts'
-import { path } from './parts.ts'
+import { noneByEnter, path } from './parts.ts'
 import type { Show } from './show.ts'
 
 export const commentCharsMax = 500
@@ -31,6 +31,7 @@ const shorterShownMax = 5
 /** Comment, changes, and the two buttons, which stay in reach of a thumb. */
 export function approvalForm(show: Show, view: RequestView, choices: Choices, refused: Refused | undefined): Html {
   return html`<form id="decide" method="post" action="${path('approvals', view.request.id)}" autocomplete="off">
+      ${noneByEnter}
       ${refused !== undefined && html`<p class="notice stop" role="alert">${refused.fault.message} ${refused.fault.hint}</p>`}
       <label for="comment">Comment <span class="optional">${displayName(view.requester)} sees it</span></label>
       <textarea id="comment" name="comment" rows="2" maxlength="${commentCharsMax}">${refused?.comment}</textarea>

@@ -56,6 +56,9 @@ export function action(href: string, text: string, kind: 'plain' | 'go' | 'stop'
   </form>`
 }
 
+/** First in a form whose buttons say different things: Enter in a field would press the first of them (HTML, "Implicit submission"). */
+export const noneByEnter: Html = html`<button disabled hidden>None</button>`
+
 /** `nobody, at once` or `2 of dba, sre-leads` */
 export function needs(approval: Approval): string {
   if (approval.kind === 'none') return 'nobody, at once'

@@ -10,7 +10,7 @@ import { campaignCsv, campaignViewJson } from '../campaign-json.ts'
 import type { Html, Visit } from '../context.ts'
 import type { Fields } from '../forms.ts'
 import type { Page } from '../html/layout.ts'
-import { chip, empty, path, query, words, type Tone } from '../html/parts.ts'
+import { chip, empty, noneByEnter, path, query, words, type Tone } from '../html/parts.ts'
 import type { Show } from '../html/show.ts'
 import type { Site } from '../site.ts'
 
@@ -222,6 +222,7 @@ function leftToOperator({ kind, state }: Entry): boolean {
 function decideForm(campaign: CampaignId, { id, kind, title }: Entry, whose: string): Html {
   const about = `${title} ${whose}`.trim()
   return html`<form method="post" action="${path('reviews', 'campaigns', campaign, 'entries', id)}" class="inline">
+    ${noneByEnter}
     <div class="grow">
       <label for="c-${id}">Comment <span class="optional">needed to confirm</span></label
       ><input id="c-${id}" name="comment" maxlength="${commentCharsMax}" autocomplete="off" />
