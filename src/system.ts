@@ -8,10 +8,17 @@ export const systemClock: Clock = {
   now: () => Date.now() as Instant,
   monotonicMs: () => performance.now(),
   after(delayMs, task) {
-    const timer = setTimeout(task, delayMs)
+    let timer: NodeJS.Timeout
+    const arm = (leftMs: number) => {
+      timer = leftMs > pieceMsMax ? setTimeout(() => arm(leftMs - pieceMsMax), pieceMsMax) : setTimeout(task, leftMs)
+    }
+    arm(delayMs)
     return { cancel: () => clearTimeout(timer) }
   },
 }
+
+/** The longest timer of Node; one that is asked for more ends at once. */
+const pieceMsMax = 2 ** 31 - 1
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
 

@@ -61,7 +61,8 @@ async function tail({ lines, follow, json }: { lines: number; follow?: true; jso
     if (follow !== true) break
     await delay(followMs)
   }
-  if (json) (await checkpointsOf(client)).forEach(printJson)
+  // One that was made since the last page would point past the last event.
+  if (json) (await checkpointsOf(client)).filter(({ sequence }) => sequence <= after).forEach(printJson)
 }
 
 function line({ sequence, json }: ChainedEvent): string {

@@ -34,14 +34,20 @@ Exit code: 0 sealed and unchanged, 1 tampered, 2 unreadable, 3 incomplete (not s
     )
     .option('--json', 'print one JSON object per file')
     .action(async (files: string[], options: { keys?: string; json?: boolean }) => {
-      const found = await Promise.all(files.map((file) => checkFile(file, options.keys)))
-      for (const one of found) {
-        if (options.json === true)
-          printJson(one.evidence === null ? one : { ...one, evidence: checkedBundle(one.evidence) })
-        else print(one.evidence === null ? verdictText(one) : bundleText(one.file, one.evidence, one))
+      const found = new Set<Verdict>()
+      // One after the other: there may be more of them than files that may be open at once.
+      for (const file of files) {
+        const one = await checkFile(file, options.keys)
+        show(one, options.json === true)
+        found.add(one.verdict)
       }
-      process.exitCode = verifyExitCodes[verdicts.findLast((verdict) => found.some((one) => one.verdict === verdict))!]
+      process.exitCode = verifyExitCodes[verdicts.findLast((verdict) => found.has(verdict))!]
     })
+}
+
+function show(one: CheckedFile, asJson: boolean): void {
+  if (asJson) printJson(one.evidence === null ? one : { ...one, evidence: checkedBundle(one.evidence) })
+  else print(one.evidence === null ? verdictText(one) : bundleText(one.file, one.evidence, one))
 }
 
 export interface CheckedFile extends KeysUsed {

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -34,4 +34,9 @@ test('a folder is held by one until it is let go', () => {
   expect(() => lockFolder(folder)).toThrow('Another gateway runs on')
   first[Symbol.dispose]()
   lockFolder(folder)[Symbol.dispose]()
+})
+
+test('a folder in which the lock cannot be made is refused in words', async () => {
+  await mkdir(join(folder, 'gateway.lock'))
+  expect(() => lockFolder(folder)).toThrow(expect.objectContaining({ code: 'STORE_FAILED', hint: expect.any(String) }))
 })

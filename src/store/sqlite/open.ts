@@ -1,9 +1,9 @@
 import { chmod, mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Fault } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Clock } from '../../kernel/time.ts'
 import { Delivery } from '../delivery.ts'
+import { folderUnusable } from '../folder-lock.ts'
 import { accessStore } from '../sql/access.ts'
 import { auditStore } from '../sql/audit.ts'
 import { readChangesAfter } from '../sql/changes.ts'
@@ -72,10 +72,7 @@ async function prepareFile(folder: string): Promise<string> {
     await handle.chmod(0o600)
     await handle.close()
   } catch (cause) {
-    throw new Fault('STORE_FAILED', `The state cannot be kept in ${folder}.`, {
-      cause,
-      hint: 'Check that the folder of gateway.data exists, belongs to the user that runs the gateway, and is writable.',
-    })
+    throw folderUnusable(folder, cause)
   }
   return file
 }
