@@ -17,12 +17,13 @@ import { Alarms } from './alarms.ts'
 import { checkCounts, type Asking } from './check-counts.ts'
 import { checkNames, type Names } from './check-names.ts'
 import type { Candidate as GrantCandidate } from './choose-grant.ts'
+import { Ends } from './ends.ts'
 import { sessionEvents } from './events.ts'
 import { findGrant, isExtendable } from './find-grant.ts'
 import { noteLastUse } from './grant-use.ts'
 import { LiveRegistry } from './live-registry.ts'
 import { LiveSession, type LiveSessionHost } from './live-session.ts'
-import type { Identified, Session, SessionEnd, SessionStore } from './session.ts'
+import type { Identified, Session, SessionEnd, SessionStore, SessionTx } from './session.ts'
 import { writeStart } from './start.ts'
 import { ToldQueue } from './told-queue.ts'
 
@@ -62,6 +63,7 @@ interface Candidate extends Asking {
 export class SessionGate implements Gate, AsyncDisposable {
   readonly #deps: GateDeps
   readonly #live: LiveRegistry
+  readonly #ends: Ends
   readonly #candidates = new Set<Candidate>()
   readonly #host: LiveSessionHost
   readonly #refusals: FailureLimit
@@ -73,6 +75,7 @@ export class SessionGate implements Gate, AsyncDisposable {
     const { clock, log, metrics, warnBeforeMs, askLink, extendLink } = deps
     this.#refusals = new FailureLimit(clock, refusalsAuditedPerMinute, 60_000)
     this.#live = new LiveRegistry(deps)
+    this.#ends = new Ends(log)
     this.#host = {
       ...{ clock, log, metrics, warnBeforeMs, askLink, extendLink, alarms: new Alarms(clock) },
       toldQueue: new ToldQueue(deps.soon, (error) => log.error({ error }, 'teardown of a session failed')),
@@ -206,17 +209,17 @@ export class SessionGate implements Gate, AsyncDisposable {
     this.#live.remove(live)
     metrics.add('curfew_sessions_ended_total', { by: end.by, code: end.code ?? 'none' })
     const { code, message, by } = end
-    const notKept = (failure: unknown) => log.error({ session: session.id, error: failure }, 'session end not kept')
     // Sealed first: whoever reads that a session is over finds its recording whole.
-    await recorder.seal({ at: isoTime(end.at), by, code, message, cutLatencyMs: end.cutLatencyMs }).catch(notKept)
-    await sessions
-      .transact(async (tx) => {
-        if (!(await tx.endSession(session.id, end))) return
-        await tx.record(sessionEvents.ended(session, end))
-        await tx.announce({ kind: 'session-ended', session: session.id })
-        if (live.isSingle) await noteLastUse(tx, session.grant, end.at)
-      })
-      .catch(notKept)
+    await recorder
+      .seal({ at: isoTime(end.at), by, code, message, cutLatencyMs: end.cutLatencyMs })
+      .catch((error: unknown) => log.error({ session: session.id, error }, 'session end not kept'))
+    const write = async (tx: SessionTx) => {
+      if (!(await tx.endSession(session.id, end))) return
+      await tx.record(sessionEvents.ended(session, end))
+      await tx.announce({ kind: 'session-ended', session: session.id })
+      if (live.isSingle) await noteLastUse(tx, session.grant, end.at)
+    }
+    await this.#ends.write(session.id, () => sessions.transact(write))
     log.info({ session: session.id, grant: session.grant, by, code, cutLatencyMs: end.cutLatencyMs }, 'session ended')
   }
 
@@ -259,6 +262,7 @@ export class SessionGate implements Gate, AsyncDisposable {
 
   /** The second line; see LiveRegistry. */
   sweep(): number {
+    void this.#ends.tryAgain()
     return this.#live.sweep()
   }
 
@@ -309,6 +313,7 @@ export class SessionGate implements Gate, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain(0)
+    await this.#ends.tryAgain()
     this.#subscription[Symbol.dispose]()
   }
 }

@@ -1,13 +1,13 @@
 import { once } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { Person } from '../../src/identity/person.ts'
 import { stands } from '../../src/identity/standing.ts'
 import type { BrowserSession, IdentityTx, Token } from '../../src/identity/store.ts'
 import type { Instant } from '../../src/kernel/time.ts'
 import type { Change } from '../../src/kernel/change.ts'
-import type { Fault } from '../../src/kernel/fault.ts'
+import { Fault } from '../../src/kernel/fault.ts'
 import { openSigningKey } from '../../src/recording/keys.ts'
 import { verifyRecording } from '../../src/recording/verify.ts'
 import type { Recordings } from '../../src/recording/recorder.ts'
@@ -434,6 +434,19 @@ describe('draining', () => {
     await open.gate.drain(50)
     expect((await held).code).toBe('SHUTTING_DOWN')
   })
+})
+
+test('an end that the state could not take is written when it can', async () => {
+  await using open = await openGate()
+  await grant(open.world)
+  const admission = await open.gate.admit(askFor(alice))
+  const { sessions, audit } = open.world.state
+  vi.spyOn(sessions, 'transact').mockRejectedValueOnce(new Fault('STORE_FAILED', 'The disk is full'))
+  await admission.end({ by: 'client', bytesFromClient: 1, bytesFromTarget: 2 })
+  expect((await sessions.session(admission.session.id))?.end).toBeNull()
+  open.gate.sweep()
+  await expect.poll(async () => (await sessions.session(admission.session.id))?.end).toMatchObject({ by: 'client' })
+  expect(await audit.search({ types: ['session.ended'], limit: 9 })).toHaveLength(1)
 })
 
 test('what a killed gateway left open is closed at the next start', async () => {
