@@ -36,7 +36,10 @@ export async function decide(deps: AccessDeps, word: Word): Promise<Request> {
   try {
     return await deps.store.transact((tx) => decideIn(deps, tx, word))
   } catch (error) {
-    await recordRefusal(deps, 'decision.refused', word.person, error, { request: word.id, ...viaData(word) })
+    await recordRefusal(deps, 'decision.refused', word.person, error, {
+      request: word.id.slice(0, 80),
+      ...viaData(word),
+    })
     throw error
   }
 }

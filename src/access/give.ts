@@ -44,7 +44,8 @@ async function extendGrant(deps: AccessDeps, tx: AccessTx, request: Approved, no
   if (stored === undefined) throw new Fault('GRANT_UNKNOWN', 'There is no such grant.')
   const { lengthMs } = await agreementOn(deps, request, await tx.decisionsOn(request.id))
   const extended = extend(expectLiving(stored, now), lengthMs)
-  await tx.updateGrant(extended)
+  // As the store has it: that it begins is told by the sweep.
+  await tx.updateGrant({ ...extended, state: stored.state === 'scheduled' ? 'scheduled' : 'active' })
   await tx.record(accessEvents.extended(extended, request, lengthMs, theGateway, now))
   await tx.announce({ kind: 'request-closed', request: request.id, state: 'approved' })
   await tx.announce({ kind: 'grant-moved', grant: extended.id, expiresAt: extended.expiresAt })

@@ -5,6 +5,7 @@ import type { AccessDeps } from '../../src/access/deps.ts'
 import type { Active, Grant, Request } from '../../src/access/states.ts'
 import { useFirst } from '../../src/access/transitions.ts'
 import type { Change } from '../../src/kernel/change.ts'
+import type { Instant } from '../../src/kernel/time.ts'
 import type { Person } from '../../src/identity/person.ts'
 import type { Policy, Weekly } from '../../src/policy/rules.ts'
 import { HandClock } from '../clock.ts'
@@ -24,6 +25,8 @@ const more: ExtensionWish & { readonly lengthMs: number } = {
   ticket: null,
   origin: 'test',
 }
+
+const known = { person: alice.id, personName: 'alice', credential: 'binding-one', browserSession: null } as const
 
 type Options = NonNullable<Policy['grants']>
 const usual: Options = { clock: 'start', uses: 'many', unusedMs: null, totalMs: null, recurringMs: null }
@@ -86,6 +89,20 @@ describe('more time', () => {
     expect(changes.at(-1)).toEqual({ kind: 'grant-moved', grant: grant.id, expiresAt: extended.expiresAt })
     expect((await world.auditTypes()).slice(-3)).toEqual(['request.opened', 'request.approved', 'grant.extended'])
     expect((await world.access.view(alice, request.id)).grant).toEqual(extended)
+  })
+
+  test('at the instant at which access begins, the beginning is told all the same', async () => {
+    await using open_ = await open()
+    const { world, clock } = open_
+    const startsAt = (clock.now() + minuteMs) as Instant
+    const grant = await open_.grantOf(await world.access.ask(alice, wish('reporting', { startsAt })))
+    const waiting = world.access.waitForGrant(known, 'prod-db', 'reporting', hourMs, AbortSignal.timeout(5000))
+    clock.pass(minuteMs)
+    await world.access.extend(alice, grant.id, more)
+    await world.access.sweep()
+    await expect(waiting).resolves.toBeUndefined()
+    expect(await open_.now(grant)).toMatchObject({ state: 'active', expiresAt: grant.expiresAt + more.lengthMs })
+    expect((await world.auditTypes()).filter((type) => type === 'grant.started')).toHaveLength(2)
   })
 
   test('is decided as the access was, counts from its end, and may be shortened', async () => {

@@ -102,6 +102,14 @@ describe('deciding', () => {
     }
   })
 
+  test('what nobody knows fills no pages of the audit log', async () => {
+    await using world = await openWorld()
+    const madeUp = `request-${'x'.repeat(10_000)}` as const
+    await expect(world.access.decide(bob, madeUp, 'approve', '')).rejects.toMatchObject({ code: 'REQUEST_UNKNOWN' })
+    const [refused] = await world.state.audit.events(0, 9)
+    expect(refused!.json.length).toBeLessThan(1000)
+  })
+
   test('one refusal decides, and later words come too late', async () => {
     await using world = await openWorld()
     const request = await world.access.ask(alice, wish('admin'))
