@@ -28,7 +28,8 @@ export const size = (about: string) =>
     })
     .meta({ description: about, examples: ['1MiB'] })
 
-const secretForm = { error: 'expected a reference, env:NAME or file:PATH, as secrets are never written here' }
+/** What is said where a reference is not one: what stands there may be the secret itself. */
+export const secretForm = { error: 'expected a reference, env:NAME or file:PATH, as secrets are never written here' }
 
 export const secretReference = (about: string) =>
   z

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { closest } from '../kernel/closest.ts'
 import type { ConfigPath, Finding } from './problems.ts'
+import { secretForm } from './schema-fields.ts'
 import { configSchema } from './schema.ts'
 
 type Issue = z.core.$ZodIssue
@@ -53,7 +54,7 @@ function findingsOf(issue: Issue, value: unknown, shape: JsonSchema): readonly F
   return [
     {
       path,
-      message: `got ${quote(name, path)}`,
+      message: `got ${issue.message === secretForm.error ? 'something else' : quote(name, path)}`,
       expected: expectedOf(issue),
       ...(issue.code === 'invalid_key' ? { at: 'key' as const } : {}),
       ...(issue.code === 'invalid_value' && typeof input === 'string' ? meant(input, issue.values.map(String)) : {}),

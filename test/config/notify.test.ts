@@ -108,3 +108,13 @@ test('buttons need the signing secret and the workspace', async () => {
   expect(config.notify?.slack?.buttons).toMatchObject({ team: 'T0SHOP' })
   expect(JSON.stringify(config.notify)).not.toContain('hunter2')
 })
+
+// Goal: a secret that somebody typed into the file does not go on into terminals and logs.
+test('secrets in place of references are not repeated', async () => {
+  const typed = whole
+    .replace('env:SLACK', 'xoxb-hunter2, signingSecret: hunter2')
+    .replace('[env:HOOK, env:HOOK]', '[whsec_hunter2, 4711]')
+  const problems = await folder.problems(typed, env)
+  expect(problems).toHaveLength(4)
+  for (const problem of problems) expect(problem).toMatch(/expected a reference, env:NAME.*, got something else$/)
+})
