@@ -5,6 +5,7 @@ import type { Visitor } from '../identity/identity.ts'
 import type { Person } from '../identity/person.ts'
 import type { Scope } from '../identity/scopes.ts'
 import type { Instant } from '../kernel/time.ts'
+import type { Fields } from './forms.ts'
 import type { Show } from './html/show.ts'
 
 /** What travels with a request. */
@@ -18,6 +19,8 @@ export interface WebEnv {
     body?: string
     /** What the token of an API call must be good for. */
     neededScope?: Scope
+    /** The form that came, once it is read. */
+    form?: Fields
     /** The page may run the WebAssembly of the terminal player. */
     playsTerminals?: boolean
   }

@@ -1,6 +1,6 @@
 import { html } from 'hono/html'
 import { asFault } from '../kernel/fault.ts'
-import type { WebContext } from './context.ts'
+import type { Html, WebContext } from './context.ts'
 import { faultStatus } from '../kernel/fault-status.ts'
 import { challengeOf, problemType } from '../kernel/problem.ts'
 import { query } from './html/parts.ts'
@@ -57,9 +57,18 @@ function failurePage(c: WebContext, { status, code, message, hint }: Telling): P
     : html`<a class="btn plain" href="/">My access</a>`
   const body = html`<h1>${message}</h1>
     <p class="lead">${hint}</p>
+    ${whatTheyWrote(c)}
     <p class="next">${next}</p>
     <p class="small mono">${code} · ${c.var.requestId}</p>`
   return { title: message, narrow: true, status, body }
+}
+
+/** Their sentences do not get lost with the form: the way back leads to an empty one. */
+function whatTheyWrote(c: WebContext): Html | false {
+  const words = ['reason', 'comment'].map((name) => c.var.form?.asSent(name) ?? '').find((text) => text !== '')
+  if (words === undefined) return false
+  return html`<label for="written">What you wrote <span class="optional">copy it, it is not kept</span></label>
+    <textarea id="written" rows="4" readonly>${words}</textarea>`
 }
 
 /** After signing in again: the page whose form it was. */

@@ -8,6 +8,8 @@ export interface Fields {
   /** Trimmed, line ends as `\n`; empty when absent. @throws Fault INPUT_INVALID when longer than `charsMax`. */
   text(name: string, charsMax: number): string
   flag(name: string): boolean
+  /** As it came, to be shown to whoever sent it and used for nothing else; empty when absent. */
+  asSent(name: string): string
 }
 
 /** @throws Fault INPUT_INVALID for another type of body, TOO_LARGE above 64 KiB. */
@@ -28,6 +30,7 @@ export function fieldsOf(params: URLSearchParams): Fields {
       return value
     },
     flag: (name) => params.get(name) === 'yes',
+    asSent: (name) => params.get(name) ?? '',
   }
 }
 

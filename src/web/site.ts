@@ -87,9 +87,9 @@ export function createSite(app: WebApp, deps: WebDeps, assets: Assets, auditor: 
     },
     form(pattern, answer) {
       app.post(pattern, named(pattern), async (c) => {
-        await visitorOf(c)
+        // First: it may take long to come, and what somebody wrote is shown to them when they are not signed in any more.
         const fields = await readForm(c)
-        // Once more: the form may have taken long to come.
+        c.set('form', fields)
         return answer(await visitorOf(c), fields)
       })
     },

@@ -181,6 +181,17 @@ test('a visitor who is not signed in goes to sign in and back; a form is not rep
   expect(refused.text).toContain('SIGN_IN_REQUIRED')
 })
 
+test('what somebody wrote in a form that is refused is on the page that says so', async () => {
+  const reason = 'half an hour of <thinking>'
+  const shown = 'half an hour of &lt;thinking&gt;</textarea>'
+  const signedOut = await pages.stranger().post('/ask', { ...ask, reason })
+  expect(signedOut).toMatchObject({ status: 401, text: expect.stringContaining(shown) as string })
+  const wrong = await erin.post('/ask', { ...ask, reason, ticket: 'x'.repeat(101) })
+  expect(wrong).toMatchObject({ status: 422, text: expect.stringContaining(shown) as string })
+  const foreign = await erin.post('/ask', { ...ask, reason }, { origin: 'https://evil.example' })
+  expect(foreign.text).not.toContain('thinking')
+})
+
 test.each([
   ['another origin', { origin: 'https://evil.example' }],
   ['an opaque origin', { origin: 'null' }],
