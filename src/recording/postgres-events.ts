@@ -118,3 +118,14 @@ export interface ReportText {
   readonly message: string
   readonly detail?: string
 }
+
+/** How much room values take, roughly. */
+export function charsOf(values: readonly BoundValue[]): number {
+  return values.reduce((sum, value) => sum + lengthOf(value), 0)
+}
+
+function lengthOf(value: BoundValue): number {
+  if (value === null) return 0
+  if (typeof value === 'string') return value.length
+  return 'text' in value ? value.text.length : value.base64.length
+}

@@ -1,6 +1,6 @@
 import { BoundedNames } from './bounded-names.ts'
 import type { RecordedEvent } from './format.ts'
-import type { BoundValue, GuardWord, PostgresEvents, ReportText } from './postgres-events.ts'
+import { type BoundValue, charsOf, type GuardWord, type PostgresEvents, type ReportText } from './postgres-events.ts'
 import { readPostgresEvent } from './postgres-event-shapes.ts'
 
 /** One execution: a simple query (perhaps several statements), an Execute, or a function call. */
@@ -129,6 +129,8 @@ class TimelineBuilder {
   #last: { sql: string | null; readonly n?: number } | null = null
   /** Of the statement that it is the text of; null: of a simple query. */
   #lastName: string | null = null
+  /** Not yet with its statement. */
+  #copied: PostgresEvents['cp'] | null = null
   #lastAt = 0
 
   take({ seconds: at, code, data }: RecordedEvent): void {
@@ -158,7 +160,8 @@ class TimelineBuilder {
       case 'n':
         return this.#notice(at, event.data)
       case 'cp':
-        return this.#copy(event.data)
+        this.#copied = event.data
+        return
       case 'g':
         return this.#add({ kind: 'guard', at, ...event.data })
       case 'k':
@@ -216,7 +219,7 @@ class TimelineBuilder {
       cancelled: false,
       cutOff: false,
     }
-    const chars = (text?.sql.length ?? 0) + (bind === null ? 0 : charsOf(bind))
+    const chars = (text?.sql.length ?? 0) + (bind === null ? 0 : charsOf(bind.values))
     const waiting: Waiting = { item: draft, chars, draft, many, done: false }
     this.#waiting.push(waiting)
     this.#waitingChars += chars
@@ -243,7 +246,7 @@ class TimelineBuilder {
     if (waiting === undefined || waiting.draft === null) return
     if (columns !== undefined) waiting.draft.kept.columns = columns
     waiting.draft.kept.rows.push(...rows)
-    const chars = rows.flat().reduce((sum, value) => sum + lengthOf(value), 0)
+    const chars = charsOf(rows.flat())
     waiting.chars += chars
     this.#waitingChars += chars
   }
@@ -264,7 +267,7 @@ class TimelineBuilder {
 
   #bind(bind: PostgresEvents['b']): void {
     const statement = this.#statements.get(bind.statement) ?? null
-    this.#portals.set(bind.portal, { statement, bind }, (statement?.sql.length ?? 0) + charsOf(bind))
+    this.#portals.set(bind.portal, { statement, bind }, (statement?.sql.length ?? 0) + charsOf(bind.values))
   }
 
   #execute(at: number, { n, portal }: PostgresEvents['x']): void {
@@ -276,6 +279,7 @@ class TimelineBuilder {
   #complete({ n, ms, tag, rows, suspended, ...sent }: PostgresEvents['c']): void {
     const { bytes = null, firstMs = null } = sent
     const waiting = this.#answered(n, ms)
+    this.#copyOver(waiting)
     waiting?.draft?.results.push({ tag, rows, ms, suspended: suspended === true, bytes, firstMs })
     if (waiting?.many === false) waiting.done = true
   }
@@ -284,6 +288,7 @@ class TimelineBuilder {
     const { severity, sqlstate, message, detail, rows } = said
     const error = { severity, sqlstate, message, ...(detail !== undefined && { detail }), rows }
     const waiting = this.#answered(n, ms)
+    this.#copyOver(waiting)
     if (waiting === undefined || waiting.draft === null) {
       if (this.#parsing !== null) this.#parsing.shown = true
       this.#add({ kind: 'error', at, error, sql: this.#parsing?.sql ?? null })
@@ -319,9 +324,15 @@ class TimelineBuilder {
     return waiting
   }
 
+  /** Whose answer is due. A simple query may have more results to come, but hardly when others began behind it. */
   #current(): Draft | null {
-    for (const waiting of this.#open.values()) if (!waiting.done) return waiting.draft
-    return null
+    let answered: Draft | null = null
+    for (const { done, draft } of this.#open.values()) {
+      if (done || draft === null) continue
+      if (draft.results.length === 0) return draft
+      answered = draft
+    }
+    return answered
   }
 
   #notice(at: number, notice: ReportText): void {
@@ -330,27 +341,13 @@ class TimelineBuilder {
     else if (current.notices.length < 1000) current.notices.push(notice)
   }
 
-  #copy(copy: PostgresEvents['cp']): void {
-    const current = this.#current()
-    if (current !== null) current.copy = copy
+  /** Its size is told just before the answer to what copied. */
+  #copyOver(waiting: Waiting | undefined): void {
+    if (this.#copied !== null && waiting?.draft) waiting.draft.copy = this.#copied
+    this.#copied = null
   }
 }
 
 function textOf({ sql, bytes }: { sql: string; bytes?: number }): Text {
   return { sql, sqlBytes: bytes ?? null }
-}
-
-function charsOf({ values }: PostgresEvents['b']): number {
-  return charsOfValues(values)
-}
-
-/** How much room values take, roughly. */
-export function charsOfValues(values: readonly BoundValue[]): number {
-  return values.reduce((sum, value) => sum + lengthOf(value), 0)
-}
-
-function lengthOf(value: BoundValue): number {
-  if (value === null) return 0
-  if (typeof value === 'string') return value.length
-  return 'text' in value ? value.text.length : value.base64.length
 }

@@ -152,15 +152,21 @@ function statementSql(item: StatementItem): string {
   return `\n${head}${binds}${sqlOf(item)}${results}${error}`
 }
 
-function sqlOf({ sql, sqlBytes, results, error }: StatementItem): string {
+function sqlOf({ sql, sqlBytes, results, error, copy }: StatementItem): string {
   if (sql === null) return comment('a statement that was prepared earlier')
   if (sqlBytes !== null) return comment(`only the beginning was recorded: ${sql}`)
   // psql reads a backslash as a command of its own (`\!` runs a program) where the server may not have seen one; and
-  // what the server refused may open a quote that hides where the next statement begins.
-  const asItWas = results.length > 0 && error === null && !sql.includes('\\')
+  // what the server refused may open a quote that hides where the next statement begins. Behind COPY FROM STDIN it would
+  // take all that follows for data.
+  const takesMore = copy !== null && copy.direction !== 'out'
+  const asItWas = results.length > 0 && error === null && !takesMore && !sql.includes('\\')
   if (!asItWas) return sql.split(lineEnds).map(comment).join('')
-  return `${sql.trimEnd().replace(/;$/, '')};\n`
+  const statement = sql.trimEnd().replace(/;$/, '')
+  return `${statement}${endsInComment.test(statement) ? '\n' : ''};\n`
 }
+
+/** Or in what looks like one. */
+const endsInComment = /--[^\r\n]*$/
 
 const lineEnds = /[\r\n\u2028\u2029]+/g
 

@@ -1,6 +1,6 @@
 import { guardText } from '../recording/guard-words.ts'
-import type { BoundValue } from '../recording/postgres-events.ts'
-import { charsOfValues, type StatementItem, type TimelineItem } from '../recording/postgres-timeline.ts'
+import { type BoundValue, charsOf } from '../recording/postgres-events.ts'
+import type { StatementItem, TimelineItem } from '../recording/postgres-timeline.ts'
 
 /** What a reader of a long recording wants to see of it. */
 export const itemViews = ['all', 'changes', 'errors', 'slowest'] as const
@@ -46,7 +46,7 @@ export async function collectItems(
     lastAt = item.at
     if (!isWanted(item, wanted)) continue
     page.push(item)
-    chars += charsOf(item)
+    chars += charsIn(item)
     if (wanted.view === 'slowest') chars -= dropFast(page as StatementItem[], chars)
   }
   return { items: page, next: undefined }
@@ -56,16 +56,16 @@ export async function collectItems(
 function dropFast(page: StatementItem[], chars: number): number {
   page.sort((left, right) => (right.durationMs ?? -1) - (left.durationMs ?? -1))
   let gone = 0
-  while (page.length > slowestMax || (page.length > 1 && chars - gone > charsMax)) gone += charsOf(page.pop()!)
+  while (page.length > slowestMax || (page.length > 1 && chars - gone > charsMax)) gone += charsIn(page.pop()!)
   return gone
 }
 
 /** Of texts and values. */
-function charsOf(item: TimelineItem): number {
+function charsIn(item: TimelineItem): number {
   if (item.kind === 'parsed' || item.kind === 'error') return item.sql?.length ?? 0
   if (item.kind !== 'statement') return 0
   const { sql, binds, kept } = item
-  return [binds, ...kept.rows].reduce((sum, values) => sum + charsOfValues(values), sql?.length ?? 0)
+  return [binds, ...kept.rows].reduce((sum, values) => sum + charsOf(values), sql?.length ?? 0)
 }
 
 export function isWanted(item: TimelineItem, { view, text }: Wanted): boolean {

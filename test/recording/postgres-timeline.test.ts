@@ -118,6 +118,23 @@ test('a cancelled statement says so; notices and COPY sizes stand with their sta
   expect(items[2]).toMatchObject({ what: 'cut', code: 'GRANT_EXPIRED' })
 })
 
+test('notices and COPY sizes stand with the simple query that they are of, not with the one before', async () => {
+  const items = await timeline(
+    at('q', { n: 1, sql: 'select 1; select 2' }),
+    done(1, 'SELECT 1', 1),
+    at('n', { severity: 'NOTICE', sqlstate: '00000', message: 'of the first' }),
+    done(1, 'SELECT 1', 1),
+    at('q', { n: 2, sql: 'copy t from stdin' }),
+    at('n', { severity: 'NOTICE', sqlstate: '00000', message: 'of the second' }),
+    at('cp', { direction: 'in', bytes: 4096 }),
+    done(2, 'COPY 7', 7),
+  )
+  expect(items).toMatchObject([
+    { n: 1, copy: null, notices: [{ message: 'of the first' }] },
+    { n: 2, copy: { bytes: 4096 }, notices: [{ message: 'of the second' }] },
+  ])
+})
+
 test('what runs when the gate ends the session says so, with the time it had; what was answered does not', async () => {
   const begun = at('q', { n: 1, sql: 'select 1' })
   const answered = done(1, 'SELECT 1', 1, 2)

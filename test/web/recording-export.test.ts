@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { exportStream } from '../../src/web/recording-export.ts'
 import { startRecordings, temporaryFolder } from '../recording/support.ts'
 
-/** A sealed recording of these statements, each answered; those with an odd number of quotes with an error. */
+/** A sealed recording of these statements, each answered; those with an odd number of quotes with an error, COPY with data. */
 async function recordingOf(...statements: string[]) {
   await using stack = new AsyncDisposableStack()
   const folder = stack.use(await temporaryFolder())
@@ -12,6 +12,7 @@ async function recordingOf(...statements: string[]) {
   const { recorder, path } = await room.recordings.start({ session: 'session-one' }, 'strict', () => {})
   for (const [index, sql] of statements.entries()) {
     recorder.event('q', { n: index + 1, sql })
+    if (sql.startsWith('copy')) recorder.event('cp', { direction: 'in', bytes: 100 })
     const error = { severity: 'ERROR', sqlstate: '42601', message: 'unterminated quoted string', rows: 0 }
     if (sql.split("'").length % 2 === 0) recorder.event('e', { n: index + 1, ms: 1, ...error })
     else recorder.event('c', { n: index + 1, ms: 1, tag: 'SELECT 1', rows: 1 })
@@ -45,4 +46,13 @@ test('what psql would take for its own commands is exported as a comment', async
   const live = text.split('\n').filter((line) => line !== '' && !line.startsWith('-- '))
   expect(live).toEqual(['select 1;', 'select 2;'])
   expect(text).toContain('-- \\! touch /tmp/owned\n')
+})
+
+// Goal: what is run again is each statement by itself, not one that swallows those behind it.
+test('a statement takes nothing of the next one with it', async () => {
+  await using recording = await recordingOf('select 1 -- one;', 'copy t from stdin', "select '--'", 'select 2')
+  const text = await new Response(exportStream({ format: 'sql' }, recording.file)).text()
+  const live = text.split('\n').filter((line) => line !== '' && !line.startsWith('-- '))
+  expect(live).toEqual(['select 1 -- one', ';', "select '--'", ';', 'select 2;'])
+  expect(text).toContain('-- copy t from stdin\n')
 })
