@@ -9,8 +9,10 @@ if (Number(process.versions.node.split('.')[0]) < nodeMajorMin) {
   // A reader that has seen enough (`curfew audit tail | head`) is no failure.
   process.stdout.on('error', (error: Error & { code?: string }) => {
     if (error.code === 'EPIPE') process.exit(0)
-    throw error
+    process.stderr.write(`curfew: the output could not be written: ${error.message}\n`)
+    process.exit(1)
   })
+  process.stderr.on('error', () => undefined) // there is no other place to say it
   const { runCli } = await import('./cli/program.ts')
   process.exitCode = await runCli(process.argv.slice(2))
 }

@@ -120,3 +120,17 @@ test('a log that cannot be written (a full disk) holds nothing up, not even the 
   program.kill('SIGTERM')
   expect(await program.exited()).toMatchObject({ status: 0, signal: null, stderr: '' })
 })
+
+test('a result that cannot be written is a failure in words', async () => {
+  await writeFile(join(folder.folder, 'curfew.yaml'), config)
+  const command = `exec '${process.execPath}' '${main}' config check curfew.yaml > /dev/full`
+  await using program = new Program('sh', ['-c', command], { env: environment, cwd: folder.folder })
+  const { status, stderr } = await program.exited()
+  expect([status, stderr]).toEqual([1, expect.stringMatching(/^curfew: the output could not be written: ENOSPC.*\n$/)])
+})
+
+test('whoever closes standard error changes nothing else', async () => {
+  const command = `('${process.execPath}' '${main}' config check nowhere.yaml; echo "status $?") 2> /dev/full`
+  await using program = new Program('sh', ['-c', command])
+  expect((await program.exited()).stdout).toBe('status 2\n')
+})
