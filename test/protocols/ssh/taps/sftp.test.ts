@@ -289,6 +289,41 @@ test('a handle that is guessed before it is given belongs to its file all the sa
   expect(files).toEqual([uploaded])
 })
 
+test('what a server may leave unanswered gives no other request its name', () => {
+  // OpenSSH answers nothing to kinds of requests that it does not know; then each reply would go to the one before.
+  const unknown = ask.about(77, 7, '?')
+  const harmless = ask.open(7, 'harmless', readFlag)
+  for (const asked of [up(unknown, harmless), up(harmless, unknown), up(unknown, unknown)]) {
+    const { recorder, tap } = watch([asked, up(ask.open(7, 'secret', readFlag)), down(answer.handle(7, 'h'))])
+    tap.close()
+    expect(recorder.lost).toBe('An SFTP request may go unanswered, and others have its id.')
+    expect(recorder.files.filter(({ result }) => result !== 'unfinished')).toEqual([])
+  }
+})
+
+test("a guessed handle that is used again behind its end is lost, not another file's", () => {
+  const { recorder, tap } = watch([
+    up(ask.open(1, 'a', toWrite), ask.write(2, 'h', 0, first), ask.close(3, 'h')),
+    up(ask.open(4, 'b', toWrite), ask.write(5, 'h', 0, second), ask.close(6, 'h')),
+    down(answer.handle(1, 'h'), answer.status(2, 0), answer.status(3, 0)),
+    down(answer.handle(4, 'h'), answer.status(5, 0), answer.status(6, 0)),
+  ])
+  tap.close()
+  expect(recorder.lost).toBe('A guessed SFTP handle is used behind its end.')
+  expect(recorder.files.map(({ result }) => result)).not.toContain('ok')
+})
+
+test('nor when what was closed before had never been one', () => {
+  const { recorder, tap } = watch([
+    up(ask.close(1, 'h'), ask.open(2, 'b', toWrite), ask.write(3, 'h', 0, content), ask.close(4, 'h')),
+    down(answer.status(1, 4), answer.handle(2, 'h'), answer.status(3, 0), answer.status(4, 0)),
+  ])
+  tap.close()
+  expect(recorder.lost).toBe('A guessed SFTP handle is used behind its end.')
+  const seen = recorder.files.filter(({ path }) => path === 'b')
+  expect(seen).toEqual([{ op: 'write', path: 'b', direction: 'up', bytes: 0, result: 'unfinished' }])
+})
+
 test('a handle that never was is shown as such, and closing one says nothing', () => {
   const files = filesOf([
     up(ask.write(2, 'h', 0, first), ask.close(3, 'zz')),

@@ -10,6 +10,10 @@ export const handleBytesMax = 256
 /** What is open, by the target's names for it. */
 export class Handles {
   readonly #open = new Map<string, OpenFile | OpenFolder>()
+  /** Those that were used before anybody knew them, and whose CLOSE was asked for. */
+  readonly #ending = new Set<OpenFile | OpenFolder>()
+  /** Of these, those that were used again: that may be about the next file with this name. */
+  readonly #reused = new Set<OpenFile | OpenFolder>()
   readonly #log: OperationLog
   readonly #room: EarlyRoom
 
@@ -22,7 +26,13 @@ export class Handles {
   file(name: Buffer, file: { path: string; flags: number; begunMs: number }): void {
     const key = keyOf(name)
     const used = this.#open.get(key)
-    if (used instanceof OpenFile && used.flags === null) return used.is(file)
+    if (used instanceof OpenFile && used.flags === null) {
+      if (this.#reused.has(used)) {
+        this.#writeUnfinished(file)
+        throw twice()
+      }
+      return used.is(file)
+    }
     this.#put(key, new OpenFile(this.#log, this.#room, file))
   }
 
@@ -41,7 +51,10 @@ export class Handles {
   use(name: Buffer): OpenFile | OpenFolder {
     const key = keyOf(name)
     const known = this.#open.get(key)
-    if (known !== undefined) return known
+    if (known !== undefined) {
+      if (this.#ending.has(known)) this.#useAgain(known)
+      return known
+    }
     const unknown = new OpenFile(this.#log, this.#room, {
       path: shown(name),
       flags: null,
@@ -61,18 +74,34 @@ export class Handles {
    */
   closing(name: Buffer): OpenFile | OpenFolder {
     const handle = this.use(name)
-    if (!isUnknown(handle)) this.#open.delete(keyOf(name))
+    if (isUnknown(handle)) this.#ending.add(handle)
+    else this.#open.delete(keyOf(name))
     return handle
   }
 
   /** Nothing waits any more for one that nobody knows: it never was one, or it is over. */
   forget(handle: OpenFile | OpenFolder): void {
+    if (this.#reused.has(handle) && handle.waiting > 0) return
+    this.#reused.delete(handle)
+    this.#ending.delete(handle)
     for (const [key, open] of this.#open) if (open === handle) this.#open.delete(key)
   }
 
   abandonAll(): void {
     for (const handle of this.#open.values()) handle.abandon()
     this.#open.clear()
+  }
+
+  /** What passed through it is not known. */
+  #writeUnfinished(wanted: { path: string; flags: number; begunMs: number }): void {
+    const file = new OpenFile(this.#log, this.#room, wanted)
+    for (const { hash } of [file.reads, file.writes]) hash.giveUp()
+    file.abandon()
+  }
+
+  #useAgain(handle: OpenFile | OpenFolder): void {
+    if (!isUnknown(handle)) throw twice()
+    this.#reused.add(handle)
   }
 
   #put(key: string, handle: OpenFile | OpenFolder): void {
@@ -84,6 +113,10 @@ export class Handles {
 
 export function isUnknown(handle: OpenFile | OpenFolder): boolean {
   return handle instanceof OpenFile && handle.flags === null
+}
+
+function twice(): NotUnderstood {
+  return new NotUnderstood('A guessed SFTP handle is used behind its end.')
 }
 
 function keyOf(name: Buffer): string {

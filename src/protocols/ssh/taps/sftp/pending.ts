@@ -15,6 +15,8 @@ export interface Reply {
 export interface Awaited {
   /** How much of the room for waiting requests its texts take. */
   readonly chars: number
+  /** Servers differ in whether they answer it. */
+  readonly mayGoUnanswered?: boolean
   /** A piece of the content that was asked for. Only READ. */
   data?(bytes: Buffer): void
   answered(reply: Reply): void
@@ -36,9 +38,13 @@ export class Pending {
     this.#count += 1
     this.#chars += request.chars
     if (this.#count > requestsMax || this.#chars > charsMax) throw new NotUnderstood('Too many SFTP requests wait.')
-    if (!this.#first.has(id)) {
+    const first = this.#first.get(id)
+    if (first === undefined) {
       this.#first.set(id, request)
       return
+    }
+    if (first.mayGoUnanswered === true || request.mayGoUnanswered === true) {
+      throw new NotUnderstood('An SFTP request may go unanswered, and others have its id.')
     }
     const others = this.#others.get(id)
     if (others === undefined) this.#others.set(id, [request])

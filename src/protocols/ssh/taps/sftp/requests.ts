@@ -4,7 +4,17 @@ import type { OperationLog } from '../operation-log.ts'
 import { NotUnderstood } from '../protocol-tap.ts'
 import { shownText } from '../text.ts'
 import { placeOf, readAttributes } from './attributes.ts'
-import { Closing, Copying, Listing, Opening, OpeningFolder, Operation, refused, Transfer } from './awaited.ts'
+import {
+  Closing,
+  Copying,
+  Listing,
+  Opening,
+  OpeningFolder,
+  Operation,
+  refused,
+  Transfer,
+  UnknownRequest,
+} from './awaited.ts'
 import type { AwaitedOperation } from './awaited.ts'
 import { readExtension } from './extensions.ts'
 import { handleBytesMax } from './handles.ts'
@@ -94,6 +104,7 @@ export class Requests implements PacketSink {
         return this.#extended(fields)
       default: {
         const operation = readOperation(type, fields, this.#handles)
+        if (operation === undefined) return new UnknownRequest(this.#log, unknownRequest(type), false)
         return new Operation(this.#log, operation, looks.has(operation.op))
       }
     }
@@ -113,7 +124,12 @@ export class Requests implements PacketSink {
 
 const looks: ReadonlySet<SshFileOperation> = new Set(['stat', 'realpath', 'readlink'])
 
-function readOperation(type: number, fields: SshReader, handles: Handles): AwaitedOperation {
+function unknownRequest(type: number): AwaitedOperation {
+  return { op: 'extended', path: `(request ${type})` }
+}
+
+/** Undefined for kinds that version 3 does not have. */
+function readOperation(type: number, fields: SshReader, handles: Handles): AwaitedOperation | undefined {
   switch (type) {
     case packet.stat:
     case packet.lstat:
@@ -142,7 +158,7 @@ function readOperation(type: number, fields: SshReader, handles: Handles): Await
       return { op: 'symlink', path: text(fields), to }
     }
     default:
-      return { op: 'extended', path: `(request ${type})` }
+      return undefined
   }
 }
 
