@@ -11,6 +11,7 @@ import { entriesMax, policyOfSubject, takeSnapshot } from './campaign-snapshot.t
 import { isStaff, knownPerson, type AccessDeps } from './deps.ts'
 import { recordRefusal } from './events.ts'
 import { once } from './once.ts'
+import { refuseLockedReviewer } from './reviews.ts'
 import type { AccessReads, AccessTx } from './store.ts'
 
 const minuteMs = 60_000
@@ -69,7 +70,7 @@ export interface Campaigns {
   view(person: Person, id: CampaignId): Promise<CampaignView>
   /**
    * `confirm` needs a word on why. `end` revokes a grant or a token at once; a policy is the operator's to change.
-   * @throws Fault NOT_FOUND, NOT_ALLOWED, SELF_APPROVAL, REVIEW_CLOSED (decided, or due), INPUT_INVALID
+   * @throws Fault NOT_FOUND, NOT_ALLOWED, SELF_APPROVAL, LOCKED, REVIEW_CLOSED (decided, or due), INPUT_INVALID
    */
   decide(person: Person, entry: EntryId, word: 'confirm' | 'end', comment: string): Promise<CampaignView>
 }
@@ -278,6 +279,8 @@ async function decideIn(
     const refusal = whyNot(deps, person, campaign, entry, owners)
     if (refusal !== null) throw refusal
     const now = deps.clock.now()
+    const grant = entry.kind === 'grant' ? await tx.grant(entry.subject) : undefined
+    await refuseLockedReviewer(tx, person, grant ?? { resource: '', role: '' }, now)
     expectWaiting(campaign, entry, now)
     const by = { by: person.id, comment }
     if (word === 'confirm') {

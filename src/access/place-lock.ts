@@ -5,6 +5,7 @@ import { Fault } from '../kernel/fault.ts'
 import type { LockId } from '../kernel/ids.ts'
 import { later } from '../kernel/time.ts'
 import { readNetwork } from '../policy/networks.ts'
+import { sameHuman } from '../policy/subject.ts'
 import { commentLengthMax } from './decide.ts'
 import { isOperator, type AccessDeps } from './deps.ts'
 import { accessEvents, actor } from './events.ts'
@@ -84,11 +85,21 @@ export async function liftLock(deps: AccessDeps, person: Person, id: LockId): Pr
   await deps.store.transact(async (tx) => {
     const lock = await tx.lock(id)
     const now = deps.clock.now()
+    if (lock !== undefined) await refuseOwn(deps, person, lock)
     if (lock === undefined || !(await tx.liftLock(id, person.id, now))) {
       throw new Fault('NOT_FOUND', 'There is no such lock, or it was lifted already.')
     }
     await tx.record(accessEvents.lifted(lock, actor(person), now))
     await tx.announce({ kind: 'lock-lifted', lock: id })
+  })
+}
+
+/** It stops whoever sits at their browser, too. Who placed it on themselves may lift it. @throws Fault NOT_ALLOWED */
+async function refuseOwn(deps: AccessDeps, person: Person, { scope, placedBy }: Lock): Promise<void> {
+  const stopped = scope.person === null ? undefined : await deps.person(scope.person)
+  if (stopped === undefined || placedBy === person.id || !sameHuman(stopped, person)) return
+  throw new Fault('NOT_ALLOWED', 'Nobody lifts a lock that somebody else placed on them.', {
+    hint: 'Another operator has to.',
   })
 }
 

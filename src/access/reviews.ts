@@ -192,7 +192,12 @@ async function closeIn(
 }
 
 /** A lock on the resource alone is about who uses it, not about who looks at it afterwards. @throws Fault LOCKED */
-async function refuseLockedReviewer(tx: AccessTx, person: Person, what: Request, now: Instant): Promise<void> {
+export async function refuseLockedReviewer(
+  tx: AccessTx,
+  person: Person,
+  what: Pick<Request, 'resource' | 'role'>,
+  now: Instant,
+): Promise<void> {
   const target = { person: person.id, groups: person.groups, resource: what.resource, role: what.role, addresses: [] }
   const onPeople = (await tx.standingLocks()).filter(
     ({ scope }) => scope.person !== null || (scope.group ?? null) !== null,

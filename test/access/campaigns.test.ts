@@ -151,6 +151,21 @@ test('nobody decides on their own: not their grant, not by another account, not 
   expect(() => raw(world, say, alice.id, first!.id)).toThrow('curfew:SELF_APPROVAL')
 })
 
+test('who is locked decides nothing in a campaign; a lock on the resource keeps nobody from it', async () => {
+  await using world = await open()
+  const kept = await grant(world, alice, 30)
+  const { entries } = await world.access.campaigns.start(olga, wish)
+  const { id } = entries.find(({ entry }) => entry.subject === kept.id)!.entry
+  const policy = entries.find(({ entry }) => entry.kind === 'policy')!.entry.id
+  await world.access.placeLock(olga, { person: null, resource: kept.resource, role: null }, 'incident')
+  await world.access.placeLock(olga, { person: bob.id, resource: null, role: null }, 'stolen laptop')
+  const { campaigns } = world.access
+  for (const entry of [id, policy]) {
+    await expect(campaigns.decide(bob, entry, 'confirm', 'fine')).rejects.toMatchObject({ code: 'LOCKED' })
+  }
+  await campaigns.decide(carol, id, 'confirm', 'fine')
+})
+
 test('silence ends what can be ended at the due date, and nothing before it', async () => {
   const clock = new HandClock()
   await using world = await open(clock)

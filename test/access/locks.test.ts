@@ -103,6 +103,24 @@ describe('a lock that ends', () => {
   })
 })
 
+test('nobody lifts a lock that others placed on them, nor does a second account; their own they lift', async () => {
+  await using world = await openWorld()
+  const oscar = { ...olga, id: 'person-oscar', subject: 'oscar', email: 'oscar@example.com' } as const
+  const twin = { ...olga, id: 'person-twin', subject: 'twin', email: 'OLGA@example.com' } as const
+  await world.state.identity.transact(async (tx) => {
+    for (const one of [oscar, twin]) await tx.savePerson(one)
+  })
+  const onOlga = { person: olga.id, resource: null, role: null }
+  const lock = await world.access.placeLock(oscar, onOlga, 'stolen laptop')
+  await expect(world.access.liftLock(olga, lock.id)).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
+  await expect(world.access.liftLock(twin, lock.id)).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
+  expect(await world.access.locks()).toHaveLength(1)
+  await world.access.liftLock(oscar, lock.id)
+  const own = await world.access.placeLock(olga, onOlga, 'a drill')
+  await world.access.liftLock(olga, own.id)
+  expect(await world.access.locks()).toEqual([])
+})
+
 test('asking and deciding from a locked address, or in a locked group, is refused', async () => {
   await using world = await openWorld()
   const wish = { resource: 'prod-db', role: 'reporting', lengthMs: 60_000, reason: 'x', ticket: null, startsAt: null }
