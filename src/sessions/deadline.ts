@@ -78,7 +78,7 @@ export class Deadline implements Sleeper {
     const { monotonicLeftMs, wallLeftMs } = this.#left()
     const jumpedBack = monotonicLeftMs <= 0 && wallLeftMs > slewMsMax
     if (wallLeftMs <= 0 || jumpedBack) return this.#end()
-    this.#warn(monotonicLeftMs)
+    this.#warn(Math.min(monotonicLeftMs, wallLeftMs))
     if (!this.#over) this.#sleep()
   }
 
@@ -86,7 +86,8 @@ export class Deadline implements Sleeper {
     const { monotonicLeftMs, wallLeftMs } = this.#left()
     const endLeftMs = monotonicLeftMs <= 0 ? wallLeftMs : Math.min(monotonicLeftMs, wallLeftMs)
     const warning = this.#nextWarning()
-    const leftMs = warning === undefined ? endLeftMs : Math.min(endLeftMs, monotonicLeftMs - warning)
+    const untilWarningMs = Math.min(monotonicLeftMs, wallLeftMs) - (warning ?? 0)
+    const leftMs = warning === undefined ? endLeftMs : Math.min(endLeftMs, untilWarningMs)
     this.#deps.alarms.set(this, Math.min(pieceMsMax, Math.max(1, Math.ceil(leftMs))))
   }
 
@@ -103,13 +104,14 @@ export class Deadline implements Sleeper {
     this.#owner.deadlineCame(this.#dueMonotonicMs)
   }
 
-  #warn(monotonicLeftMs: number): void {
-    for (;;) {
-      const next = this.#nextWarning()
-      if (next === undefined || monotonicLeftMs > next) return
+  /** Once, with what is left, for all that a suspended machine or a jump went past. */
+  #warn(leftMs: number): void {
+    let due: number | undefined
+    for (let next = this.#nextWarning(); next !== undefined && leftMs <= next; next = this.#nextWarning()) {
+      due = next
       this.#warnedMs = next
-      this.#owner.deadlineNear(next)
     }
+    if (due !== undefined) this.#owner.deadlineNear(due - leftMs < slewMsMax ? due : leftMs)
   }
 
   /** The longest that is still ahead. */

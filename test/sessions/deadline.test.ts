@@ -88,6 +88,18 @@ describe('the deadline of a session', () => {
     ])
   })
 
+  test('warns by what is left, also after the machine slept', () => {
+    const clock = new HandClock()
+    const { deadline, heard } = start(clock, 3_600_000, [300_000, 60_000])
+    clock.pass(600_000)
+    clock.jump(2_880_000)
+    deadline.lookAgain()
+    expect(heard.warnings).toEqual([[120_000, clock.now()]])
+    clock.pass(120_000)
+    expect(heard.warnings.slice(1)).toEqual([[60_000, deadline.instant.value - 60_000]])
+    expect(heard.ends).toEqual([deadline.instant.value])
+  })
+
   test('of the past comes at once, but not within the step that made it', () => {
     const clock = new HandClock()
     const { heard } = start(clock, -5)
