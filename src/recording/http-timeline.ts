@@ -132,6 +132,8 @@ interface Draft {
   keptBytes: number
   /** What bodies hold, where that is asked for. */
   readonly parts: { up: Buffer[] | null; down: Buffer[] | null }
+  /** Bytes of `parts`, counted: whoever is recorded may send a body a byte at a time. */
+  readonly held: { up: number; down: number }
 }
 
 class TimelineBuilder {
@@ -239,15 +241,16 @@ class TimelineBuilder {
 
   #noteBody(draft: Draft, { direction, type, encoding }: HttpBytes['=b'], bytes: Buffer): void {
     const body = bodyOf(draft.told, direction)
-    const held = heldBytes(draft.parts[direction] ?? [])
-    const isWhole = held === body.bytes
+    const isWhole = draft.held[direction] === body.bytes
     body.bytes += bytes.length
     body.type ??= type ?? null
     body.encoding ??= encoding ?? null
     if (!this.#bodies) return
     const parts = (draft.parts[direction] ??= [])
     // a copy: the event's bytes are a view of a whole segment
-    if (isWhole && this.#keep(draft, bytes.length)) parts.push(Buffer.from(bytes))
+    if (!isWhole || !this.#keep(draft, bytes.length)) return
+    parts.push(Buffer.from(bytes))
+    draft.held[direction] += bytes.length
   }
 
   #keep(draft: Draft, bytes: number): boolean {
@@ -279,10 +282,6 @@ function bodyOf(told: Told, direction: 'up' | 'down'): MutableBody {
   return (told[name] ??= { bytes: 0, type: null, encoding: null, leftOut: null, content: null })
 }
 
-function heldBytes(parts: readonly Buffer[]): number {
-  return parts.reduce((sum, { length }) => sum + length, 0)
-}
-
 function ended({ told, parts }: Draft): HttpItem {
   if (parts.up !== null) bodyOf(told, 'up').content = Buffer.concat(parts.up)
   if (parts.down !== null) bodyOf(told, 'down').content = Buffer.concat(parts.down)
@@ -295,7 +294,14 @@ function noMessages(): MutableMessages {
 
 function newDraft(n: number, at: number, request: HttpExchange['request']): Draft {
   const headChars = request === null ? 0 : charsOf(request)
-  return { told: newExchange(n, at, request), messagesAt: at, headChars, keptBytes: 0, parts: { up: null, down: null } }
+  return {
+    told: newExchange(n, at, request),
+    messagesAt: at,
+    headChars,
+    keptBytes: 0,
+    parts: { up: null, down: null },
+    held: { up: 0, down: 0 },
+  }
 }
 
 function charsOf({ url, headers }: Omit<HttpEvents['q'], 'n'>): number {

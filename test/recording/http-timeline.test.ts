@@ -171,3 +171,10 @@ test('contents of many bodies at once are not held without end', async () => {
   expect(bodies.every((body) => body?.bytes === part.length)).toBe(true)
   expect(bodies.filter((body) => body?.content?.length === part.length)).toHaveLength(64)
 })
+
+// Method: with work for each part that grows with the parts before it, this takes half a minute.
+test('a body that came a byte at a time is put together in time', { timeout: 10_000 }, async () => {
+  const parts = Array.from({ length: 60_000 }, () => bodyAt(1, { n: 1, direction: 'up' }, 'x'))
+  const read = await exchanges([at(0, 'q', request(1)), ...parts, at(2, 'a', answer(1))], { bodies: true })
+  expect(read.get(1)!.bodyUp!.content).toEqual(Buffer.alloc(60_000, 'x'))
+})
