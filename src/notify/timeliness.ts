@@ -7,7 +7,7 @@ import { wordingOf, type Wording } from './words.ts'
 
 export interface TimelinessDeps {
   readonly outbox: Pick<Outbox, 'asked'>
-  readonly reads: Pick<AccessReads, 'request' | 'grant' | 'review' | 'question'>
+  readonly reads: Pick<AccessReads, 'request' | 'grant' | 'review' | 'campaign' | 'question'>
   readonly facts: Facts
   readonly clock: Clock
 }
@@ -30,9 +30,11 @@ export class Timeliness {
   /** @returns an outcome instead of sending; or the messages that asked, which this one follows; or null for neither. */
   async check(queued: QueuedMessage): Promise<Outcome | Following | null> {
     const { message, notice } = queued
-    const { request, grant, review, statement } = notice.data as NoticeFacts
+    const { request, grant, review, campaign, statement } = notice.data as NoticeFacts
     if (notice.type === 'grant.ending' && grant !== undefined) return this.#stillEnding(grant)
     if (notice.type === 'review.waiting' && review !== undefined) return this.#stillWaiting(review)
+    const asksToReview = notice.type === 'campaign.started' || notice.type === 'campaign.due-soon'
+    if (asksToReview && campaign !== undefined && message.audience === 'deciders') return this.#stillReviewed(campaign)
     if (notice.type === 'statement.asked' && statement !== undefined && message.audience === 'deciders') {
       return this.#stillAsked(statement)
     }
@@ -57,6 +59,11 @@ export class Timeliness {
   async #stillWaiting({ id }: NonNullable<NoticeFacts['review']>): Promise<Outcome | null> {
     const review = await this.#deps.reads.review(id)
     return review?.state === 'open' ? null : { kind: 'void', why: 'somebody has reviewed it' }
+  }
+
+  async #stillReviewed({ id }: NonNullable<NoticeFacts['campaign']>): Promise<Outcome | null> {
+    const campaign = await this.#deps.reads.campaign(id)
+    return campaign?.finishedAt === null ? null : { kind: 'void', why: 'the review is finished' }
   }
 
   async #stillAsked({ id }: NonNullable<NoticeFacts['statement']>): Promise<Outcome | null> {

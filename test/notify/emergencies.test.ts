@@ -123,3 +123,23 @@ test('a campaign asks its reviewers, and whoever loses a token by it hears of th
   })
   expect(hooks.badSignatures).toBe(0)
 })
+
+test('nobody is asked to decide in a campaign that is finished by then', { timeout: 30_000 }, async () => {
+  const { access, state } = place.gateway
+  const [bob, sam] = [await place.person('bob'), await place.person('sam')]
+  smtp.refuse = () => ({ code: 451, text: 'try later' })
+  const { campaign, entries } = await access.campaigns.start(sam, {
+    ...{ name: 'winter', lengthMs: 86_400_000, grantMs: 0, tokenMs: 0, reviewers: ['approvers'] },
+  })
+  const asked = async () =>
+    (await state.outbox.recent(200)).filter(
+      ({ message, notice }) =>
+        notice.subject === campaign.id && notice.type === 'campaign.started' && message.channel === 'mail',
+    )
+  const tries = async () => (await asked()).map(({ message }) => message.problem !== null)
+  await expect.poll(tries).toEqual([true])
+  for (const { entry } of entries) await access.campaigns.decide(bob, entry.id, 'confirm', 'still needed')
+  smtp.refuse = undefined
+  const states = async () => (await asked()).map(({ message }) => `${message.state}: ${message.problem}`)
+  await expect.poll(states, { timeout: 20_000 }).toEqual(['dropped: the review is finished'])
+})
