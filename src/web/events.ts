@@ -50,6 +50,8 @@ export function eventRoutes(site: Site, closing: AbortSignal): void {
     const kinds = Object.hasOwn(topics, topic) ? topics[topic] : undefined
     if (visit === undefined) throw new Fault('SIGN_IN_REQUIRED', 'You are not signed in any more.')
     if (kinds === undefined) throw new Fault('NOT_FOUND', 'There is no such topic.')
+    // Nobody would read it, nor end it.
+    if (c.req.method === 'HEAD') return c.body(null, 200, { 'Content-Type': 'text/event-stream' })
     const id = visit.person.id
     if (total >= totalMax || (open.get(id) ?? 0) >= perPersonMax) {
       throw new Fault('TOO_MANY_CONNECTIONS', 'Too many pages are open.')

@@ -277,6 +277,19 @@ test('GET and HEAD change nothing, on any address', async () => {
   await admission.end({ by: 'client', bytesFromClient: 0, bytesFromTarget: 0 })
 })
 
+test('HEAD opens no stream of changes: only streams that somebody reads count', async () => {
+  const stream = new URL('/events?topic=locks', pages.url)
+  const over = new Agent({ connect: { ca: pages.ca } })
+  const look = (method: string, signal?: AbortSignal) =>
+    fetch(stream, { method, headers: { cookie: erin.cookie }, dispatcher: over, signal: signal ?? null })
+  const heads = await Promise.all(Array.from({ length: 16 }, () => look('HEAD')))
+  expect(new Set(heads.map(({ status }) => status))).toEqual(new Set([200]))
+  const leaving = new AbortController()
+  expect((await look('GET', leaving.signal)).status).toBe(200)
+  leaving.abort()
+  await over.destroy()
+})
+
 test('what fails unforeseen shows a number and no detail; the log has both', async () => {
   const wish = await openRequest('to break')
   const { view } = { view: pages.access.view.bind(pages.access) }
