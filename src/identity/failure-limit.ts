@@ -1,15 +1,14 @@
-import type { Clock, Instant } from '../kernel/time.ts'
-import { later } from '../kernel/time.ts'
+import type { Clock } from '../kernel/time.ts'
 import { networkOf } from './address.ts'
 
 const addressesMax = 10_000
 
 interface Window {
   failures: number
-  readonly overAt: Instant
+  readonly overMs: number
 }
 
-/** Counts failures, or other things to be kept few, per address (of IPv6: per network) in windows of a fixed length; remembers at most 10,000 addresses. */
+/** Counts failures, or other things to be kept few, per address (of IPv6: per network) in windows of a fixed length, whatever the wall clock says; remembers at most 10,000 addresses. */
 export class FailureLimit {
   readonly #windows = new Map<string, Window>()
   readonly #clock: Clock
@@ -37,22 +36,22 @@ export class FailureLimit {
 
   #current(address: string): Window | undefined {
     const window = this.#windows.get(address)
-    return window !== undefined && window.overAt > this.#clock.now() ? window : undefined
+    return window !== undefined && window.overMs > this.#clock.monotonicMs() ? window : undefined
   }
 
   #open(address: string): Window {
     this.#windows.delete(address)
     if (this.#windows.size >= addressesMax) this.#forget()
-    const window = { failures: 0, overAt: later(this.#clock.now(), this.#windowMs) }
+    const window = { failures: 0, overMs: this.#clock.monotonicMs() + this.#windowMs }
     this.#windows.set(address, window)
     return window
   }
 
   /** Windows open in the order of the map, so the first ones end first. */
   #forget(): void {
-    const now = this.#clock.now()
-    for (const [address, { overAt }] of this.#windows) {
-      if (overAt > now && this.#windows.size < addressesMax) return
+    const nowMs = this.#clock.monotonicMs()
+    for (const [address, { overMs }] of this.#windows) {
+      if (overMs > nowMs && this.#windows.size < addressesMax) return
       this.#windows.delete(address)
     }
   }

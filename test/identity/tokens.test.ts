@@ -118,3 +118,15 @@ test('revoking a token or a browser tells the live sessions', async () => {
   expect(room.changes.at(-1)).toEqual({ kind: 'signed-out', person: erin.id, browserSession: other.browserSession.id })
   expect(await room.identity.browser.visitor(other.cookie)).toBeUndefined()
 })
+
+test('who guessed while the clock was ahead is let in again after a minute', async () => {
+  const from = { address: '198.51.100.9' }
+  const verify = (text: string) => room.identity.tokens.verify(text, toOpenSessions, from)
+  const { text } = await room.identity.tokens.make(erin, { ...wish, lengthMs: 24 * 3_600_000 })
+  room.clock.jump(7_200_000)
+  for (let guess = 0; guess < 10; guess++) await expect(verify(`guess ${guess}`)).rejects.toThrow('refused')
+  await expect(verify(text)).rejects.toMatchObject({ code: 'RATE_LIMITED' })
+  room.clock.jump(-7_200_000)
+  room.clock.pass(60_000)
+  expect((await verify(text)).person.id).toBe(erin.id)
+})
