@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -39,4 +39,18 @@ test('a folder is held by one until it is let go', () => {
 test('a folder in which the lock cannot be made is refused in words', async () => {
   await mkdir(join(folder, 'gateway.lock'))
   expect(() => lockFolder(folder)).toThrow(expect.objectContaining({ code: 'STORE_FAILED', hint: expect.any(String) }))
+})
+
+// SQLite opens what it may not write for reading, and then locks nothing.
+test('a lock file that may only be read holds nobody off, and is refused', async () => {
+  const nobody = 65_534
+  const isRoot = process.geteuid?.() === 0
+  await writeFile(join(folder, 'gateway.lock'), '', { mode: 0o444 })
+  if (isRoot) await chown(folder, nobody, nobody)
+  if (isRoot) process.seteuid?.(nobody)
+  try {
+    expect(() => lockFolder(folder)).toThrow(expect.objectContaining({ code: 'STORE_FAILED' }))
+  } finally {
+    if (isRoot) process.seteuid?.(0)
+  }
 })

@@ -72,7 +72,11 @@ describe('the file', () => {
     const folder = join(place.folder, 'other')
     await mkdir(folder)
     await writeFile(join(folder, 'state.db'), 'certainly not a database, '.repeat(100))
-    await expect(openSqliteState({ ...options, folder })).rejects.toMatchObject({ code: 'STORE_FAILED' })
+    await expect(openSqliteState({ ...options, folder })).rejects.toMatchObject({
+      code: 'STORE_FAILED',
+      message: expect.stringContaining('state.db could not be opened: file is not a database'),
+      hint: expect.stringContaining('backup'),
+    })
     const below = join(folder, 'state.db', 'below')
     await expect(openSqliteState({ ...options, folder: below })).rejects.toMatchObject({
       code: 'STORE_FAILED',

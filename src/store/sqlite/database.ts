@@ -58,6 +58,8 @@ export function holdFile(file: string): Disposable | undefined {
   const connection = new DatabaseSync(file, { timeout: 0 })
   try {
     connection.exec('pragma locking_mode = exclusive; begin exclusive')
+    // What may only be read is opened all the same, and others are not held off then: a write tells.
+    connection.exec('pragma user_version = 1')
   } catch (error) {
     connection.close()
     if (refusalOf(error).code === sqliteBusy) return undefined

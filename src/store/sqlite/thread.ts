@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { Fault } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
-import type { ChangeRow, Command, Opening, Reply, Result, Statement, Step, WorkerOptions } from './messages.ts'
+import type { ChangeRow, Command, Opening, Refusal, Reply, Result, Statement, Step, WorkerOptions } from './messages.ts'
 import { refusalFault } from './refusals.ts'
 
 /** Commands are sent at the end of the turn, or when so many have come together that the worker should begin. */
@@ -122,9 +122,16 @@ export async function openThread(
   if (opening.kind === 'open') return { thread: new DatabaseThread(worker, log), lastChange: opening.lastChange }
   exited.catch(() => undefined) // it ends now because it could not open
   await worker.terminate()
-  if (!opening.newer) throw refusalFault(opening.refusal)
+  if (!opening.newer) throw unopened(file, opening.refusal)
   throw new Fault('STORE_FAILED', `A newer Curfew wrote the state in ${file}: ${opening.refusal.message}.`, {
     hint: 'Run the newer version, or restore the state from before the upgrade.',
+  })
+}
+
+/** Nobody keeps a log yet, so that it must be said here. */
+function unopened(file: string, { message }: Refusal): Fault {
+  return new Fault('STORE_FAILED', `The state in ${file} could not be opened: ${message}.`, {
+    hint: 'Check that the file, and those with its name and -wal and -shm, belong to the user that runs the gateway, and that the disk is not full. If it is damaged, put the backup back.',
   })
 }
 
