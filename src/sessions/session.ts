@@ -67,11 +67,15 @@ export interface SessionRow {
 
 export interface SessionReads {
   session(id: SessionId): Promise<SessionRow | undefined>
-  /** Newest first; `person` narrows, `live` true: not ended. `before`: started before that instant (paging). */
+  /**
+   * Newest first; `person` narrows, `live` true: not ended. Paging: `before`: started before that instant; with `behind`, also those
+   * of that very instant that come behind this one.
+   */
   sessions(filter: {
     person?: PersonId
     live?: boolean
     before?: Instant
+    behind?: SessionId
     limit: number
   }): Promise<readonly SessionRow[]>
 }

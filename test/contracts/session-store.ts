@@ -48,6 +48,18 @@ export function sessionStoreContract(makePlace: MakePlace): void {
     expect(await starts({ limit: 9, person: kim.id })).toEqual([3])
     expect(await starts({ limit: 9, live: true })).toEqual([4, 3, 1])
     expect(await starts({ limit: 9, live: false, person: erin.id })).toEqual([2])
+    const twins = [1, 2].map(() => someSession(grant, { startedAt: at(3) }))
+    await state.sessions.transact(async (tx) => {
+      for (const session of twins) await tx.insertSession(session, null)
+    })
+    const third = await state.sessions.sessions({ limit: 4 })
+    const places = [1, 2, 3].map((index) => ({ before: at(3), behind: third[index]!.session.id }))
+    const behind = await Promise.all(places.map((place) => starts({ limit: 5, ...place })))
+    expect(behind).toEqual([
+      [3, 3, 2, 1],
+      [3, 2, 1],
+      [2, 1],
+    ])
   })
 
   // Goal: a session that lost the race against a revocation is not written. Its insert is not waited for: the end tells.

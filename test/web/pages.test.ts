@@ -341,3 +341,19 @@ test('nobody looks at recordings without a pause', async () => {
 test.each(['', 'nope', 'constructor', '__proto__'])('there is no stream of events about "%s"', async (topic) => {
   expect((await erin.get(`/events?topic=${topic}`)).status).toBe(404)
 })
+
+test('the list of recordings leaves none out, however many began at one instant', async () => {
+  const row = await pages.state.sessions.session((await recorded('select 4')) as never)
+  const ids = Array.from({ length: 120 }, (_, index) => `session-twin${index}` as const)
+  await pages.state.sessions.transact(async (tx) => {
+    for (const id of ids) await tx.insertSession({ ...row!.session, id, startedAt: 1000 as never }, row!.recording)
+  })
+  const seen: string[] = []
+  let next: string | undefined = '/recordings?to=1970-01-02'
+  while (next !== undefined) {
+    const { text } = await sam.get(next)
+    seen.push(...text.matchAll(/\/recordings\/(session-twin\d+)"/g).map(([, id]) => id!))
+    next = /href="(\/recordings\?[^"]*)">Older/.exec(text)?.[1]?.replaceAll('&amp;', '&')
+  }
+  expect(seen.toSorted()).toEqual(ids.toSorted())
+})

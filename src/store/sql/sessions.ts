@@ -27,11 +27,17 @@ function sessionReads(db: Kysely<Tables>): SessionReads {
       const row = await db.selectFrom('sessions').selectAll().where('id', '=', id).executeTakeFirst()
       return row && toSessionRow(row)
     },
-    async sessions({ person, live, before, limit }) {
+    async sessions({ person, live, before, behind, limit }) {
       let query = db.selectFrom('sessions').selectAll().orderBy('started_at', 'desc').orderBy('id').limit(limit)
       if (person !== undefined) query = query.where('person_id', '=', person)
       if (live !== undefined) query = query.where('ended_at', live ? 'is' : 'is not', null)
-      if (before !== undefined) query = query.where('started_at', '<', before)
+      if (before !== undefined) {
+        query = query.where((eb) => {
+          const earlier = eb('started_at', '<', before)
+          if (behind === undefined) return earlier
+          return eb.or([earlier, eb.and([eb('started_at', '=', before), eb('id', '>', behind)])])
+        })
+      }
       return (await query.execute()).map(toSessionRow)
     },
   }

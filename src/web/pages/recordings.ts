@@ -1,6 +1,6 @@
 import { html } from 'hono/html'
 import { formatLasted } from '../../kernel/durations.ts'
-import type { GrantId } from '../../kernel/ids.ts'
+import type { GrantId, SessionId } from '../../kernel/ids.ts'
 import type { Instant } from '../../kernel/time.ts'
 import type { SessionRow } from '../../sessions/session.ts'
 import type { Html, Visit } from '../context.ts'
@@ -23,18 +23,24 @@ interface Filter {
   /** Days, `2026-11-22`, in UTC; empty: open. */
   readonly from: string
   readonly to: string
-  readonly before: Instant | undefined
+  readonly place: Place | undefined
+}
+
+/** Where a page goes on: behind a session that started then. Several may start in one millisecond. */
+interface Place {
+  readonly before: Instant
+  readonly behind?: SessionId
 }
 
 interface Found {
   readonly rows: readonly SessionRow[]
   /** Where the next page goes on; undefined at the end. */
-  readonly next: Instant | undefined
+  readonly next: Place | undefined
 }
 
 interface Shown {
   readonly shown: readonly { readonly row: SessionRow; readonly ran: string }[]
-  readonly next: Instant | undefined
+  readonly next: Place | undefined
   readonly emergencies: ReadonlySet<GrantId>
 }
 
@@ -53,35 +59,36 @@ export function recordingListRoutes(site: Site): void {
 }
 
 function readFilter(fields: Fields): Filter {
-  const before = Number(fields.text('before', 16))
+  const before = Number(fields.text('before', 16)) as Instant
+  const behind = fields.text('behind', 40) as SessionId
   return {
     person: fields.text('person', 100),
     resource: fields.text('resource', 64),
     from: fields.text('from', 10),
     to: fields.text('to', 10),
-    before: Number.isSafeInteger(before) && before > 0 ? (before as Instant) : undefined,
+    place: Number.isSafeInteger(before) && before > 0 ? { before, behind } : undefined,
   }
 }
 
 /** Goes back through the sessions in batches until the page is full or enough was looked at. */
 async function find({ deps }: Site, { person }: Visit, filter: Filter, all: boolean): Promise<Found> {
   const rows: SessionRow[] = []
-  let before = earliest(filter.before, endOfDay(filter.to))
+  let place = earliest(filter.place, endOfDay(filter.to))
   for (let lookedAt = 0; lookedAt < lookedAtMax; lookedAt += batch) {
     const some = await deps.sessions.sessions({
       ...(!all && { person: person.id }),
-      ...(before !== undefined && { before }),
+      ...place,
       limit: batch,
     })
     for (const row of some) {
       if (row.session.startedAt < (startOfDay(filter.from) ?? 0)) return { rows, next: undefined }
-      before = row.session.startedAt
+      place = { before: row.session.startedAt, behind: row.session.id }
       if (row.recording !== null && matches(row, filter)) rows.push(row)
-      if (rows.length === shownMax) return { rows, next: before }
+      if (rows.length === shownMax) return { rows, next: place }
     }
     if (some.length < batch) return { rows, next: undefined }
   }
-  return { rows, next: before }
+  return { rows, next: place }
 }
 
 function matches({ session }: SessionRow, { person, resource }: Filter): boolean {
@@ -96,19 +103,19 @@ function startOfDay(day: string): number | undefined {
   return Number.isNaN(at) ? undefined : at
 }
 
-function endOfDay(day: string): Instant | undefined {
+function endOfDay(day: string): Place | undefined {
   const at = startOfDay(day)
-  return at === undefined ? undefined : ((at + dayMs) as Instant)
+  return at === undefined ? undefined : { before: (at + dayMs) as Instant }
 }
 
-function earliest(left: Instant | undefined, right: Instant | undefined): Instant | undefined {
+function earliest(left: Place | undefined, right: Place | undefined): Place | undefined {
   if (left === undefined || right === undefined) return left ?? right
-  return Math.min(left, right) as Instant
+  return left.before <= right.before ? left : right
 }
 
 function listPage(site: Site, visit: Visit, filter: Filter, { shown, next, emergencies }: Shown, all: boolean): Page {
-  const { before: _paging, ...kept } = filter
-  const older = next !== undefined && query('/recordings', { ...kept, before: next })
+  const { place: _paging, ...kept } = filter
+  const older = next !== undefined && query('/recordings', { ...kept, ...next })
   const filtered = Object.values(kept).some((value) => value !== '')
   const body = html`<h1>Recordings</h1>
     <p class="lead">
