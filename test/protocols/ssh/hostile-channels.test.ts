@@ -1,6 +1,7 @@
 // Goal: neither end of a session can make the gateway keep more and more: listening addresses, channels of the target.
 import { expect, test } from 'vitest'
 import { sshBoolean, sshByte, SshReader, sshString, sshUint32 } from '../../../src/identity/ssh/wire.ts'
+import { adopt } from '../../../src/protocols/ssh/relay/adopt.ts'
 import { Channels, RelayChannel } from '../../../src/protocols/ssh/relay/channel.ts'
 import { dismissTarget, noteEnds } from '../../../src/protocols/ssh/relay/dismiss-target.ts'
 import { FromClient } from '../../../src/protocols/ssh/relay/from-client.ts'
@@ -28,6 +29,8 @@ interface Place {
   readonly host: RelayHost
   readonly client: MessageClient
   readonly target: MessageClient
+  readonly fromClient: FromClient
+  readonly fromTarget: FromTarget
 }
 
 function place(...allow: readonly SshAllowance[]): Place {
@@ -57,7 +60,8 @@ function place(...allow: readonly SshAllowance[]): Place {
   const [fromClient, fromTarget] = [new FromClient(host), new FromTarget(host)]
   client.server.onMessage = (bytes) => fromClient.take(bytes)
   target.client.onMessage = (bytes) => fromTarget.take(bytes)
-  return { host, client: new MessageClient(client.client), target: new MessageClient(target.server) }
+  const ends = { client: new MessageClient(client.client), target: new MessageClient(target.server) }
+  return { host, ...ends, fromClient, fromTarget }
 }
 
 function listen(client: MessageClient, port: number, wantReply: boolean): void {
@@ -187,4 +191,71 @@ test('a channel that is gone at the target keeps nothing else from being ended t
     sent.push(`${reader.byte()} to ${reader.uint32()}`)
   }
   expect(sent).toEqual(['98 to 4', '98 to 4', '93 to 4', '98 to 3', '98 to 3', '93 to 3'])
+})
+
+test('a target with less room than the menu gave gets what is typed there, as it takes it', async () => {
+  const { host, client, target, fromClient, fromTarget } = place('shell')
+  const menusNumber = 2 ** 30 + 1
+  host.client.onMessage = null
+  const adopted = {
+    clientChannel: ownNumber,
+    ownChannel: menusNumber,
+    clientWindowBytes: 100_000,
+    clientPacketBytesMax: 32_768,
+    grantedWindowBytes: 20,
+    requests: [Buffer.concat([sshByte(98), sshUint32(menusNumber), sshString('shell'), sshBoolean(true)])],
+    typed: Buffer.from('ls;'),
+  }
+  adopt(adopted, host, {
+    fromClient,
+    fromTarget,
+    listen: (take) => (host.client.onMessage = take),
+    hear: (take) => (host.target.onMessage = take),
+  })
+  await settled()
+  const said = async () => {
+    await settled()
+    const all: string[] = []
+    while (target.unread > 0) {
+      const message = await target.next()
+      all.push(message[0] === 94 ? message.subarray(9).toString() : String(message[0]))
+    }
+    return all
+  }
+  expect(await said()).toEqual(['90'])
+  target.send(sshByte(91), ...[ownNumber, 0, 5, 32_768].map(sshUint32))
+  data(client, menusNumber, 'echo hello')
+  expect(await said()).toEqual(['98', 'ls;', 'ec'])
+  client.send(sshByte(98), sshUint32(menusNumber), sshString('signal'), sshBoolean(false), sshString('INT'))
+  client.send(sshByte(93), sshUint32(menusNumber), sshUint32(100))
+  expect(await said()).toEqual(['98', '93'])
+  const makeRoom = (bytes: number) => target.send(sshByte(93), sshUint32(ownNumber), sshUint32(bytes))
+  makeRoom(4)
+  expect(await said()).toEqual(['ho h'])
+  client.send(sshByte(96), sshUint32(menusNumber))
+  makeRoom(30)
+  expect(await said()).toEqual(['ello', '96'])
+  // 20 were given, 10 of them are used, and the target has room for 26: 16 more are the client's.
+  const toClient: Buffer[] = []
+  while (client.unread > 0) toClient.push(await client.next())
+  expect(toClient.map((message) => [message[0], message.readUInt32BE(5)])).toEqual([[93, 16]])
+})
+
+test('more than the menu gave ends the connection', async () => {
+  const { host, client, target, fromClient, fromTarget } = place('shell')
+  host.client.onMessage = null
+  const sizes = { clientWindowBytes: 100_000, clientPacketBytesMax: 32_768, grantedWindowBytes: 20 }
+  const names = { clientChannel: ownNumber, ownChannel: 2 ** 30 + 1 }
+  const requests = [Buffer.concat([sshByte(98), sshUint32(0), sshString('shell'), sshBoolean(true)])]
+  adopt({ ...names, ...sizes, requests, typed: Buffer.alloc(0) }, host, {
+    fromClient,
+    fromTarget,
+    listen: (take) => (host.client.onMessage = take),
+    hear: (take) => (host.target.onMessage = take),
+  })
+  await settled()
+  target.send(sshByte(91), ...[ownNumber, 0, 5, 32_768].map(sshUint32))
+  data(client, names.ownChannel, 'x'.repeat(21))
+  await settled()
+  expect(gone(client.transport)).toContain('more than the window takes')
 })

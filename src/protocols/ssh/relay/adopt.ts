@@ -5,18 +5,22 @@ import type { FromClient } from './from-client.ts'
 import type { FromTarget } from './from-target.ts'
 import type { RelayHost } from './host.ts'
 import {
+  channelClose,
   channelData,
+  channelEof,
   channelOpen,
   channelRequest,
+  exitStatus,
   message,
+  readData,
   readOpenConfirmation,
   readWindowAdjust,
   recipientOf,
   stderrData,
   windowAdjust,
-  channelClose,
-  exitStatus,
+  type OpenConfirmation,
 } from './messages.ts'
+import { OwedInput } from './owed-input.ts'
 import { record } from './record.ts'
 import { Voice } from './voice.ts'
 
@@ -41,28 +45,24 @@ export function adopt(adopted: AdoptedChannel, host: RelayHost, ears: Ears): voi
   const channel = new RelayChannel(channels.next(), 'session', voice, (reply) => client.send(reply))
   channels.nameForClient(channel, adopted.clientChannel)
   record(recorder, 'ch', { ch: channel.ch, kind: 'session' })
-  let windowBytes = 0
-  const owedBytes = adopted.grantedWindowBytes + adopted.typed.length
+  let owed: OwedInput | undefined
+  let isEnded = false
 
   ears.hear((bytes) => {
     const isOurs = bytes[0] !== undefined && bytes[0] >= message.channelOpenConfirmation
     if (!isOurs || recipientOf(bytes) !== adopted.clientChannel) return fromTarget.take(bytes)
     switch (bytes[0]) {
-      case message.channelOpenConfirmation: {
-        const confirmation = readOpenConfirmation(bytes)
-        channels.nameForTarget(channel, confirmation.sender)
-        windowBytes = confirmation.windowBytes
-        for (const request of adopted.requests) fromClient.take(unanswered(request, confirmation.sender))
-        return goOnWhenOpen()
-      }
+      case message.channelOpenConfirmation:
+        return opened(readOpenConfirmation(bytes))
       case message.channelOpenFailure:
         return failed()
       case message.channelWindowAdjust:
-        windowBytes += readWindowAdjust(bytes)
-        return goOnWhenOpen()
+        owed?.room(readWindowAdjust(bytes))
+        return goOn()
       case message.channelSuccess:
       case message.channelFailure:
-        return
+        // To what the menu had asked for, nobody waits for an answer.
+        return channel.replies.waiting > 0 ? fromTarget.take(bytes) : undefined
       default:
         return fromTarget.take(bytes)
     }
@@ -73,21 +73,46 @@ export function adopt(adopted: AdoptedChannel, host: RelayHost, ears: Ears): voi
     channelOpen({ type: 'session', sender: adopted.clientChannel, windowBytes: window, packetBytesMax, rest: none }),
   )
 
-  /** The client may already send what the menu granted: the target must be ready for as much. */
-  function goOnWhenOpen(): void {
-    if (channel.isDismissed) return ears.listen(take)
-    if (windowBytes < owedBytes) return
-    ears.hear((bytes) => fromTarget.take(bytes))
-    if (windowBytes > owedBytes) client.send(windowAdjust(adopted.clientChannel, windowBytes - owedBytes))
-    if (adopted.typed.length > 0) fromClient.take(channelData(channel.target!, adopted.typed))
+  function opened(confirmation: OpenConfirmation): void {
+    channels.nameForTarget(channel, confirmation.sender)
+    for (const request of adopted.requests) fromClient.take(unanswered(request, confirmation.sender))
+    const send = (bytes: Buffer) => fromClient.take(channelData(confirmation.sender, bytes))
     ears.listen(take)
+    if (channel.isDismissed) return settled()
+    owed = new OwedInput(adopted.grantedWindowBytes, adopted.typed, confirmation, send)
+    owed.pour()
+    goOn()
+  }
+
+  /** The client may already send what the menu granted: until the target is ready for as much, it is kept here. */
+  function goOn(): void {
+    if (owed === undefined) return
+    if (owed.isEmpty && isEnded) {
+      isEnded = false
+      fromClient.take(channelEof(channel.target!))
+    }
+    const { surplusBytes } = owed
+    if (surplusBytes === undefined) return
+    settled()
+    if (surplusBytes > 0) client.send(windowAdjust(adopted.clientChannel, surplusBytes))
+  }
+
+  function settled(): void {
+    owed = undefined
+    ears.hear((bytes) => fromTarget.take(bytes))
   }
 
   function take(bytes: Buffer): void {
     const type = bytes[0] ?? 0
     const isChannels = type >= message.channelOpenConfirmation && type <= message.channelFailure
     if (isChannels && recipientOf(bytes) === adopted.ownChannel) bytes.writeUInt32BE(channel.target!, 1)
-    fromClient.take(bytes)
+    if (owed === undefined || !isChannels || recipientOf(bytes) !== channel.target) return fromClient.take(bytes)
+    if (type === message.channelData) owed.fromClient(readData(bytes))
+    else if (type === message.channelEof && !owed.isEmpty) isEnded = true
+    else fromClient.take(bytes)
+    // What is closed wants nothing more.
+    if (type === message.channelClose) settled()
+    else goOn()
   }
 
   function failed(): void {
