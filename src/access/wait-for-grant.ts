@@ -53,7 +53,7 @@ export class WaitingPeople {
 
 /** Subscribes first, then looks: what is decided in between is not lost. */
 export async function waitForGrant(waiter: Waiter, around: Around): Promise<void> {
-  const { store, changes, clock } = around
+  const { changes, clock } = around
   waiter.signal.throwIfAborted()
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const aborted = () => reject(waiter.signal.reason)
@@ -64,8 +64,8 @@ export async function waitForGrant(waiter: Waiter, around: Around): Promise<void
   const timer = clock.after(waiter.waitMs, () => reject(waitOver(waiter.waitMs)))
   waiter.signal.addEventListener('abort', aborted, { once: true })
   try {
-    const standing = store.activeGrants(waiter.person, waiter.resource, waiter.role).then((grants) => {
-      if (grants.some((grant) => endOfTime(grant) > clock.now() && !isUsedUp(grant))) return resolve()
+    const standing = hasGrant(waiter, around).then((isThere) => {
+      if (isThere) return resolve()
       return waiter.request === undefined ? undefined : throwIfOwn(waiter.request, waiter, around)
     })
     await Promise.race([promise, standing.then(() => promise)])
@@ -73,6 +73,11 @@ export async function waitForGrant(waiter: Waiter, around: Around): Promise<void
     timer.cancel()
     waiter.signal.removeEventListener('abort', aborted)
   }
+}
+
+async function hasGrant({ person, resource, role }: Waiter, { store, clock }: Around): Promise<boolean> {
+  const grants = await store.activeGrants(person, resource, role)
+  return grants.some((grant) => endOfTime(grant) > clock.now() && !isUsedUp(grant))
 }
 
 /** What a change means to somebody who waits. @throws Fault when the wait is over without a grant. */
@@ -129,16 +134,20 @@ async function throwIfOwn(id: RequestId, waiter: Waiter, around: Around): Promis
 }
 
 /** Approvers may give another role, or a later start: what is waited for does not come of it. */
-async function throwIfOther(id: RequestId, waiter: Waiter, { store, clock, requestLink }: Around): Promise<void> {
+async function throwIfOther(id: RequestId, waiter: Waiter, around: Around): Promise<void> {
+  const { store, clock, requestLink } = around
   const grant = await store.grantOf(id)
   if (grant === undefined) return
   const { resource, role, startsAt } = grant
-  if (role !== waiter.role) {
+  const isOtherRole = role !== waiter.role
+  if (!isOtherRole && startsAt <= later(clock.now(), waiter.waitMs)) return
+  // Something else that they asked for may still come, or has come meanwhile.
+  if ((await store.openRequests()).some((open) => isFor(open, waiter)) || (await hasGrant(waiter, around))) return
+  if (isOtherRole) {
     throw new Fault('REQUEST_CLOSED', `Your request was approved as ${role}, not as ${waiter.role}.`, {
       hint: `Connect to ${resource} as ${role}, or see what was approved: ${requestLink(id)}`,
     })
   }
-  if (startsAt <= later(clock.now(), waiter.waitMs)) return
   throw new Fault('REQUEST_CLOSED', `Your request was approved for later: from ${timeForPeople(startsAt)} on.`, {
     hint: `Connect again then, or see what was approved: ${requestLink(id)}`,
   })

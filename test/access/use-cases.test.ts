@@ -309,6 +309,18 @@ describe('waiting for a grant', () => {
     ])
   })
 
+  test('goes on for what waits beside something that was approved for later', async () => {
+    const clock = new HandClock()
+    await using world = await openWorld(clock)
+    const waiting = wait(world)
+    const own = await world.access.ask(alice, wish('readonly'))
+    const tomorrow = (clock.now() + 86_400_000) as Instant
+    const other = await world.access.ask(alice, wish('readonly', { startsAt: tomorrow }))
+    await world.access.decide(bob, other.id, 'approve', '')
+    await world.access.decide(bob, own.id, 'approve', '')
+    await expect(waiting).resolves.toBeUndefined()
+  })
+
   test('ends at once when it was refused before they began to wait', async () => {
     await using world = await openWorld()
     const { id } = await world.access.ask(alice, wish('readonly'))
