@@ -145,6 +145,26 @@ test('what the target does not run may be asked for in another way, and nothing 
   expect(atClient[2]!.readUInt32BE(5)).toBe('early'.length)
 })
 
+test('nothing runs on what was sent for something that did not run', async () => {
+  const { client, target } = place('exec', 'shell')
+  opened(client, target, [ownNumber, 0])
+  await settled()
+  run(client, 0, 'subsystem', 'nothing')
+  // Some targets (Dropbear) keep it for what runs later, and the recording has it with what did not run.
+  data(client, 0, 'rm -r /')
+  await settled()
+  target.send(sshByte(100), sshUint32(ownNumber))
+  await settled()
+  run(client, 0, 'exec', 'sh')
+  await settled()
+  const atTarget: Buffer[] = []
+  while (target.unread > 0) atTarget.push(await target.next())
+  expect(atTarget.map(([type]) => type)).toEqual([90, 98, 94])
+  const atClient: number[] = []
+  while (client.unread > 0) atClient.push((await client.next())[0]!)
+  expect(atClient).toEqual([91, 100, 100])
+})
+
 test('what a target sends where nothing runs is recorded', async () => {
   const { host, client, target } = place('exec', 'sftp')
   const recorded: string[] = []

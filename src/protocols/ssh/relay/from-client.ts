@@ -251,6 +251,8 @@ export class FromClient {
     wantReply: boolean,
   ): string | null {
     if (channel.isRunning) return 'this channel runs something already'
+    // Some targets keep it for what runs later, and the recording has it with what did not run.
+    if (channel.bytesUp > 0) return 'data was sent for something that did not run'
     const { role, recorder } = this.#host
     const text = command.toString('utf8')
     const refusal = refusalOf(role, neededToRun(what, text), what)
