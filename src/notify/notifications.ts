@@ -196,14 +196,21 @@ class Telling implements RunningNotifications {
   }
 
   #openSlack(sender: SlackSender): void {
+    const changing = new Set<string>()
     this.#open({ channel: 'slack', recipient: null }, async (queued, signal) => {
       const instead = await this.#timeliness.check(queued)
       if (instead !== null && 'kind' in instead) return instead
-      const wording = await this.#timeliness.wordingNow(queued)
       // Whoever is asked again gets a new message; what tells of a decision changes those that asked.
       const before = instead === null || isAsking(queued.notice.type) ? [] : instead.follows
       const references = before.flatMap(({ reference }) => reference ?? [])
-      return sender.send(queued, wording, references, signal)
+      // Of two changes of one message the slower would win: one at a time, each of what is true then.
+      if (references.some((one) => changing.has(one))) return { kind: 'later', notBefore: this.#deps.clock.now() }
+      for (const one of references) changing.add(one)
+      try {
+        return await sender.send(queued, await this.#timeliness.wordingNow(queued), references, signal)
+      } finally {
+        for (const one of references) changing.delete(one)
+      }
     })
   }
 

@@ -138,6 +138,22 @@ test('a server that behaves as Slack documents: one message is posted, and chang
   expect(card.links).toEqual([new URL(`/requests/${request.id}`, place.url).href])
 })
 
+test('a change of a message that is slow to arrive does not undo the next one', async () => {
+  const request = await ask('alice', 'admin', 'two at once')
+  const mine = (channel: string) => (message: { channel: string; links: string[] }) =>
+    message.channel === channel && message.links[0]?.endsWith(request.id) === true
+  const [card, direct] = [await slack.until(mine('C0')), await slack.until(mine('DUBOB'))]
+  const slow = Promise.withResolvers<void>()
+  slack.held = { channel: 'C0', until: slow.promise }
+  await decide('bob', request, 'approve', '')
+  await expect.poll(() => slack.held).toBeUndefined() // it is under way
+  await decide('carol', request, 'approve', '')
+  await slack.until((message) => message === direct && message.shown.includes('State: approved'))
+  slow.resolve()
+  await expect.poll(() => card.updates, { timeout: 10_000 }).toBe(2)
+  expect(card.shown).toContain('State: approved')
+})
+
 test('security hears of locks and of what was revoked', async () => {
   const olga = await place.person('olga')
   await place.gateway.access.placeLock(olga, { person: null, resource: null, role: 'nothing' }, 'a drill')

@@ -45,6 +45,8 @@ export interface SlackLike extends AsyncDisposable {
   untilAnswered(to: string): Promise<Answered>
   /** The next calls are answered 429 with this Retry-After, once for each. */
   rateLimits: number[]
+  /** The next change of a message in that channel is done, and answered, only then. */
+  held: { readonly channel: string; readonly until: Promise<unknown> } | undefined
   until(wanted: (message: Posted) => boolean): Promise<Posted>
 }
 
@@ -107,6 +109,11 @@ export async function startSlackLike(
       return void response.end('{"ok":false,"error":"invalid_auth"}')
     if (json && method.startsWith('users.')) return void response.end('{"ok":false,"error":"invalid_arguments"}')
     const fields: Fields = json ? JSON.parse(body) : Object.fromEntries(new URLSearchParams(body))
+    const { held } = slack
+    if (method === 'chat.update' && held?.channel === fields.channel) {
+      slack.held = undefined
+      await held?.until
+    }
     response.end(JSON.stringify(methods[method]?.(fields) ?? { ok: false, error: 'unknown_method' }))
   }
   server.listen(0, '127.0.0.1')
@@ -121,6 +128,7 @@ export async function startSlackLike(
       odd: {},
       signingSecret: 'a-signing-secret-for-tests-only',
       rateLimits: [],
+      held: undefined,
     },
     apiUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/`,
     async untilAnswered(to) {
