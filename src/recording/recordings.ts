@@ -5,6 +5,7 @@ import type { Metrics } from '../kernel/metrics.ts'
 import { type Clock, isoTime, type Timer } from '../kernel/time.ts'
 import { freeBytesAt } from './files.ts'
 import { headerBytesMax, segmentRawBytes } from './format.ts'
+import { FreeSpace } from './free-space.ts'
 import type { SigningKey } from './keys.ts'
 import { SpareBuffers } from './line-parts.ts'
 import type { Recorder, Recordings } from './recorder.ts'
@@ -36,7 +37,6 @@ export interface RecordingsDeps {
 const batchBytesMax = 256 * 1024
 const batchBytesMin = 64 * 1024
 const batchMsMax = 100
-const freeSpaceKnownMs = 1000
 const lookEveryMs = 1000
 /** A disk that has not answered for this long will not. */
 const stalledMsMax = 30_000
@@ -73,12 +73,13 @@ class DiskRecordings implements Recordings, RecorderHost, AsyncDisposable {
   #thread: Promise<WriterThread> | null = null
   #posting: WriterThread | null = null
   #nextId = 1
-  #free: { readonly bytes: Promise<number>; readonly atMs: number } | null = null
+  readonly #free: FreeSpace
   #closing = false
 
   constructor(deps: RecordingsDeps) {
     this.#deps = deps
     this.clock = deps.clock
+    this.#free = new FreeSpace(deps.clock, () => freeBytesAt(deps.folder))
     this.unsavedBytesMax = deps.settings.unsavedBytesMax
     this.unsavedMsMax = deps.settings.unsavedMsMax
     // Some batches must fit into what may be unsaved, or the disk waits for the relay and the relay for the disk.
@@ -141,13 +142,7 @@ class DiskRecordings implements Recordings, RecorderHost, AsyncDisposable {
   }
 
   async #checkFreeSpace(): Promise<void> {
-    const nowMs = this.clock.monotonicMs()
-    if (this.#free === null || nowMs - this.#free.atMs > freeSpaceKnownMs) {
-      this.#free = { bytes: freeBytesAt(this.#deps.folder), atMs: nowMs }
-    }
-    const bytes = await this.#free.bytes.catch((cause: unknown) => {
-      throw new Fault('RECORDING_FAILED', 'The disk for recordings cannot be reached.', { cause })
-    })
+    const bytes = await this.#free.bytes()
     if (bytes < this.#deps.settings.freeBytesMin) throw diskFull(bytes, this.#deps.settings.freeBytesMin)
   }
 
@@ -252,7 +247,7 @@ class DiskRecordings implements Recordings, RecorderHost, AsyncDisposable {
   }
 
   #refuseAll(freeBytes: number): void {
-    this.#free = { bytes: Promise.resolve(freeBytes), atMs: this.clock.monotonicMs() }
+    this.#free.tell(freeBytes)
     const fault = diskFull(freeBytes, this.#deps.settings.freeBytesMin)
     for (const recorder of this.#recorders.values()) recorder.refuse(fault)
   }
