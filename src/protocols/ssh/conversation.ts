@@ -1,10 +1,10 @@
 import type { Identified, Client } from '../../sessions/session.ts'
 import type { Fault } from '../../kernel/fault.ts'
 
-/** What the user name asks for. `menu`: nothing yet. */
+/** What the user name asks for. `menu`: nothing yet; `misnamed` is a user name that was meant to name something. */
 export type Wanted =
   | { readonly kind: 'session'; readonly resource: string; readonly role: string }
-  | { readonly kind: 'menu' }
+  | { readonly kind: 'menu'; readonly misnamed?: string }
 
 export interface Prompt {
   /** ASCII, ends with a space: `How long? [1h] `. */

@@ -17,6 +17,11 @@ export function readUser(user: string): Wanted {
   return isName(role) && isName(resource) ? { kind: 'session', resource, role } : menu
 }
 
+/** Whether a user name that asks for the menu was meant to name a role and a resource. */
+export function isMisnamed(user: string): boolean {
+  return /[@+]/.test(user) && readUser(user).kind === 'menu'
+}
+
 /**
  * The same within a jump, where the resource is known by the host that was jumped to: `role`, or the whole of it.
  * Undefined when it names another resource, or nothing that could be a role.

@@ -93,10 +93,11 @@ const identified = {
 } as const
 const conversation = {
   identified,
+  wanted: { kind: 'menu' },
   client: { protocol: 'ssh', address: '192.0.2.7', port: 1, application: 'x', tls: false },
 } as unknown as Conversation
 
-function begin(more: Partial<MenuDeps> = {}) {
+function begin(more: Partial<MenuDeps> = {}, wanted: Conversation['wanted'] = { kind: 'menu' }) {
   const { client, server } = memoryPair()
   const started: { admission: Admission; adopted: AdoptedChannel }[] = []
   const nested: { stream: Duplex; within: Within }[] = []
@@ -138,7 +139,7 @@ function begin(more: Partial<MenuDeps> = {}) {
     },
     ...more,
   }
-  const done = serveMenu(server, conversation, deps)
+  const done = serveMenu(server, { ...conversation, wanted }, deps)
   done.catch(() => undefined)
   const announce = (change: Change) => listeners.forEach((listener) => listener(change))
   return { ssh: new ChannelClient(client), client, server, started, nested, ended, stop, state, done, announce }
@@ -269,6 +270,30 @@ test('a subsystem ends with words', async () => {
   await channel.untilClosed()
   expect(channel.errors).toContain('name what you want to reach')
   expect(channel.status).toBe(1)
+})
+
+test('a user name that was meant to name something is told of, and nothing runs for it here', async () => {
+  const misnamed = { kind: 'menu', misnamed: 'Ops@web-1' } as const
+  const words = '"Ops@web-1" is no role@resource: names have 1 to 63 of a-z, 0-9, "-" and "_".'
+  for (const [what, ...fields] of [
+    ['exec', sshString('whoami')],
+    ['subsystem', sshString('sftp')],
+    ['shell'],
+  ] as const) {
+    const channel = await begin({}, misnamed).ssh.open('session')
+    channel.request(what, true, ...fields)
+    await channel.untilClosed()
+    expect(channel.errors).toContain(`curfew: ${words}\nConnect with: ssh -p 2222 ROLE@RESOURCE@`)
+    expect([channel.text, channel.status]).toEqual(['', 1])
+  }
+  expect((await atMenu(begin({}, misnamed))).text).toContain(words)
+})
+
+test('who chooses what other clients reach reads how', async () => {
+  const connect = { clientHost: 'gw.example.com', sshPort: () => 2222, postgresPort: () => 5433 }
+  const channel = await atMenu(begin({ connect }))
+  channel.type('prod-db\r')
+  await channel.until('prod-db (PostgreSQL) is not reached by SSH. It is reached with:\r\n  psql "host=gw.')
 })
 
 test('output waits for the client to open its window', async () => {

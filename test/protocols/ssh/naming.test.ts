@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { readHost, readUser, readUserWithin } from '../../../src/protocols/ssh/naming.ts'
+import { isMisnamed, readHost, readUser, readUserWithin } from '../../../src/protocols/ssh/naming.ts'
 
 const menu = { kind: 'menu' }
 const session = (role: string, resource: string) => ({ kind: 'session', resource, role })
@@ -25,6 +25,17 @@ test.each([
   [`ops@${'s'.repeat(100_000)}`, menu],
 ])('the user name %j', (user, wanted) => {
   expect(readUser(user)).toEqual(wanted)
+})
+
+test.each([
+  ['alice', false],
+  ['', false],
+  ['ops@web-1', false],
+  ['Ops@web-1', true],
+  ['ops+', true],
+  ['alice@example.com', true],
+])('whether %j was meant to name something', (user, meant) => {
+  expect(isMisnamed(user)).toBe(meant)
 })
 
 test('every pair of names comes through, with either sign', () => {

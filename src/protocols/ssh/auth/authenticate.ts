@@ -2,7 +2,7 @@ import { asFault, Fault } from '../../../kernel/fault.ts'
 import type { Clock } from '../../../kernel/time.ts'
 import type { Client, Identified } from '../../../sessions/session.ts'
 import type { Conversation, Wanted } from '../conversation.ts'
-import { readUser, readUserWithin } from '../naming.ts'
+import { isMisnamed, readUser, readUserWithin } from '../naming.ts'
 import { keyUnknownText, refusalText, signedInText } from '../texts.ts'
 import type { Transport } from '../transport.ts'
 import { Deadline } from './deadline.ts'
@@ -102,7 +102,7 @@ class Reception {
 
   #wanted({ user }: AuthRequest): Wanted {
     const { within } = this.#caller
-    if (within === undefined) return readUser(user)
+    if (within === undefined) return isMisnamed(user) ? { kind: 'menu', misnamed: asText(user) } : readUser(user)
     const wanted = readUserWithin(user, within.resource)
     if (wanted !== undefined) return wanted
     throw new Fault('ROLE_UNKNOWN', `On the way to ${within.resource} the user name must be one of its roles.`)
@@ -161,4 +161,9 @@ class Reception {
   #refuse(): void {
     this.#exchange.fail(this.#exchange.nearlyExhausted ? methods.slice(1) : methods, false)
   }
+}
+
+/** Names stay as their bytes until somebody reads them. */
+function asText(user: string): string {
+  return Buffer.from(user, 'latin1').toString('utf8')
 }

@@ -4,7 +4,7 @@ import { admitAsking, type AdmitDeps, type Asked } from '../auth/admit.ts'
 import type { Conversation, Prompt } from '../conversation.ts'
 import { knownPerson, reachOf, type Reachable, type ReachDeps } from './reach.ts'
 import { Interrupted, type Terminal } from './terminal.ts'
-import { faultText, greeting, noChoiceText, noShellText, reachText } from './words.ts'
+import { faultText, greeting, misnamedText, noChoiceText, noShellText, reachText } from './words.ts'
 
 export type ChooseDeps = ReachDeps & AdmitDeps
 
@@ -22,12 +22,15 @@ type MayBegin = () => void
  */
 export async function choose(
   terminal: Terminal,
-  who: Pick<Conversation, 'identified' | 'client'>,
+  who: Pick<Conversation, 'identified' | 'client' | 'wanted'>,
   columns: () => number | null,
   mayBegin: MayBegin,
   deps: ChooseDeps,
 ): Promise<Choice> {
   terminal.print(greeting(who.identified.personName))
+  if (who.wanted.kind === 'menu' && who.wanted.misnamed !== undefined) {
+    terminal.print(`${misnamedText(who.wanted.misnamed)}\n`)
+  }
   for (let isShown = false; ;) {
     const reach = await reachOf(who.identified, deps)
     const own = reach.filter(({ kind }) => kind === 'ssh')
@@ -39,7 +42,7 @@ export async function choose(
     if (['q', 'quit', 'exit', 'logout'].includes(word)) return { kind: 'quit' }
     if (['l', 'ls', 'list', 'status'].includes(word)) isShown = false
     else if (word !== '') {
-      const choice = await connect(terminal, who, word, own, mayBegin, deps)
+      const choice = await connect(terminal, who, word, reach, mayBegin, deps)
       if (choice !== undefined) return choice
     }
   }
@@ -50,13 +53,16 @@ async function connect(
   terminal: Terminal,
   who: Pick<Conversation, 'identified' | 'client'>,
   word: string,
-  own: readonly Reachable[],
+  reach: readonly Reachable[],
   mayBegin: MayBegin,
   deps: ChooseDeps,
 ): Promise<Choice | undefined> {
-  const chosen = find(word, own)
+  const chosen = find(
+    word,
+    reach.filter(({ kind }) => kind === 'ssh'),
+  )
   if (chosen === undefined) {
-    terminal.print(noChoiceText(word, own))
+    terminal.print(noChoiceText(word, reach))
     return undefined
   }
   if (!chosen.hasShell) {

@@ -19,7 +19,7 @@ import { JumpStream, jumpTarget, jumpWindowBytes } from './jump.ts'
 import { reachOf } from './reach.ts'
 import { SessionChannel, sessionWindowBytes, type Wish } from './session-channel.ts'
 import { Closed, Terminal } from './terminal.ts'
-import { faultText, greeting, howText, reachText } from './words.ts'
+import { faultText, greeting, howText, misnamedText, reachText } from './words.ts'
 
 /** Who a connection within a jump belongs to, and the resource that was jumped to. */
 export interface Within {
@@ -182,7 +182,7 @@ class Menu {
     reply(true)
     if (wish.kind === 'subsystem') {
       // Refusing it would be plainer; but then clients end before they show why.
-      const words = `curfew: name what you want to reach. ${howText(this.#deps, undefined)}`
+      const words = `curfew: ${this.#misnamed ?? 'name what you want to reach. '}${howText(this.#deps, undefined)}`
       channel.write(Buffer.from(words), undefined, true)
       return channel.exit(1)
     }
@@ -234,6 +234,7 @@ class Menu {
   async #tell({ channel }: SessionChannel, wish: Exclude<Wish, { kind: 'subsystem' }>): Promise<void> {
     const { identified } = this.#conversation
     const isShell = wish.kind === 'shell'
+    if (this.#misnamed !== undefined) return this.#notThere(channel, this.#misnamed, wish)
     const reach = await reachOf(identified, this.#deps)
     const first = reach.find(({ kind }) => kind === 'ssh')
     const result = isShell
@@ -247,6 +248,18 @@ class Menu {
     if (result.out !== '') channel.write(bytes(result.out))
     if (result.errors !== '') channel.write(bytes(result.errors), undefined, true)
     channel.exit(result.status)
+  }
+
+  /** What was meant for a resource must not run here: `whoami` would have another answer. */
+  #notThere(channel: Channel, misnamed: string, { hasTerminal }: { readonly hasTerminal: boolean }): void {
+    const text = `curfew: ${misnamed}${howText(this.#deps, undefined)}`
+    channel.write(Buffer.from(hasTerminal ? text.replaceAll('\n', '\r\n') : text), undefined, true)
+    channel.exit(1)
+  }
+
+  get #misnamed(): string | undefined {
+    const { wanted } = this.#conversation
+    return wanted.kind === 'menu' && wanted.misnamed !== undefined ? misnamedText(wanted.misnamed) : undefined
   }
 
   // ---- jumps

@@ -1,5 +1,6 @@
 import type { Fault } from '../../../kernel/fault.ts'
 import type { Reachable, ReachDeps } from './reach.ts'
+import { asciiLine } from '../texts.ts'
 import { table } from './table.ts'
 
 /** What the menu says. */
@@ -10,6 +11,12 @@ const kinds: Readonly<Record<Reachable['kind'], string>> = { ssh: 'SSH', postgre
 
 export function greeting(personName: string): string {
   return `Curfew: you are ${personName}.\n\n`
+}
+
+/** For a user name that was meant to name something. */
+export function misnamedText(user: string): string {
+  const shown = user.length > 80 ? `${user.slice(0, 80)}...` : user
+  return `"${asciiLine(shown)}" is no role@resource: names have 1 to 63 of a-z, 0-9, "-" and "_".\n`
 }
 
 /** What may be reached by SSH, with numbers to choose by; then what is there for other clients. */
@@ -49,11 +56,19 @@ export function howText({ clientHost, port }: Place, example: Reachable | undefi
 }
 
 /** For what chooses nothing, or more than one thing. */
-export function noChoiceText(word: string, own: readonly Reachable[]): string {
+export function noChoiceText(word: string, reach: readonly Reachable[]): string {
+  const own = reach.filter(({ kind }) => kind === 'ssh')
+  const elsewhere = reach.find(({ kind, resource }) => kind !== 'ssh' && resource === word)
+  if (elsewhere !== undefined && !own.some(({ resource }) => resource === word)) return noSshText(elsewhere)
   const roles = own.filter(({ resource }) => resource === word).map(({ role }) => role)
   const what =
     roles.length > 0 ? `${word} has the roles ${roles.join(', ')}` : `"${word.slice(0, 80)}" is none of these`
-  return `${what}. Type a number, or role@resource.\n`
+  return `${what}. ${own.length > 0 ? 'Type a number, or role@resource' : 'Type l or q'}.\n`
+}
+
+function noSshText({ resource, kind, commands }: Reachable): string {
+  const how = commands.slice(0, 1).map((command) => ` It is reached with:\n  ${command}`)
+  return `${resource} (${kinds[kind]}) is not reached by SSH.${how.join('')}\n`
 }
 
 /** For a role that a terminal is of no use to. */
