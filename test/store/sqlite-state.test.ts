@@ -47,6 +47,18 @@ describe('the file', () => {
     expect(await second.healthy()).toBe(true)
   })
 
+  // Only what reaches the disk tells that it is full, or can only be read by now.
+  test('is healthy when a write has reached it, and left as it was', async () => {
+    await using place = await makeSqlitePlace()
+    const state = await place.open()
+    using database = openRaw(place.file)
+    const position = () => database.prepare('select * from notify_position').get()
+    const before = { wal: await stat(`${place.file}-wal`), position: position() }
+    expect(await state.healthy()).toBe(true)
+    expect((await stat(`${place.file}-wal`)).size).toBeGreaterThan(before.wal.size)
+    expect(position()).toEqual(before.position)
+  })
+
   test('may be opened by several at once, even the first time', async () => {
     await using place = await makeSqlitePlace()
     const states = await Promise.all(Array.from({ length: 4 }, () => place.open()))
