@@ -1,4 +1,4 @@
-import { copyFile, open } from 'node:fs/promises'
+import { copyFile, open, stat, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { auditEvent } from '../../src/audit/event.ts'
@@ -216,6 +216,16 @@ test('one changed byte is seen, and said', async () => {
   const { text } = await sam.get(`/recordings/${session}`)
   expect(text).toContain('Not what the gateway wrote')
   expect(text).not.toContain('Sealed and unchanged')
+})
+
+test('a recording whose end was cut off does not pass for one that a crash left', async () => {
+  const session = await recorded('select 5')
+  const row = await pages.state.sessions.session(session as never)
+  const file = join(pages.folder, 'recordings', row!.recording!)
+  await truncate(file, (await stat(file)).size - 300)
+  const { text } = await sam.get(`/recordings/${session}`)
+  expect(text).toContain('Its end is missing')
+  expect(text).not.toContain('the gateway stopped before it could sign')
 })
 
 test('the whole recording of another session in the place of one is seen, and said', async () => {

@@ -38,7 +38,7 @@ export function sealCard({ row, seal, sizeBytes }: Looked, { checkHref, exports 
   const told = end?.cutLatencyMs
   return html`<section class="card">
     <div class="row">
-      <div class="grow">${isOfAnother(seal, session) ? otherLine() : sealLine(seal, end !== null, checkHref)}</div>
+      <div class="grow">${isOfAnother(seal, session) ? otherLine() : sealLine(seal, end, checkHref)}</div>
       ${endChip(end)}${typeof told === 'number' && html`<span class="small time">client told in ${told < 10 ? told.toFixed(1) : Math.round(told)} ms</span>`}
       <span class="small">Export ${files} <span class="time">(${formatBytes(sizeBytes)})</span></span>
     </div>
@@ -59,8 +59,8 @@ function otherLine(): Html {
   >`
 }
 
-function sealLine(seal: Verification | undefined, ended: boolean, checkHref: string): Html {
-  if (!ended)
+function sealLine(seal: Verification | undefined, end: SessionRow['end'], checkHref: string): Html {
+  if (end === null)
     return html`<span class="seal wait">● Being recorded <span class="small">sealed when the session ends</span></span>`
   if (seal === undefined)
     return html`<span class="seal wait"
@@ -77,11 +77,7 @@ function sealLine(seal: Verification | undefined, ended: boolean, checkHref: str
       ></span
     >`
   }
-  if (seal.state === 'unsealed') {
-    return html`<span class="seal wait"
-      >Unchanged, but not sealed <span class="small">${parts}; the gateway stopped before it could sign</span></span
-    >`
-  }
+  if (seal.state === 'unsealed') return unsealedLine(parts, end)
   if (seal.key?.trusted !== true) {
     return html`<span class="seal stop"
       >✗ Signed by a key that is not this gateway’s <span class="small">${parts}</span></span
@@ -89,6 +85,25 @@ function sealLine(seal: Verification | undefined, ended: boolean, checkHref: str
   }
   return html`<span class="seal go"
     >✓ Sealed and unchanged <span class="small">${parts}, signed by this gateway</span></span
+  >`
+}
+
+/** Of sessions that ended so, nobody may have been there to sign. */
+const unsignedEnds: ReadonlySet<string | null> = new Set(['SHUTTING_DOWN', 'RECORDING_FAILED'])
+
+/** A session is over only once its recording is signed, unless the gateway died or the disk failed. */
+function unsealedLine(parts: string, { code }: NonNullable<SessionRow['end']>): Html {
+  if (unsignedEnds.has(code)) {
+    return html`<span class="seal wait"
+      >Unchanged, but not sealed <span class="small">${parts}; the gateway stopped before it could sign</span></span
+    >`
+  }
+  return html`<span class="seal stop" role="alert"
+    >✗ Its end is missing
+    <span class="small"
+      >${parts}, unchanged. The session ended in order: its end was cut off since, or could not be written, of which the
+      gateway’s log tells.</span
+    ></span
   >`
 }
 
