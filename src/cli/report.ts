@@ -9,7 +9,7 @@ import { openGateway } from './gateway-client.ts'
 import { asUsage } from './options.ts'
 import { forPeople, note, print, printJson, printRaw, table } from './print.ts'
 import { sizeInWords } from './recording-words.ts'
-import { terminalLine } from './terminal-text.ts'
+import { terminalJson, terminalLine } from './terminal-text.ts'
 
 type Report = z.output<typeof anyReport>
 type Column = Report['columns'][number]
@@ -66,7 +66,7 @@ async function showReport(name: string, { days, json, csv, output }: ReportOptio
   await using _ = client
   const path = `/reports/${encodeURIComponent(name)}?days=${days}`
   const report = (await client.call('GET', path, anyReport, undefined, reportMsMax)).value
-  const text = json ? `${JSON.stringify(report)}\n` : csv ? csvOf(report) : `${tableOf(report)}\n`
+  const text = json ? `${terminalJson(report)}\n` : csv ? csvOf(report) : `${tableOf(report)}\n`
   if (report.isCut) note('There is more than this report looks at. Look back fewer days to see all of it.')
   if (output === undefined) return await printRaw(text)
   await writeFile(output, text, { mode: 0o600 })
