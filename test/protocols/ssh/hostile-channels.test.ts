@@ -6,7 +6,7 @@ import { Channels, RelayChannel } from '../../../src/protocols/ssh/relay/channel
 import { dismissTarget, noteEnds } from '../../../src/protocols/ssh/relay/dismiss-target.ts'
 import { FromClient } from '../../../src/protocols/ssh/relay/from-client.ts'
 import { FromTarget } from '../../../src/protocols/ssh/relay/from-target.ts'
-import type { RelayHost } from '../../../src/protocols/ssh/relay/host.ts'
+import type { RelayHost, TapWish } from '../../../src/protocols/ssh/relay/host.ts'
 import { Replies } from '../../../src/protocols/ssh/relay/replies.ts'
 import { forwardTap } from '../../../src/protocols/ssh/taps/command-tap.ts'
 import type { SshAllowance } from '../../../src/resources/catalogue.ts'
@@ -143,6 +143,39 @@ test('what the target does not run may be asked for in another way, and nothing 
   // Confirmed, failed, the room of what was thrown away given back, begun, and no second one.
   expect(atClient.map(([type]) => type)).toEqual([91, 100, 93, 99, 100])
   expect(atClient[2]!.readUInt32BE(5)).toBe('early'.length)
+})
+
+test('a terminal that was asked for hides no SFTP, and one that was refused is none', async () => {
+  const { host, client, target } = place('exec', 'sftp')
+  const wishes: TapWish[] = []
+  Object.assign(host, { newTap: (wish: TapWish) => (wishes.push(wish), forwardTap()) })
+  const terminal = (number: number) => {
+    const size = [80, 24, 0, 0].map(sshUint32)
+    client.send(
+      sshByte(98),
+      sshUint32(number),
+      sshString('pty-req'),
+      sshBoolean(true),
+      sshString('x'),
+      ...size,
+      sshString(''),
+    )
+  }
+  opened(client, target, [ownNumber, 0])
+  opened(client, target, [ownNumber + 1, 1])
+  await settled()
+  terminal(0)
+  run(client, 0, 'subsystem', 'sftp')
+  terminal(1)
+  await settled()
+  target.send(sshByte(100), sshUint32(ownNumber + 1))
+  await settled()
+  run(client, 1, 'exec', 'cat')
+  await settled()
+  expect(wishes.map(({ command, hasTerminal }) => [command, hasTerminal])).toEqual([
+    ['sftp', false],
+    ['cat', false],
+  ])
 })
 
 test('nothing runs on what was sent for something that did not run', async () => {

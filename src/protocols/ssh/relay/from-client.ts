@@ -189,8 +189,7 @@ export class FromClient {
     const refusal = this.#look(channel, request)
     this.#host.recorded('client')
     if (refusal === null) {
-      const runs = request.type === 'shell' || request.type === 'exec' || request.type === 'subsystem'
-      if (request.wantReply) channel.replies.passedOn(runs ? (reply) => this.#started(channel, reply) : undefined)
+      if (request.wantReply) channel.replies.passedOn((reply) => this.#answered(channel, request.type, reply))
       return this.#host.target.send(bytes)
     }
     record(this.#host.recorder, 'no', { what: printable(request.type), why: refusal })
@@ -264,14 +263,20 @@ export class FromClient {
     channel.isSubsystem = what === 'subsystem'
     const { ch, hasTerminal } = channel
     record(recorder, 'run', { ch, what, ...(what === 'shell' ? {} : commandFacts(command)) })
-    channel.tap = this.#host.newTap({ ch, what, command: text, hasTerminal })
+    // A terminal can be told to change no byte, so SFTP behind one is read for as long as it is SFTP.
+    channel.tap = this.#host.newTap({ ch, what, command: text, hasTerminal: hasTerminal && what !== 'subsystem' })
     this.#sayHeld(channel)
     return null
   }
 
-  /** What the target does not run, a client may ask for in another way (PuTTY's SFTP, after the subsystem: a command). */
-  #started(channel: RelayChannel, reply: Buffer): void {
+  #answered(channel: RelayChannel, type: string, reply: Buffer): void {
     if (reply[0] !== message.channelFailure) return
+    if (type === 'pty-req' && !channel.isRunning) channel.hasTerminal = false
+    if (type === 'shell' || type === 'exec' || type === 'subsystem') this.#failed(channel)
+  }
+
+  /** What the target does not run, a client may ask for in another way (PuTTY's SFTP, after the subsystem: a command). */
+  #failed(channel: RelayChannel): void {
     record(this.#host.recorder, 'no', { what: 'what was to run', why: 'the target does not run it' })
     channel.tap?.close()
     channel.tap = null
