@@ -103,6 +103,13 @@ test('in a browser: start one, confirm, let one end, and see what came of it', {
   await sam.keyboard.press('Enter') // says nothing: neither button is meant
   await card.getByRole('button', { name: /^Confirm/ }).click()
   await sam.getByText('“still being mended”').waitFor()
+  const place = new URL(olga.url()).pathname
+  const view = await (await api(people.sam))('GET', place.replace('/reviews', ''))
+  const confirmed = view.body.entries.find(({ state }: { state: string }) => state === 'confirmed')
+  const say = (word: string) =>
+    people.sam.post(`${place}/entries/${confirmed.id}`, { word, comment: 'still being mended' })
+  expect((await say('confirm')).location).toBe(place) // a second tap: nobody was quicker
+  expect((await say('end')).location).toBe(`${place}?late=yes`)
   const policy = sam.locator('section', { hasText: 'policy “long standing”' })
   await policy.getByRole('button', { name: /^End/ }).click()
   await sam.getByText('It stands until you change the configuration file.').waitFor()

@@ -112,6 +112,8 @@ test('those who review see what was done, and nobody else does; one of them clos
   expect((await ada.post(`/reviews/${review}`, { verdict: 'maybe', comment: 'x' })).status).toBe(422)
   const closed = await ada.post(`/reviews/${review}`, { verdict: 'not-justified', comment: 'it could have waited' })
   expect(closed.location).toBe(`/reviews/${review}`)
+  const again = await ada.post(`/reviews/${review}`, { verdict: 'not-justified', comment: 'it could have waited' })
+  expect(again.location).toBe(`/reviews/${review}`) // a second tap: nobody was quicker
   const late = await ada.post(`/reviews/${review}`, { verdict: 'justified', comment: 'no, it was' })
   expect(late.location).toBe(`/reviews/${review}?late=yes`)
   expect((await ada.get(late.location!)).text).toMatch(/not justified.*your word was not taken/s)

@@ -63,6 +63,8 @@ test('who is asked finds it in the list, reads it whole, and answers once', asyn
   const answered = await ada.post(question.path, { verdict: 'approve', comment: '' })
   expect([answered.status, answered.location]).toEqual([303, question.path])
   expect(await question.answer).toEqual<QuestionAnswer>({ answer: 'approved', by: expect.stringContaining('ada') })
+  const again = await ada.post(question.path, { verdict: 'approve', comment: '' })
+  expect(again.location).toBe(question.path) // a second tap is not too late
   const late = await ada.post(question.path, { verdict: 'refuse', comment: 'no' })
   expect(late.location).toBe(`${question.path}?late=refuse`)
   expect((await ada.get(late.location!)).text).toMatch(/Your refusal came too late\..*You agreed to it/s)

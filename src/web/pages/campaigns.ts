@@ -59,21 +59,35 @@ export function campaignRoutes(site: Site): void {
     const word = fields.text('word', 16)
     if (word !== 'confirm' && word !== 'end') throw new Fault('INPUT_INVALID', 'Say whether it stays or ends.')
     const entry = visit.c.req.param('entry') as EntryId
-    const late = await decideOrLate(site, visit, entry, word, fields.text('comment', commentCharsMax))
+    const comment = fields.text('comment', commentCharsMax)
+    const late = await decideOrLate(site, visit, { campaign: at(visit), entry, word, comment })
     return visit.c.redirect(query(path('reviews', 'campaigns', at(visit)), { late: late ? 'yes' : undefined }), 303)
   })
 }
 
 /** Somebody was quicker, or the time is over: the page itself says so. */
-async function decideOrLate({ deps }: Site, visit: Visit, entry: EntryId, word: 'confirm' | 'end', comment: string) {
+async function decideOrLate({ deps }: Site, { person }: Visit, { campaign, entry, word, comment }: Word) {
+  const { campaigns } = deps.access
   try {
-    await deps.access.campaigns.decide(visit.person, entry, word, comment)
+    await campaigns.decide(person, entry, word, comment)
     return false
   } catch (error) {
-    if (asFault(error)?.code === 'REVIEW_CLOSED') return true
-    throw error
+    if (asFault(error)?.code !== 'REVIEW_CLOSED') throw error
+    const { entries } = await campaigns.view(person, campaign)
+    const said = entries.find((one) => one.entry.id === entry)
+    const isSecondTap = said?.decidedBy?.id === person.id && said.entry.state === wordStates[word]
+    return !isSecondTap
   }
 }
+
+interface Word {
+  readonly campaign: CampaignId
+  readonly entry: EntryId
+  readonly word: 'confirm' | 'end'
+  readonly comment: string
+}
+
+const wordStates = { confirm: 'confirmed', end: 'ended' } as const
 
 function wishOf(fields: Fields) {
   const length = (name: string) => {

@@ -58,8 +58,10 @@ async function closeOrLate({ deps }: Site, visit: Visit, id: ReviewId, verdict: 
     await deps.access.reviews.close(visit.person, id, verdict, comment)
     return false
   } catch (error) {
-    if (asFault(error)?.code === 'REVIEW_CLOSED') return true
-    throw error
+    if (asFault(error)?.code !== 'REVIEW_CLOSED') throw error
+    const { review, closedBy } = await deps.access.reviews.view(visit.person, id)
+    const isSecondTap = review.state === 'closed' && review.verdict === verdict && closedBy?.id === visit.person.id
+    return !isSecondTap
   }
 }
 

@@ -44,9 +44,16 @@ async function decideOrLate({ deps }: Site, visit: Visit, id: QuestionId, verdic
     return false
   } catch (error) {
     const code = asFault(error)?.code
-    if (code === 'QUESTION_CLOSED' || code === 'SELF_APPROVAL' || code === 'NOT_ALLOWED') return true
+    if (code === 'QUESTION_CLOSED') return !(await isSaid(deps, visit, id, verdict))
+    if (code === 'SELF_APPROVAL' || code === 'NOT_ALLOWED') return true
     throw error
   }
+}
+
+/** By themselves, and so: it was a second tap. */
+async function isSaid({ access }: Site['deps'], { person }: Visit, id: QuestionId, verdict: Verdict): Promise<boolean> {
+  const { question, decidedBy } = await access.questions.view(person, id)
+  return decidedBy?.id === person.id && question.state === (verdict === 'approve' ? 'approved' : 'refused')
 }
 
 /** Above the requests on the list of what waits for somebody. */
