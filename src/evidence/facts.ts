@@ -9,7 +9,11 @@ const request = z.looseObject({
 })
 const decision = z.looseObject({ id: z.string(), request: z.string(), verdict: z.string(), person: z.string() })
 const grant = z.looseObject({ id: z.string(), request: z.string(), state: z.string(), ...asked })
-const session = z.looseObject({ id: z.string(), grant: z.string(), recorded: z.boolean(), ...asked })
+const end = z.looseObject({ code: z.string().nullable() })
+const session = z.looseObject({
+  ...{ id: z.string(), grant: z.string(), recorded: z.boolean(), ...asked },
+  end: end.nullish(),
+})
 
 /** What a bundle says, as far as it is looked at here; every field of the state comes along. */
 export interface Facts {

@@ -6,6 +6,7 @@ import { encodeHeader, firstChain, nextChain, segmentCover, segmentHeadBytes } f
 import { manifestType, parseManifest, type Manifest } from '../recording/manifest.ts'
 import { parseHeader } from '../recording/reading.ts'
 import { verifySource } from '../recording/verify.ts'
+import type { Facts } from './facts.ts'
 import { recordingFolder } from './files.ts'
 import type { OpenBundle } from './open-bundle.ts'
 import { readLines, readText } from './read-part.ts'
@@ -15,12 +16,13 @@ import { readLines, readText } from './read-part.ts'
  * - sealed: its chain is whole, and signed by a key that is trusted
  * - untrusted: the same, by another key
  * - unsealed: its chain is whole and nobody signed it; its session was still living, or the gateway died
+ * - cut-off: the same, but its session ended in order, and such a recording is signed
  * - missing: it could not be read when the bundle was made
  * - damaged: it was not what a gateway writes when the bundle was made
  */
 export interface RecordingShown {
   readonly session: string
-  readonly state: 'sealed' | 'untrusted' | 'unsealed' | 'missing' | 'damaged'
+  readonly state: 'sealed' | 'untrusted' | 'unsealed' | 'cut-off' | 'missing' | 'damaged'
   readonly whole: boolean
   /** Of what is missing or damaged. */
   readonly why: string | null
@@ -36,10 +38,13 @@ const segmentLine = z.object({
 const endLine = z.object({ end: z.enum(['sealed', 'unsealed', 'damaged']), bytes: count, what: z.string().optional() })
 const chainLine = z.union([headerLine, segmentLine, endLine])
 
+/** Sessions that ended so may have had nobody to sign. */
+const unsignedEnds: ReadonlySet<string | null> = new Set(['SHUTTING_DOWN', 'RECORDING_FAILED'])
+
 /** @throws BrokenBundle for files of another shape */
 export async function verifyRecordingShown(
   bundle: OpenBundle,
-  session: string,
+  { id: session, end }: Facts['sessions'][number],
   keys: JSONWebKeySet,
 ): Promise<RecordingShown> {
   const folder = recordingFolder(session)
@@ -50,7 +55,10 @@ export async function verifyRecordingShown(
   for await (const line of readLines(bundle, `${folder}/chain.jsonl`, chainLine)) chain.take(line)
   const problem = chain.problem(session) ?? (whole ? await wholeProblem(bundle, folder, keys, chain) : null)
   if (problem !== null) return shown('damaged', problem)
-  if (chain.end !== 'sealed') return shown('unsealed')
+  if (chain.end !== 'sealed') {
+    const isInOrder = end !== null && end !== undefined && !unsignedEnds.has(end.code)
+    return isInOrder ? shown('cut-off', 'its end was cut off, or could not be written') : shown('unsealed')
+  }
   const signed = await readSigned(await readText(bundle, `${folder}/manifest.jws`), manifestType, keys)
   const manifest = signed.payload === null ? undefined : parseManifest(signed.payload)
   if (manifest === undefined) return shown('damaged', 'its signature is wrong')

@@ -92,7 +92,7 @@ async function ownKeys(bundle: OpenBundle): Promise<JSONWebKeySet> {
 
 async function recordingsShown(bundle: OpenBundle, { sessions }: Facts, keys: JSONWebKeySet) {
   const shown: RecordingShown[] = []
-  for (const { id, recorded } of sessions) if (recorded) shown.push(await verifyRecordingShown(bundle, id, keys))
+  for (const session of sessions) if (session.recorded) shown.push(await verifyRecordingShown(bundle, session, keys))
   return shown
 }
 
@@ -105,12 +105,13 @@ const stateWords: Readonly<Record<RecordingShown['state'], string>> = {
   sealed: 'signed at the end of the session',
   untrusted: 'signed by a key that is not trusted here',
   unsealed: 'not signed: the session was living, or the gateway died',
+  'cut-off': 'NOT SIGNED, although the session ended in order',
   missing: 'missing when this was made',
   damaged: 'NOT WHAT THE GATEWAY WROTE',
 }
 
 function recordingsFinding(recordings: readonly RecordingShown[], { sessions }: Facts): Finding {
-  const damaged = recordings.find(({ state }) => state === 'damaged')
+  const damaged = recordings.find(({ state }) => state === 'damaged' || state === 'cut-off')
   const groups = Object.entries(stateWords).map(([state, words]) => {
     const many = recordings.filter((one) => one.state === state).length
     return many === 0 ? '' : `${many} ${words}`

@@ -308,6 +308,18 @@ test('while the grant lives, the bundle says so; an unfinished recording is in i
   await gateway.gateway.access.handBack(await gateway.person('alice'), grant.id)
 })
 
+// Goal: cutting off the end of a recording, signature and all, does not make a crash out of it.
+test('a recording whose end was cut off on the disk does not hold', async () => {
+  const file = await recordingOf(story.sessions[0]!)
+  const before = await readFile(file)
+  await writeFile(file, before.subarray(0, before.length - 300))
+  const found = await check(await take('olga', story.grant))
+  await writeFile(file, before)
+  expect(found.holds).toBe(false)
+  expect(found.recordings.map(({ state }) => state)).toEqual(['cut-off', 'sealed'])
+  expect(found.findings.find(({ holds }) => !holds)?.says).toContain('NOT SIGNED')
+})
+
 test('a recording that was tampered with on the disk is named, and one that is gone too', async () => {
   const [first, second] = await Promise.all(story.sessions.map((id) => recordingOf(id)))
   const original = await readFile(first!)
