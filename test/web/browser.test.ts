@@ -216,3 +216,31 @@ test('what is chosen from a list stays when the page looks again', { timeout: 30
   expect(await page.getByLabel('Resource').inputValue()).toBe('prod-db')
   await page.context().close()
 })
+
+test('an answer that is slow to come does not replace a newer one', { timeout: 30_000 }, async () => {
+  const page = await pageOf(ada)
+  const [held, free] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  let isHeld = false
+  await page.route('**/approvals', async (route) => {
+    if (isHeld || route.request().resourceType() !== 'fetch') return route.continue()
+    isHeld = true
+    const { text } = await ada.get('/approvals')
+    held.resolve()
+    await free.promise
+    return route.fulfill({ contentType: 'text/html; charset=utf-8', body: text })
+  })
+  await page.goto(at('/approvals'))
+  await held.promise
+  await page.evaluate(listenTo('approvals'))
+  await askFor('raced by an older page')
+  await page.evaluate('window.changed')
+  const lookElsewhere = async () => {
+    for (let i = 0; i < 3; i++) await page.evaluate(`fetch('/s').then((answer) => answer.text())`)
+  }
+  await lookElsewhere()
+  free.resolve()
+  await page.getByText('raced by an older page').waitFor()
+  await lookElsewhere()
+  expect(await page.getByText('raced by an older page').count()).toBe(1)
+  await page.context().close()
+})

@@ -142,10 +142,32 @@ function tellStale(main, next) {
   if (note && main.dataset.version !== next.dataset.version) note.hidden = false
 }
 
+let isLooking = false
+let isAsked = false
+
+/** One at a time: of two answers the slower could be the older, and would stay. */
 async function lookAgain() {
+  isAsked = true
+  if (isLooking) return
+  isLooking = true
+  try {
+    while (isAsked) {
+      isAsked = false
+      await look()
+    }
+  } finally {
+    isLooking = false
+  }
+}
+
+async function look() {
   const main = document.getElementById('main')
   if (inUse(main) && !main.querySelector('[data-stale]')) return
-  const answer = await fetch(location.href, { headers: { accept: 'text/html' }, cache: 'no-store' })
+  const answer = await fetch(location.href, {
+    headers: { accept: 'text/html' },
+    cache: 'no-store',
+    signal: AbortSignal.timeout(20_000),
+  })
   if (answer.status === 429) return // it is looked at more often than it may be: this one stays until the next time
   if (answer.redirected && new URL(answer.url).pathname !== location.pathname) return location.reload()
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html')
