@@ -1,8 +1,13 @@
 import { defineConfig } from 'vitest/config'
 
-/** Where nothing outlives its test: no gateway, no program, no browser. These files share a process, which halves their time. */
-const rooms = ['audit', 'config', 'evidence', 'geo', 'identity', 'kernel', 'observability', 'policy', 'protocols']
-const pure = [...rooms, 'recording', 'resources', 'store'].map((room) => `test/${room}/**/*.test.ts`)
+/** All that these files start ends with them, so they may share a process, which halves their time. */
+const sharing = [
+  ...['access', 'audit', 'config', 'evidence', 'geo', 'identity', 'kernel', 'notify', 'observability', 'policy'],
+  ...['protocols', 'recording', 'resources', 'sessions', 'store', 'web'],
+].map((room) => `test/${room}/**/*.test.ts`)
+
+/** Where others would be measured, too: how long a live session waits while somebody does their worst. */
+const alone = ['hostile', 'ssh-hostile', 'ssh-disk'].map((name) => `test/conformance/${name}.test.ts`)
 
 export default defineConfig({
   test: {
@@ -15,8 +20,9 @@ export default defineConfig({
     // What is waited for comes soon, and on a machine that is busy with other tests not within vitest's second.
     expect: { poll: { timeout: 20_000 } },
     projects: [
-      { extends: true, test: { name: 'rooms', include: pure, isolate: false } },
-      { extends: true, test: { name: 'whole', include: ['test/**/*.test.ts'], exclude: pure } },
+      { extends: true, test: { name: 'rooms', include: sharing, isolate: false } },
+      { extends: true, test: { name: 'whole', include: ['test/**/*.test.ts'], exclude: [...sharing, ...alone] } },
+      { extends: true, test: { name: 'alone', include: alone, maxWorkers: 2, sequence: { groupOrder: 1 } } },
     ],
   },
 })

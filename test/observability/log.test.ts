@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { constants, createReadStream } from 'node:fs'
+import { constants } from 'node:fs'
 import { mkdtempDisposable, open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -90,9 +90,10 @@ test('a log that is not read costs bounded memory, and says later how many lines
   const sink = new LogSink(pipe.fd, (lines) => `missing ${lines}\n`, 1024 * 1024)
   const filler = 'x'.repeat(16 * 1024)
   for (let at = 0; at < 100; at += 1) sink.write(`${at} ${filler}\n`)
-  const read = createReadStream('', { fd: (await open(path, constants.O_RDONLY)).fd }).setEncoding('utf8')
+  // Its stream closes it.
+  const read = (await open(path, constants.O_RDONLY)).createReadStream({ encoding: 'utf8' })
   let text = ''
-  for await (const some of read) if (/missing \d+\n/.test((text += some).slice(-100))) break
+  for await (const some of read as AsyncIterable<string>) if (/missing \d+\n/.test((text += some).slice(-100))) break
   const [missing] = /(?<=missing )\d+/.exec(text.slice(-100))!
   const heads = text.split('\n').map((line) => line.split(' ', 1)[0])
   const kept = 100 - Number(missing)
