@@ -11,8 +11,8 @@ const alone = ['hostile', 'ssh-hostile', 'ssh-disk'].map((name) => `test/conform
 
 export default defineConfig({
   test: {
-    // Most tests wait for real programs and real deadlines, so four files at a time fit on two cores, too.
-    maxWorkers: 4,
+    // Most tests wait for real programs and real deadlines, so three files at a time fit on two cores, too.
+    maxWorkers: 3,
     // Tests start real servers; on a small machine their first answer takes seconds.
     testTimeout: 60_000,
     hookTimeout: 120_000,
