@@ -154,6 +154,30 @@ test('what is asked for speed, pauses and place is what is played', { timeout: 4
   await untilShown(page, 'after')
 })
 
+test.each(['', '?at=3'])('what stood on the screen stays when the speed is changed before it plays: %s', async (at) => {
+  const path = await recorded(async (recording) => {
+    openShell(recording, 1)
+    await recording.output(1, 'before\r\n')
+    for (const wait of ['some', 'more', 'much']) {
+      await recording.pause(1100)
+      await recording.output(1, `${wait}\r\n`)
+    }
+    await recording.pause(500)
+    await recording.output(1, 'after\r\n')
+  })
+  const { page } = await watch(`${path}${at}`)
+  await untilShown(page, 'before')
+  await page.getByLabel('Skip pauses').uncheck()
+  await untilLoaded(page)
+  await untilShown(page, 'some')
+  await page.getByLabel('Speed').selectOption('2')
+  await untilLoaded(page)
+  await untilShown(page, 'some')
+  await page.locator('.ap-playback-button').click()
+  await untilShown(page, 'after')
+  expect(await shown(page)).toContain('before some more much after')
+})
+
 test('a session that is still open is watched on, as it goes on', { timeout: 40_000 }, async () => {
   const recording = await startSshRecording(pages, erin)
   openShell(recording, 1)

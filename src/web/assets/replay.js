@@ -8,6 +8,8 @@ const clock = document.querySelector('[data-replay-clock]')
 let index
 let player
 let playing = false
+/** Where the player was opened, until it is there: before, its own time is that of its poster, or none. */
+let openedAt = null
 
 /** Seconds since the start of the recording, as seconds in the player: pauses that are skipped take less there. */
 function toPlayed(recorded) {
@@ -39,6 +41,8 @@ function showClock() {
   if (clock.textContent !== text) clock.textContent = text
 }
 
+/** In the player's seconds. */
+const position = () => openedAt ?? player.getCurrentTime()
 const speed = () => Number(tools.elements.speed.value)
 const skips = () => tools.elements.skip.checked
 
@@ -88,29 +92,37 @@ const momentSeconds = 0.0005
 function open(played) {
   stage.style.minHeight = `${stage.offsetHeight}px` // the page must not jump meanwhile
   player?.dispose()
-  // A poster shows what came before its time: a moment later, for what comes at that very time.
-  const poster = (played > 0 ? played : Math.min(index.duration, posterSeconds)) + momentSeconds
   const source = { driver: 'recording', format: 'segmented', url: index.url }
+  openedAt = played
+  // A poster is wiped away when it plays: what stood on the screen in the middle would be gone. So the player goes there instead.
+  const poster = played === 0 && { poster: `npt:${Math.min(index.duration, posterSeconds) + momentSeconds}` }
   player = AsciinemaPlayer.create(source, stage, {
     controls: true,
     fit: 'width',
     speed: speed(),
-    startAt: played,
-    poster: `npt:${poster}`,
     autoPlay: playing,
     terminalFontFamily: getComputedStyle(stage).fontFamily,
+    ...(playing && { startAt: played }),
+    ...poster,
   })
-  player.addEventListener('playing', () => (playing = true))
+  player.addEventListener('playing', () => {
+    playing = true
+    openedAt = null
+  })
+  player.addEventListener('seeked', () => (openedAt = null))
   player.addEventListener('pause', () => (playing = false))
   player.addEventListener('ended', () => {
     playing = false
     if (index.isLive) followSoon()
   })
+  if (played > 0 && !playing) goTo(played).catch(() => {}) // the player itself says what is wrong
 }
 
+/** The player shows what came up to its time, and a difference of fractions may fall just short of it. */
+const goTo = (played) => player.seek(played + momentSeconds)
+
 async function jump(recorded) {
-  // The player shows what came up to its time, and a difference of fractions may fall just short of it.
-  await player.seek(toPlayed(recorded) + momentSeconds)
+  await goTo(toPlayed(recorded))
   stage.scrollIntoView({ block: 'nearest' })
   showClock()
 }
@@ -128,8 +140,8 @@ async function find(form) {
 
 function listen() {
   tools.addEventListener('submit', (event) => event.preventDefault())
-  tools.elements.speed.addEventListener('change', () => open(player.getCurrentTime()))
-  tools.elements.skip.addEventListener('change', () => load(toRecorded(player.getCurrentTime())).catch(sayProblem))
+  tools.elements.speed.addEventListener('change', () => open(position()))
+  tools.elements.skip.addEventListener('change', () => load(toRecorded(position())).catch(sayProblem))
   document.addEventListener('click', (event) => {
     const link = event.target.closest?.('a[data-seek]')
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return
