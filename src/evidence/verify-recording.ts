@@ -5,7 +5,7 @@ import { readSigned } from '../kernel/signed.ts'
 import { encodeHeader, firstChain, nextChain, segmentCover, segmentHeadBytes } from '../recording/format.ts'
 import { manifestType, parseManifest, type Manifest } from '../recording/manifest.ts'
 import { parseHeader } from '../recording/reading.ts'
-import { verifySource } from '../recording/verify.ts'
+import { mayBeUnsigned, verifySource } from '../recording/verify.ts'
 import type { Facts } from './facts.ts'
 import { recordingFolder } from './files.ts'
 import type { OpenBundle } from './open-bundle.ts'
@@ -38,9 +38,6 @@ const segmentLine = z.object({
 const endLine = z.object({ end: z.enum(['sealed', 'unsealed', 'damaged']), bytes: count, what: z.string().optional() })
 const chainLine = z.union([headerLine, segmentLine, endLine])
 
-/** Sessions that ended so may have had nobody to sign. */
-const unsignedEnds: ReadonlySet<string | null> = new Set(['SHUTTING_DOWN', 'RECORDING_FAILED'])
-
 /** @throws BrokenBundle for files of another shape */
 export async function verifyRecordingShown(
   bundle: OpenBundle,
@@ -56,7 +53,7 @@ export async function verifyRecordingShown(
   const problem = chain.problem(session) ?? (whole ? await wholeProblem(bundle, folder, keys, chain) : null)
   if (problem !== null) return shown('damaged', problem)
   if (chain.end !== 'sealed') {
-    const isInOrder = end !== null && end !== undefined && !unsignedEnds.has(end.code)
+    const isInOrder = end !== null && end !== undefined && !mayBeUnsigned(end.code)
     return isInOrder ? shown('cut-off', 'its end was cut off, or could not be written') : shown('unsealed')
   }
   const signed = await readSigned(await readText(bundle, `${folder}/manifest.jws`), manifestType, keys)

@@ -170,3 +170,12 @@ const signatureWords: Readonly<Record<SignatureProblem, string>> = {
   key: 'the manifest names a key that it does not hold',
   signature: 'the signature of the manifest is wrong',
 }
+
+/**
+ * Whether a session that ended so may have a recording that nobody signed: its gateway died, or its disk failed. All others
+ * are over only once it is signed.
+ * @param code of the session's end.
+ */
+export function mayBeUnsigned(code: string | null): boolean {
+  return code === 'SHUTTING_DOWN' || code === 'RECORDING_FAILED'
+}

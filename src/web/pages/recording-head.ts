@@ -1,7 +1,7 @@
 import { html } from 'hono/html'
 import { formatLasted } from '../../kernel/durations.ts'
 import { later, type Instant } from '../../kernel/time.ts'
-import type { Verification } from '../../recording/verify.ts'
+import { mayBeUnsigned, type Verification } from '../../recording/verify.ts'
 import type { SessionRow } from '../../sessions/session.ts'
 import type { Html } from '../context.ts'
 import { formatBytes } from '../html/parts.ts'
@@ -88,12 +88,9 @@ function sealLine(seal: Verification | undefined, end: SessionRow['end'], checkH
   >`
 }
 
-/** Of sessions that ended so, nobody may have been there to sign. */
-const unsignedEnds: ReadonlySet<string | null> = new Set(['SHUTTING_DOWN', 'RECORDING_FAILED'])
-
 /** A session is over only once its recording is signed, unless the gateway died or the disk failed. */
 function unsealedLine(parts: string, { code }: NonNullable<SessionRow['end']>): Html {
-  if (unsignedEnds.has(code)) {
+  if (mayBeUnsigned(code)) {
     return html`<span class="seal wait"
       >Unchanged, but not sealed <span class="small">${parts}; the gateway stopped before it could sign</span></span
     >`
