@@ -151,6 +151,7 @@ async function replaysInBrowser({ session }: SessionRow): Promise<void> {
   await reviewer.goto(new URL(`/recordings/${session.id}`, gateway.url).href)
   await signInAtProvider(reviewer, gateway.url.origin, 'sam')
   await reviewer.getByText('Sealed and unchanged').waitFor()
+  await reviewer.getByLabel('Speed').selectOption('2')
   await play(reviewer)
   const shown = async () => (await reviewer.locator('pre.ap-term-text').innerText()).replaceAll(/\s+/g, ' ')
   await expect.poll(shown, { timeout: 20_000 }).toContain('answer: 42')
