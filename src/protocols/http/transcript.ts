@@ -34,6 +34,8 @@ export interface ExchangeRecord {
    * @param goesOn its body may take a while (see `bodyGoesOn`): if it does, the head is written before its end.
    */
   answer(status: number, headers: HttpHeaders, goesOn: boolean): void
+  /** `answer` for what does not go on. @param headers as JSON. */
+  encodedAnswer(status: number, headers: string): void
   /** Instead of `answer`: the target switched to another protocol. */
   upgraded(protocol: string, headers: HttpHeaders): void
   done(end: ExchangeEnd): void
@@ -95,8 +97,8 @@ class RecordedExchange implements ExchangeRecord {
   readonly #startedMs: number
   #waitMs: number | null = null
   #status = 0
-  /** Null: there are none, or they are written. */
-  #headers: HttpHeaders | null = null
+  /** JSON. Null: there are none, or they are written. */
+  #headers: string | null = null
   #over = false
 
   constructor(n: number, startedMs: number, recorder: Recorder, heads: Heads, lines: EncodedLines) {
@@ -109,8 +111,12 @@ class RecordedExchange implements ExchangeRecord {
 
   answer(status: number, headers: HttpHeaders, goesOn: boolean): void {
     if (!this.#answered(status)) return
-    this.#headers = headers
+    this.#headers = JSON.stringify(headers)
     if (goesOn) this.#heads.add(this)
+  }
+
+  encodedAnswer(status: number, headers: string): void {
+    if (this.#answered(status)) this.#headers = headers
   }
 
   upgraded(protocol: string, headers: HttpHeaders): void {
@@ -128,7 +134,8 @@ class RecordedExchange implements ExchangeRecord {
 
   writeHead(): void {
     if (this.#headers === null) return
-    record(this.#recorder, 's', { n: this.n, status: this.#status, headers: this.#headers })
+    const facts = `"n":${this.n},"status":${this.#status},"headers":${this.#headers}`
+    this.#lines.write(this.#recorder, `"s",{${facts}}`, this.#heads.clock.monotonicMs())
     this.#headers = null
   }
 
@@ -136,15 +143,13 @@ class RecordedExchange implements ExchangeRecord {
     if (this.#over) return
     this.#over = true
     this.#heads.remove(this)
-    const { status = 0, address = null, bytesUp, bytesDown, ...more } = end
     const nowMs = this.#heads.clock.monotonicMs()
-    const seen = this.#waitMs === null ? status : this.#status
-    const headers = this.#headers === null ? '' : `,"headers":${JSON.stringify(this.#headers)}`
+    const seen = this.#waitMs === null ? (end.status ?? 0) : this.#status
+    const headers = this.#headers === null ? '' : `,"headers":${this.#headers}`
     const wait = this.#waitMs === null ? '' : `,"waitMs":${this.#waitMs}`
-    const how = JSON.stringify(address === null ? more : { ...more, address }).slice(1)
-    const sizes = `,"bytesUp":${bytesUp},"bytesDown":${bytesDown}`
-    const facts = `"status":${seen}${headers}${sizes}${wait},"totalMs":${this.#msUntil(nowMs)},${how}`
-    this.#lines.write(this.#recorder, `"a",{"n":${this.n},${facts}`, nowMs)
+    const sizes = `,"bytesUp":${end.bytesUp},"bytesDown":${end.bytesDown}`
+    const facts = `"status":${seen}${headers}${sizes}${wait},"totalMs":${this.#msUntil(nowMs)}${howText(end)}`
+    this.#lines.write(this.#recorder, `"a",{"n":${this.n},${facts}}`, nowMs)
   }
 
   refused(status: number, { code, message }: Fault): void {
@@ -185,4 +190,21 @@ class Heads {
   }
 }
 
-const unrecorded: ExchangeRecord = { n: 0, answer() {}, upgraded() {}, done() {}, refused() {} }
+/** Members of JSON. */
+function howText({ result, code, why, trailers, address = null }: ExchangeEnd): string {
+  let text = `,"result":"${result}"`
+  if (code !== undefined) text += `,"code":${JSON.stringify(code)}`
+  if (why !== undefined) text += `,"why":${JSON.stringify(why)}`
+  if (trailers !== undefined) text += `,"trailers":${JSON.stringify(trailers)}`
+  if (address !== null) text += `,"address":${JSON.stringify(address)}`
+  return text
+}
+
+const unrecorded: ExchangeRecord = {
+  n: 0,
+  answer() {},
+  encodedAnswer() {},
+  upgraded() {},
+  done() {},
+  refused() {},
+}

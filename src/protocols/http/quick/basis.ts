@@ -11,6 +11,7 @@ import { requestLines } from '../targets/request-text.ts'
 import type { RawHeaders } from '../targets/target.ts'
 import type { Block } from './block.ts'
 import { requestHeadOf, type PlainHead } from './plain-head.ts'
+import type { QuickAnswer } from './quick-answer.ts'
 
 /** What a block of header lines means, whoever may be behind it. */
 export interface Basis {
@@ -40,6 +41,8 @@ export interface Derived {
   /** JSON of the line of the recording, between the URL and the id, and behind that. */
   readonly recordedBefore: string
   readonly recordedBehind: string
+  /** The last one that went the quick way. */
+  answer: QuickAnswer | null
 }
 
 export interface Place {
@@ -85,6 +88,7 @@ export function derive(
     behind: `\r\n${lines[1]}`,
     recordedBefore: `,"origin":${JSON.stringify(origin)},"version":"1.1","id":`,
     recordedBehind: `,"from":${JSON.stringify(peer.from)},"headers":${recorded}}`,
+    answer: null,
   }
 }
 

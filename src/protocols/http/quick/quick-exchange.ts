@@ -2,19 +2,16 @@ import type { Clock } from '../../../kernel/time.ts'
 import type { Fault } from '../../../kernel/fault.ts'
 import type { Log } from '../../../kernel/log.ts'
 import type { Metrics } from '../../../kernel/metrics.ts'
-import { Exchange, keepAliveHint } from '../exchange.ts'
-import { towardsClient } from '../forward-headers.ts'
+import { Exchange } from '../exchange.ts'
 import type { LiveExchange } from '../http-session.ts'
-import { recordedHeaders } from '../recorded-parts.ts'
 import type { Reception } from '../reception.ts'
 import type { AnswerSink, InFlight, RawHeaders, TargetRequest } from '../targets/target.ts'
 import type { ExchangeEnd, ExchangeRecord } from '../transcript.ts'
-import { answerText } from './answer-text.ts'
 import { forwardFacts, headersFor, type Basis, type Derived } from './basis.ts'
 import type { Block } from './block.ts'
 import type { QuickConnection, UnderWay } from './connection.ts'
 import { requestHeadOf, type PlainHead } from './plain-head.ts'
-import { quickLengthOf } from './quick-length.ts'
+import { QuickAnswer } from './quick-answer.ts'
 
 export interface QuickParts {
   readonly connection: QuickConnection
@@ -38,9 +35,8 @@ export class QuickExchange implements AnswerSink, LiveExchange, UnderWay {
   #inFlight: InFlight | null = null
   /** What took it over. */
   #usual: Exchange | null = null
-  #status = 0
+  #answer: QuickAnswer | null = null
   #headers: RawHeaders = []
-  #lengthBytes = 0
   #text = ''
   #isOver = false
 
@@ -67,33 +63,39 @@ export class QuickExchange implements AnswerSink, LiveExchange, UnderWay {
 
   head(status: number, headers: RawHeaders, whole: boolean): void {
     if (this.#isOver) return this.#usual?.head(status, headers, whole)
-    const lengthBytes = quickLengthOf(this.#request.method, status, headers)
-    if (lengthBytes === null) return this.#takenOver().head(status, headers, whole)
-    this.#status = status
+    const answer = this.#answerOf(status, headers)
+    if (answer === null) return this.#takenOver().head(status, headers, whole)
+    this.#answer = answer
     this.#headers = headers
-    this.#lengthBytes = lengthBytes
     // Nobody waits for a body to read a head, nor for the end of one that is empty, which may come later over HTTP/2.
     process.nextTick(noMoreWaiting, this)
   }
 
+  #answerOf(status: number, headers: RawHeaders): QuickAnswer | null {
+    const { basis, derived } = this.#parts
+    const { method } = this.#request
+    if (derived.answer?.is(method, headers) === true) return derived.answer
+    const { clientFacts, session } = derived
+    const to = { method, clientFacts, corsHeaders: basis.corsHeaders, recordedNames: session.recordedNames }
+    derived.answer = QuickAnswer.of(status, headers, to)
+    return derived.answer
+  }
+
   body(chunk: Buffer): boolean {
     if (this.#isOver) return this.#usual?.body(chunk) ?? true
-    if (chunk.length !== this.#lengthBytes || this.#text !== '') return this.#withHead().body(chunk)
+    if (chunk.length !== this.#answer?.bodyBytes || this.#text !== '') return this.#withHead().body(chunk)
     this.#text = chunk.toString('latin1')
     return true
   }
 
   end(trailers: RawHeaders): void {
     if (this.#isOver) return this.#usual?.end(trailers)
-    const { connection, basis, derived, record } = this.#parts
-    const { session } = derived
-    const headers = towardsClient(this.#headers, derived.clientFacts)
-    const more = session.warningHeaders
-    headers.push(...basis.corsHeaders, ...more, ...keepAliveHint)
-    record.answer(this.#status, recordedHeaders(this.#headers, session.recordedNames), false)
+    const { connection, derived, record } = this.#parts
+    const answer = this.#answer!
+    record.encodedAnswer(answer.status, answer.recorded)
     // What comes with the answer's end may begin the next one.
     this.#over({ result: 'ok', bytesUp: 0, bytesDown: this.#text.length })
-    connection.answer(answerText(this.#status, headers, this.#text))
+    connection.answer(answer.text(derived.session.warningHeaders, this.#text))
   }
 
   failed(error: Error): void {
@@ -165,7 +167,7 @@ export class QuickExchange implements AnswerSink, LiveExchange, UnderWay {
 
   #withHead(): Exchange {
     const usual = this.#takenOver()
-    usual.head(this.#status, this.#headers, false)
+    usual.head(this.#answer!.status, this.#headers, false)
     if (this.#text !== '') usual.body(Buffer.from(this.#text, 'latin1'))
     return usual
   }

@@ -1,17 +1,8 @@
-import { headBytesMax, informationalMax } from './hop.ts'
+import { BadAnswer, readField, readFraming, readHead, type AnswerHead } from './answer-head.ts'
 import { Gatherer } from './gatherer.ts'
+import { headBytesMax, informationalMax } from './hop.ts'
+import { KnownHeads } from './known-heads.ts'
 import type { RawHeaders } from './target.ts'
-
-/** What a target sent is no answer of HTTP/1.1, or a larger one than is taken. */
-export class BadAnswer extends Error {
-  override readonly name = 'BadAnswer'
-  readonly code: 'ANSWER_MALFORMED' | 'ANSWER_HEAD_TOO_LARGE'
-
-  constructor(message: string, code: BadAnswer['code'] = 'ANSWER_MALFORMED') {
-    super(message)
-    this.code = code
-  }
-}
 
 /** In order: `informational`*, `head`, `body`*, `end`. */
 export interface AnswerEvents {
@@ -29,11 +20,6 @@ type State = 'nothing' | 'head' | 'length' | 'close' | 'size' | 'chunk' | 'chunk
 const headEnd = Buffer.from('\r\n\r\n')
 const lineEnd = Buffer.from('\r\n')
 const lineBytesMax = 4096
-const statusLine = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: |$)/
-const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
-/** Visible characters, spaces, tabs and the upper half of Latin-1: no CR and no LF. RFC 9110 section 5.5 */
-// oxlint-disable-next-line no-control-regex
-const misfit = /[^\t\x20-\x7e\x80-\xff]/
 
 /**
  * Reads a target's answers over HTTP/1.1 (RFC 9112), byte by byte as strictly as it is written there, and more so where programs
@@ -42,6 +28,7 @@ const misfit = /[^\t\x20-\x7e\x80-\xff]/
  */
 export class AnswerReader {
   readonly #events: AnswerEvents
+  readonly #known: KnownHeads
   readonly #gatherer = new Gatherer()
   #state: State = 'nothing'
   #headOnly = false
@@ -52,11 +39,13 @@ export class AnswerReader {
   #trailers: string[] = []
   #trailerBytes = 0
   #paused = false
-  /** How long the target keeps the connection, by its own word (`Keep-Alive`, RFC 2068 section 19.7.1.1); null without one. */
+  /** Of the last answer: see `Framing`. */
   keepAliveS: number | null = null
 
-  constructor(events: AnswerEvents) {
+  /** @param known shared by all who read what one address sends. */
+  constructor(events: AnswerEvents, known: KnownHeads = new KnownHeads()) {
     this.#events = events
+    this.#known = known
   }
 
   /** An answer to this method comes next. */
@@ -115,37 +104,36 @@ export class AnswerReader {
   // ---- the head
 
   #readHead(bytes: Buffer, at: number): number {
+    const known = this.#gatherer.isEmpty ? this.#known.find(bytes, at) : undefined
+    if (known !== undefined) {
+      const next = at + known.bytes.length
+      this.#headCame(known.head, next === bytes.length)
+      return next
+    }
+    const isWhole = this.#gatherer.isEmpty
     const text = this.#gatherer.until(headEnd, bytes, at, headBytesMax)
     if (text === null) throw new BadAnswer(`a head of more than ${headBytesMax} bytes`, 'ANSWER_HEAD_TOO_LARGE')
     if (text === undefined) return bytes.length
-    const next = this.#gatherer.next
-    const lineAt = text.indexOf('\r\n')
-    const line = lineAt < 0 ? text : text.slice(0, lineAt)
-    const status = statusLine.exec(line)
-    if (status === null || misfit.test(line)) throw new BadAnswer('no status line')
-    const headers: string[] = []
-    for (let from = lineAt + 2; lineAt >= 0 && from <= text.length;) {
-      const end = text.indexOf('\r\n', from)
-      const to = end < 0 ? text.length : end
-      readField(text, from, to, headers)
-      from = to + 2
+    const { next } = this.#gatherer
+    const { status, headers, is11 } = readHead(text)
+    if (status < 200) this.#inform(status, headers)
+    else {
+      const head = { status, headers, framing: readFraming(headers, is11) }
+      if (isWhole) this.#known.keep(bytes.subarray(at, next), head)
+      this.#headCame(head, next === bytes.length)
     }
-    this.#headCame(Number(status[2]), status[1] === '1', headers, next === bytes.length)
     return next
   }
 
-  #headCame(status: number, is11: boolean, headers: RawHeaders, isLast: boolean): void {
-    if (status < 200) return this.#inform(status, headers)
-    const framing = readFraming(headers)
-    if (!is11 && framing.chunked) throw new BadAnswer('chunks in an answer of HTTP/1.0')
-    this.#keeps = is11 ? !framing.closes : framing.keeps
+  #headCame({ status, headers, framing }: AnswerHead, isLast: boolean): void {
+    this.#keeps = framing.keeps
     this.keepAliveS = framing.keepAliveS
-    if (this.#headOnly || status === 204 || status === 304 || framing.length === 0) {
+    if (this.#headOnly || status === 204 || status === 304 || framing.lengthBytes === 0) {
       this.#events.head(status, headers)
       return this.#end([], isLast)
     }
-    this.#left = framing.length ?? 0
-    this.#state = framing.chunked ? 'size' : framing.length === null ? 'close' : 'length'
+    this.#left = framing.lengthBytes ?? 0
+    this.#state = framing.isChunked ? 'size' : framing.lengthBytes === null ? 'close' : 'length'
     this.#events.head(status, headers)
   }
 
@@ -225,74 +213,4 @@ export class AnswerReader {
     this.#state = 'nothing'
     this.#events.end(trailers, this.#keeps && isLast)
   }
-}
-
-function readField(text: string, from: number, to: number, into: string[]): void {
-  const colon = text.indexOf(':', from)
-  const name = colon < 0 || colon > to ? '' : text.slice(from, colon)
-  if (!token.test(name)) throw new BadAnswer('a line that is no header')
-  const value = trimmed(text, colon + 1, to)
-  if (misfit.test(value)) throw new BadAnswer('a header with a control character')
-  into.push(name, value)
-}
-
-/** Without spaces and tabs at its ends. */
-function trimmed(text: string, from: number, to: number): string {
-  let [start, end] = [from, to]
-  while (start < end && isBlank(text.charCodeAt(start))) start++
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end--
-  return text.slice(start, end)
-}
-
-const isBlank = (code: number): boolean => code === 0x20 || code === 0x09
-
-interface Framing {
-  length: number | null
-  chunked: boolean
-  closes: boolean
-  keeps: boolean
-  keepAliveS: number | null
-}
-
-/** RFC 9112 section 6.3 */
-function readFraming(headers: RawHeaders): Framing {
-  const framing: Framing = { length: null, chunked: false, closes: false, keeps: false, keepAliveS: null }
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = headers[index]!
-    // Most names have another length than these.
-    if (name.length === 10) readHop(framing, name.toLowerCase(), headers[index + 1]!)
-    else if (name.length === 14 && name.toLowerCase() === 'content-length') readLength(framing, headers[index + 1]!)
-    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') readCoding(framing, headers[index + 1]!)
-  }
-  if (framing.chunked && framing.length !== null) throw new BadAnswer('both a length and chunks')
-  return framing
-}
-
-function readHop(framing: Framing, name: string, value: string): void {
-  if (name === 'keep-alive') {
-    const seconds = /\btimeout\s*=\s*(\d{1,6})/i.exec(value)
-    if (seconds !== null) framing.keepAliveS = Number(seconds[1])
-  }
-  if (name !== 'connection') return
-  // What nearly all say.
-  if (value === 'keep-alive') return void (framing.keeps = true)
-  for (const option of value.toLowerCase().split(',')) {
-    if (option.trim() === 'close') framing.closes = true
-    if (option.trim() === 'keep-alive') framing.keeps = true
-  }
-}
-
-function readLength(framing: Framing, value: string): void {
-  const bytes = Number(value)
-  if (framing.length !== null || !/^\d+$/.test(value) || !Number.isSafeInteger(bytes)) {
-    throw new BadAnswer('no single length')
-  }
-  framing.length = bytes
-}
-
-function readCoding(framing: Framing, value: string): void {
-  // Nothing else was offered to the target.
-  if (framing.chunked || value.toLowerCase() !== 'chunked')
-    throw new BadAnswer('a Transfer-Encoding other than chunked')
-  framing.chunked = true
 }

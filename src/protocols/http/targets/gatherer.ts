@@ -21,6 +21,11 @@ export class Gatherer {
     return undefined
   }
 
+  /** Nothing is kept from before. */
+  get isEmpty(): boolean {
+    return this.#length === 0
+  }
+
   clear(): void {
     this.#held = null
     this.#length = 0

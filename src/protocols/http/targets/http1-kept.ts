@@ -3,6 +3,7 @@ import type { Clock, Timer } from '../../../kernel/time.ts'
 import type { Connector } from './connection.ts'
 import { aborted, connectionsMax, type Hop, type Taker, type Try } from './hop.ts'
 import { KeptConnection, KeptTry, type KeptBy } from './kept-connection.ts'
+import { KnownHeads } from './known-heads.ts'
 import type { TargetRequest } from './target.ts'
 
 /** How long an idle connection is kept, unless the target says it in `Keep-Alive`. Short, as many servers hang up after 5 s. */
@@ -20,6 +21,7 @@ const readBytesMax = 64 * 1024
  */
 export class KeptConnections implements Hop, KeptBy {
   readonly readInto: Buffer = Buffer.allocUnsafeSlow(readBytesMax)
+  readonly heads: KnownHeads = new KnownHeads()
   readonly #connector: Connector
   readonly #clock: Clock
   readonly #all = new Set<KeptConnection>()

@@ -1,8 +1,10 @@
 import type { Socket } from 'node:net'
 import { Fault } from '../../../kernel/fault.ts'
-import { AnswerReader, BadAnswer, type AnswerEvents } from './answer-reader.ts'
+import { BadAnswer } from './answer-head.ts'
+import { AnswerReader, type AnswerEvents } from './answer-reader.ts'
 import { BorrowedBody } from './borrowed-body.ts'
 import { bare, type Connector } from './connection.ts'
+import type { KnownHeads } from './known-heads.ts'
 import { aborted, type Reached, type Taker, type Try } from './hop.ts'
 import { requestText } from './request-text.ts'
 import type { RawHeaders, TargetRequest } from './target.ts'
@@ -14,6 +16,8 @@ export interface KeptBy {
    * a place of its own for each would cost more than all else that is done with a small answer.
    */
   readonly readInto: Buffer
+  /** Of answers that came from there lately. */
+  readonly heads: KnownHeads
   /** It may carry another request. @param keepAliveS for how long, by the target's word; null without one. */
   resting(connection: KeptConnection, keepAliveS: number | null): void
   /** It is closed. */
@@ -26,7 +30,7 @@ export class KeptConnection implements AnswerEvents {
   restsUntilMs = 0
   readonly #connector: Connector
   readonly #by: KeptBy
-  readonly #reader = new AnswerReader(this)
+  readonly #reader: AnswerReader
   readonly #opening = new AbortController()
   #socket: Socket | null = null
   #isShared = false
@@ -44,6 +48,7 @@ export class KeptConnection implements AnswerEvents {
   constructor(connector: Connector, by: KeptBy) {
     this.#connector = connector
     this.#by = by
+    this.#reader = new AnswerReader(this, by.heads)
   }
 
   take(attempt: KeptTry): void {

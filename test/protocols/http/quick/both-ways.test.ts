@@ -1,11 +1,12 @@
 // Goal: the quick way is the usual one, only quicker: the target, the client and the recording see the same. Method: each request
-// twice on a kept connection through the whole gateway, plainly and with a header that Node's parser must read; the target's
+// twice, as what was worked out for an answer is used again, on a kept connection through the whole gateway, plainly and with a header that Node's parser must read; the target's
 // view, the raw answer and the recording's lines are compared.
 import { once } from 'node:events'
 import { createServer, type ServerHttp2Stream } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { QuickAnswer } from '../../../../src/protocols/http/quick/quick-answer.ts'
 import { QuickExchange } from '../../../../src/protocols/http/quick/quick-exchange.ts'
 import { QuickWay } from '../../../../src/protocols/http/quick/quick-way.ts'
 import { recordedHttp } from '../../../clients/http-recorded.ts'
@@ -69,8 +70,11 @@ const linesOf = (headers: Readonly<Record<string, string>>) =>
     .map(([name, value]) => `${name}: ${value}\r\n`)
     .join('')
 
-const requests: readonly (readonly [method: string, path: string, more?: string])[] = [
+type Request = readonly [method: string, path: string, more?: string]
+
+const different: readonly Request[] = [
   ['GET', '/status/200'],
+  ['GET', '/hello'],
   ['HEAD', '/hello'],
   ['GET', '/status/204'],
   ['GET', '/status/404?code=secret&mask-me=secret&plain=yes', 'X-Chosen: chosen\r\n'],
@@ -78,6 +82,7 @@ const requests: readonly (readonly [method: string, path: string, more?: string]
   ['GET', '/bytes?n=100000'],
   ['GET', '/status/500', 'X-Forwarded-For: 6.6.6.6\r\nCookie: own=1\r\nX-Chosen: "quoted\\"\r\n'],
 ]
+const requests = different.flatMap((request) => [request, request])
 
 test('the target, the client and the recording see the same', async () => {
   const grant = await gateway.httpGrant('alice', 'open')
@@ -91,6 +96,7 @@ test('the target, the client and the recording see the same', async () => {
   await ask(plain, 'GET', '/status/201', lines)
   // Word of the new grant may come in between, once: then it is asked anew who they are from, the usual way.
   let [rounds, wentQuickly] = [0, 0]
+  const workedOut = vi.spyOn(QuickAnswer, 'of')
   while (wentQuickly < requests.length && rounds < 3) {
     rounds += 1
     const before = quick.mock.calls.length
@@ -104,6 +110,7 @@ test('the target, the client and the recording see the same', async () => {
     wentQuickly = quick.mock.calls.length - before
   }
   expect(wentQuickly).toBe(requests.length)
+  expect(workedOut.mock.calls.length).toBeLessThan(quick.mock.calls.length)
   plain.destroy()
   odd.destroy()
   await gateway.gateway.access.handBack(await gateway.person('alice'), grant.id)

@@ -2,7 +2,8 @@ import { get, type IncomingMessage } from 'node:http'
 import { createServer, type Server } from 'node:net'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { AnswerReader } from '../../../../src/protocols/http/targets/answer-reader.ts'
+import { AnswerReader, type AnswerEvents } from '../../../../src/protocols/http/targets/answer-reader.ts'
+import { KnownHeads } from '../../../../src/protocols/http/targets/known-heads.ts'
 import type { RawHeaders } from '../../../../src/protocols/http/targets/target.ts'
 import { portOf } from './way.ts'
 
@@ -18,9 +19,14 @@ interface Heard {
 }
 
 /** @throws BadAnswer */
-function read(pieces: readonly Buffer[], method = 'GET', goesOn: () => boolean = () => true): Heard {
+function read(
+  pieces: readonly Buffer[],
+  method = 'GET',
+  goesOn: () => boolean = () => true,
+  known = new KnownHeads(),
+): Heard {
   const heard: Heard = { informational: [], status: 0, headers: [], body: '', trailers: null, reusable: null, left: 0 }
-  const reader = new AnswerReader({
+  const events: AnswerEvents = {
     informational: (status, headers) => void heard.informational.push([status, headers]),
     head: (status, headers) => void Object.assign(heard, { status, headers }),
     body: (chunk) => {
@@ -28,7 +34,8 @@ function read(pieces: readonly Buffer[], method = 'GET', goesOn: () => boolean =
       return goesOn()
     },
     end: (trailers, reusable) => void Object.assign(heard, { trailers, reusable }),
-  })
+  }
+  const reader = new AnswerReader(events, known)
   reader.begin(method)
   for (const piece of pieces) {
     let at = 0
@@ -72,6 +79,47 @@ test.each(Object.entries(answers))('where the network cuts, and who pauses, chan
       return reusable !== null
     }),
   )
+})
+
+test('what came before makes no difference', () => {
+  const known = new KnownHeads()
+  const sound = [
+    ...Object.values(answers),
+    ...['5', '4', '05'].map((length) => `HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\nhello`),
+    'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nSet-Cookie: a=1\r\n\r\nhello',
+    'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n',
+    'HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n',
+  ]
+  const change = fc.option(fc.record({ at: fc.nat(), to: fc.constantFrom('\r', '\n', ':', ' ', '0', '9', 'c', '') }))
+  const place = fc.array(fc.integer({ min: 0, max: 1000 }), { maxLength: 2 })
+  fc.assert(
+    fc.property(fc.constantFrom(...sound), change, place, fc.constantFrom('GET', 'HEAD'), (text, edit, at, method) => {
+      const place = edit === null ? 0 : edit.at % text.length
+      const changed = edit === null ? text : text.slice(0, place) + edit.to + text.slice(place + 1)
+      const outcome = (heads?: KnownHeads) => {
+        try {
+          return read(cut(bytes(changed), at), method, undefined, heads)
+        } catch (error) {
+          return (error as Error).message
+        }
+      }
+      expect(outcome(known)).toEqual(outcome())
+    }),
+    { numRuns: 5000 },
+  )
+})
+
+test('a head that comes again is the same object; one with a cookie, or a long one, is not kept', () => {
+  const known = new KnownHeads()
+  const headersOf = (more: string) => {
+    const text = `HTTP/1.1 200 OK\r\n${more}Content-Length: 5\r\n\r\nhello`
+    return read([bytes(text)], 'GET', undefined, known).headers
+  }
+  expect(headersOf('X-A: 1\r\n')).toBe(headersOf('X-A: 1\r\n'))
+  expect(headersOf('X-A: 2\r\n')).not.toBe(headersOf('X-A: 1\r\n'))
+  for (const more of ['sEt-Cookie: a=1\r\n', `X-A: ${'a'.repeat(1024)}\r\n`]) {
+    expect(headersOf(more)).not.toBe(headersOf(more))
+  }
 })
 
 test('headers keep their order and repetitions, and lose the blanks around values', () => {
