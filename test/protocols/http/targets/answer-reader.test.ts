@@ -120,6 +120,10 @@ test('a head that comes again is the same object; one with a cookie, or a long o
   for (const more of ['sEt-Cookie: a=1\r\n', `X-A: ${'a'.repeat(1024)}\r\n`]) {
     expect(headersOf(more)).not.toBe(headersOf(more))
   }
+  // After many that are new it takes longer, but not for ever, until those that come again are noticed.
+  for (let count = 0; count < 1000; count++) headersOf(`X-New: ${count}\r\n`)
+  const later = Array.from({ length: 40 }, () => headersOf('X-A: 1\r\n'))
+  expect(later[39]).toBe(later[38])
 })
 
 test('headers keep their order and repetitions, and lose the blanks around values', () => {
