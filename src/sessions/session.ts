@@ -87,6 +87,36 @@ export interface SessionTx extends SessionReads, Facts, Pick<AccessTx, 'grant' |
   endSession(id: SessionId, end: SessionEnd): Promise<boolean>
 }
 
-export interface SessionStore extends SessionReads {
+/** Where a list goes on: behind a session that started then. Several may start in one millisecond. */
+export interface SessionPlace {
+  readonly before: Instant
+  readonly behind?: SessionId
+}
+
+export interface SessionWish {
+  readonly person?: PersonId
+  /** A part of the person's name, in any case. */
+  readonly name?: string
+  readonly resource?: string
+  /** Started then or later. */
+  readonly since?: Instant
+  readonly place?: SessionPlace
+  readonly limit: number
+  /** So many sessions are looked at, at most, whether they fit or not. */
+  readonly looksMax: number
+}
+
+export interface FoundSessions {
+  readonly rows: readonly SessionRow[]
+  /** Where to look further back; undefined at the end. */
+  readonly next: SessionPlace | undefined
+}
+
+export interface SessionSearch {
+  /** Of the sessions with a recording, those that fit, newest first. */
+  searchRecorded(wish: SessionWish): Promise<FoundSessions>
+}
+
+export interface SessionStore extends SessionReads, SessionSearch {
   transact<T>(work: (tx: SessionTx) => Promise<T>): Promise<T>
 }

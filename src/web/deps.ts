@@ -14,7 +14,7 @@ import type { Catalogue } from '../resources/catalogue.ts'
 import type { ConnectPlace } from '../resources/connect.ts'
 import type { Hosts } from '../resources/hosts.ts'
 import type { LiveSessions } from '../sessions/live.ts'
-import type { SessionReads } from '../sessions/session.ts'
+import type { SessionReads, SessionSearch } from '../sessions/session.ts'
 
 export interface WebSettings {
   /** The gateway's name, as recordings and the audit log give it. */
@@ -36,7 +36,7 @@ export interface WebDeps extends ConnectPlace {
   readonly reports: Reports
   readonly evidence: Evidence
   readonly live: LiveSessions
-  readonly sessions: SessionReads
+  readonly sessions: SessionReads & SessionSearch
   readonly audit: AuditStore
   /** Absolute: what `SessionRow.recording` is relative to. */
   readonly recordingsFolder: string

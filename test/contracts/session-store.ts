@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { Session, SessionPlace, SessionWish } from '../../src/sessions/session.ts'
 import { systemRandom as random } from '../../src/system.ts'
 import type { MakePlace } from './place.ts'
 import { at, someEnd, someSession, storeGrant, storePerson } from './samples.ts'
@@ -60,6 +61,52 @@ export function sessionStoreContract(makePlace: MakePlace): void {
       [3, 2, 1],
       [2, 1],
     ])
+  })
+
+  test('recordings are searched newest first, in pages, and no further back than was asked for', async () => {
+    await using place = await makePlace()
+    const state = await place.open()
+    const [erin, kim] = [await storePerson(state), await storePerson(state)]
+    const [grant, other] = [await storeGrant(state, erin.id), await storeGrant(state, kim.id)]
+    // Several begin at one instant; each third has no recording.
+    const sessions = Array.from({ length: 60 }, (_, n) =>
+      n % 4 === 1
+        ? someSession(other, { startedAt: at(Math.floor(n / 5)), personName: 'Kim (100 %)' })
+        : someSession(grant, { startedAt: at(Math.floor(n / 5)), personName: 'Erin' }),
+    )
+    await state.sessions.transact(async (tx) => {
+      for (const [n, session] of sessions.entries()) await tx.insertSession(session, n % 3 === 0 ? null : `${n}`)
+    })
+    const newestFirst = (await state.sessions.sessions({ limit: 99 })).filter(({ recording }) => recording !== null)
+    const walk = async (wish: Omit<SessionWish, 'place' | 'limit' | 'looksMax'>, limit: number, looksMax: number) => {
+      const pages: string[][] = []
+      let next: SessionPlace | undefined
+      do {
+        const found = await state.sessions.searchRecorded({ ...wish, limit, looksMax, ...(next && { place: next }) })
+        pages.push(found.rows.map(({ session }) => session.id))
+        next = found.next
+      } while (next !== undefined)
+      return pages
+    }
+    const fitting = (fits: (session: Session) => boolean) =>
+      newestFirst.filter(({ session }) => fits(session)).map(({ session }) => session.id)
+    for (const [limit, looksMax] of [
+      [99, 99],
+      [7, 99],
+      [99, 7],
+      [3, 5],
+      [1, 1],
+    ] as const) {
+      const all = async (wish: Parameters<typeof walk>[0]) => (await walk(wish, limit, looksMax)).flat()
+      expect(await all({})).toEqual(fitting(() => true))
+      expect(await all({ person: kim.id })).toEqual(fitting(({ person }) => person === kim.id))
+      expect(await all({ name: 'KIM (100 %' })).toEqual(fitting(({ person }) => person === kim.id))
+      expect(await all({ name: '_' })).toEqual([])
+      expect(await all({ since: at(7) })).toEqual(fitting(({ startedAt }) => startedAt >= 7))
+      expect(await all({ resource: grant.resource })).toEqual(fitting(() => true))
+      expect(await all({ resource: 'nowhere' })).toEqual([])
+    }
+    expect(await walk({ name: 'nobody' }, 10, 25)).toEqual([[], [], []])
   })
 
   // Goal: a session that lost the race against a revocation is not written. Its insert is not waited for: the end tells.

@@ -161,11 +161,8 @@ test('each question has an index that begins with the person', async () => {
     statements.push(statement)
     return { rows: [], changes: 0 }
   })
-  await historyReads({ db, transact: () => Promise.reject(new Error('reads only')) }).history(
-    at.erin.id,
-    'prod-db',
-    now,
-  )
+  const reads = historyReads({ db, search: db, transact: () => Promise.reject(new Error('reads only')) })
+  await reads.history(at.erin.id, 'prod-db', now)
   using database = openRaw(at.place.file)
   const plans = statements.map(({ sql, parameters }) =>
     database

@@ -1,6 +1,6 @@
 import { copyFile, open, stat, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { auditEvent } from '../../src/audit/event.ts'
 import { toOpenSessions } from '../../src/identity/tokens.ts'
 import { startPages, type Pages, type SignedIn } from './harness.ts'
@@ -202,6 +202,19 @@ test('a person sees their own recordings only; operators without review see none
   }
   expect((await sam.get('/recordings?person=ERIN&resource=staging')).text).toContain(session)
   expect((await sam.get('/recordings?person=nobody')).text).toContain('No recording matches.')
+})
+
+test('a search says how far back it has looked, and goes on from there', async () => {
+  const search = vi.spyOn(pages.state.sessions, 'searchRecorded')
+  const next = { before: Date.UTC(2026, 4, 3, 8) as never, behind: 'session-last' as never }
+  search.mockResolvedValueOnce({ rows: [], next })
+  const { text } = await sam.get('/recordings?person=rare')
+  expect(text).not.toContain('No recording matches.')
+  expect(text.replaceAll(/<[^>]*>/g, '')).toMatch(/Nothing matches from 3 May 2026, 08:00(?: UTC)? on\. Before that/)
+  const further = /href="([^"]*)">Look further back/.exec(text)![1]!.replaceAll('&amp;', '&')
+  await sam.get(further)
+  expect(search.mock.calls.at(-1)).toMatchObject([{ name: 'rare', place: next }])
+  search.mockRestore()
 })
 
 test('one changed byte is seen, and said', async () => {

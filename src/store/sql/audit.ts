@@ -5,8 +5,8 @@ import type { SqlState } from './sql-state.ts'
 import type { AuditRow } from './tables.ts'
 
 export function auditStore(state: SqlState): AuditStore {
-  const { db } = state
-  const log = () => db.selectFrom('audit').select(['sequence', 'json', 'previous', 'hash'])
+  const { db, search } = state
+  const log = (by = db) => by.selectFrom('audit').select(['sequence', 'json', 'previous', 'hash'])
   return {
     append: (events) =>
       state.transact(async (tx) => {
@@ -15,7 +15,7 @@ export function auditStore(state: SqlState): AuditStore {
     events: async (after, limit) =>
       (await log().where('sequence', '>', after).orderBy('sequence').limit(limit).execute()).map(toEvent),
     async search({ types, text, before, limit }) {
-      let query = log().orderBy('sequence', 'desc').limit(limit)
+      let query = log(search).orderBy('sequence', 'desc').limit(limit)
       if (types !== undefined) query = query.where('type', 'in', types)
       if (text !== undefined)
         query = query.where(({ eb, fn }) => eb(fn('instr', [fn('lower', ['json']), lower(text)]), '>', 0))
@@ -25,7 +25,7 @@ export function auditStore(state: SqlState): AuditStore {
     async mentioning(ids, after, upTo) {
       const wanted = sql<string>`select value from json_each(${JSON.stringify(ids)})`
       const mentions = sql<boolean>`exists (select 1 from json_each(audit.json, '$.data') as one where one.value in (${wanted}))`
-      const range = log().where('sequence', '>', after).where('sequence', '<=', upTo)
+      const range = log(search).where('sequence', '>', after).where('sequence', '<=', upTo)
       return (await range.where(mentions).orderBy('sequence').execute()).map(toEvent)
     },
     async head() {

@@ -25,7 +25,7 @@ const pageRows = 500
 /** Greater than every id. */
 const afterAllIds = '~'
 
-export function reportReads({ db }: SqlState): ReportReads {
+export function reportReads({ search: db }: SqlState): ReportReads {
   return {
     people: () => people(db),
     requests: (period) => requests(db, period),

@@ -13,6 +13,8 @@ export interface SqlTx extends Facts {
 export interface SqlState {
   /** Reads what is committed; outside any transaction. */
   readonly db: Kysely<Tables>
+  /** The same, for what may look through whole tables: it holds up nobody but others of its kind. */
+  readonly search: Kysely<Tables>
   /** All of `work` happens, durably, or nothing of it; runs as if alone. Never call it within `work`. */
   transact<T>(work: (tx: SqlTx) => Promise<T>): Promise<T>
 }

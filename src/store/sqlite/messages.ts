@@ -61,6 +61,6 @@ export type Opening =
   | { readonly kind: 'failed'; readonly refusal: Refusal; readonly newer: boolean }
 
 export interface WorkerOptions {
-  readonly role: 'writer' | 'reader'
+  readonly role: 'writer' | 'reader' | 'searcher'
   readonly file: string
 }

@@ -15,22 +15,30 @@ const workMsMax = 10_000
 /** So many transactions may follow one another before other events get a turn. */
 const turnTransactionsMax = 32
 
+export interface Threads {
+  readonly writer: DatabaseThread
+  readonly reader: DatabaseThread
+  readonly searcher: DatabaseThread
+}
+
 /**
  * Runs transactions one after the other, in the order they came. The next begins when the work of the one before is
  * done, not when it is on the disk: so they can share a commit.
  */
 export class Transactions implements SqlState {
   readonly db: Kysely<Tables>
+  readonly search: Kysely<Tables>
   readonly #writer: DatabaseThread
   readonly #clock: Clock
   #tail: Promise<void> = Promise.resolve()
   #count = 0
   #closed = false
 
-  constructor(writer: DatabaseThread, reader: DatabaseThread, clock: Clock) {
+  constructor({ writer, reader, searcher }: Threads, clock: Clock) {
     this.#writer = writer
     this.#clock = clock
     this.db = kyselyOver((statement) => reader.read(statement))
+    this.search = kyselyOver((statement) => searcher.read(statement))
   }
 
   async transact<T>(work: (tx: SqlTx) => Promise<T>): Promise<T> {

@@ -4,7 +4,8 @@ import type { Answer, ChangeRow, Command, Opening, Reply, WorkerOptions } from '
 import { migrate, NewerSchema } from './migrate.ts'
 import { WriteGroups } from './write-groups.ts'
 
-// The entry of both worker threads: one writes, one only reads, so that a long read never holds up a write.
+// The entry of all worker threads: one writes; one only reads, so that a read never holds up a write; one searches, so that
+// looking through whole tables never holds up a read that a connection waits for.
 
 if (parentPort !== null) main(parentPort, workerData as WorkerOptions)
 

@@ -2,7 +2,7 @@ import { html } from 'hono/html'
 import { formatLasted } from '../../kernel/durations.ts'
 import type { GrantId, SessionId } from '../../kernel/ids.ts'
 import type { Instant } from '../../kernel/time.ts'
-import type { SessionRow } from '../../sessions/session.ts'
+import type { FoundSessions, SessionPlace, SessionRow } from '../../sessions/session.ts'
 import type { Html, Visit } from '../context.ts'
 import { fieldsOf, type Fields } from '../forms.ts'
 import type { Page } from '../html/layout.ts'
@@ -12,9 +12,8 @@ import type { Site } from '../site.ts'
 import { emergencyChip, endChip, programOf } from './sessions.ts'
 
 const shownMax = 50
-/** Sessions looked at for one page of matches: a rare name must not read the whole table at once. */
-const lookedAtMax = 2000
-const batch = 200
+/** For one page: a rare name must not have the whole table read at once. */
+const looksMax = 100_000
 const dayMs = 86_400_000
 
 interface Filter {
@@ -23,24 +22,12 @@ interface Filter {
   /** Days, `2026-11-22`, in UTC; empty: open. */
   readonly from: string
   readonly to: string
-  readonly place: Place | undefined
-}
-
-/** Where a page goes on: behind a session that started then. Several may start in one millisecond. */
-interface Place {
-  readonly before: Instant
-  readonly behind?: SessionId
-}
-
-interface Found {
-  readonly rows: readonly SessionRow[]
-  /** Where the next page goes on; undefined at the end. */
-  readonly next: Place | undefined
+  readonly place: SessionPlace | undefined
 }
 
 interface Shown {
   readonly shown: readonly { readonly row: SessionRow; readonly ran: string }[]
-  readonly next: Place | undefined
+  readonly next: SessionPlace | undefined
   readonly emergencies: ReadonlySet<GrantId>
 }
 
@@ -70,45 +57,30 @@ function readFilter(fields: Fields): Filter {
   }
 }
 
-/** Goes back through the sessions in batches until the page is full or enough was looked at. */
-async function find({ deps }: Site, { person }: Visit, filter: Filter, all: boolean): Promise<Found> {
-  const rows: SessionRow[] = []
-  let place = earliest(filter.place, endOfDay(filter.to))
-  for (let lookedAt = 0; lookedAt < lookedAtMax; lookedAt += batch) {
-    const some = await deps.sessions.sessions({
-      ...(!all && { person: person.id }),
-      ...place,
-      limit: batch,
-    })
-    for (const row of some) {
-      if (row.session.startedAt < (startOfDay(filter.from) ?? 0)) return { rows, next: undefined }
-      place = { before: row.session.startedAt, behind: row.session.id }
-      if (row.recording !== null && matches(row, filter)) rows.push(row)
-      if (rows.length === shownMax) return { rows, next: place }
-    }
-    if (some.length < batch) return { rows, next: undefined }
-  }
-  return { rows, next: place }
+function find({ deps }: Site, { person }: Visit, filter: Filter, all: boolean): Promise<FoundSessions> {
+  const since = startOfDay(filter.from)
+  const place = earliest(filter.place, endOfDay(filter.to))
+  return deps.sessions.searchRecorded({
+    ...(!all && { person: person.id }),
+    ...(filter.person !== '' && { name: filter.person }),
+    ...(filter.resource !== '' && { resource: filter.resource }),
+    ...(since !== undefined && { since }),
+    ...(place !== undefined && { place }),
+    ...{ limit: shownMax, looksMax },
+  })
 }
 
-function matches({ session }: SessionRow, { person, resource }: Filter): boolean {
-  return (
-    session.personName.toLowerCase().includes(person.toLowerCase()) &&
-    (resource === '' || session.resource === resource)
-  )
-}
-
-function startOfDay(day: string): number | undefined {
+function startOfDay(day: string): Instant | undefined {
   const at = Date.parse(`${day}T00:00:00Z`)
-  return Number.isNaN(at) ? undefined : at
+  return Number.isNaN(at) ? undefined : (at as Instant)
 }
 
-function endOfDay(day: string): Place | undefined {
+function endOfDay(day: string): SessionPlace | undefined {
   const at = startOfDay(day)
   return at === undefined ? undefined : { before: (at + dayMs) as Instant }
 }
 
-function earliest(left: Place | undefined, right: Place | undefined): Place | undefined {
+function earliest(left?: SessionPlace, right?: SessionPlace): SessionPlace | undefined {
   if (left === undefined || right === undefined) return left ?? right
   return left.before <= right.before ? left : right
 }
@@ -116,14 +88,17 @@ function earliest(left: Place | undefined, right: Place | undefined): Place | un
 function listPage(site: Site, visit: Visit, filter: Filter, { shown, next, emergencies }: Shown, all: boolean): Page {
   const { place: _paging, ...kept } = filter
   const older = next !== undefined && query('/recordings', { ...kept, ...next })
+  const isCut = next !== undefined && shown.length < shownMax
   const filtered = Object.values(kept).some((value) => value !== '')
   const body = html`<h1>Recordings</h1>
     <p class="lead">
       ${all ? 'What happened in every session.' : 'What happened in your sessions.'} Looking at one is written in the
       audit log.
     </p>
-    ${filterForm(site, filter, all)} ${shown.length === 0 ? nothing(filtered) : table(visit, shown, emergencies)}
-    ${older && html`<p class="next"><a class="btn plain" href="${older}">Older</a></p>`}`
+    ${filterForm(site, filter, all)}
+    ${shown.length > 0 ? table(visit, shown, emergencies) : isCut ? '' : nothing(filtered)}
+    ${isCut && html`<p class="small">${shown.length === 0 ? 'Nothing matches' : 'Nothing more matches'} from ${visit.show.moment(next.before)} on. Before that nobody has looked yet.</p>`}
+    ${older && html`<p class="next"><a class="btn plain" href="${older}">${isCut ? 'Look further back' : 'Older'}</a></p>`}`
   return { title: 'Recordings', current: 'recordings', body }
 }
 
