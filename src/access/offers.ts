@@ -10,11 +10,17 @@ import type { AccessDeps } from './deps.ts'
 
 /** @param emergency what may be had in an emergency, instead of what may be asked for in the usual way. */
 export function offersFor(deps: AccessDeps, person: Person, asker?: Asker, emergency = false): Offer[] {
-  return deps.catalogue.resources.flatMap((resource) =>
-    Object.values(resource.roles).flatMap((role) => {
-      const situation = { person, resource, role: role.name, client: asker, emergency }
-      return isVisible(deps, situation) ? [offerIn(deps, { ...situation, role, at: deps.clock.now() })] : []
-    }),
+  const asked = { person, client: asker, emergency, at: deps.clock.now() }
+  return deps.catalogue.resources.flatMap((resource) => offersOf(deps, resource, asked))
+}
+
+function offersOf(
+  deps: AccessDeps,
+  resource: Offer['resource'],
+  asked: Pick<Situation, 'client' | 'emergency' | 'at'> & { readonly person: Person },
+): Offer[] {
+  return Object.values<Offer['role']>(resource.roles).flatMap((role) =>
+    isVisible(deps, { ...asked, resource, role: role.name }) ? [offerIn(deps, { ...asked, resource, role })] : [],
   )
 }
 
@@ -61,6 +67,11 @@ export function offerFor(
   asker?: Asker,
   emergency = false,
 ): Offer {
+  const named = deps.catalogue.resource(resource)
+  const asked = { person, client: asker, emergency, at: deps.clock.now() }
+  const known = named && offersOf(deps, named, asked).find((offer) => offer.role.name === role)
+  if (known !== undefined) return known
+  // All others are looked at only to say what might have been meant.
   const offers = offersFor(deps, person, asker, emergency)
   const isMeant = (offer: Offer) => offer.resource.name === resource && offer.role.name === role
   if (!emergency && !offers.some(isMeant) && offersFor(deps, person, asker, true).some(isMeant)) {
@@ -72,8 +83,6 @@ export function offerFor(
   if (there.length === 0) {
     throw unknownName('resource', resource, [...new Set(offers.map((offer) => offer.resource.name))])
   }
-  const offer = there.find((candidate) => candidate.role.name === role)
-  if (offer !== undefined) return offer
   throw unknownName(
     'role',
     role,

@@ -1,5 +1,6 @@
 import { Fault, type FaultCode } from '../kernel/fault.ts'
 import { timeForPeople, type Instant } from '../kernel/time.ts'
+import { rulesAbout } from './about.ts'
 import { opening } from './opening.ts'
 import type { Denial, Policy, Rules } from './rules.ts'
 import { placed, weighDenial, weighPolicy, type Situation, type Weighed } from './weigh.ts'
@@ -21,7 +22,8 @@ export type Verdict =
     }
 
 /** The one place that decides whether somebody may ask for something now. Pure, and total. */
-export function judge(rules: Rules, asked: Situation): Verdict {
+export function judge(all: Rules, asked: Situation): Verdict {
+  const rules = rulesAbout(all, asked.resource)
   const situation = placed(rules, asked)
   const denial = denying(rules, situation)
   if (denial !== undefined) return denied(rules, situation, denial)
@@ -44,9 +46,10 @@ export function judge(rules: Rules, asked: Situation): Verdict {
 }
 
 /** Whether what a policy once gave may be used now. The policy itself decides as long as the file has it. */
-export function judgeGiven(rules: Rules, name: string, asked: Situation): Verdict {
-  const policy = rules.policies.find((one) => one.name === name)
-  if (policy === undefined) return judge(rules, asked)
+export function judgeGiven(all: Rules, name: string, asked: Situation): Verdict {
+  const policy = all.policies.find((one) => one.name === name)
+  if (policy === undefined) return judge(all, asked)
+  const rules = rulesAbout(all, asked.resource)
   const situation = placed(rules, asGivenBy(policy, asked))
   const denial = denying(rules, situation)
   if (denial !== undefined) return denied(rules, situation, denial)
@@ -64,7 +67,8 @@ export function asGivenBy({ breakGlass }: Pick<Policy, 'breakGlass'>, situation:
  * Whether somebody may know that it is there: a policy is for them, and nothing denies it without a word.
  * `emergency` absent: in the usual way, or in an emergency.
  */
-export function isVisible(rules: Rules, { person, resource, role, emergency }: Situation): boolean {
+export function isVisible(all: Rules, { person, resource, role, emergency }: Situation): boolean {
+  const rules = rulesAbout(all, resource)
   const ways = emergency === undefined ? [false, true] : [emergency]
   return ways.some((way) => {
     const ever = { person, resource, role, emergency: way }

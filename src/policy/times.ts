@@ -24,8 +24,19 @@ function insideWeekly({ days, fromMinute, toMinute, zone }: Weekly, at: Instant)
   return (days.includes(day) && minute >= fromMinute) || (days.includes(dayBefore) && minute < toMinute)
 }
 
+/** Until its edge has come, no other one is next. */
+const found = new WeakMap<Times, { readonly from: Instant; readonly edge: Instant }>()
+
 /** An instant after `at` before which `isInside` stays as it is, at most two days on; null: it stays for ever. */
-export function nextEdge({ when = [], dates }: Times, at: Instant): Instant | null {
+export function nextEdge(times: Times, at: Instant): Instant | null {
+  const last = found.get(times)
+  if (last !== undefined && last.from <= at && at < last.edge) return last.edge
+  const edge = findEdge(times, at)
+  if (edge !== null) found.set(times, { from: at, edge })
+  return edge
+}
+
+function findEdge({ when = [], dates }: Times, at: Instant): Instant | null {
   if (dates !== undefined && dates.from !== null && at < dates.from) return dates.from
   if (dates !== undefined && dates.to !== null && at >= dates.to) return null
   const end = dates?.to ?? null

@@ -7,10 +7,27 @@ export interface Zoned {
 
 export const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
 
-/** What a clock on the wall in that zone shows. `day`: 1 is Monday. */
-export function wallClock(at: Instant, zone: string): { readonly day: number; readonly minute: number } {
+export interface WallClock {
+  /** 1 is Monday. */
+  readonly day: number
+  /** Since midnight. */
+  readonly minute: number
+}
+
+/** Asked lately: whoever lists what may be had asks about a few instants and zones again and again, and a calendar takes its time. */
+const asked = new Map<string, WallClock>()
+const askedMax = 500
+
+/** What a clock on the wall in that zone shows. */
+export function wallClock(at: Instant, zone: string): WallClock {
+  const key = `${at} ${zone}`
+  const known = asked.get(key)
+  if (known !== undefined) return known
   const local = zonedTime(at, zone)
-  return { day: local.dayOfWeek, minute: local.hour * 60 + local.minute }
+  const shown = { day: local.dayOfWeek, minute: local.hour * 60 + local.minute }
+  if (asked.size >= askedMax) asked.clear()
+  asked.set(key, shown)
+  return shown
 }
 
 export function zonedTime(at: Instant, zone: string): Temporal.ZonedDateTime {

@@ -105,14 +105,18 @@ export function covers(
   resource: Pick<ConditionFacts['resource'], 'name' | 'labels'>,
   role: string,
 ): boolean {
-  const { resources, labels, roles } = what
-  return (
-    (resources === null || resources.some((name) => globPattern(name).test(resource.name))) &&
-    (roles === null || roles.includes(role)) &&
-    Object.entries(labels).every(
-      ([key, value]) => Object.hasOwn(resource.labels, key) && resource.labels[key] === value,
-    )
-  )
+  return (what.roles === null || what.roles.includes(role)) && coversResource(what, resource)
+}
+
+/** Whether it speaks of any role there. */
+export function coversResource(
+  { resources, labels }: Pick<What, 'resources' | 'labels'>,
+  resource: Pick<ConditionFacts['resource'], 'name' | 'labels'>,
+): boolean {
+  for (const key of Object.keys(labels)) {
+    if (!Object.hasOwn(resource.labels, key) || resource.labels[key] !== labels[key]) return false
+  }
+  return resources === null || resources.some((name) => globPattern(name).test(resource.name))
 }
 
 /** @param unasked what it means when the provider has not been asked about a claim yet. */

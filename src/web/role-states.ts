@@ -1,4 +1,3 @@
-import type { Offer } from '../access/access.ts'
 import type { Grant, Request } from '../access/states.ts'
 import type { Person } from '../identity/person.ts'
 import { isoTime } from '../kernel/time.ts'
@@ -30,25 +29,30 @@ export async function reachable<Kind extends Resource['kind']>(
   kind: Kind,
 ): Promise<readonly Reachable<Kind>[]> {
   const [grants, requests] = await Promise.all([access.livingGrants(person.id), access.requestsOf(person, requestsMax)])
-  const offers = access.offers(person)
+  const offered = new Set(access.offers(person).map(({ resource, role }) => keyOf(resource.name, role.name)))
   return catalogue.resources
     .filter((resource): resource is Extract<Resource, { kind: Kind }> => resource.kind === kind)
-    .map((resource) => ({ resource, roles: rolesOf(resource, offers, grants, requests) }))
+    .map((resource) => ({ resource, roles: rolesOf(resource, offered, grants, requests) }))
     .filter(({ roles }) => roles.length > 0)
 }
 
 function rolesOf<Kind extends Resource['kind']>(
   { name, roles }: Extract<Resource, { kind: Kind }>,
-  offers: readonly Offer[],
+  offered: ReadonlySet<string>,
   grants: readonly Grant[],
   requests: readonly Request[],
 ): Reachable<Kind>['roles'] {
   const isOf = (role: string) => (one: Grant | Request) => one.resource === name && one.role === role
   return Object.values(roles as Readonly<Record<string, Reachable<Kind>['roles'][number]['role']>>).flatMap((role) => {
-    const isOffered = offers.some((offer) => offer.resource.name === name && offer.role.name === role.name)
+    const isOffered = offered.has(keyOf(name, role.name))
     const state = stateOf(grants.filter(isOf(role.name)), requests.filter(isOf(role.name)), isOffered)
     return state === undefined ? [] : [{ role, state }]
   })
+}
+
+/** Names have no blanks. */
+function keyOf(resource: string, role: string): string {
+  return `${resource} ${role}`
 }
 
 function stateOf(grants: readonly Grant[], requests: readonly Request[], isOffered: boolean): RoleState | undefined {

@@ -148,3 +148,23 @@ describe('edges', () => {
     expect([closesAt, lookedUntil]).toEqual([null, at('2026-12-01T10:00')])
   })
 })
+
+test('whatever was asked before, the next edge is the same', () => {
+  const zone = fc.constantFrom('Europe/Berlin', 'America/New_York', 'Asia/Kolkata', 'Australia/Lord_Howe')
+  const weekly = fc.record({
+    days: fc.subarray([1, 2, 3, 4, 5, 6, 7]),
+    ...{ fromMinute: fc.integer({ min: 0, max: 1439 }), toMinute: fc.integer({ min: 1, max: 1440 }), zone },
+  })
+  // Around the changes of the clocks in autumn 2026.
+  const instant = fc.integer({ min: Date.UTC(2026, 8, 25), max: Date.UTC(2026, 10, 10) }) as fc.Arbitrary<Instant>
+  fc.assert(
+    fc.property(
+      fc.array(weekly, { minLength: 1, maxLength: 3 }),
+      fc.array(instant, { maxLength: 20 }),
+      (when, instants) => {
+        const times = { when }
+        for (const at of instants) expect(nextEdge(times, at)).toBe(nextEdge({ when }, at))
+      },
+    ),
+  )
+})

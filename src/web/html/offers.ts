@@ -1,13 +1,64 @@
 import { html } from 'hono/html'
 import type { Offer } from '../../access/access.ts'
 import { formatDuration } from '../../kernel/durations.ts'
-import type { Html } from '../context.ts'
+import type { Html, Visit } from '../context.ts'
+import { fieldsOf } from '../forms.ts'
 import { empty, needs, query } from './parts.ts'
 import type { Show } from './show.ts'
 
-export function offersTable(show: Show, offers: readonly Offer[]): Html {
+/** A page has no more; who needs another one types a part of its name. */
+export const offersMax = 100
+/** So few are seen at a glance. */
+const findFrom = 20
+const findCharsMax = 100
+
+export interface Finding {
+  /** What was typed. */
+  readonly text: string
+  /** The page's path. */
+  readonly at: string
+}
+
+export function readFinding({ c }: Visit, at: string): Finding {
+  return { text: fieldsOf(new URL(c.req.url).searchParams).text('find', findCharsMax), at }
+}
+
+/** Those in whose names, descriptions, kind or labels each word stands, in any case. */
+export function fittingOffers(offers: readonly Offer[], { text }: Finding): readonly Offer[] {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean)
+  return words.length === 0 ? offers : offers.filter((offer) => words.every((word) => textOf(offer).includes(word)))
+}
+
+function textOf({ resource, role }: Offer): string {
+  const labels = Object.entries(resource.labels).map(([key, value]) => `${key}=${value}`)
+  const all = [resource.name, resource.kind, resource.description, role.name, role.description, ...labels]
+  return all.join('\n').toLowerCase()
+}
+
+export function offersTable(show: Show, offers: readonly Offer[], finding: Finding): Html {
   if (offers.length === 0)
     return empty('There is nothing here for your groups. Your operations people can change that in the policies.')
+  const fitting = fittingOffers(offers, finding)
+  return html`${(offers.length >= findFrom || finding.text !== '') && findForm(finding)}
+  ${fitting.length === 0 ? empty('Nothing that you can ask for matches.', { href: finding.at, text: 'Show all' }) : table(show, fitting.slice(0, offersMax))}
+  ${fitting.length > offersMax && html`<p class="small">${offersMax} of ${fitting.length}. Type a part of a name to find the others.</p>`}`
+}
+
+function findForm({ text, at }: Finding): Html {
+  return html`<form class="tools" role="search" action="${at}">
+    <input
+      type="search"
+      name="find"
+      value="${text}"
+      maxlength="${findCharsMax}"
+      aria-label="Find what you can ask for"
+      placeholder="Find: a name, a role, a label…"
+      autocomplete="off"
+    /><button class="btn plain">Find</button>
+  </form>`
+}
+
+function table(show: Show, offers: readonly Offer[]): Html {
   return html`<section class="card flat">
     <table>
       <thead>

@@ -12,7 +12,7 @@ import type { Show } from '../html/show.ts'
 import { onwardFields, readOnward, type Onward } from '../onward.ts'
 import type { Site } from '../site.ts'
 import { lengthField, ticketField } from '../html/ask-fields.ts'
-import { stoppedLine } from '../html/offers.ts'
+import { fittingOffers, offersMax, stoppedLine, type Finding } from '../html/offers.ts'
 
 const limits = { name: 64, length: 16, reason: 1000, ticket: 100 } as const
 
@@ -121,8 +121,10 @@ function reviewersOf({ policy }: Offer): string {
 }
 
 /** On the first page, away from what is asked for in the usual way. */
-export function emergencyOffers(show: Show, offers: readonly Offer[]): Html | false {
-  if (offers.length === 0) return false
+export function emergencyOffers(show: Show, all: readonly Offer[], finding: Finding): Html | false {
+  const fitting = fittingOffers(all, finding)
+  if (fitting.length === 0) return false
+  const offers = fitting.slice(0, offersMax)
   return html`<h2>In an emergency</h2>
     <section class="card">
       <p class="small still">
@@ -146,5 +148,6 @@ export function emergencyOffers(show: Show, offers: readonly Offer[]): Html | fa
             </li>`,
         )}
       </ul>
+      ${fitting.length > offersMax && html`<p class="small">${offersMax} of ${fitting.length}.</p>`}
     </section>`
 }

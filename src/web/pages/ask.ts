@@ -23,7 +23,7 @@ import { roleFacts } from '../html/role-facts.ts'
 import { onwardFields, readOnward, type Onward } from '../onward.ts'
 import type { Site } from '../site.ts'
 import { bundleOf, bundleOffers, bundlePage, readBundle } from './ask-bundle.ts'
-import { offersTable, stoppedLine } from '../html/offers.ts'
+import { offersTable, readFinding, stoppedLine } from '../html/offers.ts'
 
 const limits = { name: 64, length: 16, reason: 1000, ticket: 100, zone: 64 } as const
 
@@ -133,7 +133,7 @@ async function chooseFirst(site: Site, visit: Visit): Promise<Response> {
   const body = html`<h1>Ask for access</h1>
     <p class="lead">Pick what you need. Access begins when it is approved and ends by itself.</p>
     ${bundleOffers(site.deps.access.bundles(visit.person, visit))}
-    ${offersTable(visit.show, site.deps.access.offers(visit.person, visit))}
+    ${offersTable(visit.show, site.deps.access.offers(visit.person, visit), readFinding(visit, '/ask'))}
     ${machineOffersList(await machineOffersFor(site, visit))}`
   return site.render(visit.c, { title: 'Ask for access', current: 'access', body }, visit)
 }

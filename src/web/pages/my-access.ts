@@ -25,7 +25,7 @@ import {
 import { filedForMachines, machineOffersFor, machineOffersList } from '../html/on-behalf.ts'
 import { roleFacts } from '../html/role-facts.ts'
 import { grantLimits, moreTime } from '../html/grant-life.ts'
-import { offersTable } from '../html/offers.ts'
+import { offersTable, readFinding } from '../html/offers.ts'
 import type { Show } from '../html/show.ts'
 import type { Site } from '../site.ts'
 import { bundleOffers } from './ask-bundle.ts'
@@ -50,19 +50,21 @@ export function myAccessRoutes(site: Site): void {
     const closed = past.filter((request) => request.state !== 'requested').slice(0, pastMax)
     const views = await Promise.all(closed.map((request) => access.view(visit.person, request.id)))
     const connections = (grant: Grant) => sessions.filter(({ session }) => session.grant === grant.id).length
+    const offers = access.offers(visit.person, visit)
+    const finding = readFinding(visit, '/')
     const body = html`<h1>My access</h1>
       <p class="lead">What you may use now, and what you can ask for.</p>
       ${lockNotices(locks, living, visit)}
       <h2>Open now</h2>
-      ${living.length === 0 ? nothingOpen(access.offers(visit.person, visit).length) : living.map((grant) => openGrant(site, visit.show, grant, connections(grant)))}
+      ${living.length === 0 ? nothingOpen(offers.length) : living.map((grant) => openGrant(site, visit.show, grant, connections(grant)))}
       ${pending(
         visit.show,
         past.filter((request) => request.state === 'requested'),
       )}
       ${bundleOffers(access.bundles(visit.person, visit))}
       <h2>You can ask for</h2>
-      ${offersTable(visit.show, access.offers(visit.person, visit))}
-      ${emergencyOffers(visit.show, access.emergencies(visit.person, visit))}
+      ${offersTable(visit.show, offers, finding)}
+      ${emergencyOffers(visit.show, access.emergencies(visit.person, visit), finding)}
       ${machineOffersList(await machineOffersFor(site, visit))} ${await filedForMachines(site, visit)}
       ${recent(visit.show, views)}`
     return site.render(visit.c, { title: 'My access', current: 'access', topic: 'access', body }, visit)
