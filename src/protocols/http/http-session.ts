@@ -1,4 +1,3 @@
-import type { AppPlace } from '../../identity/apps.ts'
 import type { Assertions } from '../../identity/assertion.ts'
 import { Fault, asFault } from '../../kernel/fault.ts'
 import { isoTime, type Clock } from '../../kernel/time.ts'
@@ -25,7 +24,6 @@ export interface HttpSessionParts {
   readonly admission: Admission
   readonly resource: HttpResource
   readonly role: HttpRole
-  readonly place: AppPlace
   readonly target: HttpTarget
   readonly assertions: Assertions
   readonly clock: Clock
@@ -53,7 +51,8 @@ export class HttpSession {
   /** Names of headers that are recorded besides the usual ones, and of query parameters whose values are not. */
   readonly recordedNames: ReadonlySet<string>
   readonly maskedNames: ReadonlySet<string>
-  readonly #places: ReadonlySet<string>
+  /** For the name by which the last request came: an application may have several. */
+  #places: { readonly origin: string; readonly own: ClientFacts['targetPlaces'] } | undefined
   /** Who the person is may change while the session lives; then it is another object. */
   #own: { readonly person: Person; readonly headers: OwnHeaders } | undefined
   readonly #parts: HttpSessionParts
@@ -79,7 +78,6 @@ export class HttpSession {
     this.transcript = new HttpTranscript(admission.recorder, clock, parts.lines)
     this.recordedNames = new Set(resource.recordHeaders)
     this.maskedNames = new Set(resource.maskQuery)
-    this.#places = targetPlaces(resource.addresses, `https://${parts.place.host}`)
     this.#lastUsedMs = clock.monotonicMs()
     this.#warnings = announceEnds(admission, (text) => {
       this.#isWarned = true
@@ -118,7 +116,10 @@ export class HttpSession {
   }
 
   clientFacts(version: RequestHead['version'], publicOrigin: string): ClientFacts {
-    return { version, publicOrigin, targetPlaces: this.#places }
+    if (this.#places?.origin !== publicOrigin) {
+      this.#places = { origin: publicOrigin, own: targetPlaces(this.resource.addresses, publicOrigin) }
+    }
+    return { version, publicOrigin, targetPlaces: this.#places.own }
   }
 
   /** What the target gets as Host. */

@@ -117,7 +117,7 @@ export class HttpSessions {
       throw fault
     }
     const session = new HttpSession({
-      ...{ admission, resource, role, place, assertions, clock, idleMsMax, lines: this.#lines },
+      ...{ admission, resource, role, assertions, clock, idleMsMax, lines: this.#lines },
       target: targets.to(resource, role),
       onOver: (over) => this.#over(key, over),
     })
