@@ -2,6 +2,10 @@
 // session, and no request at the target.
 // Method: the real curl with `Prefer: wait=60`, over HTTP/1.1 and HTTP/2, and a real browser on the page of its request; what
 // happens is what really happens, through the door that people use.
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { EventEmitter } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import type { ServerHttp2Stream } from 'node:http2'
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Request } from '../../src/access/states.ts'
@@ -102,6 +106,17 @@ describe.each(['--http1.1', '--http2'])('a program that waits, with %s', (versio
   })
 })
 
+// Method: the time is over at once, as Node tells it: by the event `timeout` of the connection.
+test.each(['--http1.1', '--http2'])('who waits is not taken for one that is silent, with %s', async (version) => {
+  using came = connections(Number(gateway.url.port))
+  // A header that makes the request no plain one: those are not told of.
+  await using waiting = await wait(version, 60, 'TE: trailers')
+  expect(came.all.size).toBeGreaterThan(0)
+  for (const connection of came.all) connection.emit('timeout')
+  await gateway.gateway.access.decide(await gateway.person('bob'), waiting.request.id, 'approve', '')
+  expect(await curlAnswer(waiting.program)).toMatchObject({ status: 200, body: 'hello\n', exit: 0 })
+})
+
 test('a program that waits is told that nobody decided in time', async () => {
   await using waiting = await wait('--http2')
   const { status, body } = await curlAnswer(waiting.program)
@@ -148,11 +163,33 @@ interface Waiting extends AsyncDisposable {
   readonly program: Program
 }
 
-async function wait(version: string, waitS = 60): Promise<Waiting> {
-  const args = [version, '-H', `prefer: wait=${waitS}`, ...(await words())]
+async function wait(version: string, waitS = 60, ...more: readonly string[]): Promise<Waiting> {
+  const headers = [`prefer: wait=${waitS}`, ...more].flatMap((header) => ['-H', header])
+  const args = [version, ...headers, ...(await words())]
   const request = await ask()
   const { program } = await untilRefusedOnce(() => Promise.resolve({ program: gateway.startCurl('/hello', args) }))
   return { request, program, [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() }
+}
+
+/** Sockets and sessions of HTTP/2 by which requests come to this port, as Node tells of them. */
+function connections(port: number): Disposable & { readonly all: ReadonlySet<EventEmitter> } {
+  const all = new Set<EventEmitter>()
+  const add = (one: EventEmitter, at: number | undefined) => void (at === port && all.add(one))
+  const onRequest = (start: unknown) => {
+    const { socket } = (start as { readonly request: IncomingMessage }).request
+    add(socket, socket.localPort)
+  }
+  const onStream = (start: unknown) => {
+    const session = (start as { readonly stream: ServerHttp2Stream }).stream.session!
+    add(session, session.socket.localPort)
+  }
+  subscribe('http.server.request.start', onRequest)
+  subscribe('http2.server.stream.start', onStream)
+  const stop = () => {
+    unsubscribe('http.server.request.start', onRequest)
+    unsubscribe('http2.server.stream.start', onStream)
+  }
+  return { all, [Symbol.dispose]: stop }
 }
 
 async function words(): Promise<readonly string[]> {

@@ -160,6 +160,8 @@ export class ApplicationGateway implements Applications, Disposable {
     const gone = new AbortController()
     const onClose = () => gone.abort(new Fault('REQUEST_WAIT_OVER', 'The client went away.'))
     response.once('close', onClose)
+    // Who waits for an approval is silent.
+    peer.open++
     try {
       const waitMs = Math.min(waitWishMs(request), this.#deps.waitMs)
       const client = {
@@ -175,6 +177,7 @@ export class ApplicationGateway implements Applications, Disposable {
       if (gone.signal.aborted) return
       this.#reception.refuseEntry(arrival, known, error)
     } finally {
+      peer.open--
       response.off('close', onClose)
     }
   }

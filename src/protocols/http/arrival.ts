@@ -41,7 +41,7 @@ export function arrive(
 export interface Peer extends ForwardedClient {
   /** `203.0.113.9:51234` */
   readonly from: string
-  /** Answers of applications that are under way. */
+  /** Requests to applications that wait to be let in, or whose answers are under way. */
   open: number
 }
 
