@@ -19,6 +19,8 @@ export interface WebListener {
   readonly tls: TlsIdentity
   /** More certificates, chosen by the server name that the client asks for; `tls` answers for all others. */
   readonly certificates: readonly TlsIdentity[]
+  /** Null: none. */
+  readonly keepalives: Keepalives | null
 }
 export interface PostgresListener {
   readonly address: string

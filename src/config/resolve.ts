@@ -116,10 +116,11 @@ export function resolveConfig(file: ConfigFile, folder: string, references: Refe
 }
 
 function webListener(
-  { address, port }: ConfigFile['listen']['web'],
+  { address, port, keepalives }: ConfigFile['listen']['web'],
   { web, webCertificates }: References,
 ): WebListener {
-  return { address, port, tls: web!, certificates: webCertificates.map((identity) => identity!) }
+  const certificates = webCertificates.map((identity) => identity!)
+  return { address, port, tls: web!, certificates, keepalives: resolveKeepalives(keepalives) }
 }
 
 function postgresListener(

@@ -71,6 +71,7 @@ export const configSchema = z
               description:
                 'More certificates, chosen by the host name that the browser asks for. `tls` answers for all others.',
             }),
+            keepalives: keepalives('clients'),
           })
           .meta({ description: 'The pages, the API and the applications.' }),
         postgres: z

@@ -117,7 +117,7 @@ export async function startPages(more: More = {}): Promise<Pages> {
   const logLines: string[] = []
   const rooms = await openRooms(stack, folder, url, provider.issuer, collect(logLines), more)
   const listener = {
-    ...{ address: '127.0.0.1', port, certificates: [] },
+    ...{ address: '127.0.0.1', port, certificates: [], keepalives: null },
     tls: { certificate: issued.certificate, key: new Secret(issued.key) },
   }
   const limits = { webConnectionsPerAddressMax: 512, webConnectionsMax: 8192 }

@@ -14,6 +14,7 @@ import { networkOf, plainAddress } from '../../identity/address.ts'
 import { asFault, Fault } from '../../kernel/fault.ts'
 import type { Listening } from '../../kernel/listening.ts'
 import type { Log } from '../../kernel/log.ts'
+import { keepAlive } from '../keep-alive.ts'
 import { refuse } from './answers.ts'
 import { createCertificates } from './certificates.ts'
 import type { PlainAnswerer } from './quick/connection.ts'
@@ -93,6 +94,8 @@ export async function listenFront(listener: WebListener, deps: FrontDeps): Promi
   server.on('timeout', onSilence)
   const sessions = new Set<ServerHttp2Session>()
   const sockets = countConnections(server, deps.limits.webConnectionsPerAddressMax)
+  // An answer or a WebSocket may be silent for as long as it likes; whether anybody is left to hear it, TCP finds out.
+  server.on('connection', (socket: Socket) => keepAlive(socket, listener.keepalives))
   server.on('session', (session) => {
     sessions.add(session)
     // The server hears only of the first time.

@@ -22,6 +22,7 @@ beforeAll(async () => {
     {
       ...{ address: '127.0.0.1', port: 0, tls: await identity('gw.example.com') },
       certificates: [await identity('wiki.example.org', 'notes.example.org'), await identity('*.gw.example.com')],
+      keepalives: null,
     },
     {
       pages: { handle: (_, response) => void (response as ServerResponse).writeHead(204).end(), close() {} },

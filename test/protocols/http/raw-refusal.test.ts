@@ -15,7 +15,10 @@ let listening: Listening
 beforeAll(async () => {
   const { certificate, key } = await issue(await makeAuthority('Curfew test authority'), { names: ['localhost'] })
   listening = await listenFront(
-    { address: '127.0.0.1', port: 0, tls: { certificate, key: new Secret(key) }, certificates: [] },
+    {
+      ...{ address: '127.0.0.1', port: 0, tls: { certificate, key: new Secret(key) } },
+      ...{ certificates: [], keepalives: null },
+    },
     {
       pages: { handle: (_, response) => void (response as ServerResponse).writeHead(204).end(), close() {} },
       applications: null,

@@ -8,9 +8,11 @@ import type { Listening } from '../../../src/kernel/listening.ts'
 import { Secret } from '../../../src/kernel/secret.ts'
 import { createLog } from '../../../src/observability/log.ts'
 import { isHttp2, listenFront, type HttpRequest } from '../../../src/protocols/http/front.ts'
+import { keepaliveIn } from '../../clients/keepalive-timer.ts'
 
-// Goal: a silent connection is ended, but for one with an answer under way.
-// Method: the time is over at once, as Node tells it: by the event `timeout` of the connection.
+// Goal: a silent connection is ended, but for one with an answer under way; who is gone without a word is found out there, too.
+// Method: the time is over at once, as Node tells it: by the event `timeout` of the connection. The system's own table of
+// connections tells when it will ask.
 let listening: Listening
 let came = Promise.withResolvers<HttpRequest>()
 const answering = new Set<object>()
@@ -19,7 +21,10 @@ beforeAll(async () => {
   const { certificate, key } = await issue(await makeAuthority('Curfew test authority'), { names: ['localhost'] })
   const handle = (request: HttpRequest) => came.resolve(request)
   listening = await listenFront(
-    { address: '127.0.0.1', port: 0, tls: { certificate, key: new Secret(key) }, certificates: [] },
+    {
+      ...{ address: '127.0.0.1', port: 0, tls: { certificate, key: new Secret(key) }, certificates: [] },
+      keepalives: { idleMs: 1_800_000, intervalMs: 5000, count: 2 },
+    },
     {
       pages: { handle: (_, response) => void (response as ServerResponse).writeHead(204).end(), close() {} },
       applications: {
@@ -65,3 +70,11 @@ test.each(['HTTP/1.1', 'HTTP/2'])(
     client.end()
   },
 )
+
+test.each(['http/1.1', 'h2'])('a silent client is asked after its time (%s)', async (protocol) => {
+  const { port } = listening
+  const socket = connect({ port, rejectUnauthorized: false, ALPNProtocols: [protocol] })
+  await once(socket, 'secureConnect')
+  await expect.poll(() => keepaliveIn(port, socket.localPort!)).toBe(30)
+  socket.destroy()
+})

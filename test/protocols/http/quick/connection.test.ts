@@ -66,6 +66,7 @@ const listen = (port: number) =>
       port,
       tls: { certificate: identity.cert, key: new Secret(identity.key) },
       certificates: [],
+      keepalives: null,
     },
     {
       ...{ pages, applications, log: createLog({ level: 'error' }) },
