@@ -15,6 +15,7 @@ export interface BodyWatch {
 export class ClientBody extends Readable {
   readonly #request: HttpRequest
   #stopped = false
+  #waitsForRecorder = false
   bytes = 0
 
   constructor(request: HttpRequest, { onChunk, recorder }: BodyWatch) {
@@ -45,13 +46,17 @@ export class ClientBody extends Readable {
   }
 
   override _read(): void {
-    if (!this.#request.destroyed) this.#request.resume()
+    if (!this.#waitsForRecorder && !this.#request.destroyed) this.#request.resume()
   }
 
+  /** Whoever reads meanwhile waits, too: what cannot be recorded is not forwarded. */
   async #waitFor(recorder: Recorder): Promise<void> {
     this.#request.pause()
+    if (this.#waitsForRecorder) return
+    this.#waitsForRecorder = true
     // When the recording broke, the session is cut; nothing is left to do here.
     await recorder.drained().catch(() => undefined)
+    this.#waitsForRecorder = false
     if (!this.destroyed) this.#request.resume()
   }
 }

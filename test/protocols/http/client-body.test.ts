@@ -9,12 +9,15 @@ import type { Recorder } from '../../../src/recording/recorder.ts'
 function begin() {
   const request = Object.assign(new PassThrough(), { complete: false })
   const chunks: string[] = []
-  const recorder = { full: false } as Recorder
+  const drained = Promise.withResolvers<void>()
+  const recorder = { full: false, drained: () => drained.promise } as {
+    -readonly [Key in keyof Recorder]: Recorder[Key]
+  }
   const body = new ClientBody(request as unknown as HttpRequest, {
     recorder,
     onChunk: (chunk) => chunks.push(chunk.toString()),
   })
-  return { request, body, chunks }
+  return { request, body, chunks, recorder, drained }
 }
 
 test('a body that breaks off when nobody reads it any more ends nothing but itself', async () => {
@@ -36,4 +39,20 @@ test('what comes after a stop is thrown away, so that its sender can read the an
   request.resume()
   await once(request, 'end')
   expect({ chunks, bytes: body.bytes }).toEqual({ chunks: ['before'], bytes: 6 })
+})
+
+test('what cannot be recorded is not forwarded: a reader gets no more until the recorder has caught up', async () => {
+  const { request, body, recorder, drained } = begin()
+  const got: string[] = []
+  body.on('data', (chunk: Buffer) => got.push(chunk.toString()))
+  for (const piece of ['1', '2', '3']) {
+    recorder.full = true
+    request.write(piece)
+    await nextTurn()
+    await nextTurn()
+  }
+  expect(got).toEqual(['1'])
+  recorder.full = false
+  drained.resolve()
+  await expect.poll(() => got).toEqual(['1', '2', '3'])
 })
