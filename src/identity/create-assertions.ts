@@ -21,7 +21,8 @@ export interface AssertionDeps {
 interface Made {
   readonly role: string
   readonly person: Person
-  /** Both on the wall clock, in milliseconds; from `renewAt` on another one is made. */
+  /** All on the wall clock, in milliseconds; before `madeAt` (it was set back) and from `renewAt` on another one is made. */
+  readonly madeAt: number
   readonly expiresAt: number
   readonly renewAt: number
   text: string | Promise<string>
@@ -35,7 +36,8 @@ export function createAssertions({ keys, issuer, clock, lengthMs }: AssertionDep
     of(session, person, endsAt) {
       const known = made.get(session.id)
       const now = clock.now()
-      if (known !== undefined && now < known.renewAt && holds(known, session, person, endsAt)) return known.text
+      const isFresh = known !== undefined && known.madeAt <= now && now < known.renewAt
+      if (isFresh && holds(known, session, person, endsAt)) return known.text
       return make(session, person, now, endsAt)
     },
     forget: (session) => void made.delete(session.id),
@@ -46,7 +48,7 @@ export function createAssertions({ keys, issuer, clock, lengthMs }: AssertionDep
     const expiresAt = Math.min(now + lengthMs, endsAt)
     const renewAt = Math.min(now + lengthMs / 2, expiresAt)
     const text = sign(session, person, now, expiresAt)
-    const one: Made = { role: session.role, person, expiresAt, renewAt, text }
+    const one: Made = { role: session.role, person, madeAt: now, expiresAt, renewAt, text }
     forgetOld(now)
     made.delete(session.id)
     made.set(session.id, one)

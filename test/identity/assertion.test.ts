@@ -97,6 +97,18 @@ test('the same text is given until half its time is over', async () => {
   expect((await place.verify(next)).payload.exp).toBe((startsAt + lengthMs * 1.5) / 1000)
 })
 
+test('another one is made when the clock was set back: none is from the future, or holds for longer', async () => {
+  await using place = await open()
+  const of = () => place.assertions.of(session, person, inAnHour)
+  const first = await of()
+  place.clock.jump(-hourMs)
+  const next = await of()
+  expect(next).not.toBe(first)
+  const { iat, exp } = (await place.verify(next)).payload
+  expect([iat, exp]).toEqual([(startsAt - hourMs) / 1000, (startsAt - hourMs + lengthMs) / 1000])
+  expect(of()).toBe(next)
+})
+
 test('it never holds longer than the grant, also when that was made shorter', async () => {
   await using place = await open()
   const expOf = async (endsAt: number) =>
