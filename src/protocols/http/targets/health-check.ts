@@ -43,7 +43,7 @@ class Watch {
     this.#addresses = addresses
     this.#clock = clock
     this.#hopTo = hopTo
-    this.#timer = clock.after(0, () => this.#check())
+    this.#timer = clock.after(0, () => this.#check(false))
   }
 
   stop(): void {
@@ -52,12 +52,10 @@ class Watch {
     this.#stopCheck?.()
   }
 
-  #check(): void {
-    const started = this.#hopTo(this.#address.at).send(
-      questionOf(this.#address.at, this.#health.path),
-      this.#taker(),
-      false,
-    )
+  /** @param fresh once more, on a connection that was not used before. */
+  #check(fresh: boolean): void {
+    const question = questionOf(this.#address.at, this.#health.path)
+    const started = this.#hopTo(this.#address.at).send(question, this.#taker(fresh), fresh)
     const late = this.#clock.after(this.#health.timeoutMs, () => {
       this.#stopCheck?.()
       this.#found(`no answer within ${this.#health.timeoutMs} ms`)
@@ -69,7 +67,7 @@ class Watch {
     }
   }
 
-  #taker(): Taker {
+  #taker(fresh: boolean): Taker {
     let illness: string | null = null
     let bytes = 0
     const done = (found: string | null) => {
@@ -89,14 +87,19 @@ class Watch {
         connection.destroy()
         done('switched protocols unasked')
       },
-      failed: (error) => done(`${error.message} ${codeOf(error.cause)}`.trim()),
+      failed: (error, reached) => {
+        const isAgain = !fresh && (reached === 'unanswered' || reached === 'refused')
+        if (!isAgain) return done(`${error.message} ${codeOf(error.cause)}`.trim())
+        this.#stopCheck?.()
+        this.#check(true)
+      },
     }
   }
 
   #found(illness: string | null): void {
     if (this.#stopped) return
     this.#addresses.checked(this.#address, illness)
-    this.#timer = this.#clock.after(this.#health.everyMs, () => this.#check())
+    this.#timer = this.#clock.after(this.#health.everyMs, () => this.#check(false))
   }
 }
 

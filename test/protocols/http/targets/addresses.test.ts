@@ -1,5 +1,6 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
-import { createServer as createHttp2Server } from 'node:http2'
+import { createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
@@ -178,3 +179,32 @@ test('a health check leaves an address out and takes it back, and carries nobody
   await pair.way[Symbol.asyncDispose]()
   expect(pair.clock.timers).toBe(0)
 })
+
+test.each(['http1', 'http2'] as const)(
+  'a kept connection that closes as it is asked how it is makes nobody ill (%s)',
+  async (version) => {
+    let checks = 0
+    const asked = new Set<unknown>()
+    const listener = ({ socket }: { readonly socket: object }, response: { end(): void }) => {
+      checks++
+      const connection = 'stream' in response ? (response.stream as ServerHttp2Stream).session! : (socket as Socket)
+      if (asked.has(connection)) return void connection.destroy()
+      asked.add(connection)
+      response.end()
+    }
+    const server = version === 'http1' ? createServer(listener) : createHttp2Server(listener)
+    const clock = new HandClock()
+    const there = plainAt(await portOf(server))
+    {
+      const health = { path: '/health', everyMs: 1000, timeoutMs: 60_000 }
+      await using way = wayTo(there, { health, version }, clock)
+      while (checks < 7) {
+        clock.pass(1000)
+        for (let turns = 0; turns < 20; turns++) await turn()
+      }
+      expect(way.lines.map(({ message }) => message)).toEqual([])
+      expect([...way.healthy.values()]).toEqual([1])
+    }
+    server.close()
+  },
+)
