@@ -11,6 +11,7 @@ import { Fault } from '../../../kernel/fault.ts'
 import type { Clock } from '../../../kernel/time.ts'
 import type { HttpAddress, HttpCredentials, HttpResource } from '../../../resources/catalogue.ts'
 import { eitherAborts } from '../../either-aborts.ts'
+import { hearLastWords } from './last-words.ts'
 import { tlsFault } from './words.ts'
 
 /** Where a connection goes, and what is shown there. */
@@ -57,7 +58,9 @@ export class Connector {
     const timer = this.#clock.after(connectMs, () => late.abort(new Error(`no connection within ${connectMs} ms`)))
     try {
       using either = eitherAborts(signal, late.signal)
-      return await begin(await this.#open(alpn, either.signal, onread), either.signal)
+      const socket = await this.#open(alpn, either.signal, onread)
+      if (alpn === 'http/1.1') hearLastWords(socket)
+      return await begin(socket, either.signal)
     } catch (error) {
       signal.throwIfAborted()
       if (error instanceof Fault) throw error

@@ -159,3 +159,19 @@ test('a slow head takes as long as it takes, and can be given up', async () => {
   answer.flight.abort()
   await once(sockets[0]!, 'close')
 })
+
+// Goal: what a target says of an upload that it does not want is heard, although it hangs up with the rest unread, as many do.
+// Method: the next piece is sent when the target is gone, and before anybody looked what it said.
+test.each([
+  ['kept', 2000],
+  ['for one', null],
+])('an early answer before a reset is the answer (%s)', async (_how, bodyBytes) => {
+  const body = new Readable({ read: () => undefined })
+  const { way } = await nasty((socket) => {
+    socket.once('close', () => body.push(Buffer.alloc(1000)))
+    socket.write('HTTP/1.1 413 Content Too Large\r\nContent-Length: 8\r\n\r\ntoo much', () => socket.resetAndDestroy())
+  })
+  body.push(Buffer.alloc(1000))
+  const heard = await way.ask({ method: 'POST', body, bodyBytes })
+  expect([heard.status, heard.text, heard.ends, heard.error]).toEqual([413, 'too much', 1, null])
+})

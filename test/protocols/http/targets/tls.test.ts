@@ -1,7 +1,8 @@
 import { createSecureServer } from 'node:http2'
 import { createServer, type ServerOptions } from 'node:https'
 import { createServer as createTcpServer, type Socket } from 'node:net'
-import type { TLSSocket } from 'node:tls'
+import { Readable } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import { beforeAll, expect, test } from 'vitest'
 import { issue, makeAuthority, type Authority, type Issued } from '../../../../scripts/certificates.ts'
 import { Secret } from '../../../../src/kernel/secret.ts'
@@ -166,4 +167,25 @@ test('nobody there: unreachable, without a word on where', async () => {
     expect([code, error?.message]).toEqual(['UPSTREAM_UNREACHABLE', 'app cannot be reached.'])
     expect(JSON.stringify(way.lines)).toContain(address.text)
   }
+})
+
+// As in nasty.test.ts, where it is said why.
+test.each([2000, null])('an early answer before a reset is the answer (%s bytes announced)', async (bodyBytes) => {
+  const body = new Readable({ read: () => undefined })
+  const server = createTcpServer((raw) => {
+    const socket = new TLSSocket(raw, { isServer: true, cert: good.certificate, key: good.key })
+    socket.on('error', () => undefined)
+    raw.on('error', () => undefined).once('close', () => body.push(Buffer.alloc(1000)))
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 413 Content Too Large\r\nContent-Length: 8\r\n\r\ntoo much', () => raw.resetAndDestroy())
+    })
+  })
+  {
+    const tls = { ca: authority.certificate, serverName: null }
+    await using way = wayTo(tlsAt(await portOf(server)), { tls })
+    body.push(Buffer.alloc(1000))
+    const heard = await way.ask({ method: 'POST', body, bodyBytes })
+    expect([heard.status, heard.text, heard.ends, heard.error]).toEqual([413, 'too much', 1, null])
+  }
+  server.close()
 })
