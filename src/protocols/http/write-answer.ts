@@ -15,7 +15,7 @@ export function writeHead(
   { version, whole }: { readonly version: RequestHead['version']; readonly whole: boolean },
 ): void {
   if (version !== '2') {
-    ;(response as ServerResponse).writeHead(status, headers as string[])
+    ;(response as ServerResponse).writeHead(status, fileNameFirst(headers) as string[])
     return
   }
   const { stream } = response as Http2ServerResponse
@@ -23,6 +23,19 @@ export function writeHead(
   // `writeHead` it would be two.
   if (whole) stream.respond({ ...asRecord(headers), ':status': status }, { endStream: true })
   else (response as Http2ServerResponse).writeHead(status, asRecord(headers))
+}
+
+/**
+ * Behind a Content-Length, Node takes the value of a Content-Disposition for UTF-8 and writes it as Latin-1: another name of
+ * the file, or none that it can write. Before one, the bytes stay as they are.
+ */
+function fileNameFirst(headers: RawHeaders): RawHeaders {
+  for (let index = 2; index < headers.length; index += 2) {
+    const name = headers[index]!
+    if (name.length !== 19 || name.toLowerCase() !== 'content-disposition') continue
+    return [name, headers[index + 1]!, ...headers.slice(0, index), ...headers.slice(index + 2)]
+  }
+  return headers
 }
 
 /** HTTP/2's has it, too; its types do not say so. */
