@@ -156,6 +156,8 @@ export class Exchange implements AnswerSink, LiveExchange {
       process.nextTick(stopHolding, this)
     } catch (error) {
       this.#parts.deps.log.warn({ error }, 'an answer could not be passed on')
+      // The refusal would go out with them, or again not at all.
+      for (const name of this.#response.getHeaderNames()) this.#response.removeHeader(name)
       this.failed(new Fault('UPSTREAM_REFUSED', 'The application answered with something that HTTP does not allow.'))
     }
   }

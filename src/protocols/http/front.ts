@@ -135,6 +135,8 @@ const serverOptions = {
   insecureHTTPParser: false,
   noDelay: true,
   maxHeaderListPairs: headerPairsMax,
+  // What applications say twice passes, as over HTTP/1.1; Node would throw.
+  strictSingleValueFields: false,
   unknownProtocolTimeout: headersMs,
   settings: {
     maxConcurrentStreams: streamsPerConnectionMax,
