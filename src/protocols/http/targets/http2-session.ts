@@ -19,6 +19,9 @@ const pingMs = 330_000
 const pongMs = 20_000
 const idleMs = 60_000
 
+/** What clients say twice passes, as over HTTP/1.1; Node would throw. Its types know the option for servers only. */
+const asTheyCame = { strictSingleValueFields: false }
+
 /** One HTTP/2 connection to a target, from its first SETTINGS on. */
 export class Http2Session {
   readonly #session: ClientHttp2Session
@@ -57,6 +60,7 @@ export class Http2Session {
         maxHeaderListPairs: headerPairsMax,
         maxSessionMemory: sessionMemoryMiB,
         maxReservedRemoteStreams: 0,
+        ...asTheyCame,
       })
       return settled(begun, until)
     })

@@ -72,6 +72,13 @@ test('requests share one connection and arrive as they are', async () => {
   expect(app.sessions).toHaveLength(1)
 })
 
+test('headers that come twice arrive twice', async () => {
+  await using app = await serve(echo)
+  const answer = await app.way.ask({ headers: ['Referer', 'a', 'Referer', 'b', 'X-A', '1', 'X-A', '2'] })
+  const heard = JSON.parse(answer.header('x-heard') ?? '[]') as string[]
+  expect(heard.slice(8, 16)).toEqual(['referer', 'a', 'referer', 'b', 'x-a', '1', 'x-a', '2'])
+})
+
 test('a unix socket is reached by prior knowledge', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'curfew-'))
   const server = createServer().on('stream', (stream: ServerHttp2Stream) => {
