@@ -1,22 +1,26 @@
+import { LeftSide, type Place } from './left-side.ts'
 import { maskCommand } from './mask-command.ts'
-import { mask, maskPairs, maskUnfinishedUrl, maskUrls, worthLooking } from './mask-text.ts'
+import { mask, maskPairs, maskText, maskUnfinishedUrl, maskUrls, worthLooking } from './mask-text.ts'
 import { secretName, SecretFollower, type Judged } from './secret-follower.ts'
-import { SqlTokens, type Token } from './sql-tokens.ts'
+import { SqlTokens } from './sql-tokens.ts'
 
 export { maskText } from './mask-text.ts'
 
 /** SQL inside a string that gives a password: what follows may be built from any of the strings behind it. */
-const spokenSecret = /(pass(?:word|wd))(?:\s*(?:%|'|\\|"|\$|\|\||e'|u&')|\s+$)/i
+const spokenSecret = /(pass(?:word|wd|phrase))(?:\s*(?:%|'|\\|"|\$|\|\||e'|u&')|\s+$|\s*=\s*(?:%|'*$))/i
 /** In a function body only the tight form is a connection string; `password = new.password` is not. */
 const tightSecret = /((?:ssl)?(?:password|passwd|passphrase)=)(?!')\S+/gi
 const nestedMax = 4
 /** What is looked at of one statement: a sign is 1, a word or a string more. It takes some 25 ms. */
-const workMax = 250_000
+const workMax = 200_000
 const [wordWork, stringWork] = [2, 8]
 /** Servers quote nothing as long as this. */
 const quotedCharsMax = 8192
 /** Behind it, any of the values that are recorded may be a secret. */
 const parametersMax = 256
+/** `--x` */
+const shortComment = 2
+const bareEnd = /[^\s;]*/y
 
 /**
  * Whether backslashes escape in plain strings (`standard_conforming_strings = off`). `unsure`: something is on its way
@@ -95,36 +99,30 @@ function ignore(): void {
   // nobody asked for them
 }
 
-type Place = Pick<Token, 'from' | 'to' | 'contentFrom' | 'contentTo'>
+/** What takes the place of parts of a text. */
+class Edits {
+  readonly #text: string
+  readonly #byStart = new Map<number, { readonly to: number; readonly text: string }>()
 
-/** Remembers a string that stands before a comparison: `'…' = password`. */
-class LeftSide {
-  readonly #sql: string
-  #string: Place | null = null
-  #isCompared = false
-
-  constructor(sql: string) {
-    this.#sql = sql
+  constructor(text: string) {
+    this.#text = text
   }
 
-  /** Where it begins, as long as what follows may tell that it is a secret. */
-  get from(): number | undefined {
-    return this.#string?.from
+  /** The last for a place counts. */
+  set(from: number, to: number, text: string): void {
+    this.#byStart.set(from, { to, text })
   }
 
-  /** @returns the string before, if `token` makes it a secret. */
-  comparedWith(token: Token, isPlain: boolean, follower: SecretFollower): Place | null {
-    const before = this.#string
-    if (before !== null && token.kind === 'other' && /[=<>!~]/.test(this.#sql[token.from]!)) {
-      this.#isCompared = true
-      return null
+  /** The text with them, up to `end`. */
+  upTo(end: number): string {
+    let out = ''
+    let copied = 0
+    for (const [from, { to, text }] of [...this.#byStart].sort(([one], [other]) => one - other)) {
+      if (from >= end) break
+      out += this.#text.slice(copied, from) + text
+      copied = to
     }
-    const { kind, from, to, contentFrom, contentTo } = token
-    this.#string = isPlain && kind === 'string' ? { from, to, contentFrom, contentTo } : null
-    const isName = kind === 'word' || kind === 'quoted-name'
-    const found = before !== null && this.#isCompared && isName && follower.isSecretName(token) ? before : null
-    this.#isCompared = false
-    return found
+    return out + this.#text.slice(copied, Math.max(copied, end))
   }
 }
 
@@ -150,27 +148,34 @@ class Masking {
     const follower = new SecretFollower(sql)
     const token = new SqlTokens(sql, this.#backslashes)
     const left = new LeftSide(sql)
-    let out = ''
-    let copied = 0
-    while (token.next()) {
+    const edits = new Edits(sql)
+    for (let before = 0; ; before = token.to) {
+      const isOver = !token.next()
+      const blankTo = isOver ? sql.length : token.from
+      if (blankTo - before > shortComment) this.#comment(sql, before, blankTo, edits)
+      if (isOver) break
       this.#left -= token.kind === 'word' ? wordWork : 1
-      if (this.isCut) return this.#cut(out + sql.slice(copied, Math.max(copied, left.from ?? token.from)))
+      if (this.isCut) return this.#cut(edits.upTo(left.from ?? token.from))
       const masked = this.#replacement(sql, token, follower.judge(token), depth)
-      const compared = left.comparedWith(token, masked === undefined, follower)
-      if (compared !== null) {
-        out += sql.slice(copied, compared.from) + this.#hide(sql, compared).text
-        copied = compared.to
+      for (const one of left.comparedWith(token, masked === undefined, follower.isName, follower.word)) {
+        if (typeof one === 'number') follower.parameters.add(one)
+        else edits.set(one.from, one.to, this.#hide(sql, one).text)
       }
       if (masked === undefined) continue
       this.#left -= stringWork
       if (masked.spoken) follower.tainted = true
-      out += sql.slice(copied, token.from) + masked.text
-      copied = token.to
+      edits.set(token.from, token.to, masked.text)
     }
     if (depth === 0 && follower.parameters.size > 0) this.parameters = follower.parameters
     // What follows may say that it is a secret.
     const unknownFrom = depth === 0 && this.#isBeginning ? left.from : undefined
-    return out + sql.slice(copied, unknownFrom)
+    return edits.upTo(unknownFrom ?? sql.length)
+  }
+
+  #comment(sql: string, from: number, to: number, edits: Edits): void {
+    const text = sql.slice(from, to)
+    const masked = maskText(text)
+    if (masked !== text) edits.set(from, to, masked)
   }
 
   #cut(known: string): string {
@@ -180,11 +185,12 @@ class Masking {
 
   #replacement(
     sql: string,
-    token: Token,
+    token: SqlTokens,
     judged: Judged,
     depth: number,
   ): { text: string; spoken: boolean } | undefined {
     if (judged === 'secret') return this.#hide(sql, token)
+    if (judged === 'bare') return this.#hideBare(sql, token)
     if (token.kind !== 'string' && token.kind !== 'dollar-string') return undefined
     const content = sql.slice(token.contentFrom, token.contentTo)
     const around = (inner: string) =>
@@ -209,6 +215,16 @@ class Masking {
     const masked = maskCommand(content)
     if (masked !== content) this.#found(content)
     return masked
+  }
+
+  /** Up to the next blank or the end of the statement; a quote in it is open to the end of the text, as at the server. */
+  #hideBare(sql: string, token: SqlTokens): { text: string; spoken: boolean } {
+    this.#found(sql.slice(token.contentFrom, token.contentTo)) // servers quote a token
+    const from = token.from
+    bareEnd.lastIndex = token.to
+    const more = bareEnd.exec(sql)![0]
+    token.to = /['"]/.test(more) ? sql.length : token.to + more.length
+    return this.#hide(sql, { from, to: token.to, contentFrom: from, contentTo: token.to })
   }
 
   #hide(sql: string, { contentFrom, contentTo }: Place): { text: string; spoken: boolean } {

@@ -1,4 +1,5 @@
 import { InsertColumns } from './insert-columns.ts'
+import { NamedValue } from './named-value.ts'
 import type { Token } from './sql-tokens.ts'
 
 /** Names that a secret follows: the PASSWORD of a role, options of user mappings, columns in comparisons. */
@@ -7,15 +8,14 @@ export const secretName: RegExp =
 /** No name of a secret is shorter, or ends in another letter. */
 const secretNameCharsMin = 3
 const secretNameEnd = /[detny]/i
-/** They may stand between a name and its secret: `password in ('…')`, `not like '…'`. */
-const between: ReadonlySet<string> = new Set([
-  ...['is', 'not', 'distinct', 'from', 'like', 'ilike', 'similar', 'to', 'encrypted', 'collate'],
-])
-const listWords: ReadonlySet<string> = new Set(['in', 'any', 'all', 'some', 'array'])
-const betweenCharsMax = 9
+/** Longer words say nothing here. */
+const wordCharsMax = 16
+/** ALTER of these may hold a SET. */
+const withSettings: ReadonlySet<string> = new Set(['system', 'role', 'user', 'database'])
+const noValue: ReadonlySet<string> = new Set(['null', 'default', 'from', 'current', 'to'])
 
-/** `command`: a string that is a command of a shell. */
-export type Judged = 'secret' | 'command' | null
+/** `bare`: it has no quotes, and ends where nobody knows. `command`: a string that is a command of a shell. */
+export type Judged = 'secret' | 'bare' | 'command' | null
 
 /** Knows, token by token, what is a secret. Everything up to the next `;` may matter. */
 export class SecretFollower {
@@ -23,14 +23,19 @@ export class SecretFollower {
   tainted = false
   /** Numbers of the parameters that are secrets. */
   readonly parameters = new Set<number>()
+  /** The last token was the name of a secret. */
+  isName = false
+  /** The last token in small letters, where it was a word without quotes. */
+  word = ''
   readonly #sql: string
   readonly #insert = new InsertColumns()
-  #armed = false
-  /** Inside the brackets of a list: a comma does not end it. */
-  #isList = false
+  readonly #named = new NamedValue()
   #index = 0
   /** CREATE or ALTER comes first; then it is about a role. */
   #role: 'no' | 'verb' | 'yes' = 'no'
+  /** SET, also within ALTER: a value there needs no quotes. */
+  #isSetting = false
+  /** The PASSWORD of a role was the last thing. */
   #isPasswordWord = false
   #last: 'program' | 'set_config' | 'set_config(' | null = null
 
@@ -39,6 +44,8 @@ export class SecretFollower {
   }
 
   judge(token: Token): Judged {
+    this.isName = false
+    this.word = ''
     const judged = this.#judge(token)
     this.#index += 1
     return judged
@@ -52,77 +59,91 @@ export class SecretFollower {
 
   #string({ contentFrom, contentTo }: Token): Judged {
     const last = this.#last
+    const isSecret = this.#isSecret
     this.#last = null
     this.#isPasswordWord = false
-    // Strings that follow each other are one string, so being armed lasts.
-    if (this.#armed || this.tainted || this.#insert.isSecret) return 'secret'
+    this.#named.given()
+    if (isSecret) return 'secret'
     if (last === 'program') return 'command'
     if (last === 'set_config(') {
       const name = this.#sql.slice(contentFrom, Math.min(contentTo, contentFrom + 128))
-      this.#armed = this.#isList = secretName.test(name.slice(name.lastIndexOf('.') + 1))
+      if (secretName.test(name.slice(name.lastIndexOf('.') + 1))) this.#named.bracket()
     }
     return null
   }
 
+  get #isSecret(): boolean {
+    return this.#named.isSecret || this.tainted || this.#insert.isSecret
+  }
+
   #other({ from, to }: Token): Judged {
-    this.#isPasswordWord = false
     const character = this.#sql[from]!
-    const isSign = to - from === 1
-    if (isSign) this.#sign(character)
-    else if (character === '$') this.#parameter(Number(this.#sql.slice(from + 1, to)))
-    // `=`, `=>`, `:=`, other comparisons, a cast's or a call's brackets may stand between the name and the secret.
-    this.#armed &&= (isSign && /[=<>!~*:(|[]/.test(character)) || (this.#isList && !/[)\]]/.test(character))
-    this.#isList &&= this.#armed
+    if (character === '$') return this.#parameter(Number(this.#sql.slice(from + 1, to)))
+    const isNumber = /\d/.test(character)
+    if (this.#isBare(isNumber, character)) return 'bare'
+    this.#isPasswordWord &&= /[=:(]/.test(character)
+    if (isNumber) this.#named.number()
+    else this.#sign(character)
     return null
+  }
+
+  /** `ALTER ROLE r PASSWORD 1234`: a mistake, and a secret all the same. */
+  #isBare(isNumber: boolean, character: string): boolean {
+    if (this.#isSetting && this.#named.isValue && isNumber) return true
+    return this.#isPasswordWord && !/[=:(;,)]/.test(character)
   }
 
   #sign(character: string): void {
     this.#last = this.#last === 'set_config' && character === '(' ? 'set_config(' : null
+    this.#named.sign(character)
     this.#insert.sign(character)
     if (character !== ';') return
-    this.tainted = false
+    this.tainted = this.#isSetting = false
     this.#role = 'no'
     this.#index = -1
   }
 
-  #parameter(number: number): void {
+  #parameter(number: number): null {
     this.#last = null
-    if (this.#armed || this.#insert.isSecret) this.parameters.add(number)
+    this.#isPasswordWord = false
+    if (this.#isSecret) this.parameters.add(number)
+    this.#named.given()
+    return null
   }
 
   #word(token: Token): Judged {
     this.#last = null
-    const isName = this.isSecretName(token)
     const isUnquoted = token.kind === 'word'
-    const text = this.#sql.slice(token.contentFrom, Math.min(token.contentTo, token.contentFrom + 16))
-    this.#insert.word(text, isName)
-    // `ALTER ROLE r PASSWORD hunter2`: a mistake, and a secret all the same.
-    if (this.#isPasswordWord && text.toLowerCase() !== 'null') {
+    const word = this.#sql
+      .slice(token.contentFrom, Math.min(token.contentTo, token.contentFrom + wordCharsMax))
+      .toLowerCase()
+    if (!noValue.has(word) && (this.#isPasswordWord || (this.#isSetting && this.#named.isValue))) {
       this.#isPasswordWord = false
-      return 'secret'
+      return 'bare'
     }
-    if (isUnquoted) this.#keyword(text)
-    if (!(this.#armed && isUnquoted && this.#mayStandBetween(text))) this.#armed = isName
-    if (!this.#armed) this.#isList = false
-    this.#isPasswordWord = isName && isUnquoted && this.#role === 'yes' && this.#index > 2
+    const isName = this.#isSecretName(token)
+    this.isName = isName
+    this.word = isUnquoted ? word : ''
+    this.#insert.word(this.word, isName)
+    if (isUnquoted) this.#keyword(word)
+    if (isName) this.#named.name()
+    else this.#named.word(this.word)
+    const isPassword = word === 'password' && isUnquoted && this.#role === 'yes' && this.#index > 2
+    this.#isPasswordWord = isPassword || (this.#isPasswordWord && word === 'to')
     return null
   }
 
-  #keyword(text: string): void {
-    if (this.#index === 0) this.#role = /^(?:create|alter)$/i.test(text) ? 'verb' : 'no'
-    else if (this.#index === 1 && this.#role === 'verb') this.#role = /^(?:role|user|group)$/i.test(text) ? 'yes' : 'no'
-    else if (text.length === 7 && text.toLowerCase() === 'program') this.#last = 'program'
-    else if (text.length === 10 && text.toLowerCase() === 'set_config') this.#last = 'set_config'
+  #keyword(word: string): void {
+    if (this.#index === 0) this.#role = word === 'create' || word === 'alter' ? 'verb' : 'no'
+    if (this.#index === 1 && this.#role === 'verb') {
+      this.#role = /^(?:role|user|group)$/.test(word) ? 'yes' : 'no'
+      this.#isSetting = withSettings.has(word)
+    } else if (this.#index === 0) this.#isSetting = word === 'set'
+    else if (word === 'program') this.#last = 'program'
+    else if (word === 'set_config') this.#last = 'set_config'
   }
 
-  #mayStandBetween(text: string): boolean {
-    if (text.length > betweenCharsMax) return false
-    const word = text.toLowerCase()
-    this.#isList ||= listWords.has(word)
-    return this.#isList || between.has(word)
-  }
-
-  isSecretName({ contentFrom, contentTo }: Token): boolean {
+  #isSecretName({ contentFrom, contentTo }: Token): boolean {
     if (contentTo - contentFrom < secretNameCharsMin || !secretNameEnd.test(this.#sql[contentTo - 1]!)) return false
     return secretName.test(this.#sql.slice(contentFrom, contentTo))
   }

@@ -132,6 +132,82 @@ test.each([
   expect(maskStatement(sql)).toBe(masked)
 })
 
+// Goal: what is given to something that is named like a secret is one, whatever is done to it on the way.
+test.each([
+  "update u set password = crypt(S, gen_salt('bf')) where id = 7",
+  'update u set password = encode(digest(S, $x$sha256$x$), lower(S)), name = 8',
+  'update u set password = case when id in (1, 2) then S else S end where id = 7',
+  "update u set (name, password) = ('bob', S) where id = 7",
+  'update u set (password, name) = row(S, name) where id = 7',
+  'select 1 from u where password = crypt(S, password)',
+  'select 1 from u where crypt(S, password) = password',
+  'select 1 from u where S::text = u.password',
+  "select 1 from u where name = 'x' or md5(S || salt) = lower(u.password)",
+  'select 1 from u where (u.password)::text = (S::text)',
+  'select 1 from u where lower(password) = S',
+  'select 1 from u where password collate "C" = S',
+  'select 1 from u where password operator(pg_catalog.=) S',
+  "select 1 from u where (name, password) in (('bob', S))",
+  'insert into u (name, password) select name, S from v',
+  'insert into u (name, password) overriding system value values (1, S)',
+  'insert into u (name, password) (values (1, S))',
+  "insert into u (name, password) select a, crypt(b, S) from (values ('bob', S)) as v(a, b)",
+  "insert into u (name, password) select 'bob', 'x' union all select 'eve', S",
+  'merge into u using v on true when not matched then insert (name, password) values (1, S)',
+  'select set_password(1, S), 1',
+  'create table u (id int, password varchar(20) default S)',
+  'alter table u alter column password set default S',
+  'do $b$ declare v_password constant text := S; begin end $b$',
+  "do $b$ declare password varchar(20) default 'x' || S; begin end $b$",
+  "select dblink_connect('host=h password=' || S)",
+  "select dblink_connect(format('host=h password=%s port=%s', S, 1))",
+  "select dblink_connect(concat('host=h password=', S))",
+  // Without quotes, or with others.
+  'alter role bob password N',
+  'alter role bob password N-w! login',
+  'alter role bob password 1N',
+  'alter role bob password 2026',
+  'alter role bob password = N valid until x',
+  'alter role bob password @N;',
+  'alter role bob password `N`',
+  'set app.password = N',
+  'set local app.api_key to N-w',
+  'set app.secret_key = 2026',
+  'alter role bob set app.token to N',
+  // Comments are recorded, too.
+  'select 1 -- alter role bob password S',
+  '/* host=h password=N */ select 1',
+  'do $b$ begin -- postgres://bob:N@h\n end $b$',
+])('%s', (pattern) => {
+  const secret = 'Zq9hunter2'
+  const sql = pattern.replaceAll(/\bS\b/g, `'${secret}'`).replaceAll(/N(?=\b)/g, secret)
+  const masked = maskStatement(sql)
+  expect(masked).toContain('[masked]')
+  expect(masked).not.toMatch(/Zq9hunter2|2026|-w|!|@Z|`/)
+})
+
+test('what is not given to a secret is left', () => {
+  for (const sql of [
+    "select id, token, created_at from api_tokens where owner = 'bob' and revoked_at is null",
+    "select max(password) from u where name = 'bob'",
+    "select s.password, t.a from (select password from u) s join t on t.a = 'x' where t.b = 'y'",
+    "with x as (select token from a where kind = 'x') select * from x where note = 'shown'",
+    "update u set password = null, name = 'bob' where note = 'shown'",
+    "select 1 from u where password = old.password and name = 'bob'",
+    "select 1 from u where (password is null) and name = 'bob' order by 'x'",
+    "insert into u (name, password) select name, password from v where kind = 'old' and note = 'shown'",
+    "insert into u (name, password) values ('bob', null) on conflict (name) do update set note = 'shown'",
+    "create table token (id int, kind text check (kind in ('a', 'b')))",
+    "create function f(password text) returns text language sql as 'select 1'",
+    "create index i on u (token) where kind = 'x'",
+    "alter role bob set search_path to 'shop'",
+    "set password_encryption = 'scram-sha-256'",
+    '-- the password is set elsewhere\nselect 1 /* pwd */',
+  ]) {
+    expect(maskStatement(sql)).toBe(sql)
+  }
+})
+
 test('backslashes end no string when standard_conforming_strings is off', () => {
   const sql = String.raw`alter role bob password 'hun\'ter2' login`
   expect(maskStatement(sql, true)).toBe("alter role bob password '[masked]' login")
@@ -150,6 +226,10 @@ test('parameters are known whose values are secrets', () => {
   expect(parametersOf('insert into u (name, password) values ($1, $2), ($3, crypt($4, $5))')).toEqual([2, 4, 5])
   expect(parametersOf("select set_config('my.secret', $1, $2)")).toEqual([1, 2])
   expect(parametersOf('select $1 as password, $2')).toEqual([])
+  expect(parametersOf("update u set password = crypt($1, gen_salt('bf')) where id = $2")).toEqual([1])
+  expect(parametersOf('select $1 from u where $2 = name and crypt($3, password) = password and id = $4')).toEqual([3])
+  expect(parametersOf('insert into u (name, password) select $1, $2 from v where id = $3')).toEqual([2])
+  expect(parametersOf("select dblink_connect('password=' || $1)")).toEqual([1])
 })
 
 test('texts that are no SQL lose the passwords of connection strings, and of statements that they quote', () => {
@@ -249,7 +329,8 @@ test('no text takes long', () => {
     "password='",
   ]
   const more = ['$a', '$a$', 'secret_', "'password ", '/*', '/**/', '--', '"a"', '1', '\u00e9', "'a'="]
-  for (const piece of [...pieces, ...more]) {
+  const nested = ["('a'", "'a'=(", "password=('a',", '(password', '--\n', 'case ', "'a'=password,"]
+  for (const piece of [...pieces, ...more, ...nested]) {
     const many = piece.repeat(Math.ceil(long / piece.length))
     const cpu = process.cpuUsage()
     for (const sql of [`password ${many}`, `password '${many}'`, `password $x$'${many}$x$`]) {

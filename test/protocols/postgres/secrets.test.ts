@@ -83,6 +83,9 @@ test('values that are bound to a place where a secret belongs', async () => {
     { text: 'insert into logins (name, password, api_key) values ($1, $2, $3)', values: ['eve', secret, secret] },
     { text: 'update logins set password = $2 where name = $1', values: ['bob', secret.repeat(20)] },
     { text: 'select name from logins where password = $1', values: [secret] },
+    { text: 'update logins set password = md5($2) where name = $1', values: ['bob', secret] },
+    { text: 'select name from logins where md5($1) = password', values: [secret] },
+    { text: 'insert into logins (name, password) select $1, md5($2) from logins', values: ['bob', secret] },
     { text: 'select $1::text as conninfo', values: [`host=h password=${secret}`] },
     { text: 'select $1::text as statement', values: [`alter role bob password '${secret}'`] },
   ])
@@ -101,6 +104,10 @@ test('errors and notices that quote the statement', async () => {
   const errors = await say(db, [
     `alter role bob password "${secret}"`,
     `alter role bob password ${secret}`,
+    `alter role bob password ${secret}-1!`,
+    `set app.password = ${secret}`,
+    `select 1 /* alter role bob password '${secret}' */`,
+    `select from nothing where md5('${secret}') = password`,
     `alter role bob password '${secret}' '${secret}'`,
     `select dblink_connect('nothing password=${secret}')`,
     "set client_min_messages = 'log'",
