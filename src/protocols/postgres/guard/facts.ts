@@ -7,7 +7,10 @@ export interface Name {
   readonly name: string
 }
 
-/** One thing that a statement does, to at most one table. */
+/** In the place of a table's name: every table of the schema. */
+export const everyTable = '*'
+
+/** One thing that a statement does, to at most one table, or to all of a schema. */
 export interface Doing {
   readonly kind: StatementKind
   readonly table: Name | null

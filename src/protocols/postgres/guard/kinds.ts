@@ -64,11 +64,11 @@ export function kindOfNode(type: string): StatementKind | undefined {
 
 /** Reach files of the server's machine. By the server's own rights, mostly for its superusers. */
 const serverFile =
-  /^(?:pg_read_file|pg_read_binary_file|pg_stat_file|pg_ls_\w+|pg_file_\w+|pg_current_logfile|lo_import|lo_export)$/
+  /^(?:pg_read_file|pg_read_binary_file|pg_stat_file|pg_ls_\w+|pg_file_\w+|pg_logdir_ls|pg_current_logfile|lo_import|lo_export)$/
 const largeObject = /^(?:lo_\w+|loread|lowrite)$/
 /** Execute a text that they are given. */
 const executing =
-  /^(?:query_to_xml\w*|cursor_to_xml\w*|table_to_xml\w*|schema_to_xml\w*|database_to_xml\w*|ts_stat|ts_rewrite|dblink\w*|crosstab\w*|connectby)$/
+  /^(?:query_to_xml\w*|cursor_to_xml\w*|table_to_xml\w*|schema_to_xml\w*|database_to_xml\w*|ts_stat|ts_rewrite|dblink\w*|crosstab\w*|connectby|xpath_table)$/
 
 /** What calling a function does besides. */
 export function kindsOfFunction(name: string): readonly StatementKind[] {

@@ -1,4 +1,4 @@
-import type { Name } from './facts.ts'
+import { everyTable, type Name } from './facts.ts'
 import type { Node } from './parse.ts'
 
 /** Small questions to the parser's nodes. */
@@ -64,8 +64,9 @@ const tableLike = new Set(
 )
 const onTable = new Set(['TRIGGER', 'RULE', 'POLICY'].map((type) => `OBJECT_${type}`))
 
-/** The tables that a DROP names; of a trigger, rule or policy, the table that it is on. */
-export function tablesDropped({ removeType, objects }: Node): readonly Name[] {
+/** The tables that a DROP names, or all of a schema; of a trigger, rule or policy, the table that it is on. */
+export function tablesDropped({ removeType, objects, behavior }: Node): readonly Name[] {
+  if (removeType === 'OBJECT_SCHEMA') return behavior === 'DROP_CASCADE' ? everyTableIn(objects) : []
   const on = onTable.has(String(removeType))
   if (!on && !tableLike.has(String(removeType))) return []
   return nodes(objects, 'List').map(({ items }) => {
@@ -73,4 +74,20 @@ export function tablesDropped({ removeType, objects }: Node): readonly Name[] {
     const path = on ? parts.slice(0, -1) : parts
     return { schema: path.at(-2) ?? null, name: path.at(-1) ?? '' }
   })
+}
+
+/** GRANT … ON ALL TABLES IN SCHEMA: of every table there. */
+export function tablesGranted({ targtype, objtype, objects }: Node): readonly Name[] {
+  const isOnTables = objtype === 'OBJECT_TABLE' || objtype === 'OBJECT_SEQUENCE'
+  return targtype === 'ACL_TARGET_ALL_IN_SCHEMA' && isOnTables ? everyTableIn(objects) : []
+}
+
+/** ALTER SCHEMA … RENAME: each table there has another name then. */
+export function tablesRenamed({ renameType, subname }: Node): readonly Name[] {
+  return renameType === 'OBJECT_SCHEMA' ? [{ schema: String(subname), name: everyTable }] : []
+}
+
+/** @param schemas a list of names. */
+function everyTableIn(schemas: unknown): readonly Name[] {
+  return list(schemas).map((schema) => ({ schema: stringConstant(schema) ?? '', name: everyTable }))
 }

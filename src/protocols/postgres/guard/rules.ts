@@ -1,6 +1,6 @@
 import { globPattern } from '../../../policy/glob.ts'
 import { guardActions, type GuardAction, type GuardRule, type StatementGuard } from '../../../resources/guard.ts'
-import type { Doing, Name, Reading, StatementFacts } from './facts.ts'
+import { everyTable, type Doing, type Name, type Reading, type StatementFacts } from './facts.ts'
 
 /** What the guard says of a whole message. */
 export interface Verdict {
@@ -75,7 +75,9 @@ function namePattern(pattern: string): NamePattern {
   const last = globPattern(pattern.slice(dot + 1))
   const first = globPattern(dot < 0 ? '*' : pattern.slice(0, dot))
   const everySchema = first.test('') && first.test('*')
+  const everyName = last.test('') && last.test('*')
   return ({ schema, name }) => {
+    if (name === everyTable && schema !== null) return first.test(schema) ? (everyName ? 'yes' : 'maybe') : 'no'
     if (!last.test(name)) return 'no'
     if (schema === null) return everySchema ? 'yes' : 'maybe'
     return first.test(schema) ? 'yes' : 'no'

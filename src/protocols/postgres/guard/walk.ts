@@ -1,7 +1,17 @@
 import type { StatementKind } from '../../../resources/guard.ts'
 import { doingsMax, Findings, type Name, type Reading, type StatementFacts } from './facts.ts'
 import { kindOfNode, kindsOfAttribute, kindsOfFunction } from './kinds.ts'
-import { isExecuted, list, nameIn, nodes, stringConstant, tablesDropped, whereMissing } from './nodes.ts'
+import {
+  isExecuted,
+  list,
+  nameIn,
+  nodes,
+  stringConstant,
+  tablesDropped,
+  tablesGranted,
+  tablesRenamed,
+  whereMissing,
+} from './nodes.ts'
 import type { Node, Parsed } from './parse.ts'
 
 /** Names that WITH gives, where they hold. They hide tables of the same name. */
@@ -118,7 +128,13 @@ class Walk {
         this.#call(node['funccall'] as Node)
         break
       case 'DropStmt':
-        for (const table of tablesDropped(node)) this.#add('drop', table, context)
+        for (const table of tablesDropped(node)) this.#add(kind, table, context)
+        break
+      case 'GrantStmt':
+        for (const table of tablesGranted(node)) this.#add(kind, table, context)
+        break
+      case 'RenameStmt':
+        for (const table of tablesRenamed(node)) this.#add(kind, table, context)
         break
     }
     this.#meet(kind, context)
@@ -131,7 +147,7 @@ class Walk {
     const table = nameIn(relation as Node)
     const missing = (kind === 'update' || kind === 'delete') && whereMissing(node['whereClause'])
     this.#add(kind, table, context, missing)
-    for (const also of alsoDone(node)) this.#add(also, table, context)
+    for (const [also, toEvery] of alsoDone(node)) this.#add(also, table, context, toEvery)
     this.#fields(others, context.explained ? context : { ...context, kind: 'select' })
   }
 
@@ -212,16 +228,25 @@ function isHidden(name: string, scope: Scope | null): boolean {
   return false
 }
 
-/** What INSERT … ON CONFLICT and MERGE do besides. */
-function alsoDone(node: Node): StatementKind[] {
+const mergeKinds: Readonly<Record<string, StatementKind>> = {
+  CMD_INSERT: 'insert',
+  CMD_UPDATE: 'update',
+  CMD_DELETE: 'delete',
+}
+
+/** What INSERT … ON CONFLICT and MERGE do besides, and whether to every row: neither ON nor AND looks at a column. */
+function alsoDone(node: Node): [StatementKind, boolean][] {
   const conflict = (node['onConflictClause'] as Node | undefined)?.['action']
-  const commands = nodes(node['mergeWhenClauses'], 'MergeWhenClause').map((clause) => clause['commandType'])
-  const has = (command: string) => commands.includes(command)
-  return [
-    ...(has('CMD_INSERT') ? (['insert'] as const) : []),
-    ...(has('CMD_UPDATE') || conflict === 'ONCONFLICT_UPDATE' ? (['update'] as const) : []),
-    ...(has('CMD_DELETE') ? (['delete'] as const) : []),
-  ]
+  const clauses = nodes(node['mergeWhenClauses'], 'MergeWhenClause')
+  const isEvery = clauses.length > 0 && whereMissing(node['joinCondition'])
+  const done = new Map<StatementKind, boolean>()
+  for (const { commandType, condition } of clauses) {
+    const kind = mergeKinds[String(commandType)]
+    const toEvery = kind !== 'insert' && isEvery && whereMissing(condition)
+    if (kind !== undefined) done.set(kind, toEvery || done.get(kind) === true)
+  }
+  if (conflict === 'ONCONFLICT_UPDATE') done.set('update', false)
+  return [...done]
 }
 
 function settingKind({ name }: Node): StatementKind {

@@ -50,6 +50,12 @@ describe('the first rule that matches decides', () => {
     ['select * from orders', 'warn orders are watched: select on orders'],
     ['delete from scratch', 'refuse no empty tables: delete on scratch without WHERE'],
     ['select * from archive.orders', 'allow -: nothing'],
+    // Every table of a schema may be the one.
+    ['drop schema shop cascade', 'warn orders are watched: drop on shop.*'],
+    ['drop schema scratch cascade', 'allow -: nothing'],
+    ['drop schema archive cascade', 'allow -: nothing'],
+    ['grant select on all tables in schema shop to bob', 'warn orders are watched: grant on shop.*'],
+    ['merge into t using s on true when matched then delete', 'refuse no empty tables: delete on t without WHERE'],
     ['select pg_sleep(1)', 'refuse no naps: a call of pg_sleep'],
     ['select pg_catalog.pg_sleep_for(x) from scratch.t', 'refuse no naps: a call of pg_catalog.pg_sleep_for'],
     ['select 1; select 2', 'refuse one at a time: select'],
