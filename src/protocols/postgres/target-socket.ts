@@ -15,6 +15,8 @@ export interface TargetAddress extends PostgresPlace {
   readonly tls: PostgresResource['tls']
   readonly minTlsVersion: PostgresResource['minTlsVersion']
   readonly keepalives: PostgresResource['keepalives']
+  /** What its name meant when it was reached: the same name may mean another server by now. Null: not reached yet, or no name. */
+  readonly reachedAt: string | null
 }
 
 const acceptsTls = 0x53
@@ -68,8 +70,8 @@ export async function openTargetSocket(
   }
 }
 
-function placeOf({ host, port }: PostgresPlace) {
-  return isSocketFolder(host) ? { path: `${host}/.s.PGSQL.${port}` } : { host, port }
+function placeOf({ host, port, reachedAt }: TargetAddress) {
+  return isSocketFolder(host) ? { path: `${host}/.s.PGSQL.${port}` } : { host: reachedAt ?? host, port }
 }
 
 async function secure(

@@ -60,7 +60,13 @@ export async function connectTarget(wish: TargetWish, signal: AbortSignal, deps:
   for (const wanted of targetSession === 'prefer-standby' ? (['standby', 'any'] as const) : [targetSession]) {
     for (const place of [{ host, port }, ...others]) {
       try {
-        return await connectTo({ ...place, name, tls, minTlsVersion, keepalives }, wanted, wish, signal, deps)
+        return await connectTo(
+          { ...place, name, tls, minTlsVersion, keepalives, reachedAt: null },
+          wanted,
+          wish,
+          signal,
+          deps,
+        )
       } catch (error) {
         signal.throwIfAborted()
         // Whoever answers and refuses us is not passed over: another one would hide what is wrong.
@@ -121,7 +127,8 @@ async function logInWithin(
   const either = AbortSignal.any([signal, late.signal])
   try {
     const socket = await openTargetSocket(address, encryption, either, deps.scratch?.reads)
-    return await new Login(socket, { address, encryption, wanted, wish }, either, deps).run()
+    const reached = { ...address, reachedAt: socket.remoteAddress ?? null }
+    return await new Login(socket, { address: reached, encryption, wanted, wish }, either, deps).run()
   } finally {
     timer.cancel()
   }

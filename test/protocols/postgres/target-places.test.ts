@@ -1,15 +1,16 @@
 // Several servers, several ways to reach one, and several ways to be sure of it. Real servers, one of them a standby.
+import dns from 'node:dns'
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { issue, makeAuthority, type Authority } from '../../../scripts/certificates.ts'
 import { readPostgresPlace } from '../../../src/config/postgres-place.ts'
 import { SecretFile } from '../../../src/config/secret-file.ts'
 import { Secret } from '../../../src/kernel/secret.ts'
 import { cancelTarget } from '../../../src/protocols/postgres/cancel-target.ts'
 import { query } from '../../../src/protocols/postgres/messages.ts'
-import { connectTarget, type Target, type TargetWish } from '../../../src/protocols/postgres/target.ts'
+import { connectAgain, connectTarget, type Target, type TargetWish } from '../../../src/protocols/postgres/target.ts'
 import type { PostgresPlace, PostgresResource } from '../../../src/resources/catalogue.ts'
 import { systemClock, systemRandom } from '../../../src/system.ts'
 import { startPostgres, type TestPostgres } from '../../servers/postgres.ts'
@@ -40,6 +41,7 @@ const addresses = ['127.0.0.1', ...(hasIpv6 ? ['::1'] : [])]
 
 const closedPlace: PostgresPlace = { host: 'localhost', port: 1 }
 const placeOf = ({ host, port }: PostgresPlace) => ({ host, port })
+type Found = (error: null, addresses: { address: string; family: number }[]) => void
 type Change = Partial<Pick<PostgresResource, 'host' | 'port' | 'others' | 'targetSession' | 'logins'>> & {
   readonly tls?: Partial<PostgresResource['tls']>
   readonly login?: string
@@ -93,6 +95,24 @@ describe('which server', () => {
     await primary.untilRunning('pg_sleep(72)', 1)
     await cancelTarget(target, systemClock)
     await primary.untilRunning('pg_sleep(72)', 0)
+    target.socket.destroy()
+  })
+
+  // A reader endpoint of a cloud names another replica each time; there, the process number is somebody else's.
+  test('what belongs to a session goes to its very server, whatever its name means by then', async () => {
+    const meanings = ['127.0.0.1', '127.0.0.99']
+    const lookup = vi.spyOn(dns, 'lookup').mockImplementation(((_name: string, _options: unknown, found: Found) => {
+      found(null, [{ address: meanings.shift() ?? '127.0.0.99', family: 4 }])
+    }) as typeof dns.lookup)
+    onTestFinished(() => lookup.mockRestore())
+    const target = await connectTarget(wish({ host: 'localhost' }), never, deps)
+    target.socket.resume().write(query('select pg_sleep(73)'))
+    await primary.untilRunning('pg_sleep(73)', 1)
+    await cancelTarget(target, systemClock)
+    await primary.untilRunning('pg_sleep(73)', 0)
+    const again = await connectAgain(target, wish({ host: 'localhost' }), never, deps)
+    expect(again.address).toEqual(target.address)
+    again.socket.destroy()
     target.socket.destroy()
   })
 
