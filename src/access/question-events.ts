@@ -1,7 +1,7 @@
 import { auditEvent, type Actor, type AuditEvent } from '../audit/event.ts'
 import type { Instant } from '../kernel/time.ts'
 import type { StatementQuestion } from './question.ts'
-import type { AskingSession } from './statement-questions.ts'
+import type { AskingSession } from './put-question.ts'
 
 /** What a guard did by itself, the first time that a rule fitted in a session. */
 export interface GuardFact {

@@ -1,5 +1,5 @@
 import type * as z from 'zod'
-import type { QuestionView } from '../access/statement-questions.ts'
+import type { QuestionView } from '../access/answer-question.ts'
 import { displayName, type Person } from '../identity/person.ts'
 import type { QuestionId } from '../kernel/ids.ts'
 import { isoTime } from '../kernel/time.ts'

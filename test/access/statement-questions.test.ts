@@ -2,7 +2,7 @@
 // Method: the access room over the real store; time is turned by hand.
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { QuestionWish } from '../../src/access/statement-questions.ts'
+import type { QuestionWish } from '../../src/access/put-question.ts'
 import type { Person } from '../../src/identity/person.ts'
 import type { SessionId } from '../../src/kernel/ids.ts'
 import { HandClock } from '../clock.ts'

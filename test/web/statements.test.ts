@@ -1,7 +1,7 @@
 // Goal: whoever is asked sees the statement as it is, answers it once from a telephone, and everybody reads what came of it.
 // Method: the real pages and API over HTTPS with real rooms behind them, and a real Chromium.
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { QuestionAnswer } from '../../src/access/statement-questions.ts'
+import type { QuestionAnswer } from '../../src/access/put-question.ts'
 import type { Policy } from '../../src/policy/rules.ts'
 import { openBrowser, type TestBrowser } from '../clients/browser.ts'
 import { startPages, type Pages, type SignedIn } from './harness.ts'

@@ -1,5 +1,5 @@
 import { html } from 'hono/html'
-import { questionCommentLengthMax, type QuestionView } from '../../access/statement-questions.ts'
+import { questionCommentLengthMax, type QuestionView } from '../../access/answer-question.ts'
 import type { StatementQuestion } from '../../access/question.ts'
 import { displayName } from '../../identity/person.ts'
 import { asFault } from '../../kernel/fault.ts'

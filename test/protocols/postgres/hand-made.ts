@@ -1,7 +1,7 @@
 /** A gate, an identity and an access room made by hand, which keep their interfaces' promises and are driven by tests. */
 import { generateKeyPairSync } from 'node:crypto'
 import type { GuardFact } from '../../../src/access/question-events.ts'
-import type { QuestionAnswer, QuestionWish } from '../../../src/access/statement-questions.ts'
+import type { QuestionAnswer, QuestionWish } from '../../../src/access/put-question.ts'
 import type { Identity } from '../../../src/identity/identity.ts'
 import type { Person } from '../../../src/identity/person.ts'
 import type { SignIn } from '../../../src/identity/store.ts'
