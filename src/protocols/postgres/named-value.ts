@@ -48,6 +48,12 @@ export class NamedValue {
     this.#word = ''
   }
 
+  /** A string that is such a name, as in `data->>'password' = '…'`. */
+  key(): void {
+    this.#namedDepth = this.#depth
+    if (this.#stage === 'none') this.#stage = 'near'
+  }
+
   /** A string or a parameter. */
   given(): void {
     this.#word = ''
@@ -120,7 +126,8 @@ export class NamedValue {
         if (this.#stage === 'name' || this.#stage === 'given') this.#stage = 'none'
         break
       default:
-        if (this.#stage !== 'value') this.#stage = 'none'
+        if (this.#stage === 'name') this.#stage = 'near' // `secret->>'key' = '…'`
+        else if (this.#stage === 'given') this.#stage = 'none'
     }
   }
 

@@ -8,6 +8,8 @@ export const secretName: RegExp =
 /** No name of a secret is shorter, or ends in another letter. */
 const secretNameCharsMin = 3
 const secretNameEnd = /[detny]/i
+/** The server's names are no longer. */
+const nameCharsMax = 63
 /** Longer words say nothing here. */
 const wordCharsMax = 16
 /** ALTER of these may hold a SET. */
@@ -57,7 +59,8 @@ export class SecretFollower {
     return this.#string(token)
   }
 
-  #string({ contentFrom, contentTo }: Token): Judged {
+  #string(token: Token): Judged {
+    const { contentFrom, contentTo } = token
     const last = this.#last
     const isSecret = this.#isSecret
     this.#last = null
@@ -65,6 +68,7 @@ export class SecretFollower {
     this.#named.given()
     if (isSecret) return 'secret'
     if (last === 'program') return 'command'
+    if (contentTo - contentFrom <= nameCharsMax && this.#isSecretName(token)) this.#named.key()
     if (last === 'set_config(') {
       const name = this.#sql.slice(contentFrom, Math.min(contentTo, contentFrom + 128))
       if (secretName.test(name.slice(name.lastIndexOf('.') + 1))) this.#named.bracket()
