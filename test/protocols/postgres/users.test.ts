@@ -154,6 +154,33 @@ describe.each([
     expect(rows).toEqual([{ rolname: 'shop_readonly' }])
   })
 
+  test('one that is brought back has the settings of today, not those it gave itself', async () => {
+    const made = await plan('setter@shop.example', 'grant-setter22')
+    await make(made)
+    const client = await connect(made.name)
+    await client.query("alter role current_user set work_mem = '9MB'")
+    await client.query("alter role current_user in database shop set search_path = 'nowhere'")
+    await client.end()
+    await make(made)
+    const again = await connect(made.name)
+    const { rows } = await again.query(
+      "select current_setting('search_path') as path, current_setting('work_mem') as mem",
+    )
+    await again.end()
+    expect(rows).toEqual([{ path: 'public, "$user"', mem: '4MB' }])
+  })
+
+  test('one that is brought back may replicate as the role may today', async () => {
+    const made = await plan('replicates@shop.example', 'grant-repl2222')
+    const replicating = { ...making, role: { ...making.role, replication: true } }
+    await postgres.query('alter role makes_users superuser')
+    for (const today of [making, replicating, making]) {
+      await asAdministrator(today, never, deps, (one) => makeUser(one, made, today))
+      expect(await role(made.name)).toMatchObject({ rolreplication: today.role.replication })
+    }
+    await postgres.query('alter role makes_users nosuperuser')
+  })
+
   test('one that owned something and does not any more can be found, and goes', async () => {
     const made = await plan('former@shop.example', 'grant-former22')
     await make(made)

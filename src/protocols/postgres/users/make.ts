@@ -20,11 +20,11 @@ export interface UserPlan {
 export async function makeUser(administrator: Administrator, plan: UserPlan, making: MakingRole): Promise<void> {
   const { name, mark, verifier } = plan
   const isThereAlready = await isThere(administrator, name, mark)
-  const statements = statementsFor(plan, making, isThereAlready)
+  const first = isThereAlready ? await bringBack(administrator, plan, making) : create(plan, making)
   await administrator.run('begin')
   // The file may give less by now than when it was made.
   if (isThereAlready) await revokeOthers(administrator, name, making.user.memberOf)
-  for (const sql of statements) await administrator.run(sql)
+  for (const sql of [...first, ...statementsFor(plan, making)]) await administrator.run(sql)
   await administrator.setQuietly('curfew.verifier', verifier)
   await administrator.run(passwordStatement(name))
   await administrator.run('commit')
@@ -58,24 +58,48 @@ export async function revokeOthers(administrator: Administrator, name: string, k
   }
 }
 
-function statementsFor(
-  { name, mark, validUntil }: UserPlan,
-  { role, user }: MakingRole,
-  isThereAlready: boolean,
-): readonly string[] {
+function create({ name, validUntil }: UserPlan, { role }: MakingRole): readonly string[] {
+  const replication = role.replication ? ' replication' : ''
+  return [`create role ${identifier(name)} login inherit${replication} ${limits(role.sessionsMax, validUntil)}`]
+}
+
+/** Takes back also what it set for itself: it may, for all databases and for single ones. */
+async function bringBack(
+  administrator: Administrator,
+  { name, validUntil }: UserPlan,
+  { role }: MakingRole,
+): Promise<readonly string[]> {
   const quoted = identifier(name)
-  const limits = `connection limit ${connectionLimit(role.sessionsMax)} valid until ${untilLiteral(validUntil)}`
-  const first = isThereAlready
-    ? [`alter role ${quoted} login inherit ${limits}`, `alter role ${quoted} reset all`]
-    : [`create role ${quoted} login inherit${role.replication ? ' replication' : ''} ${limits}`]
+  const [[replicates] = []] = await administrator.run(
+    `select rolreplication from pg_roles where rolname = ${literal(name)}`,
+  )
+  const databases = await administrator.run(
+    `select datname from pg_db_role_setting s join pg_database d on d.oid = setdatabase ` +
+      `join pg_roles r on r.oid = setrole where rolname = ${literal(name)}`,
+  )
+  // Only where it changes: it takes a right that the administrator mostly does not have.
+  const isAsToday = (replicates === 't') === role.replication
+  const replication = isAsToday ? '' : role.replication ? ' replication' : ' noreplication'
   return [
-    ...first,
+    `alter role ${quoted} login inherit${replication} ${limits(role.sessionsMax, validUntil)}`,
+    `alter role ${quoted} reset all`,
+    ...databases.map(([database = '']) => `alter role ${quoted} in database ${identifier(database)} reset all`),
+  ]
+}
+
+function statementsFor({ name, mark }: UserPlan, { user }: MakingRole): readonly string[] {
+  const quoted = identifier(name)
+  return [
     `comment on role ${quoted} is ${literal(writeMark(mark))}`,
     ...user.memberOf.map((group) => `grant ${identifier(group)} to ${quoted}`),
     ...Object.entries(user.settings).map(
       ([key, value]) => `alter role ${quoted} set ${settingName(key)} to ${settingValue(key, value)}`,
     ),
   ]
+}
+
+function limits(sessionsMax: number | null, validUntil: Instant): string {
+  return `connection limit ${connectionLimit(sessionsMax)} valid until ${untilLiteral(validUntil)}`
 }
 
 /** The gateway counts sessions itself; this is behind it, with room for some that are ending and for what ends them. */
