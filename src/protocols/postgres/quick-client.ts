@@ -104,8 +104,9 @@ export class QuickClient {
     const valuesFrom = statementEnd + 3 + 2 * formats
     if (valuesFrom + 2 > to) return false
     for (let at = statementEnd + 3; at < valuesFrom; at += 2) if (uint16(chunk, at) !== 0) return false
-    const known = this.#shared.book.statement(this.#nameIn(chunk, portalEnd + 1, statementEnd))
-    if (known !== undefined && known.secretParameters.size > 0) return false
+    const { book } = this.#shared
+    const known = book.statement(this.#nameIn(chunk, portalEnd + 1, statementEnd))
+    if (known === undefined ? book.forgotSecrets : known.secretParameters.size > 0) return false
     json.raw(words.bind)
     if (!this.#writeName(chunk, from, portalEnd)) return false
     json.raw(words.statement)

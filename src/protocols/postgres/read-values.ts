@@ -24,6 +24,8 @@ export function readBind(
   const statement = reader.name()
   const formats = reader.formats()
   const known = book?.statement(statement)
+  const isUnsure = known === undefined && book?.forgotSecrets === true
+  const isSecret = (number: number) => isUnsure || known?.secretParameters.has(number) === true
   const count = reader.uint16()
   const values: BoundValue[] = []
   while (values.length < Math.min(count, valuesMax) && !reader.over) {
@@ -33,7 +35,7 @@ export function readBind(
     if (reader.over && bytes.length === 0 && lengthBytes > 0) break
     const [format, type] = [formatAt(formats, index), known?.parameterTypes[index] ?? 0]
     if (lengthBytes < 0) values.push(null)
-    else if (known?.secretParameters.has(index + 1) === true) {
+    else if (isSecret(index + 1)) {
       values.push(mask)
       if (bytes.length === lengthBytes) secrets?.add(bytes.toString('utf8'))
       else secrets?.addUnknown()
@@ -42,9 +44,8 @@ export function readBind(
   for (let index = values.length; index < count && !reader.over; index++) reader.bytes(Math.max(0, reader.int32()))
   book?.bind(portal, statement, reader.formats())
   const more = count - values.length
-  if (more > 0 && [...(known?.secretParameters ?? [])].some((number) => number > values.length && number <= count)) {
-    secrets?.addUnknown()
-  }
+  const secretBehind = (number: number) => number > values.length && number <= count
+  if (more > 0 && (isUnsure || [...(known?.secretParameters ?? [])].some(secretBehind))) secrets?.addUnknown()
   return { portal, statement, values, ...((more > 0 || cut) && { more }) }
 }
 
@@ -69,7 +70,10 @@ export function readColumns(body: Buffer): readonly Column[] {
   return columns
 }
 
-/** One DataRow, as far as it is there. @param columns empty: not known; values are taken for text then. */
+/**
+ * One DataRow, as far as it is there.
+ * @param columns empty, or fewer than there are: of the others nobody knows the names, and so whether they are secrets.
+ */
 export function readRow(body: Buffer, columns: readonly Column[]): readonly BoundValue[] {
   const reader = new Lenient(body)
   const values: BoundValue[] = []
@@ -78,8 +82,9 @@ export function readRow(body: Buffer, columns: readonly Column[]): readonly Boun
     const lengthBytes = reader.int32()
     const bytes = reader.bytes(Math.max(0, lengthBytes))
     if (reader.over && bytes.length === 0 && lengthBytes > 0) break
-    const value = lengthBytes < 0 ? null : readValue(bytes, lengthBytes, column?.format ?? 0, column?.typeOid ?? 0)
-    values.push(value === null || column === undefined ? value : secretValue(column.name, value))
+    if (lengthBytes < 0) values.push(null)
+    else if (column === undefined) values.push(mask)
+    else values.push(secretValue(column.name, readValue(bytes, lengthBytes, column.format, column.typeOid)))
   }
   return values
 }

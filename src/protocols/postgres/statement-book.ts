@@ -37,12 +37,16 @@ const askedMax = 10_000
 
 /** Types and columns of a session's statements and portals, as both sides tell them. Bounded in all. */
 export class StatementBook {
-  readonly #statements = new BoundedNames<KnownStatement>(namesMax, typesMax)
+  /** One with secrets among its parameters was forgotten: any statement that is not known may be it. */
+  forgotSecrets = false
+  readonly #statements = new BoundedNames<KnownStatement>(namesMax, typesMax, (gone) => this.#forgotten(gone))
+  #replaced: KnownStatement | undefined
   readonly #portals = new BoundedNames<KnownPortal>(namesMax, typesMax)
   #asked: Asked[] = []
 
   parse(name: string, parameterTypes: readonly number[], secretParameters: ReadonlySet<number> = noNumbers): void {
     const weight = 1 + parameterTypes.length + secretParameters.size
+    this.#replaced = this.#statements.get(name)
     this.#statements.set(name, { parameterTypes, secretParameters, columns: null }, weight)
   }
 
@@ -94,7 +98,10 @@ export class StatementBook {
     const [asked] = this.#asked
     if (asked === undefined || asked === 'end') return // of a simple query
     this.#asked.shift()
-    if (asked !== 'unknown') asked.columns = columns
+    if (asked === 'unknown') return
+    asked.columns = columns
+    // Drivers remember what one portal of a statement told them, and ask no more.
+    if ('statement' in asked && asked.statement !== null) asked.statement.columns ??= columns
   }
 
   /** What was not answered by now was skipped after an error. */
@@ -102,6 +109,10 @@ export class StatementBook {
     if (this.#asked.length === 1) return void this.#asked.pop()
     const end = this.#asked.indexOf('end')
     this.#asked.splice(0, end < 0 ? this.#asked.length : end + 1)
+  }
+
+  #forgotten(gone: KnownStatement): void {
+    if (gone !== this.#replaced && gone.secretParameters.size > 0) this.forgotSecrets = true
   }
 
   #ask(asked: Asked): void {

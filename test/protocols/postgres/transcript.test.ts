@@ -130,6 +130,7 @@ test('a long text is kept in lines that each hold a part of it, beyond 1 MiB onl
   })
 })
 
+const describePortal = message(fromClient.describe, Buffer.from('P'), cstring(''))
 const describeStatement = (name: string) => message(fromClient.describe, Buffer.from('S'), cstring(name))
 const int4 = 23
 const typed = (name: string, oid: number, format = 0) =>
@@ -221,6 +222,28 @@ describe('rows', () => {
       [1, [[{ text: '7', type: 'int4' }]]],
       [2, [[{ text: '8', type: 'int4' }]]],
     ])
+  })
+
+  // As pgjdbc does: it describes the first portal of a prepared statement, and none after it.
+  test('of a statement of which only another portal was described', () => {
+    const session = listen(kept)
+    session.client.walk(
+      Buffer.concat([parse('s', 'select $1'), bindBinary('s', int32(7), 1), describePortal, execute(), sync]),
+    )
+    const head = rowDescription(typed('n', int4, 1), typed('password', 25, 1))
+    const row = (n: number) => dataRow(int32(n), Buffer.from('hunter2'))
+    session.target.walk(Buffer.concat([head, row(7), complete('SELECT 1'), ready]))
+    session.client.walk(Buffer.concat([bindBinary('s', int32(8), 1), execute(), sync]))
+    session.target.walk(Buffer.concat([row(8), complete('SELECT 1'), ready]))
+    const [, second] = session.recorder.of('r')
+    expect(second?.rows).toEqual([[{ text: '8', type: 'int4' }, '[masked]']])
+  })
+
+  test('of which nobody was told the columns are masked: one may be a secret', () => {
+    const session = listen(kept)
+    session.client.walk(Buffer.concat([parse('s', 'select $1'), bindBinary('s', int32(7), 0), execute(), sync]))
+    session.target.walk(Buffer.concat([dataRow(Buffer.from('hunter2'), null), complete('SELECT 1'), ready]))
+    expect(session.recorder.of('r').map(({ rows }) => rows)).toEqual([[['[masked]', null]]])
   })
 
   test('are bounded in bytes', () => {
@@ -413,4 +436,29 @@ test('a secret is hidden although an answer to something before comes in between
   const said = errorResponse({ severity: 'ERROR', sqlstate: '42601', message: `unterminated at "'hunter2"` })
   session.target.walk(Buffer.concat([said, ready]))
   expect(session.recorder.of('e')).toMatchObject([{ message: expect.not.stringContaining('hunter2') }])
+})
+
+test('values of a statement that was forgotten with its secrets are all masked', () => {
+  const session = listen()
+  const valuesOf = (name: string) => {
+    const body = Buffer.concat([
+      cstring(''),
+      cstring(name),
+      int16(0),
+      int16(1),
+      int32(7),
+      Buffer.from('hunter2'),
+      int16(0),
+    ])
+    session.client.walk(Buffer.concat([message(fromClient.bind, body), sync]))
+    return session.recorder.of('b').at(-1)?.values
+  }
+  session.client.walk(parse('s', 'update users set password = $1'))
+  expect(valuesOf('s')).toEqual(['[masked]'])
+  session.client.walk(Buffer.concat(Array.from({ length: 999 }, (_, index) => parse(`more-${index}`, 'select $1'))))
+  expect(valuesOf('never heard of')).toEqual(['hunter2'])
+  session.client.walk(parse('one too many', 'select $1'))
+  expect(valuesOf('s')).toEqual(['[masked]'])
+  expect(valuesOf('never heard of')).toEqual(['[masked]'])
+  expect(valuesOf('more-7')).toEqual(['hunter2'])
 })
