@@ -15,8 +15,10 @@ export class LeftSide {
   #remembered: (Place | number)[] = []
   /** So many before them are forgotten. */
   #forgotten = 0
-  /** For each bracket that is open, and without any: how many came before its expression. */
-  #begins = [0]
+  /** For each bracket and CASE that is open, and without any: how many came before its expression. */
+  readonly #begins = [0]
+  /** Which of those are a CASE. */
+  readonly #isCase = [false]
   /** Those that are compared with what comes now. */
   #compared: { readonly from: number; readonly to: number } | null = null
 
@@ -74,13 +76,17 @@ export class LeftSide {
         this.#remember(Number(this.#sql.slice(from + 1, to)))
         break
       case '(':
-        this.#begins.push(this.#count)
+        this.#open(false)
         return // `'…' = (password)`
       case ')':
-        if (this.#begins.length > 1) this.#begins.pop()
+        while (this.#isCase.at(-1) === true) this.#close()
+        this.#close()
+        break
+      case ';':
+        while (this.#begins.length > 1) this.#close() // also what `END CASE` opened
+        this.#over()
         break
       case ',':
-      case ';':
         this.#over()
         break
       case '.':
@@ -107,8 +113,21 @@ export class LeftSide {
       const next = this.#sql[to]
       if (next !== '.' && next !== '(') this.#compared = null // no table's name, nor a function's
     }
-    if (this.#remembered.length > 0 && endsExpression(word)) this.#over()
+    if (word === 'case') this.#open(true)
+    else if (word === 'end' && this.#isCase.at(-1) === true) this.#close()
+    else if (this.#remembered.length > 0 && endsExpression(word)) this.#over()
     return none
+  }
+
+  #open(isCase: boolean): void {
+    this.#begins.push(this.#count)
+    this.#isCase.push(isCase)
+  }
+
+  #close(): void {
+    if (this.#begins.length === 1) return
+    this.#begins.pop()
+    this.#isCase.pop()
   }
 
   #over(): void {

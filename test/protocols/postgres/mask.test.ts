@@ -189,6 +189,42 @@ test.each([
   expect(masked).not.toMatch(/Zq9hunter2|2026|-w|!|@Z|`/)
 })
 
+// Whatever is done to a secret on its way to the name, or to the name on its way to the secret.
+const { expression } = fc.letrec((tie) => ({
+  expression: fc.oneof(
+    { maxDepth: 4 },
+    fc.constant('S'),
+    tie('expression').map((inner) => `(${String(inner)})`),
+    tie('expression').map((inner) => `md5(${String(inner)})`),
+    tie('expression').map((inner) => `crypt(${String(inner)}, gen_salt(8))`),
+    tie('expression').map((inner) => `coalesce(null, x.y, ${String(inner)})::text`),
+    tie('expression').map((inner) => `${String(inner)} || "salt"`),
+    tie('expression').map((inner) => `case when a < 1 and b then ${String(inner)} else null end`),
+    tie('expression').map((inner) => `(array[a, ${String(inner)}])[1]`),
+    tie('expression').map((inner) => `(select ${String(inner)} from v where a = 1 and b = 2 limit 1)`),
+  ),
+}))
+
+test('no secret is left in an expression that goes to a name, and nothing else is masked', () => {
+  const statements = fc.constantFrom(
+    "update u set a = 'first', password = X, note = 'tail' where id = 'tail'",
+    "select * from u where a = 'first' and u.password = X and b = 'tail'",
+    "select * from u where a = 'first' and X = u.password and b = 'tail'",
+    "select * from u where a = 'first' or lower(u.password::text) = lower(X) or b = 'tail'",
+    "insert into u (a, password, note) values ('first', X, 'tail'), ('tail', X, 'tail')",
+    "insert into u (a, password, note) select 'first', X, 'tail' from v where id = 'tail'",
+  )
+  fc.assert(
+    fc.property(statements, expression, (statement, way) => {
+      const masked = maskStatement(statement.replaceAll('X', () => String(way).replaceAll('S', "'hunter2'")))
+      expect(masked).not.toContain('hunter2')
+      expect(masked.split("'first'")).toHaveLength(2)
+      expect(masked.split("'tail'")).toHaveLength(statement.split("'tail'").length)
+    }),
+    { numRuns: 1000 },
+  )
+})
+
 test('what is not given to a secret is left', () => {
   for (const sql of [
     "select id, token, created_at from api_tokens where owner = 'bob' and revoked_at is null",
