@@ -14,6 +14,7 @@ const nameCharsMax = 63
 const wordCharsMax = 16
 /** ALTER of these may hold a SET. */
 const withSettings: ReadonlySet<string> = new Set(['system', 'role', 'user', 'database'])
+const commandEnd = '_command'
 const noValue: ReadonlySet<string> = new Set(['null', 'default', 'from', 'current', 'to'])
 
 /** `bare`: it has no quotes, and ends where nobody knows. `command`: a string that is a command of a shell. */
@@ -39,7 +40,7 @@ export class SecretFollower {
   #isSetting = false
   /** The PASSWORD of a role was the last thing. */
   #isPasswordWord = false
-  #last: 'program' | 'set_config' | 'set_config(' | null = null
+  #last: 'program' | 'command' | 'set_config' | 'set_config(' | null = null
 
   constructor(sql: string) {
     this.#sql = sql
@@ -67,7 +68,7 @@ export class SecretFollower {
     this.#isPasswordWord = false
     this.#named.given()
     if (isSecret) return 'secret'
-    if (last === 'program') return 'command'
+    if (last === 'program' || last === 'command') return 'command'
     if (contentTo - contentFrom <= nameCharsMax && this.#isSecretName(token)) this.#named.key()
     if (last === 'set_config(') {
       const name = this.#sql.slice(contentFrom, Math.min(contentTo, contentFrom + 128))
@@ -98,7 +99,8 @@ export class SecretFollower {
   }
 
   #sign(character: string): void {
-    this.#last = this.#last === 'set_config' && character === '(' ? 'set_config(' : null
+    if (this.#last === 'set_config' && character === '(') this.#last = 'set_config('
+    else if (this.#last !== 'command' || character !== '=') this.#last = null
     this.#named.sign(character)
     this.#insert.sign(character)
     if (character !== ';') return
@@ -116,6 +118,7 @@ export class SecretFollower {
   }
 
   #word(token: Token): Judged {
+    const isCommand = this.#last === 'command'
     this.#last = null
     const isUnquoted = token.kind === 'word'
     const word = this.#sql
@@ -130,6 +133,7 @@ export class SecretFollower {
     this.word = isUnquoted ? word : ''
     this.#insert.word(this.word, isName)
     if (isUnquoted) this.#keyword(word)
+    if (this.#isSetting && ((isCommand && word === 'to') || this.#isCommandName(token))) this.#last = 'command'
     if (isName) this.#named.name()
     else this.#named.word(this.word)
     const isPassword = word === 'password' && isUnquoted && this.#role === 'yes' && this.#index > 2
@@ -145,6 +149,11 @@ export class SecretFollower {
     } else if (this.#index === 0) this.#isSetting = word === 'set'
     else if (word === 'program') this.#last = 'program'
     else if (word === 'set_config') this.#last = 'set_config'
+  }
+
+  /** `archive_command` and its like: a shell gets what they are set to. */
+  #isCommandName({ contentTo }: Token): boolean {
+    return this.#sql.slice(contentTo - commandEnd.length, contentTo).toLowerCase() === commandEnd
   }
 
   #isSecretName({ contentFrom, contentTo }: Token): boolean {

@@ -165,6 +165,8 @@ test.each([
   "select dblink_connect('host=h password=' || S)",
   "select dblink_connect(format('host=h password=%s port=%s', S, 1))",
   "select dblink_connect(concat('host=h password=', S))",
+  "alter system set archive_command = 'AWS_SECRET_ACCESS_KEY=N wal-g wal-push %p'",
+  "alter system set restore_command to 'curl -u bob:N https://h/%f -o %p'",
   // Without quotes, or with others.
   'alter role bob password N',
   'alter role bob password N-w! login',
