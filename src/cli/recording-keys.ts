@@ -19,11 +19,15 @@ export interface TrustedKeys {
 }
 
 /**
- * The keys of `--key`, or those that the gateway keeps beside the recordings folder of `recording`.
+ * The keys of `--key`; null without it.
  * @throws Fault INPUT_INVALID when the named file holds no public key.
  */
-export async function trustedKeys(recording: string, keyFile: string | undefined): Promise<TrustedKeys> {
-  if (keyFile !== undefined) return { keys: await readKeys(keyFile), file: keyFile, beside: false }
+export async function givenKeys(keyFile: string | undefined): Promise<TrustedKeys | null> {
+  return keyFile === undefined ? null : { keys: await readKeys(keyFile), file: keyFile, beside: false }
+}
+
+/** Those that the gateway keeps beside the recordings folder of `recording`. */
+export async function keysBeside(recording: string): Promise<TrustedKeys> {
   const beside = path.join(path.dirname(path.resolve(recording)), '../../../../keys/public.jwks')
   try {
     return { keys: await readKeys(beside), file: path.relative('', beside), beside: true }

@@ -15,6 +15,7 @@ import { playTerminal } from './replay-terminal.ts'
 import { sshTimelineText, whatItDoes } from './ssh-timeline-text.ts'
 import { timelineText } from './timeline-text.ts'
 import { terminalJson, terminalLine } from './terminal-text.ts'
+import { givenKeys } from './recording-keys.ts'
 import { checkFile, verdictText, verifyExitCodes } from './verify.ts'
 
 interface Options {
@@ -188,7 +189,7 @@ async function chosenChannel(recording: Recording, options: Options): Promise<Ss
 
 /** Tells on stderr what is not in order. @returns whether to go on. */
 async function checked(file: string, { key }: Options): Promise<boolean> {
-  const found = await checkFile(file, key)
+  const found = await checkFile(file, await givenKeys(key))
   if (found.verdict === 'sealed') return true
   note(verdictText(found))
   if (found.verdict !== 'tampered' && found.verdict !== 'unreadable') return true

@@ -9,7 +9,7 @@ import { type Verification, verifyRecording } from '../recording/verify.ts'
 import { bundleText, bundleVerdict, checkedBundle } from './bundle-words.ts'
 import { print, printJson, styled } from './print.ts'
 import { describeSession, offsetTime, sizeInWords } from './recording-words.ts'
-import { keyText, trustedKeys, type KeysUsed } from './recording-keys.ts'
+import { givenKeys, keysBeside, keyText, type KeysUsed, type TrustedKeys } from './recording-keys.ts'
 import { terminalLine } from './terminal-text.ts'
 
 /** The worst of several files counts; tampering is the worst. */
@@ -35,9 +35,10 @@ Exit code: 0 sealed and unchanged, 1 tampered, 2 unreadable, 3 incomplete (not s
     .option('--json', 'print one JSON object per file')
     .action(async (files: string[], options: { keys?: string; json?: boolean }) => {
       const found = new Set<Verdict>()
+      const given = await givenKeys(options.keys)
       // One after the other: there may be more of them than files that may be open at once.
       for (const file of files) {
-        const one = await checkFile(file, options.keys)
+        const one = await checkFile(file, given)
         show(one, options.json === true)
         found.add(one.verdict)
       }
@@ -61,9 +62,9 @@ export interface CheckedFile extends KeysUsed {
   readonly evidence: BundleVerification | null
 }
 
-/** @throws Fault INPUT_INVALID for a key file that holds no key. */
-export async function checkFile(file: string, keyFile: string | undefined): Promise<CheckedFile> {
-  const keys = await trustedKeys(file, keyFile)
+/** @param given null: the keys that lie beside it. */
+export async function checkFile(file: string, given: TrustedKeys | null): Promise<CheckedFile> {
+  const keys = given ?? (await keysBeside(file))
   const known = { file, keyFile: keys.file, keysBeside: keys.beside, evidence: null }
   try {
     const evidence = await checkBundle(file, keys.keys)

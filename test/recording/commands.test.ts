@@ -1,8 +1,12 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { issue, makeAuthority } from '../../scripts/certificates.ts'
 import { compiled } from '../clients/program.ts'
 import type { RecordedEvent } from '../../src/recording/format.ts'
 import type { PostgresCode, PostgresEvents } from '../../src/recording/postgres-events.ts'
@@ -171,6 +175,27 @@ test('verify trusts the key that it is given, and only that', async () => {
   expect(await curfew('verify', path.join(day, 'session-1.curfew'), '--key', single)).toMatchObject({ code: 4 })
   await writeFile(single, '{}')
   expect((await curfew('verify', copy, '--key', single)).code).toBeGreaterThan(0)
+})
+
+test('verify fetches the keys once, however many files there are', async () => {
+  await using elsewhere = await temporaryFolder()
+  const authority = await makeAuthority('Keys')
+  const served = await readFile(path.join(folder.path, 'keys/public.jwks'))
+  let asked = 0
+  const { certificate, key } = await issue(authority, { names: ['localhost'] })
+  const server = createServer({ cert: certificate, key }, (_request, response) => {
+    asked++
+    response.end(served)
+  }).listen(0)
+  await once(server, 'listening')
+  const ca = path.join(elsewhere.path, 'ca.pem')
+  await writeFile(ca, authority.certificate)
+  const address = `https://localhost:${(server.address() as AddressInfo).port}/keys.json`
+  const words = [main, 'verify', 'session-1.curfew', 'shell.curfew', '--key', address]
+  const env = { ...process.env, NODE_EXTRA_CA_CERTS: ca }
+  const { stdout } = await run(process.execPath, words, { cwd: day, env }).finally(() => server.close())
+  expect(stdout.match(/sealed and unchanged/g)).toHaveLength(2)
+  expect(asked).toBe(1)
 })
 
 test('replay stops at a recording that was tampered with, unless told otherwise', async () => {
