@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { createAccess } from './access/create-access.ts'
 import type { Access } from './access/access.ts'
 import { createReports } from './access/reports.ts'
+import { Sweeper } from './access/sweeper.ts'
 import { auditEvent, theGateway } from './audit/event.ts'
 import { startCheckpoints } from './audit/checkpoints.ts'
 import type { Config } from './config/config.ts'
@@ -318,22 +319,13 @@ async function noteStartAndStop(
   stack.defer(() => note('gateway.stopped'))
 }
 
-/** Writes down what time alone decides, and looks for what should have ended. One look at a time. */
+/** Writes down what time alone decides, and looks for what should have ended. */
 function startSweeping(gate: SessionGate, access: Access, log: Log): Disposable {
-  let looking = false
-  const look = async () => {
+  const sweeper = new Sweeper(() => access.sweep(), log)
+  const timer = setInterval(() => {
     gate.sweep()
-    if (looking) return
-    looking = true
-    try {
-      await access.sweep()
-    } catch (error) {
-      log.error({ error }, 'sweep failed; the next one follows')
-    } finally {
-      looking = false
-    }
-  }
-  const timer = setInterval(() => void look(), sweepMs)
+    void sweeper.look()
+  }, sweepMs)
   return { [Symbol.dispose]: () => clearInterval(timer) }
 }
 
