@@ -58,6 +58,7 @@ export const auditTypes = [
   'session.started',
   'session.ended',
   'session.killed',
+  'recording.given-up',
   'recording.replayed',
   'recording.exported',
   'audit.read',

@@ -126,6 +126,12 @@ function sessionsProblem({ grant, sessions }: Facts, log: LogSaid, beforeMs: num
     if (told === undefined) return `the audit log does not tell that ${one.id} began`
     const other = differing(one, told, ['person', 'resource', 'role', 'grant'])
     if (other !== undefined) return `the audit log tells of another ${other} of ${one.id}`
+    const recording = told['recording']
+    if (recording !== undefined && one.recorded !== (recording !== null)) {
+      return `the audit log tells otherwise whether ${one.id} was recorded`
+    }
+    const ended = log.told('session.ended', one.id)
+    if (ended !== undefined && ended['code'] !== one.end?.code) return `the audit log tells of another end of ${one.id}`
   }
   const known = sessions.map(({ id }) => id)
   return missing(log.other('session', [grant.id], known, beforeMs), 'sessions')

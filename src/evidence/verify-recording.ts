@@ -5,7 +5,8 @@ import { readSigned } from '../kernel/signed.ts'
 import { encodeHeader, firstChain, nextChain, segmentCover, segmentHeadBytes } from '../recording/format.ts'
 import { manifestType, parseManifest, type Manifest } from '../recording/manifest.ts'
 import { parseHeader } from '../recording/reading.ts'
-import { mayBeUnsigned, verifySource } from '../recording/verify.ts'
+import { verifySource } from '../recording/verify.ts'
+import type { LogSaid } from './compare.ts'
 import type { Facts } from './facts.ts'
 import { recordingFolder } from './files.ts'
 import type { OpenBundle } from './open-bundle.ts'
@@ -16,13 +17,15 @@ import { readLines, readText } from './read-part.ts'
  * - sealed: its chain is whole, and signed by a key that is trusted
  * - untrusted: the same, by another key
  * - unsealed: its chain is whole and nobody signed it; its session was still living, or the gateway died
+ * - given-up: its chain is whole and nobody signed it, for its file could no longer be written; it has at least what the
+ *   audit log says was kept
  * - cut-off: the same, but its session ended in order, and such a recording is signed
  * - missing: it could not be read when the bundle was made
  * - damaged: it was not what a gateway writes when the bundle was made
  */
 export interface RecordingShown {
   readonly session: string
-  readonly state: 'sealed' | 'untrusted' | 'unsealed' | 'cut-off' | 'missing' | 'damaged'
+  readonly state: 'sealed' | 'untrusted' | 'unsealed' | 'given-up' | 'cut-off' | 'missing' | 'damaged'
   readonly whole: boolean
   /** Of what is missing or damaged. */
   readonly why: string | null
@@ -38,23 +41,32 @@ const segmentLine = z.object({
 const endLine = z.object({ end: z.enum(['sealed', 'unsealed', 'damaged']), bytes: count, what: z.string().optional() })
 const chainLine = z.union([headerLine, segmentLine, endLine])
 
-/** @throws BrokenBundle for files of another shape */
+/**
+ * @param log what the audit log told: with it stands whether a recording may be without a signature.
+ * @throws BrokenBundle for files of another shape
+ */
 export async function verifyRecordingShown(
   bundle: OpenBundle,
   { id: session, end }: Facts['sessions'][number],
   keys: JSONWebKeySet,
+  log: LogSaid,
 ): Promise<RecordingShown> {
   const folder = recordingFolder(session)
   const whole = bundle.names.has(`${folder}/recording.curfew`)
   const shown = (state: RecordingShown['state'], why: string | null = null) => ({ session, state, whole, why })
   if (bundle.names.has(`${folder}/missing.json`)) return shown('missing', 'it could not be read any more')
-  const chain = new Chain()
+  const givenUp = log.told('recording.given-up', session)
+  const chain = new Chain(givenUp?.['chain'])
   for await (const line of readLines(bundle, `${folder}/chain.jsonl`, chainLine)) chain.take(line)
   const problem = chain.problem(session) ?? (whole ? await wholeProblem(bundle, folder, keys, chain) : null)
   if (problem !== null) return shown('damaged', problem)
   if (chain.end !== 'sealed') {
-    const isInOrder = end !== null && end !== undefined && !mayBeUnsigned(end.code)
-    return isInOrder ? shown('cut-off', 'its end was cut off, or could not be written') : shown('unsealed')
+    if (givenUp !== undefined) {
+      return chain.hasKept ? shown('given-up') : shown('damaged', 'it is not what was kept when it was given up')
+    }
+    // The gateway died before it could sign, or before it could write down that it cannot.
+    const isLost = end === null || end === undefined || end.code === 'SHUTTING_DOWN'
+    return isLost ? shown('unsealed') : shown('cut-off', 'its end was cut off, or could not be written')
   }
   const signed = await readSigned(await readText(bundle, `${folder}/manifest.jws`), manifestType, keys)
   const manifest = signed.payload === null ? undefined : parseManifest(signed.payload)
@@ -80,9 +92,17 @@ class Chain {
   #lastUs = 0
   #problem: string | null = null
   #bytes = 0
+  /** Where the recording must come by, if anywhere. */
+  readonly #kept: unknown
+  /** It came by there. */
+  hasKept = false
   end: z.output<typeof endLine>['end'] | null = null
   segments = 0
   events = 0
+
+  constructor(kept: unknown) {
+    this.#kept = kept
+  }
 
   get head(): string {
     return this.#chain?.toString('hex') ?? ''
@@ -118,7 +138,7 @@ class Chain {
     const bytes = encodeHeader(text)
     this.#header = parseHeader(bytes)
     if (this.#chain !== null || this.#header === undefined) this.#problem ??= 'its header is not one'
-    this.#chain = firstChain(bytes)
+    this.#follow(firstChain(bytes))
     this.#offset = bytes.length
   }
 
@@ -129,11 +149,16 @@ class Chain {
     if (!follows || chain.toString('hex') !== line.chain) {
       this.#problem ??= `segment ${line.segment} does not follow from the one before`
     }
-    this.#chain = chain
+    this.#follow(chain)
     this.#offset += segmentHeadBytes + line.bytes
     this.segments += 1
     this.events += line.events
     this.#rawBytes += line.rawBytes
     this.#lastUs = line.lastUs
+  }
+
+  #follow(chain: Buffer): void {
+    this.#chain = chain
+    if (this.head === this.#kept) this.hasKept = true
   }
 }

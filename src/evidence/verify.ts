@@ -60,11 +60,11 @@ export async function verifyBundle(source: ByteSource, trusted: JSONWebKeySet): 
     state.facts = facts
     findings.push(said('contents', true, contentsWords(facts)))
     const keys = bundle.key.trusted ? trusted : await ownKeys(bundle)
-    state.recordings = await recordingsShown(bundle, facts, keys)
-    if (state.recordings.some((one) => one.state === 'untrusted')) state.trusted = false
-    findings.push(recordingsFinding(state.recordings, facts))
     const log = new LogSaid()
     state.audit = await verifySlice(sliceLines(bundle), keys, (event) => log.take(event))
+    state.recordings = await recordingsShown(bundle, facts, keys, log)
+    if (state.recordings.some((one) => one.state === 'untrusted')) state.trusted = false
+    findings.push(recordingsFinding(state.recordings, facts))
     findings.push(auditFinding(state.audit))
     findings.push(agreementFinding(compareWithLog(facts, log, bundle.manifest)))
   } catch (error) {
@@ -90,9 +90,11 @@ async function ownKeys(bundle: OpenBundle): Promise<JSONWebKeySet> {
   return { keys: (await readPart(bundle, 'keys.json', keySet)).keys }
 }
 
-async function recordingsShown(bundle: OpenBundle, { sessions }: Facts, keys: JSONWebKeySet) {
+async function recordingsShown(bundle: OpenBundle, { sessions }: Facts, keys: JSONWebKeySet, log: LogSaid) {
   const shown: RecordingShown[] = []
-  for (const session of sessions) if (session.recorded) shown.push(await verifyRecordingShown(bundle, session, keys))
+  for (const session of sessions) {
+    if (session.recorded) shown.push(await verifyRecordingShown(bundle, session, keys, log))
+  }
   return shown
 }
 
@@ -105,6 +107,7 @@ const stateWords: Readonly<Record<RecordingShown['state'], string>> = {
   sealed: 'signed at the end of the session',
   untrusted: 'signed by a key that is not trusted here',
   unsealed: 'not signed: the session was living, or the gateway died',
+  'given-up': 'not signed: given up when it could not be written, as the audit log tells',
   'cut-off': 'NOT SIGNED, although the session ended in order',
   missing: 'missing when this was made',
   damaged: 'NOT WHAT THE GATEWAY WROTE',

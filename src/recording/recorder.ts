@@ -1,3 +1,12 @@
+/** A recording whose file could no longer be written: what is known to be on disk of it. */
+export interface GivenUp {
+  readonly why: string
+  /** Length of the file. */
+  readonly bytes: number
+  /** Chain hash of the last segment, in hex: nobody has signed it, so whoever keeps it can tell another file. */
+  readonly chain: string
+}
+
 /** Writes what happens in one session, in order, at the pace of the disk. */
 export interface Recorder {
   /** False where the role says `recording: off`: then nothing needs decoding either. */
@@ -28,6 +37,8 @@ export interface Recorder {
   drained(): Promise<void>
   /** Writes the last segment and the signed manifest. Resolves when they are on disk; rejects with Fault RECORDING_FAILED when the recording broke (strict). */
   seal(end: Readonly<Record<string, unknown>>): Promise<void>
+  /** Set from when the recording broke; it is never sealed, as far as the gateway knows. */
+  readonly givenUp?: GivenUp | undefined
 }
 
 /** Starts recordings. The gate owns the only one. */

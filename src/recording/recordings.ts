@@ -225,12 +225,12 @@ class DiskRecordings implements Recordings, RecorderHost, AsyncDisposable {
     this.#deps.metrics.set('curfew_recording_unsaved_bytes', {}, this.#unsavedBytes)
   }
 
-  #onSaved({ id, bytes, fileBytes }: Saved): void {
-    this.#deps.metrics.add('curfew_recording_bytes_total', {}, fileBytes)
-    const recorder = this.#recorders.get(id)
+  #onSaved(saved: Saved): void {
+    this.#deps.metrics.add('curfew_recording_bytes_total', {}, saved.fileBytes)
+    const recorder = this.#recorders.get(saved.id)
     if (recorder === undefined) return // broken meanwhile, and no longer counted
-    this.#unsavedBytes -= bytes
-    recorder.nowSaved(bytes)
+    this.#unsavedBytes -= saved.bytes
+    recorder.nowSaved(saved)
   }
 
   #break(id: number, error: Error): void {

@@ -2,8 +2,8 @@ import { Fault } from '../kernel/fault.ts'
 import type { Clock } from '../kernel/time.ts'
 import { bytesCodePrefix, encodeLine, eventBytesMax, lineBytesMax } from './format.ts'
 import { LineParts, type SpareBuffers } from './line-parts.ts'
-import type { Recorder } from './recorder.ts'
-import type { Lines, SealOrder } from './writer-messages.ts'
+import type { GivenUp, Recorder } from './recorder.ts'
+import type { Lines, Saved, SealOrder } from './writer-messages.ts'
 
 /** What one session's recorder needs of the room. */
 export interface RecorderHost {
@@ -55,6 +55,10 @@ export class SessionRecorder implements Recorder {
   /** Bytes of lines since the start: taken over, and known to be on disk. */
   #recordedBytes = 0
   #savedBytes = 0
+  /** Of the file, as far as it is known to be on disk: its length, and the chain hash there. */
+  #fileBytes = 0
+  #chain = ''
+  #givenUp: GivenUp | undefined
   /** What was handed over and is not on disk, oldest first. */
   #onTheWay: { readonly endBytes: number; readonly atMs: number }[] = []
   #drained: Settled | null = null
@@ -171,6 +175,10 @@ export class SessionRecorder implements Recorder {
     await this.#sealed.promise
   }
 
+  get givenUp(): GivenUp | undefined {
+    return this.#givenUp
+  }
+
   /** Resolves when the file exists. Rejects when it cannot be made, in either mode. */
   async opened(): Promise<void> {
     await this.#opened?.promise
@@ -209,8 +217,10 @@ export class SessionRecorder implements Recorder {
     this.#opened = null
   }
 
-  nowSaved(bytes: number): void {
+  nowSaved({ bytes, fileBytes, chain }: Saved): void {
     this.#savedBytes += bytes
+    this.#fileBytes += fileBytes
+    this.#chain = chain
     while (this.#onTheWay.length > 0 && this.#onTheWay[0]!.endBytes <= this.#savedBytes) this.#onTheWay.shift()
     if (this.#drained === null || this.full) return
     this.#drained.resolve()
@@ -234,6 +244,7 @@ export class SessionRecorder implements Recorder {
   break(cause: Error): void {
     if (this.#state === 'broken') return
     this.#state = 'broken'
+    this.#givenUp = { why: cause.message, bytes: this.#fileBytes, chain: this.#chain }
     this.#parts.clear()
     this.#bytes = 0
     this.#events = 0

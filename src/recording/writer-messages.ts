@@ -48,6 +48,8 @@ export interface Saved {
   readonly bytes: number
   /** By how much the file grew. */
   readonly fileBytes: number
+  /** Chain hash of the last segment that is on disk (of the header when there is none), in hex. */
+  readonly chain: string
 }
 
 /** From the writer. */

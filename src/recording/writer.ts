@@ -215,6 +215,7 @@ export class RecordingWriter {
     const { seal } = track
     this.#closePending(track)
     const { offset, buffers, bytes, parts } = track.closed ?? noSegments(track.offset)
+    const { chain } = track
     if (seal !== null) buffers.push(await this.#closeFile(track, seal))
     if (buffers.length === 0) return
     track.closed = null
@@ -222,7 +223,7 @@ export class RecordingWriter {
     await this.#keepWatch(fileBytes)
     await this.#deps.files.append(track.path, buffers, offset)
     this.#tell((report) => {
-      report.saved.push({ id: track.id, bytes, fileBytes })
+      report.saved.push({ id: track.id, bytes, fileBytes, chain })
       report.spares.push(...sparesOf(parts))
     })
     if (seal !== null) await this.#sealed(track)
@@ -251,7 +252,7 @@ export class RecordingWriter {
     track.offset = bytes.length
     this.#tell((report) => {
       report.opened.push(track.id)
-      report.saved.push({ id: track.id, bytes: 0, fileBytes: bytes.length })
+      report.saved.push({ id: track.id, bytes: 0, fileBytes: bytes.length, chain: track.chain })
     })
   }
 

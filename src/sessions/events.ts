@@ -1,6 +1,7 @@
-import { auditEvent, refusalData, type Actor, type AuditEvent } from '../audit/event.ts'
+import { auditEvent, refusalData, theGateway, type Actor, type AuditEvent } from '../audit/event.ts'
 import type { Fault } from '../kernel/fault.ts'
 import type { Instant } from '../kernel/time.ts'
+import type { GivenUp } from '../recording/recorder.ts'
 import type { Ask } from './admission.ts'
 import type { Session, SessionEnd } from './session.ts'
 
@@ -44,6 +45,15 @@ export const sessionEvents = {
       lengthMs: end.at - session.startedAt,
       bytesFromClient: end.bytesFromClient,
       bytesFromTarget: end.bytesFromTarget,
+    }),
+  /** Behind what is told here, nobody can say what the recording was; up to there, that it is the same. */
+  recordingGivenUp: (session: Session, { why, bytes, chain }: GivenUp, at: Instant): AuditEvent =>
+    auditEvent('recording.given-up', at, theGateway, {
+      ...sessionData(session),
+      holder: session.person,
+      why,
+      bytes,
+      chain,
     }),
   killed: (session: Session, by: Actor, comment: string | null, at: Instant): AuditEvent =>
     auditEvent('session.killed', at, by, { ...sessionData(session), holder: session.person, comment }),

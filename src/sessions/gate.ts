@@ -215,6 +215,9 @@ export class SessionGate implements Gate, AsyncDisposable {
       .catch((error: unknown) => log.error({ session: session.id, error }, 'session end not kept'))
     const write = async (tx: SessionTx) => {
       if (!(await tx.endSession(session.id, end))) return
+      if (recorder.givenUp !== undefined) {
+        await tx.record(sessionEvents.recordingGivenUp(session, recorder.givenUp, end.at))
+      }
       await tx.record(sessionEvents.ended(session, end))
       await tx.announce({ kind: 'session-ended', session: session.id })
       if (live.isSingle) await noteLastUse(tx, session.grant, end.at)

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { bundleType, type BundleManifest } from '../../src/evidence/manifest.ts'
@@ -13,7 +14,8 @@ import { openSigningKey, type SigningKey } from '../../src/recording/keys.ts'
 import { createGatewayClient } from '../../src/cli/gateway-client.ts'
 import type { Scope } from '../../src/identity/scopes.ts'
 import { openCurfew, type Curfew } from '../clients/curfew.ts'
-import { temporaryFolder } from '../recording/support.ts'
+import { verifyRecording } from '../../src/recording/verify.ts'
+import { recordInMemory, temporaryFolder } from '../recording/support.ts'
 import { startTestGateway, type ConfigInput, type Login, type TestGateway } from '../servers/gateway.ts'
 import { memorySource, repack, unpack, type Packed } from './archive.ts'
 
@@ -26,7 +28,11 @@ let story: { request: string; grant: string; sessions: string[] }
 let bundle: Buffer
 const whole = '?recordings=true'
 
+/** Threads that write recordings, oldest first. */
+const writers: Worker[] = []
+
 beforeAll(async () => {
+  process.on('worker', (worker: Worker) => void (worker.threadName === 'recordings' && writers.push(worker)))
   gateway = await startTestGateway({ configure })
   curfew = await openCurfew(gateway)
   const data = gateway.config.gateway.dataFolder
@@ -49,7 +55,9 @@ afterAll(async () => {
   await gateway?.[Symbol.asyncDispose]()
 })
 
-function configure({ policies }: ConfigInput): void {
+function configure({ policies, resources }: ConfigInput): void {
+  const roles = resources['prod-db']!.roles as Record<'reporting', { recording?: 'bestEffort' }>
+  roles.reporting.recording = 'bestEffort'
   policies.unshift({
     ...{ name: 'break glass', who: { groups: ['engineering'] }, what: { roles: ['admin'] } },
     breakGlass: { review: { from: ['approvers'] } },
@@ -225,6 +233,8 @@ test('a story that was changed before it was signed does not agree with the audi
     [changing(/^grant/, (all) => all.replaceAll(/person-\w+/g, 'person-x')), 'agreement', /another person/],
     [changing(/^sess/, (all) => all.replaceAll(/person-\w+/g, 'person-x')), 'agreement', /another person/],
     [changing(/^sess/, (all) => all.replace(story.sessions[0]!, 'session-x')), 'recordings', /session-x/],
+    [changing(/^sess/, (all) => all.replace('"code": null', '"code": "SHUTTING_DOWN"')), 'agreement', /another end/],
+    [changing(/^sess/, (all) => all.replace('"recorded": true', '"recorded": false')), 'agreement', /was recorded/],
     [
       changing(/^audit/, (all) => all.replace('select', 'x').replace('"reason\\"', '"raison\\"')),
       'audit log',
@@ -318,6 +328,46 @@ test('a recording whose end was cut off on the disk does not hold', async () => 
   expect(found.holds).toBe(false)
   expect(found.recordings.map(({ state }) => state)).toEqual(['cut-off', 'sealed'])
   expect(found.findings.find(({ holds }) => !holds)?.says).toContain('NOT SIGNED')
+})
+
+// Goal: a recording that its gateway lost is told apart from one that somebody cut off. Method: the thread that writes dies.
+test('a recording that was given up holds as far as the audit log says that it was kept, and no less', async () => {
+  const grant = await gateway.grant('alice', 'reporting')
+  await using psql = gateway.psql({
+    ...{ user: 'reporting.token', password: await gateway.token('alice') },
+    commands: ['select 44', 'select pg_sleep(600)'],
+  })
+  await psql.until(/44/)
+  const [live] = await gateway.gateway.state.sessions.sessions({ live: true, limit: 1 })
+  const file = await recordingOf(live!.session.id)
+  await vi.waitFor(async () => expect((await verifyRecording(file)).events).toBeGreaterThan(2), 10_000)
+  const saved = async () => await (await fetch(new URL('/metrics', gateway.opsUrl))).text()
+  await vi.waitFor(async () => expect(await saved()).toContain('curfew_recording_unsaved_bytes 0\n'), 10_000)
+  const kept = await readFile(file)
+  await writers.at(-1)!.terminate()
+  await gateway.gateway.access.handBack(await gateway.person('alice'), grant.id)
+  await psql.exited()
+  const row = () => gateway.gateway.state.sessions.session(live!.session.id)
+  await vi.waitFor(async () => expect((await row())?.end).not.toBeNull(), 10_000)
+
+  const given = await check(await take('sam', grant.id, whole))
+  expect(given).toMatchObject({ holds: true, trusted: true, recordings: [{ state: 'given-up' }] })
+  expect(given.findings.find(({ part }) => part === 'recordings')?.says).toContain('given up')
+  const [event] = await gateway.gateway.state.audit.search({ types: ['recording.given-up'], limit: 1 })
+  expect(JSON.parse(event!.json)).toMatchObject({
+    data: { session: live!.session.id, holder: live!.session.person, why: expect.stringContaining('thread') as string },
+  })
+  // Less than was kept, and another chain that holds in itself.
+  const header = kept.subarray(0, 8 + 5 + kept.readUInt32BE(9))
+  const other = await recordInMemory(key, [{ seconds: 1, code: 'q', data: { n: 1, sql: 'select 2' } }], {
+    ...{ seal: false, header: JSON.parse(header.toString('utf8', 13)) as { session: string } },
+  })
+  for (const forged of [header, other]) {
+    await writeFile(file, forged)
+    const found = await check(await take('olga', grant.id))
+    expect(found).toMatchObject({ holds: false, recordings: [{ state: 'damaged' }] })
+    expect(found.findings.find(({ holds }) => !holds)?.says).toContain('given up')
+  }
 })
 
 test('a recording that was tampered with on the disk is named, and one that is gone too', async () => {

@@ -91,15 +91,14 @@ function sealLine(seal: Verification | undefined, end: SessionRow['end'], checkH
 /** A session is over only once its recording is signed, unless the gateway died or the disk failed. */
 function unsealedLine(parts: string, { code }: NonNullable<SessionRow['end']>): Html {
   if (mayBeUnsigned(code)) {
-    return html`<span class="seal wait"
-      >Unchanged, but not sealed <span class="small">${parts}; the gateway stopped before it could sign</span></span
-    >`
+    const why = code === 'SHUTTING_DOWN' ? 'the gateway stopped before it could sign' : 'it could no longer be written'
+    return html`<span class="seal wait">Unchanged, but not sealed <span class="small">${parts}; ${why}</span></span>`
   }
   return html`<span class="seal stop" role="alert"
     >✗ Its end is missing
     <span class="small"
       >${parts}, unchanged. The session ended in order: its end was cut off since, or could not be written, of which the
-      gateway’s log tells.</span
+      audit log tells (recording.given-up).</span
     ></span
   >`
 }
