@@ -6,6 +6,8 @@ if (Number(process.versions.node.split('.')[0]) < nodeMajorMin) {
   process.stderr.write(`curfew: Node ${nodeMajorMin} or newer is needed; this is ${process.versions.node}\n`)
   process.exitCode = 1
 } else {
+  const { makeThreads } = await import('./config/threads.ts')
+  makeThreads()
   // A reader that has seen enough (`curfew audit tail | head`) is no failure.
   process.stdout.on('error', (error: Error & { code?: string }) => {
     if (error.code === 'EPIPE') process.exit(0)

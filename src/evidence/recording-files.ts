@@ -1,7 +1,7 @@
 import { join, resolve, sep } from 'node:path'
 import { asFault } from '../kernel/fault.ts'
 import { magic, prefixBytes } from '../recording/format.ts'
-import { openFile, type ByteSource } from '../recording/source.ts'
+import { openFile, pieces, type ByteSource } from '../recording/source.ts'
 import { walk } from '../recording/walk.ts'
 import type { SessionRow } from '../sessions/session.ts'
 import { jsonFile, lineFiles, recordingFolder, textFile, type BundleFile } from './files.ts'
@@ -49,8 +49,6 @@ export async function* recordingFiles(
   }
 }
 
-const pieceBytes = 256 * 1024
-
 interface Ends {
   jws: string | null
 }
@@ -80,10 +78,6 @@ function wholeFile(place: string, source: ByteSource): BundleFile {
   const { sizeBytes } = source
   if (sizeBytes > fileBytesMax) return jsonFile(`${place}/left-out.json`, { why: 'It is too large.', sizeBytes })
   return { name: `${place}/recording.curfew`, sizeBytes, bytes: pieces(source) }
-}
-
-async function* pieces(source: ByteSource): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < source.sizeBytes; at += pieceBytes) yield await source.read(at, pieceBytes)
 }
 
 /** @throws Fault RECORDING_UNREADABLE through `openFile` for what lies elsewhere */

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { alignmentBytes } from './compression.ts'
+import { writing } from './disk-turns.ts'
 
 /** Node has it; the types that we use do not tell. */
 declare const WebAssembly: {
@@ -32,7 +33,7 @@ export class DirectWrites {
   /** @returns null where the system has no such way to this file, or too few handles to give one away for it. */
   async open(file: string): Promise<FileHandle | null> {
     try {
-      return await open(file, constants.O_WRONLY | constants.O_DSYNC | constants.O_DIRECT)
+      return await writing.take(() => open(file, constants.O_WRONLY | constants.O_DSYNC | constants.O_DIRECT))
     } catch (error) {
       return isShortage(error) ? null : this.#giveUp(error)
     }
@@ -97,7 +98,8 @@ async function writeStaged(
 ): Promise<number> {
   let written = 0
   for (const bytes of stagedPieces(buffers, stage)) {
-    const { bytesWritten } = await handle.write(stage, 0, bytes, offset + written)
+    const at = offset + written
+    const { bytesWritten } = await writing.take(() => handle.write(stage, 0, bytes, at))
     written += bytesWritten
     if (bytesWritten < bytes) break
   }

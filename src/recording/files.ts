@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, statfs } from 'node:fs/promises'
 import path from 'node:path'
 import { DirectWrites } from './direct-writes.ts'
+import { writing } from './disk-turns.ts'
 
 /** Where recordings are written. Paths are relative, with `/`. When a promise resolves, the bytes are on the disk. */
 export interface RecordingFiles extends AsyncDisposable {
@@ -40,7 +41,7 @@ export class DiskFiles implements RecordingFiles {
   async create(file: string, bytes: Buffer): Promise<void> {
     const whole = path.join(this.#folder, file)
     await this.#makeFolder(path.dirname(whole))
-    const handle = await open(whole, toWrite | constants.O_CREAT | constants.O_EXCL, 0o600)
+    const handle = await writing.take(() => open(whole, toWrite | constants.O_CREAT | constants.O_EXCL, 0o600))
     // At once: most file systems bring the bytes and the name to the disk in one go.
     await Promise.all([
       this.#use(file, Promise.resolve(handle), () => writeThrough(handle, [bytes], 0)),
@@ -49,7 +50,7 @@ export class DiskFiles implements RecordingFiles {
   }
 
   async append(file: string, buffers: readonly Uint8Array[], offset: number): Promise<void> {
-    const opened = this.#open.get(file) ?? open(path.join(this.#folder, file), toWrite)
+    const opened = this.#open.get(file) ?? writing.take(() => open(path.join(this.#folder, file), toWrite))
     await this.#use(file, opened, async (handle) => {
       const written = await this.#writeDirect(file, buffers, offset)
       await writeThrough(handle, dropBytes(buffers, written), offset + written)
@@ -70,11 +71,14 @@ export class DiskFiles implements RecordingFiles {
     const handles = [this.#open.get(file), this.#openDirect.get(file)]
     this.#open.delete(file)
     this.#openDirect.delete(file)
-    for (const handle of handles) await (await handle)?.close()
+    for (const opened of handles) {
+      const handle = await opened
+      if (handle !== null && handle !== undefined) await writing.take(() => handle.close())
+    }
   }
 
   async freeBytes(): Promise<number> {
-    return freeBytesAt(this.#folder)
+    return writing.take(() => freeBytesAt(this.#folder))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -106,7 +110,7 @@ export class DiskFiles implements RecordingFiles {
 
   async #makeFolder(folder: string): Promise<void> {
     if (this.#made.has(folder)) return
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await writing.take(() => mkdir(folder, { recursive: true, mode: 0o700 }))
     // A new day's folder is only as durable as its name in the folders above it.
     for (let above = path.dirname(folder); above.startsWith(this.#folder); above = path.dirname(above)) {
       await this.#syncFolder(above)
@@ -159,22 +163,26 @@ class FolderSync {
 function noop(): void {}
 
 async function syncFolder(folder: string): Promise<void> {
-  await using handle = await open(folder, 'r')
-  await handle.sync()
+  const handle = await writing.take(() => open(folder, 'r'))
+  try {
+    await writing.take(() => handle.sync())
+  } finally {
+    await writing.take(() => handle.close())
+  }
 }
 
 /** Resolves when the bytes are on the disk, with what of the file's size is needed to read them back. */
 async function writeThrough(handle: FileHandle, buffers: readonly Uint8Array[], offset: number): Promise<void> {
   if (buffers.length === 0) return
   await writeAll(handle, buffers, offset)
-  if (!writesWait) await handle.datasync()
+  if (!writesWait) await writing.take(() => handle.datasync())
 }
 
 async function writeAll(handle: FileHandle, buffers: readonly Uint8Array[], offset: number): Promise<void> {
   let rest = buffers.filter((buffer) => buffer.length > 0)
   let at = offset
   while (rest.length > 0) {
-    const { bytesWritten } = await handle.writev(rest, at)
+    const { bytesWritten } = await writing.take(() => handle.writev(rest, at))
     at += bytesWritten
     rest = dropBytes(rest, bytesWritten)
   }

@@ -3,6 +3,7 @@ import { Fault } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { type Clock, isoTime, type Timer } from '../kernel/time.ts'
+import { reading } from './disk-turns.ts'
 import { freeBytesAt } from './files.ts'
 import { headerBytesMax, segmentRawBytes } from './format.ts'
 import { FreeSpace } from './free-space.ts'
@@ -79,7 +80,7 @@ class DiskRecordings implements Recordings, RecorderHost, AsyncDisposable {
   constructor(deps: RecordingsDeps) {
     this.#deps = deps
     this.clock = deps.clock
-    this.#free = new FreeSpace(deps.clock, () => freeBytesAt(deps.folder))
+    this.#free = new FreeSpace(deps.clock, () => reading.take(() => freeBytesAt(deps.folder)))
     this.unsavedBytesMax = deps.settings.unsavedBytesMax
     this.unsavedMsMax = deps.settings.unsavedMsMax
     // Some batches must fit into what may be unsaved, or the disk waits for the relay and the relay for the disk.

@@ -1,5 +1,6 @@
 import { open, type FileHandle } from 'node:fs/promises'
 import { Fault } from '../kernel/fault.ts'
+import { reading } from './disk-turns.ts'
 
 /** Bytes that can be read by range: a file, or an object in a bucket. */
 export interface ByteSource extends AsyncDisposable {
@@ -16,34 +17,43 @@ const reasons: Readonly<Record<string, string>> = {
 
 /** @throws Fault RECORDING_UNREADABLE when the file cannot be opened, or is none. */
 export async function openFile(file: string): Promise<ByteSource> {
-  const handle = await open(file, 'r').catch((cause: NodeJS.ErrnoException) => {
-    const reason = reasons[cause.code ?? '']
-    throw new Fault('RECORDING_UNREADABLE', `${file} cannot be opened${reason === undefined ? '' : `: ${reason}`}`, {
-      cause,
+  const handle = await reading
+    .take(() => open(file, 'r'))
+    .catch((cause: NodeJS.ErrnoException) => {
+      const reason = reasons[cause.code ?? '']
+      throw new Fault('RECORDING_UNREADABLE', `${file} cannot be opened${reason === undefined ? '' : `: ${reason}`}`, {
+        cause,
+      })
     })
-  })
   const { size, isFolder } = await look(handle).catch(async (cause: unknown) => {
-    await handle.close()
+    await reading.take(() => handle.close())
     throw new Fault('RECORDING_UNREADABLE', `${file} cannot be looked at`, { cause })
   })
   if (isFolder) {
-    await handle.close()
+    await reading.take(() => handle.close())
     throw new Fault('RECORDING_UNREADABLE', `${file} is a folder`)
   }
   return {
     sizeBytes: size,
     async read(offset, lengthBytes) {
       const buffer = Buffer.allocUnsafe(Math.max(0, Math.min(lengthBytes, size - offset)))
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset)
+      const { bytesRead } = await reading.take(() => handle.read(buffer, 0, buffer.length, offset))
       return buffer.subarray(0, bytesRead)
     },
-    [Symbol.asyncDispose]: () => handle.close(),
+    [Symbol.asyncDispose]: () => reading.take(() => handle.close()),
   }
 }
 
 async function look(handle: FileHandle): Promise<{ readonly size: number; readonly isFolder: boolean }> {
-  const stats = await handle.stat()
+  const stats = await reading.take(() => handle.stat())
   return { size: stats.size, isFolder: stats.isDirectory() }
+}
+
+const pieceBytes = 256 * 1024
+
+/** All of it, in order. */
+export async function* pieces(source: ByteSource): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < source.sizeBytes; at += pieceBytes) yield await source.read(at, pieceBytes)
 }
 
 const windowBytes = 64 * 1024

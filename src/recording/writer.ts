@@ -26,10 +26,7 @@ export interface WriterDeps {
   after(delayMs: number, task: () => void): void
 }
 
-/**
- * Files written to at once. The threads that wait for the disk are shared with the rest of the process (four unless
- * UV_THREADPOOL_SIZE says otherwise): a hanging disk must leave one for name look-ups.
- */
+/** Files written to at once. */
 const writesAtOnceMax = 3
 const freeSpaceEveryMs = 1000
 

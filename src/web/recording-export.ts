@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs'
 import { Fault } from '../kernel/fault.ts'
 import { version } from '../kernel/version.ts'
 import { terminalCast } from '../recording/asciicast.ts'
@@ -6,6 +5,7 @@ import { harText } from '../recording/har.ts'
 import { jsonLines } from '../recording/json-lines.ts'
 import { openRecording, type Recording } from '../recording/reading.ts'
 import { postgresTimeline, type StatementItem } from '../recording/postgres-timeline.ts'
+import { openFile, pieces } from '../recording/source.ts'
 import { terminalText } from '../recording/terminal-text.ts'
 import type { Client } from '../sessions/session.ts'
 import { eventsOf } from './http-page-items.ts'
@@ -93,8 +93,8 @@ const pieceChars = 64 * 1024
 
 async function* bytes(wanted: Wanted, file: string): AsyncGenerator<Uint8Array> {
   if (wanted.format === 'curfew') {
-    yield* createReadStream(file) as AsyncIterable<Uint8Array>
-    return
+    await using source = await openFile(file)
+    return yield* pieces(source)
   }
   await using open = await openRecording(file)
   if (wanted.body !== undefined) return yield* bodyParts(open, wanted.body)

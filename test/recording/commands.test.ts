@@ -177,6 +177,24 @@ test('verify trusts the key that it is given, and only that', async () => {
   expect((await curfew('verify', copy, '--key', single)).code).toBeGreaterThan(0)
 })
 
+// Goal: a disk for recordings that hangs leaves threads for everything else. Those that count are made at the first use.
+test('curfew has as many threads as it counts on', async () => {
+  await using elsewhere = await temporaryFolder()
+  const look = path.join(elsewhere.path, 'look.cjs')
+  await writeFile(look, lookAtThreads)
+  const words = ['--require', look, main, 'verify', 'session-1.curfew']
+  const { stderr } = await run(process.execPath, words, { cwd: day, env: { ...process.env, UV_THREADPOOL_SIZE: '4' } })
+  expect(stderr).toMatch(process.platform === 'linux' ? /^8 8$/m : /^8 /m)
+})
+const lookAtThreads = `
+const { readdirSync, readFileSync } = require('node:fs')
+process.on('exit', () => {
+  const tasks = process.platform === 'linux' ? readdirSync('/proc/self/task') : []
+  const names = tasks.map((task) => readFileSync('/proc/self/task/' + task + '/comm', 'utf8').trim())
+  process.stderr.write(process.env.UV_THREADPOOL_SIZE + ' ' + names.filter((name) => name === 'libuv-worker').length)
+})
+`
+
 test('verify fetches the keys once, however many files there are', async () => {
   await using elsewhere = await temporaryFolder()
   const authority = await makeAuthority('Keys')

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { openFile } from '../../recording/source.ts'
 import { verifyRecording } from '../../recording/verify.ts'
 import type { Visit } from '../context.ts'
 import { fieldsOf } from '../forms.ts'
@@ -60,8 +60,13 @@ function paramsOf({ c }: Visit): URLSearchParams {
 
 async function look({ deps }: Site, visit: Visit, { row, file }: RecordedSession): Promise<Looked> {
   const params = paramsOf(visit)
-  const { size } = await stat(file)
-  const check = size <= checkBytesMax || fieldsOf(params).flag('check')
+  const sizeBytes = await sizeOf(file)
+  const check = sizeBytes <= checkBytesMax || fieldsOf(params).flag('check')
   const seal = row.end !== null && check ? await verifyRecording(file, deps.publicKeys()) : undefined
-  return { row, file, sizeBytes: size, seal, params }
+  return { row, file, sizeBytes, seal, params }
+}
+
+async function sizeOf(file: string): Promise<number> {
+  await using source = await openFile(file)
+  return source.sizeBytes
 }
