@@ -1,7 +1,8 @@
 /** What the gateway wrote down while a suite ran: is all of it sealed, and has every statement its answer? */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { postgresTimeline, type StatementItem } from '../../src/recording/postgres-timeline.ts'
+import { postgresTimeline } from '../../src/recording/postgres-timeline.ts'
+import type { StatementItem } from '../../src/recording/postgres-timeline-items.ts'
 import { openRecording } from '../../src/recording/reading.ts'
 import { verifyRecording } from '../../src/recording/verify.ts'
 import { readKeys } from '../../test/keys.ts'

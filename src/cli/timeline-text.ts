@@ -1,5 +1,5 @@
 import type { BoundValue } from '../recording/postgres-events.ts'
-import type { StatementError, StatementItem, TimelineItem } from '../recording/postgres-timeline.ts'
+import type { StatementError, StatementItem, TimelineItem } from '../recording/postgres-timeline-items.ts'
 import { guardText } from '../recording/guard-words.ts'
 import { offsetTime, sizeInWords } from './recording-words.ts'
 import { terminalLine, terminalText } from './terminal-text.ts'

@@ -1,11 +1,10 @@
 import type { SigningKey } from './keys.ts'
-import { compressParts } from './compression.ts'
-import { encodeHeader, encodeManifest, encodeSegment, firstChain, segmentHeadBytes } from './format.ts'
+import { encodeHeader, encodeManifest } from './format.ts'
 import type { RecordingFiles } from './files.ts'
-import { groupLines } from './group-lines.ts'
 import { JoinedParts } from './joined-parts.ts'
-import { type LinePart, sparesOf } from './line-parts.ts'
-import { type Manifest, manifestType, SparseIndex } from './manifest.ts'
+import { sparesOf } from './line-parts.ts'
+import { manifestType } from './manifest.ts'
+import { Track } from './track.ts'
 import type { Lines, OpenOrder, Orders, Report, SealOrder } from './writer-messages.ts'
 
 export interface WriterSettings {
@@ -29,42 +28,6 @@ export interface WriterDeps {
 /** Files written to at once. */
 const writesAtOnceMax = 3
 const freeSpaceEveryMs = 1000
-
-/** One recording that is being written. */
-interface Track {
-  readonly id: number
-  readonly path: string
-  readonly header: string
-  readonly index: SparseIndex
-  /** Of the last segment, in hex, which takes a third of a buffer's memory. */
-  chain: string
-  /** Length of the file when everything closed is written. */
-  offset: number
-  segments: number
-  events: number
-  rawBytes: number
-  lastUs: number
-  pending: Lines[]
-  pendingBytes: number
-  /** Null when nothing waits for the disk, as in most sessions at most times. */
-  closed: ClosedSegments | null
-  /** When the first pending line must be written; Infinity when there is none. */
-  dueAtMs: number
-  seal: SealOrder | null
-  isNew: boolean
-  queued: boolean
-  broken: boolean
-}
-
-/** Segments that wait for the disk. */
-interface ClosedSegments {
-  /** Where they begin in the file. */
-  readonly offset: number
-  readonly buffers: Uint8Array[]
-  /** Of their lines. */
-  bytes: number
-  readonly parts: LinePart[]
-}
 
 /**
  * The half of the recorder that lives in a thread of its own: closes segments, compresses, chains, signs, and writes
@@ -104,26 +67,7 @@ export class RecordingWriter {
   }
 
   #open({ id, path, header }: OpenOrder): void {
-    const track: Track = {
-      id,
-      path,
-      header,
-      index: new SparseIndex(),
-      chain: '',
-      offset: 0,
-      segments: 0,
-      events: 0,
-      rawBytes: 0,
-      lastUs: 0,
-      pending: [],
-      pendingBytes: 0,
-      closed: null,
-      dueAtMs: Infinity,
-      seal: null,
-      isNew: true,
-      queued: false,
-      broken: false,
-    }
+    const track = new Track(id, path, header)
     this.#tracks.set(id, track)
     this.#enqueue(track)
   }
@@ -131,8 +75,7 @@ export class RecordingWriter {
   #take(lines: Lines): void {
     const track = this.#tracks.get(lines.id)
     if (track === undefined || track.broken) return // its failure is on the way to the other half
-    track.pending.push(lines)
-    track.pendingBytes += lines.bytes
+    track.take(lines)
     if (track.pendingBytes >= this.#deps.settings.segmentBytes) {
       if (!track.isNew) this.#closePending(track)
       return this.#enqueue(track)
@@ -211,7 +154,7 @@ export class RecordingWriter {
     if (track.isNew) return this.#create(track)
     const { seal } = track
     this.#closePending(track)
-    const { offset, buffers, bytes, parts } = track.closed ?? noSegments(track.offset)
+    const { offset, buffers, bytes, parts } = track.closed ?? track.noSegments()
     const { chain } = track
     if (seal !== null) buffers.push(await this.#closeFile(track, seal))
     if (buffers.length === 0) return
@@ -227,47 +170,22 @@ export class RecordingWriter {
   }
 
   #closePending(track: Track): void {
-    const { pending } = track
-    if (pending.length === 0) return
-    const closed = (track.closed ??= noSegments(track.offset))
-    for (const lines of groupLines(pending, this.#deps.settings.segmentBytes)) {
-      closed.buffers.push(...closeSegment(track, lines, this.#joined))
-    }
-    closed.bytes += track.pendingBytes
-    closed.parts.push(...pending.flatMap(({ parts }) => parts))
-    track.pending = []
-    track.pendingBytes = 0
-    track.dueAtMs = Infinity
+    track.closePending(this.#deps.settings.segmentBytes, this.#joined)
     this.#waiting.delete(track)
   }
 
   async #create(track: Track): Promise<void> {
     const bytes = encodeHeader(track.header)
     await this.#deps.files.create(track.path, bytes)
-    track.isNew = false
-    track.chain = firstChain(bytes).toString('hex')
-    track.offset = bytes.length
+    track.begun(bytes)
     this.#tell((report) => {
       report.opened.push(track.id)
       report.saved.push({ id: track.id, bytes: 0, fileBytes: bytes.length, chain: track.chain })
     })
   }
 
-  async #closeFile(track: Track, { end, gap }: SealOrder): Promise<Buffer> {
-    const manifest: Manifest = {
-      format: 1,
-      header: JSON.parse(track.header) as Record<string, unknown>,
-      end: JSON.parse(end) as Record<string, unknown>,
-      segments: track.segments,
-      events: track.events,
-      rawBytes: track.rawBytes,
-      bytes: track.offset,
-      lastUs: track.lastUs,
-      chain: track.chain,
-      index: track.index.entries,
-      ...(gap === null ? {} : { gap }),
-    }
-    const record = encodeManifest(await this.#deps.sign(manifestType, manifest))
+  async #closeFile(track: Track, order: SealOrder): Promise<Buffer> {
+    const record = encodeManifest(await this.#deps.sign(manifestType, track.manifest(order)))
     track.offset += record.length
     return record
   }
@@ -285,10 +203,7 @@ export class RecordingWriter {
 
   #forget(track: Track | undefined): void {
     if (track === undefined) return
-    track.broken = true
-    track.pending = []
-    track.pendingBytes = 0
-    track.closed = null
+    track.giveUp()
     this.#waiting.delete(track)
     this.#tracks.delete(track.id)
     void this.#deps.files.close(track.path).catch(() => {}) // nothing more is lost: the recording is given up
@@ -347,33 +262,4 @@ function emptyReport() {
     finished: false,
     spares: [] as ArrayBuffer[],
   }
-}
-
-function noSegments(offset: number): ClosedSegments {
-  return { offset, buffers: [], bytes: 0, parts: [] }
-}
-
-/** Adds one segment to the track; returns its bytes. */
-function closeSegment(track: Track, lines: readonly Lines[], joined: JoinedParts): Uint8Array[] {
-  const all = lines.flatMap((one) => one.parts)
-  // Raw bytes may go to the disk as they are, later.
-  const parts = lines.some(({ raw }) => raw) ? all : joined.join(all)
-  const { payload, rawBytes } = compressParts(
-    parts,
-    lines.some(({ raw }) => raw),
-    track.offset + segmentHeadBytes,
-  )
-  const events = lines.reduce((sum, part) => sum + part.events, 0)
-  const { firstUs } = lines[0]!
-  const { lastUs } = lines.at(-1)!
-  const fields = { sequence: track.segments + 1, events, rawBytes, firstUs, lastUs }
-  const { head, chain, payloadBytes } = encodeSegment(fields, payload, Buffer.from(track.chain, 'hex'))
-  track.index.add(fields.sequence, track.offset, firstUs)
-  track.chain = chain.toString('hex')
-  track.offset += head.length + payloadBytes
-  track.segments++
-  track.events += events
-  track.rawBytes += rawBytes
-  track.lastUs = lastUs
-  return [head, ...payload]
 }

@@ -1,6 +1,6 @@
 import { guardText } from '../recording/guard-words.ts'
 import { type BoundValue, charsOf } from '../recording/postgres-events.ts'
-import type { StatementItem, TimelineItem } from '../recording/postgres-timeline.ts'
+import type { StatementItem, TimelineItem } from '../recording/postgres-timeline-items.ts'
 
 /** What a reader of a long recording wants to see of it. */
 export const itemViews = ['all', 'changes', 'errors', 'slowest'] as const

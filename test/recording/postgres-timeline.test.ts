@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { RecordedEvent } from '../../src/recording/format.ts'
 import { postgresCodes, type PostgresEvents, type PostgresCode } from '../../src/recording/postgres-events.ts'
-import { postgresTimeline, type StatementItem } from '../../src/recording/postgres-timeline.ts'
+import { postgresTimeline } from '../../src/recording/postgres-timeline.ts'
+import type { StatementItem } from '../../src/recording/postgres-timeline-items.ts'
 import { collect } from './support.ts'
 
 let clock = 0

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import * as fc from 'fast-check'
-import type { TimelineItem } from '../../src/recording/postgres-timeline.ts'
+import type { TimelineItem } from '../../src/recording/postgres-timeline-items.ts'
 import type { Html } from '../../src/web/context.ts'
 import { readCookie, writeCookie } from '../../src/kernel/cookies.ts'
 import { fieldsOf } from '../../src/web/forms.ts'

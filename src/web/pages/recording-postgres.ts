@@ -1,5 +1,6 @@
 import { html } from 'hono/html'
-import { postgresTimeline, type TimelineItem } from '../../recording/postgres-timeline.ts'
+import { postgresTimeline } from '../../recording/postgres-timeline.ts'
+import type { TimelineItem } from '../../recording/postgres-timeline-items.ts'
 import { openRecording } from '../../recording/reading.ts'
 import type { Html, Visit } from '../context.ts'
 import { fieldsOf } from '../forms.ts'
