@@ -100,7 +100,7 @@ const fromSchema = z
       .min(1)
       .optional()
       .meta({
-        description: 'Any of these networks, or single addresses, of IPv4 and IPv6.',
+        description: 'Any of these networks, or single addresses, of IPv4 and IPv6. `::/0` holds no IPv4.',
         examples: ['10.0.0.0/8'],
       }),
     countries: z

@@ -44,7 +44,7 @@ export interface Dates {
 export interface Networks {
   /** As written, for people. */
   readonly texts: readonly string[]
-  readonly list: BlockList
+  readonly list: { readonly v4: BlockList; readonly v6: BlockList }
 }
 
 /** When, from where and on what condition something matches. Absent: always, anywhere, unconditionally. */

@@ -118,6 +118,19 @@ describe('from', () => {
     ['10.0.0', 'deny'],
   ])('%s: %s', (address, kind) => expect(kindOf(rules, { client: { address } })).toBe(kind))
 
+  test.each([
+    ['::/0', '198.51.100.7', 'deny'],
+    ['::/0', '::ffff:198.51.100.7', 'deny'],
+    ['::/8', '10.0.0.1', 'deny'],
+    ['::/0', '2001:db9::1', 'allow'],
+    ['0.0.0.0/0', '2001:db9::1', 'deny'],
+    ['0.0.0.0/0', '::ffff:c633:6407', 'allow'],
+    ['::ffff:10.0.0.0/104', '10.255.0.1', 'allow'],
+    ['::ffff:10.0.0.0/104', '11.0.0.1', 'deny'],
+  ])('networks of IPv6 hold no IPv4: %s and %s: %s', (network, address, kind) =>
+    expect(kindOf({ policies: [allow('p', { networks: networks(network) })] }, { client: { address } })).toBe(kind),
+  )
+
   test('says that it is the network', () => {
     const verdict = judge(rules, situation({ client: { address: '203.0.113.9' } }))
     expect(verdict).toMatchObject({ kind: 'deny', misses: 'from', policy: { name: 'office' } })

@@ -1,9 +1,9 @@
-import { BlockList, isIPv6 } from 'node:net'
 import { auditEvent, theGateway } from '../../audit/event.ts'
 import { Fault } from '../../kernel/fault.ts'
 import type { TokenId } from '../../kernel/ids.ts'
 import type { Instant } from '../../kernel/time.ts'
 import { isoTime, later } from '../../kernel/time.ts'
+import { isIn, networksOf, readNetwork } from '../../policy/networks.ts'
 import { plainAddress } from '../address.ts'
 import type { IdentityDeps } from '../deps.ts'
 import { tokenProblem } from '../certifying-token.ts'
@@ -168,19 +168,7 @@ function certificateProblem(
 
 /** `10.0.0.0/8,2001:db8::1`: what cannot be read matches nothing. */
 function isAmong(address: string, ranges: string): boolean {
-  const list = new BlockList()
-  for (const range of ranges.split(',')) addRange(list, range)
-  return list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
-}
-
-function addRange(list: BlockList, range: string): void {
-  const [network = '', bits = isIPv6(network) ? '128' : '32'] = range.split('/')
-  if (!/^\d{1,3}$/.test(bits)) return
-  try {
-    list.addSubnet(network, Number(bits), isIPv6(network) ? 'ipv6' : 'ipv4')
-  } catch {
-    // Not an address, or too many bits: such a range holds nobody.
-  }
+  return isIn(networksOf(ranges.split(',').filter((range) => readNetwork(range) !== undefined)), address)
 }
 
 /** Others' certificates say what they like: cut, and without control characters. */

@@ -142,6 +142,7 @@ describe('a certificate is refused', () => {
     ['with a critical option that is not known', () => signed({ criticalOptions: { 'force-command': 'ls' } })],
     ['for other addresses', () => signed({ criticalOptions: { 'source-address': '192.0.2.0/24,2001:db8::/32' } })],
     ['for other addresses', () => signed({ criticalOptions: { 'source-address': 'nonsense,198.51.100.0/,/' } })],
+    ['for other addresses', () => signed({ criticalOptions: { 'source-address': '::/0' } })],
     ['unknown', () => signed({ keyId: 'curfew token-unknown' })],
     ['unknown', () => signed({ keyId: token.id })],
     ['unknown', () => signed({ principals: ['curfew-person-other'] })],
