@@ -59,6 +59,7 @@ export async function endEverything(tx: IdentityTx, person: Person, at: Instant,
   for (const token of await tx.tokensOf(person.id)) {
     if (isLive(token, at)) await endToken(tx, person, token, at, cause)
   }
+  await tx.noteEverythingEnded(person.id, at)
   await tx.record(auditEvent('person.signed-out', at, actorOf(person), { everything: true, cause }))
   await tx.announce({ kind: 'signed-out', person: person.id, browserSession: null })
 }

@@ -153,9 +153,11 @@ function isOlder({ issuedBy }: VouchedByToken, { seenAt }: Person): boolean {
 
 /**
  * Whether a token that nobody has shown yet was issued before a sign-out that ends it: of a browser in its own session at
- * the provider, or in one that cannot be told from that; or of the last sign-in that the person had.
+ * the provider, or in one that cannot be told from that, also after it had run out; of the last sign-in that the person
+ * had; or of everything.
  */
 async function isSignedOut(tx: IdentityTx, { id }: Person, vouched: VouchedByToken, at: Instant): Promise<boolean> {
+  if (vouched.issuedBy < ((await tx.everythingEndedAt(id)) ?? 0)) return true
   const sessions = await tx.browserSessionsLivingAfter(id, vouched.issuedBy)
   const ended = sessions.filter(({ endedAt }) => endedAt !== null)
   if (ended.length > 0 && !sessions.some((session) => isLive(session, at))) return true

@@ -93,10 +93,12 @@ export interface IdentityReads {
   personBySubject(issuer: string, subject: string): Promise<Person | undefined>
   /** Letters' case does not matter; more than one when issuers overlap. At most 10. */
   peopleByEmail(email: string): Promise<readonly Person[]>
+  /** When everything that they were known by was ended last; null: never. */
+  everythingEndedAt(id: PersonId): Promise<Instant | null>
   browserSession(id: BrowserSessionId): Promise<BrowserSession | undefined>
   browserSessionBySecret(secretHash: string): Promise<BrowserSession | undefined>
   browserSessionsOf(person: PersonId): Promise<readonly BrowserSession[]>
-  /** Those of `browserSessionsOf` that had neither ended nor run out at `at`. */
+  /** Those of `browserSessionsOf` that ended after `at`, or had neither ended nor run out then. */
   browserSessionsLivingAfter(person: PersonId, at: Instant): Promise<readonly BrowserSession[]>
   browserSessionsByProvider(issuer: string, providerSession: string): Promise<readonly BrowserSession[]>
   /** Not ended, with a refresh token, and either not over at `at` or with a live session that hangs on it. */
@@ -119,6 +121,7 @@ export interface IdentityReads {
 export interface IdentityTx extends IdentityReads, Facts {
   /** Inserts, or updates e-mail, name, groups and seenAt of the person with this id. */
   savePerson(person: Person): Promise<void>
+  noteEverythingEnded(id: PersonId, at: Instant): Promise<void>
   insertBrowserSession(session: BrowserSession): Promise<void>
   /** The provider gave a new refresh token, or took it back (null). */
   updateBrowserSessionTokens(id: BrowserSessionId, sealedRefreshToken: string | null): Promise<void>

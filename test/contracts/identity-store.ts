@@ -38,6 +38,17 @@ export function identityStoreContract(makePlace: MakePlace): void {
       expect(await identity.person(erin.id)).toEqual(later)
     })
 
+    test('keep when everything of theirs was ended last', async () => {
+      await using place = await makePlace()
+      const state = await place.open()
+      const { identity } = state
+      const erin = await storePerson(state)
+      expect(await identity.everythingEndedAt(erin.id)).toBeNull()
+      await identity.transact((tx) => tx.noteEverythingEnded(erin.id, at(10)))
+      await identity.transact((tx) => tx.savePerson(erin))
+      expect(await identity.everythingEndedAt(erin.id)).toBe(at(10))
+    })
+
     test('keep their issuer and subject for ever', async () => {
       await using place = await makePlace()
       const state = await place.open()
@@ -84,6 +95,10 @@ export function identityStoreContract(makePlace: MakePlace): void {
     expect(await livingAfter(30)).toEqual([plain.id])
     expect(await livingAfter(plain.expiresAt - at(0))).toEqual([])
     expect(await identity.browserSessionsToRefresh(at(1))).toHaveLength(1)
+    const endedMs = plain.expiresAt - at(0) + 10
+    await identity.transact((tx) => tx.endBrowserSession(plain.id, at(endedMs)))
+    expect(await livingAfter(endedMs - 1)).toEqual([plain.id])
+    expect(await livingAfter(endedMs)).toEqual([])
   })
 
   test('a browser session that has run out is refreshed while a live session hangs on it', async () => {

@@ -311,6 +311,35 @@ describe('the end', () => {
     await verify(text)
   })
 
+  const afterAllRanOut = async (of: string) => {
+    await browseNow({ sid: of })
+    const { browserSessions } = await room.identity.own.list((await erin()).id)
+    room.clock.pass(Math.max(...browserSessions.map(({ expiresAt }) => expiresAt)) - room.clock.now())
+  }
+
+  test.each([
+    ['everything', { sid: undefined }, { sid: 'provider-2' }],
+    ['its session at the provider', { sid: 'provider-4' }, { sid: 'provider-4' }],
+    ['a session that the token does not name', { sid: 'provider-4' }, {}],
+  ])('nor is one good from after its sign-in ran out, once the provider signed %s out', async (_what, lies, access) => {
+    await afterAllRanOut('provider-4')
+    const text = await token({ access: { groups: ['on-call'], ...access } })
+    room.clock.pass(1000)
+    await logout(lies)
+    await expect(verify(text)).rejects.toMatchObject({ code: 'TOKEN_REFUSED', message: /signed out/ })
+  })
+
+  test('nor when they have signed in anew since everything ended', async () => {
+    await browseNow()
+    const text = await token({ access: { sid: 'provider-2' } })
+    room.clock.pass(1000)
+    await logout({ sid: undefined })
+    room.clock.pass(1000)
+    await browseNow({ sid: 'provider-3' })
+    await expect(verify(text)).rejects.toMatchObject({ code: 'TOKEN_REFUSED', message: /signed out/ })
+    await verify(await token({ access: { sid: 'provider-3' } }))
+  })
+
   test('of another session at the provider leaves it alone', async () => {
     const identified = await verify(await token({ access: { sid: 'provider-2' } }))
     const iat = Math.floor(room.clock.now() / 1000)

@@ -17,7 +17,7 @@ export function fromPerson({
   claims = {},
   seenAt,
   kind = 'person',
-}: Person): PersonRow {
+}: Person): Omit<PersonRow, 'everything_ended_at'> {
   const lists = { groups: JSON.stringify(groups), claims: JSON.stringify(claims) }
   return { id, issuer, subject, email, name, ...lists, seen_at: seenAt, kind }
 }

@@ -1,5 +1,6 @@
 import { sql, type Kysely, type UpdateResult } from 'kysely'
 import type { IdentityReads, IdentityStore, IdentityTx } from '../../identity/store.ts'
+import type { Instant } from '../../kernel/time.ts'
 import {
   fromBinding,
   fromBrowserSession,
@@ -30,7 +31,12 @@ function identityReads(db: Database): IdentityReads {
   return { ...personReads(db), ...browserSessionReads(db), ...signInReads(db), ...bindingReads(db), ...tokenReads(db) }
 }
 
-function personReads(db: Database): Pick<IdentityReads, 'person' | 'personBySubject' | 'peopleByEmail' | 'machines'> {
+type PersonReads = Pick<
+  IdentityReads,
+  'person' | 'personBySubject' | 'everythingEndedAt' | 'peopleByEmail' | 'machines'
+>
+
+function personReads(db: Database): PersonReads {
   const people = () => db.selectFrom('persons').selectAll()
   return {
     async person(id) {
@@ -40,6 +46,10 @@ function personReads(db: Database): Pick<IdentityReads, 'person' | 'personBySubj
     async personBySubject(issuer, subject) {
       const row = await people().where('issuer', '=', issuer).where('subject', '=', subject).executeTakeFirst()
       return row && toPerson(row)
+    },
+    async everythingEndedAt(id) {
+      const row = await db.selectFrom('persons').select('everything_ended_at').where('id', '=', id).executeTakeFirst()
+      return (row?.everything_ended_at ?? null) as Instant | null
     },
     async peopleByEmail(email) {
       const same = people().where(({ eb, fn }) => eb(fn('lower', ['email']), '=', sql<string>`lower(${email})`))
@@ -75,8 +85,10 @@ function browserSessionReads(db: Database): BrowserSessionReads {
       return (await own.execute()).map(toBrowserSession)
     },
     async browserSessionsLivingAfter(person, at) {
-      const own = sessions().where('person_id', '=', person).where('expires_at', '>', at)
-      const living = own.where((is) => is.or([is('ended_at', 'is', null), is('ended_at', '>', at)]))
+      const own = sessions().where('person_id', '=', person)
+      const living = own.where((is) =>
+        is.or([is('ended_at', '>', at), is.and([is('ended_at', 'is', null), is('expires_at', '>', at)])]),
+      )
       return (await living.orderBy('created_at', 'desc').orderBy('id').execute()).map(toBrowserSession)
     },
     async browserSessionsByProvider(issuer, providerSession) {
@@ -180,7 +192,7 @@ function identityTx(tx: SqlTx): IdentityTx {
 
 type PersonWrites = Pick<
   IdentityTx,
-  'savePerson' | 'insertBrowserSession' | 'updateBrowserSessionTokens' | 'endBrowserSession'
+  'savePerson' | 'noteEverythingEnded' | 'insertBrowserSession' | 'updateBrowserSessionTokens' | 'endBrowserSession'
 >
 
 function personWrites(db: Database): PersonWrites {
@@ -190,6 +202,8 @@ function personWrites(db: Database): PersonWrites {
       const insert = db.insertInto('persons').values({ id, issuer, subject, ...rest })
       await insert.onConflict((same) => same.column('id').doUpdateSet(rest)).execute()
     },
+    noteEverythingEnded: async (id, at) =>
+      void (await db.updateTable('persons').set({ everything_ended_at: at }).where('id', '=', id).execute()),
     insertBrowserSession: async (session) =>
       void (await db.insertInto('browser_sessions').values(fromBrowserSession(session)).execute()),
     async updateBrowserSessionTokens(id, sealedRefreshToken) {

@@ -12,6 +12,7 @@ export interface PersonRow {
   claims: string
   seen_at: number
   kind: string
+  everything_ended_at: number | null
 }
 export interface BrowserSessionRow {
   id: string

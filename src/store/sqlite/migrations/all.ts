@@ -14,6 +14,7 @@ import { reports } from './0013-reports.ts'
 import { statementQuestions } from './0014-statement-questions.ts'
 import { databaseUsers } from './0015-database-users.ts'
 import { workKeys } from './0016-work-keys.ts'
+import { everythingEnded } from './0017-everything-ended.ts'
 
 /** By number: the first has number 1. What is published here never changes; a new need is a new number. */
 export const migrations: readonly string[] = [
@@ -33,4 +34,5 @@ export const migrations: readonly string[] = [
   statementQuestions,
   databaseUsers,
   workKeys,
+  everythingEnded,
 ]
