@@ -4,11 +4,12 @@ import type { OAuthSettings, OidcSettings } from '../config/config.ts'
 import { Fault } from '../kernel/fault.ts'
 import { later } from '../kernel/time.ts'
 import type { Clock, Instant } from '../kernel/time.ts'
-import { AccessTokenRefused, AccessTokenTooNarrow, verifyAccessToken, type VouchedByToken } from './access-token.ts'
+import { verifyAccessToken, type VouchedByToken } from './access-token.ts'
 import { logoutTokenProblem } from './logout-token.ts'
 import { identityPaths } from './paths.ts'
 import { needsUserInfo, profileOf } from './profile.ts'
 import type { Profile } from './profile.ts'
+import { isRefusal, takenBack, translated } from './provider-answers.ts'
 import { isLoopback, providerDeadlineMs } from './provider-fetch.ts'
 import type { ProviderFetch } from './provider-fetch.ts'
 
@@ -51,15 +52,11 @@ export interface LogoutToken {
   readonly jti: string
 }
 
-/** The provider took the person back: disabled, signed out there, or consent withdrawn. */
-export class NoLongerWelcome extends Error {
-  override readonly name = 'NoLongerWelcome'
-}
-
 interface Discovered {
   readonly metadata: oidc.ServerMetadata
-  /** For refreshes, which may share a cached key set. */
   readonly shared: oidc.Configuration
+  /** Does not look at the signature of an ID token. */
+  readonly unproven: oidc.Configuration
   readonly keys: jose.JWTVerifyGetKey
   readonly staleAt: Instant
 }
@@ -133,18 +130,28 @@ export class OidcClient {
    * @throws NoLongerWelcome; Fault PROVIDER_UNREACHABLE, SIGN_IN_FAILED (the answer cannot be trusted)
    */
   async refresh(refreshToken: string, subject: string): Promise<Refreshed> {
-    const { shared, metadata } = await this.#provider()
-    const tokens = await translated(() => oidc.refreshTokenGrant(shared, refreshToken).catch(takenBack))
+    const { shared, unproven, metadata } = await this.#provider()
+    // The old refresh token may be good no longer now: the new one must not be lost where keys cannot be had.
+    const tokens = await translated(() => oidc.refreshTokenGrant(unproven, refreshToken).catch(takenBack))
     const claims = tokens.claims()
     if (claims !== undefined && claims.sub !== subject) {
       throw new Fault('SIGN_IN_FAILED', 'The refreshed ID token is about somebody else')
     }
     const silent = claims === undefined && metadata.userinfo_endpoint === undefined
     const profile = async () => {
+      if (tokens.id_token !== undefined) await this.#prove(tokens.id_token)
       const known = claims === undefined ? { sub: subject } : this.#timely(claims)
       return silent ? null : this.#profile(shared, known, tokens.access_token)
     }
     return { refreshToken: tokens.refresh_token ?? null, profile }
+  }
+
+  /** That the provider signed an ID token of which everything else was checked. */
+  async #prove(idToken: string): Promise<void> {
+    const { keys, metadata } = await this.#provider()
+    const currentDate = new Date(this.#clock.now())
+    const wanted = { issuer: metadata.issuer, audience: this.#settings.clientId, algorithms: asymmetric }
+    await translated(() => jose.jwtVerify(idToken, keys, { ...wanted, clockTolerance: skewSeconds, currentDate }))
   }
 
   /** Where to sign out at the provider; the gateway's own page when it has no such endpoint or does not answer. */
@@ -261,12 +268,20 @@ export class OidcClient {
     return {
       metadata,
       shared: this.#configuration(metadata),
+      unproven: this.#bareConfiguration(metadata),
       keys: this.#remoteKeys(metadata),
       staleAt: later(this.#clock.now(), metadataKeepMs),
     }
   }
 
   #configuration(metadata: oidc.ServerMetadata): oidc.Configuration {
+    const configuration = this.#bareConfiguration(metadata)
+    // Without this the library trusts the channel and does not look at the ID token's signature.
+    oidc.enableNonRepudiationChecks(configuration)
+    return configuration
+  }
+
+  #bareConfiguration(metadata: oidc.ServerMetadata): oidc.Configuration {
     const secret = this.#settings.clientSecret.reveal()
     // RFC 8414 section 2: client_secret_basic where the provider names no methods.
     const basic = metadata.token_endpoint_auth_methods_supported?.includes('client_secret_basic') ?? true
@@ -275,8 +290,6 @@ export class OidcClient {
     const configuration = new oidc.Configuration(metadata, this.#settings.clientId, client, authentication)
     configuration.timeout = providerDeadlineMs / 1000
     configuration[oidc.customFetch] = this.#fetch as oidc.CustomFetch
-    // Without this the library trusts the channel and does not look at the ID token's signature.
-    oidc.enableNonRepudiationChecks(configuration)
     for (const apply of this.#insecure()) apply(configuration)
     return configuration
   }
@@ -285,7 +298,7 @@ export class OidcClient {
     return this.#settings.issuer.protocol === 'https:' ? [] : [oidc.allowInsecureRequests]
   }
 
-  /** For logout tokens, which anybody may send: unknown keys make it look again, but at most every 30 s. */
+  /** Also for logout tokens, which anybody may send: unknown keys make it look again, but at most every 30 s. */
   #remoteKeys(metadata: oidc.ServerMetadata): jose.JWTVerifyGetKey {
     if (metadata.jwks_uri === undefined) throw new Fault('SIGN_IN_FAILED', 'The identity provider names no jwks_uri')
     return jose.createRemoteJWKSet(new URL(metadata.jwks_uri), {
@@ -297,45 +310,3 @@ export class OidcClient {
 }
 
 type Claims = Readonly<Record<string, unknown>> & { readonly sub: string }
-
-/** Turns what the libraries throw into Faults, once. */
-async function translated<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return await call()
-  } catch (error) {
-    throw translation(error)
-  }
-}
-
-/** The library's errors carry whole answers, tokens among them: only their text goes on. */
-function translation(error: unknown): Error {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (cause instanceof Fault || cause instanceof NoLongerWelcome) return cause
-    if (cause instanceof AccessTokenRefused || cause instanceof AccessTokenTooNarrow) return cause
-  }
-  if (error instanceof oidc.AuthorizationResponseError) {
-    return new Fault('SIGN_IN_FAILED', `The identity provider refused: ${plain(error.error)}`)
-  }
-  const reason = error instanceof Error ? innermost(error).message || error.message : 'unknown'
-  return new Fault('SIGN_IN_FAILED', `The identity provider's answer was refused: ${plain(reason)}`)
-}
-
-/** RFC 6749 section 5.2: `invalid_grant` is the one answer that says the refresh token itself is no longer good. */
-function takenBack(error: unknown): never {
-  if (!(error instanceof oidc.ResponseBodyError) || error.error !== 'invalid_grant') throw error
-  throw new NoLongerWelcome(plain(error.error_description ?? error.error))
-}
-
-/** The endpoint answered, and gives nothing for this token. */
-function isRefusal(error: unknown): boolean {
-  if (error instanceof oidc.WWWAuthenticateChallengeError) return true
-  return error instanceof oidc.ClientError && error.code === 'OAUTH_RESPONSE_IS_NOT_CONFORM'
-}
-
-function innermost(error: Error): Error {
-  return error.cause instanceof Error ? innermost(error.cause) : error
-}
-
-function plain(text: string): string {
-  return text.replace(/\p{Cc}/gu, ' ').slice(0, 200)
-}

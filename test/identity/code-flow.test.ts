@@ -223,23 +223,53 @@ describe('while somebody is signed in', () => {
     expect(room.changes.filter(({ kind }) => kind === 'person-changed')).toHaveLength(1)
   })
 
-  test('a refresh token that is given is kept, also when the rest of the answer cannot be had', async () => {
+  test.each([
+    ['the rest of the answer', '/me'],
+    ['the provider’s keys', '/jwks'],
+  ])('a refresh token that is given is kept, also when %s cannot be had', async (_what, path) => {
     await using own = await startProviderFor(publicUrl)
     let isDown = false
-    const silentUserInfo: ProviderFetch = (url, options) =>
-      isDown && new URL(url).pathname === '/me'
+    const partlySilent: ProviderFetch = (url, options) =>
+      isDown && new URL(url).pathname === path
         ? Promise.resolve(new Response('', { status: 503 }))
         : fetch(url, options)
     const oidc = { ...client, clientSecret: new Secret(client.clientSecret), issuer: own.issuer, ca: null }
-    const asked = { scopes: ['openid', 'offline_access'], groupsClaim: 'groups', policyClaims: ['department'] }
-    await using room = await openIdentity(own.issuer, { oidc: { ...oidc, ...asked } }, { fetch: silentUserInfo })
+    const asked = {
+      scopes: ['openid', 'groups', 'offline_access'],
+      groupsClaim: 'groups',
+      policyClaims: ['department'],
+    }
+    await using room = await openIdentity(own.issuer, { oidc: { ...oidc, ...asked } }, { fetch: partlySilent })
     const { cookie } = await room.signIn('erin')
+    own.setGroups('erin', ['support'])
     for (isDown of [true, false]) {
       room.clock.pass(300_000)
       await expect.poll(() => room.clock.timers).toBe(1)
     }
     expect(room.changes.filter(({ kind }) => kind === 'signed-out')).toEqual([])
-    expect(await room.identity.browser.visitor(cookie)).toBeDefined()
+    expect((await room.identity.browser.visitor(cookie))?.person.groups).toEqual(['support'])
+  })
+
+  test('groups in an ID token that the provider did not sign are not taken at a refresh', async () => {
+    await using own = await startProviderFor(publicUrl)
+    let changed = 0
+    const inTheMiddle: ProviderFetch = async (url, options) => {
+      const response = await fetch(url, options)
+      const form = options?.body instanceof URLSearchParams ? options.body : new URLSearchParams()
+      if (form.get('grant_type') !== 'refresh_token') return response
+      const answer = (await response.json()) as { id_token: string }
+      const [header, payload = '', signature] = answer.id_token.split('.')
+      const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object
+      const more = Buffer.from(JSON.stringify({ ...claims, groups: ['security'] })).toString('base64url')
+      changed += 1
+      return Response.json({ ...answer, id_token: `${header}.${more}.${signature}` })
+    }
+    await using room = await openIdentity(own.issuer, {}, { fetch: inTheMiddle })
+    const { cookie } = await room.signIn('erin')
+    room.clock.pass(300_000)
+    await expect.poll(() => room.clock.timers).toBe(1)
+    expect(changed).toBe(1)
+    expect((await room.identity.browser.visitor(cookie))?.person.groups).toEqual(['engineering'])
   })
 
   test('a provider that is down changes nothing, and is asked again', async () => {
