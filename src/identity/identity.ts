@@ -204,7 +204,7 @@ export interface ClientCertificates {
 export interface OAuthSignIn {
   /** What a client has to know first: where the provider's metadata is, and the scopes to ask for, between spaces. */
   readonly discovery: { readonly configuration: string; readonly scope: string }
-  /** What people tell psql. */
+  /** What people tell psql; right to the letter once the provider has answered. */
   readonly client: { readonly issuer: string; readonly clientId: string }
   /**
    * Whose access token this is. The sign-in that comes of it ends with the token, at the latest.

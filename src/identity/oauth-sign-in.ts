@@ -22,7 +22,10 @@ const failuresPerMinuteMax = 10
 const minuteMs = 60_000
 const applicationCharsMax = 64
 
-/** @see OpenID Connect Discovery 1.0, section 4 */
+/**
+ * Of a name that ends in a slash there are two then: libpq takes the issuer to be what stands before this, and compares it.
+ * @see OpenID Connect Discovery 1.0, section 4
+ */
 const configurationPath = '/.well-known/openid-configuration'
 
 interface From {
@@ -37,9 +40,19 @@ export function createOAuthSignIn(deps: IdentityDeps, provider: OidcClient, oaut
   // A program that goes on with a dead token guesses nothing: it must not lock its neighbours out.
   const refused = new SeenOnce(clock, minuteMs)
 
+  // People are told its name before anybody signs in.
+  void provider.meet()
+
   return {
-    discovery: { configuration: `${provider.issuer}${configurationPath}`, scope: oauth.scopes.join(' ') },
-    client: { issuer: provider.issuer, clientId: oauth.clientId },
+    get discovery() {
+      return { configuration: `${provider.issuer}${configurationPath}`, scope: oauth.scopes.join(' ') }
+    },
+    client: {
+      get issuer() {
+        return provider.issuer
+      },
+      clientId: oauth.clientId,
+    },
 
     async verify(text, { address: from, application }) {
       const address = plainAddress(from)

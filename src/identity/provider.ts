@@ -193,9 +193,18 @@ export class OidcClient {
     }
   }
 
-  /** As most providers write it: without the slash that a URL without a path ends with. */
+  /**
+   * Its name to the letter, as clients compare it. While nothing is known of the provider: as most of them write it,
+   * without the slash that a URL without a path ends with.
+   */
   get issuer(): string {
-    return this.#settings.issuer.href.replace(/\/$/, '')
+    const { href, pathname } = this.#settings.issuer
+    return this.#discovered?.metadata.issuer ?? (pathname === '/' ? href.replace(/\/$/, '') : href)
+  }
+
+  /** Asks who it is, where that is not known yet; a provider that is down is asked again when it is needed. */
+  async meet(): Promise<void> {
+    await this.#provider().catch(() => undefined)
   }
 
   /** @throws AccessTokenRefused, AccessTokenTooNarrow; Fault PROVIDER_UNREACHABLE, SIGN_IN_FAILED (its keys cannot be read) */

@@ -61,6 +61,14 @@ test('a client is told where the provider is, and what to ask it for', () => {
   expect(room.identity.oauth!.discovery).toEqual({ configuration, scope: 'openid sessions' })
 })
 
+test('a client is told the name that the provider has, to the last slash', async () => {
+  await using named = await startLyingProvider(client.clientSecret, '/')
+  await using other = await openIdentity(named.issuer, { oauth })
+  const { origin } = named.issuer
+  await expect.poll(() => other.identity.oauth!.client.issuer).toBe(`${origin}/`)
+  expect(other.identity.oauth!.discovery.configuration).toBe(`${origin}//.well-known/openid-configuration`)
+})
+
 test('the truth is believed; one token is one sign-in, which ends with it', async () => {
   const text = await token()
   const identified = await verify(text)

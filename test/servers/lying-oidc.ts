@@ -43,8 +43,11 @@ interface Key {
   readonly pair: jose.GenerateKeyPairResult
 }
 
-/** An OpenID provider by hand, small enough to lie about every single thing. The client is `curfew`. */
-export async function startLyingProvider(clientSecret: string): Promise<LyingProvider> {
+/**
+ * An OpenID provider by hand, small enough to lie about every single thing. The client is `curfew`.
+ * @param ending of its name: some are called `https://login.example.com/`.
+ */
+export async function startLyingProvider(clientSecret: string, ending: '' | '/' = ''): Promise<LyingProvider> {
   let key = await newKey()
   const stranger = await newKey()
   const nonces = new Map<string, string>()
@@ -52,7 +55,8 @@ export async function startLyingProvider(clientSecret: string): Promise<LyingPro
   const server = createServer((request, response) => void handle(request, response))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const issuer = `${origin}${ending}`
   const self: LyingProvider = {
     issuer: new URL(issuer),
     lies: {},
@@ -75,7 +79,7 @@ export async function startLyingProvider(clientSecret: string): Promise<LyingPro
   return self
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { pathname } = new URL(request.url ?? '/', issuer)
+    const { pathname } = new URL(request.url ?? '/', origin)
     asked.set(pathname, (asked.get(pathname) ?? 0) + 1)
     if (self.lies.hang === pathname) return
     if (self.lies.fail?.path === pathname) {
@@ -88,7 +92,7 @@ export async function startLyingProvider(clientSecret: string): Promise<LyingPro
   }
 
   async function answerTo(pathname: string, request: IncomingMessage): Promise<unknown> {
-    if (pathname === '/.well-known/openid-configuration') return metadata(issuer)
+    if (pathname === '/.well-known/openid-configuration') return metadata(issuer, origin)
     if (pathname === '/jwks')
       return { keys: [{ ...(await jose.exportJWK(key.pair.publicKey)), kid: key.kid, alg: 'RS256' }] }
     if (pathname === '/userinfo')
@@ -159,13 +163,13 @@ function logoutClaims(issuer: string): Claims {
   }
 }
 
-function metadata(issuer: string): Claims {
+function metadata(issuer: string, origin: string): Claims {
   return {
     issuer,
-    authorization_endpoint: `${issuer}/auth`,
-    token_endpoint: `${issuer}/token`,
-    userinfo_endpoint: `${issuer}/userinfo`,
-    jwks_uri: `${issuer}/jwks`,
+    authorization_endpoint: `${origin}/auth`,
+    token_endpoint: `${origin}/token`,
+    userinfo_endpoint: `${origin}/userinfo`,
+    jwks_uri: `${origin}/jwks`,
     response_types_supported: ['code'],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: ['RS256'],
