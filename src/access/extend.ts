@@ -13,7 +13,7 @@ import { fileRequest, filedBefore, holder, keepKey, refuseLocked } from './ask.t
 import { knownPerson, type AccessDeps } from './deps.ts'
 import { recordRefusal } from './events.ts'
 import { policyOf } from './give.ts'
-import { leftToExtendMs, whyNotExtendable } from './extendable.ts'
+import { leftToExtendMs, wasEmergency, whyNotExtendable } from './extendable.ts'
 import { holderFor } from './on-behalf.ts'
 import type { Active, Grant, Request, Scheduled } from './states.ts'
 import { expectLiving } from './transitions.ts'
@@ -44,7 +44,7 @@ export async function extendGrant(
 
 async function extendIt(deps: AccessDeps, asker: Person, id: GrantId, typed: ExtensionWish): Promise<Request> {
   const now = deps.clock.now()
-  const { grant, person, askedBy } = await ownGrant(deps, asker, id)
+  const { grant, given, person, askedBy } = await ownGrant(deps, asker, id)
   const wish = { ...typed, reason: typed.reason.trim(), ticket: typed.ticket?.trim() || null }
   const isSame = (request: Request) => sameExtension(request, grant, wish)
   // Before all checks: what was filed stays what it is, also where it could not be filed any more.
@@ -64,7 +64,7 @@ async function extendIt(deps: AccessDeps, asker: Person, id: GrantId, typed: Ext
     await refuseLocked(tx, { ...holder(asker), ...what, addresses }, now)
     if (person.id !== asker.id) await refuseLocked(tx, { ...holder(person), ...what, addresses: [] }, now)
     const standing = await tx.grant(id)
-    const living = expectExtendable(standing ?? grant, policy, wished.lengthMs, now)
+    const living = expectExtendable(standing ?? grant, given, policy, wished.lengthMs, now)
     const open = (await tx.openRequests()).find((request) => request.extends === id && now < request.lapsesAt)
     if (open !== undefined && isSame(open)) return keepKey(tx, wished, open, now, asker.id)
     if (open !== undefined) throw asksAlready()
@@ -76,6 +76,8 @@ async function extendIt(deps: AccessDeps, asker: Person, id: GrantId, typed: Ext
 
 interface Own {
   readonly grant: Grant
+  /** What it came of. */
+  readonly given: Request | undefined
   readonly person: Person
   /** Who asked for it on behalf of the person: neither of them decides on more of it. */
   readonly askedBy: Person | undefined
@@ -90,7 +92,7 @@ async function ownGrant(deps: AccessDeps, asker: Person, id: GrantId): Promise<O
   }
   const behalf = request?.askedBy ?? null
   const person = grant.person === asker.id ? asker : await machineOf(deps, asker, grant)
-  return { grant, person, askedBy: behalf === null ? undefined : await knownPerson(deps, behalf) }
+  return { grant, given: request, person, askedBy: behalf === null ? undefined : await knownPerson(deps, behalf) }
 }
 
 /** Who asked for it once may not ask for the machine for ever. @throws Fault NOT_ALLOWED */
@@ -141,9 +143,15 @@ function deciding(
 }
 
 /** @throws Fault GRANT_IN_WRONG_STATE, NOT_ALLOWED, LENGTH_REFUSED */
-function expectExtendable(stored: Grant, policy: Policy, byMs: number, now: Instant): Scheduled | Active {
+function expectExtendable(
+  stored: Grant,
+  given: Request | undefined,
+  policy: Policy,
+  byMs: number,
+  now: Instant,
+): Scheduled | Active {
   const grant = expectLiving(stored, now)
-  const why = whyNotExtendable(grant, policy)
+  const why = whyNotExtendable(grant, wasEmergency(given, policy))
   if (why !== undefined) throw new Fault('NOT_ALLOWED', why, { hint: 'Ask for new access instead.' })
   const leftMs = leftToExtendMs(grant, policy)
   if (byMs <= leftMs) return grant
@@ -182,5 +190,5 @@ export async function extensionFor(deps: AccessDeps, person: Person, id: GrantId
   if (policy === undefined) throw new Fault('NOT_ALLOWED', 'No policy lets you have this any more.')
   const mostMs = Math.min(policy.length.mostMs, leftToExtendMs(grant, policy))
   const open = (await deps.store.openRequests()).find(({ extends: extended }) => extended === id)
-  return { grant, policy, mostMs, why: whyNotExtendable(grant, policy) ?? null, open }
+  return { grant, policy, mostMs, why: whyNotExtendable(grant, wasEmergency(request, policy)) ?? null, open }
 }

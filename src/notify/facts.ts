@@ -205,7 +205,9 @@ export class Facts {
       endedAt: timeOrNull(ended?.endedAt ?? null),
       endedBy: await this.#person(ended?.endedBy ?? null),
       comment: this.#words(ended?.comment ?? null),
-      ...grantLifeFacts(grant, this.#deps.policy(grant.policy), ({ id: of }) => this.#link('grants', of, 'extend')),
+      ...grantLifeFacts(grant, request, this.#deps.policy(grant.policy), ({ id: of }) =>
+        this.#link('grants', of, 'extend'),
+      ),
     }
     const at = ended?.endedAt ?? grant.startsAt
     return { type, at, subject: id, facts: { grant: facts }, about: await this.#about(request, requester, []) }

@@ -1,4 +1,4 @@
-import { leftToExtendMs, whyNotExtendable } from '../access/extendable.ts'
+import { leftToExtendMs, wasEmergency, whyNotExtendable } from '../access/extendable.ts'
 import { waitsForUse } from '../access/grant-life.ts'
 import type { Grant, Request } from '../access/states.ts'
 import { isoTime } from '../kernel/time.ts'
@@ -32,13 +32,15 @@ export function requestLife({ kind, recurrence, bundle }: Request): RequestLifeF
 
 export function grantLifeFacts(
   grant: Grant,
+  request: Request,
   policy: Policy | undefined,
   link: (grant: Grant) => string,
 ): GrantLifeFacts {
   const { windows, useBy, firstUsedAt, lengthMs, uses } = grant
   const isLiving = grant.state === 'scheduled' || grant.state === 'active'
+  const isEmergency = wasEmergency(request, policy)
   const extendable =
-    isLiving && whyNotExtendable(grant, policy ?? {}) === undefined && leftToExtendMs(grant, policy ?? {}) > 0
+    isLiving && whyNotExtendable(grant, isEmergency) === undefined && leftToExtendMs(grant, policy ?? {}) > 0
   return {
     hours: windows === null ? null : windowsWords(windows),
     useBy: firstUsedAt === null && useBy !== null ? isoTime(useBy) : null,

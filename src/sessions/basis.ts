@@ -15,6 +15,8 @@ export interface Basis {
   /** What was asked for then. */
   readonly request: Situation['request']
   readonly risk: Situation['risk']
+  /** Whether it was given as an emergency. */
+  readonly isEmergency: boolean
   readonly resource: Resource
   readonly role: string
   /** Of the grant itself. */

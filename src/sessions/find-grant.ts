@@ -1,4 +1,4 @@
-import { leftToExtendMs, whyNotExtendable } from '../access/extendable.ts'
+import { leftToExtendMs, wasEmergency, whyNotExtendable } from '../access/extendable.ts'
 import type { Active } from '../access/states.ts'
 import type { AccessReads } from '../access/store.ts'
 import type { Person } from '../identity/person.ts'
@@ -44,7 +44,9 @@ export async function findGrant(
 async function basisOf({ access, catalogue }: GrantDeps, grant: Active, person: Person): Promise<Basis | undefined> {
   const { request: id, policy, resource: name, role } = grant
   const [request, resource] = [await access.request(id), catalogue.resource(name)]
-  return resource && { person, policy, request, risk: request?.risk, resource, role, limits: limitsOf(grant) }
+  const isEmergency = wasEmergency(request, undefined)
+  const limits = limitsOf(grant)
+  return resource && { person, policy, request, isEmergency, risk: request?.risk, resource, role, limits }
 }
 
 /** Nobody is told to ask for what could not be used now. */
@@ -75,7 +77,8 @@ export function lostGrant(deps: GrantDeps, ask: Ask, grant: Active): Fault {
 }
 
 /** More time may be asked for it. */
-export function isExtendable({ policies }: Rules, grant: Active): boolean {
-  const policy = policies.find(({ name }) => name === grant.policy) ?? {}
-  return whyNotExtendable(grant, policy) === undefined && leftToExtendMs(grant, policy) > 0
+export function isExtendable({ policies }: Rules, grant: Active, { isEmergency }: Pick<Basis, 'isEmergency'>): boolean {
+  const policy = policies.find(({ name }) => name === grant.policy)
+  const why = whyNotExtendable(grant, isEmergency || wasEmergency(undefined, policy))
+  return why === undefined && leftToExtendMs(grant, policy ?? {}) > 0
 }

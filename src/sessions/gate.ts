@@ -170,7 +170,7 @@ export class SessionGate implements Gate, AsyncDisposable {
     const { recorder, used } = await writeStart(this.#deps, ask, session, grant, (cause) => {
       live.cut(new Fault('RECORDING_FAILED', 'The recording cannot be written.', { cause }))
     })
-    live.begun(recorder, used, isExtendable(this.#deps, used))
+    live.begun(recorder, used, isExtendable(this.#deps, used, live.basis))
     this.#deps.metrics.add('curfew_sessions_started_total', { protocol: session.client.protocol })
   }
 

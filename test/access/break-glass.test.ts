@@ -5,10 +5,13 @@ import { expect, test } from 'vitest'
 import type { Wish } from '../../src/access/access.ts'
 import type { Person } from '../../src/identity/person.ts'
 import type { Metrics } from '../../src/kernel/metrics.ts'
+import { grantLifeFacts } from '../../src/notify/life-facts.ts'
 import type { Policy } from '../../src/policy/rules.ts'
+import { isExtendable } from '../../src/sessions/find-grant.ts'
+import type { Active } from '../../src/access/states.ts'
 import { HandClock } from '../clock.ts'
 import { openRaw } from '../store/raw.ts'
-import { openWorld, people, policies, type World } from './world.ts'
+import { accessOver, openWorld, people, policies, type World } from './world.ts'
 
 const { alice, bob, carol, olga, sam, mallory } = people
 const hourMs = 3_600_000
@@ -300,4 +303,22 @@ test('who reviews it sees its request, its sessions and nothing else of the pers
   expect(await world.access.reviews.looksAt(bob, other.id)).toBe(false)
   expect(await world.access.reviews.emergencies([grant.id, other.id])).toEqual(new Set([grant.id]))
   expect(await world.access.reviews.view(sam, review.id)).toMatchObject({ mayClose: false, sessions: [] })
+})
+
+test('more time is neither offered nor given, also when its policy has another name by now', async () => {
+  const clock = new HandClock()
+  await using world = await open(clock)
+  const { request, grant } = await broken(world, alice, { role: 'reporting' })
+  const more = { lengthMs: hourMs, reason, ticket: null, origin: 'test' }
+  const renamed = [{ ...glass, name: 'emergencies' }, ...policies]
+  const later = accessOver(world.state, clock, hourMs, { policies: renamed })
+  for (const access of [world.access, later]) {
+    expect((await access.extension(alice, grant.id)).why).toMatch(/emergency/)
+    await expect(access.extend(alice, grant.id, more)).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
+  }
+  const link = () => 'a link'
+  for (const policy of [glass, undefined]) {
+    expect(grantLifeFacts(grant, request, policy, link).extendLink).toBeNull()
+    expect(isExtendable({ policies: renamed }, grant as Active, { isEmergency: true })).toBe(false)
+  }
 })

@@ -74,6 +74,7 @@ test('the form says that it is loud, takes nothing unconfirmed or without a reas
   const taken = await erin.post('/ask/emergency', form('checkout is down since 14:40'))
   expect([taken.status, taken.location]).toEqual([303, expect.stringMatching(/^\/requests\/request-/)])
   const own = await erin.get(taken.location!)
+  expect([own.text, (await erin.get('/')).text].join()).not.toContain('More time')
   expect(own.text).toMatch(/This was an emergency\. approvers will look at it\..*review open/s)
 })
 

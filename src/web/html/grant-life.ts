@@ -25,8 +25,8 @@ export function grantLimits(show: Show, grant: Grant): Html | false {
 }
 
 /** Where more time is asked for; nothing where it cannot be. */
-export function moreTime(grant: Grant): Html | false {
-  if (grant.state !== 'active' || whyNotExtendable(grant, {}) !== undefined) return false
+export function moreTime(grant: Grant, isEmergency: boolean): Html | false {
+  if (grant.state !== 'active' || whyNotExtendable(grant, isEmergency) !== undefined) return false
   return moreTimeFor(grant.id, `${grant.resource} as ${grant.role}`)
 }
 

@@ -44,6 +44,7 @@ export function myAccessRoutes(site: Site): void {
       site.deps.live.live({ person: visit.person.id }),
       access.locks(),
     ])
+    const emergencies = await access.reviews.emergencies(living.map(({ id }) => id))
     const past = requests.filter(
       (request) => request.state === 'requested' || !living.some((grant) => isBehind(request, grant)),
     )
@@ -56,7 +57,7 @@ export function myAccessRoutes(site: Site): void {
       <p class="lead">What you may use now, and what you can ask for.</p>
       ${lockNotices(locks, living, visit)}
       <h2>Open now</h2>
-      ${living.length === 0 ? nothingOpen(offers.length) : living.map((grant) => openGrant(site, visit.show, grant, connections(grant)))}
+      ${living.length === 0 ? nothingOpen(offers.length) : living.map((grant) => openGrant(site, visit.show, grant, { connections: connections(grant), isEmergency: emergencies.has(grant.id) }))}
       ${pending(
         visit.show,
         past.filter((request) => request.state === 'requested'),
@@ -116,7 +117,7 @@ export function openGrant(
   site: Site,
   show: Show,
   grant: Grant,
-  connections: number,
+  { connections, isEmergency }: { readonly connections: number; readonly isEmergency: boolean },
   request: 'here' | 'linked' = 'linked',
 ): Html {
   const about = `${grant.resource} as ${grant.role}`
@@ -130,7 +131,7 @@ export function openGrant(
         </div>
         ${grantLimits(show, grant)}
       </div>
-      ${grant.state === 'scheduled' ? startsLater(show, grant) : leftNow(show, grant)} ${moreTime(grant)}
+      ${grant.state === 'scheduled' ? startsLater(show, grant) : leftNow(show, grant)} ${moreTime(grant, isEmergency)}
       ${action(path('grants', grant.id, 'hand-back'), 'Hand back', 'plain', about)}
     </div>
     ${grant.state === 'active' && !waitsForUse(grant) && progress(show, clockStartOf(grant), grant.expiresAt)}

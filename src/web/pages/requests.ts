@@ -175,7 +175,10 @@ function afterwards(
 ): Html | false {
   if (request.state === 'requested') return false
   if (grant !== undefined && (grant.state === 'active' || grant.state === 'scheduled') && show.now < grant.expiresAt) {
-    return request.askedBy === null ? openGrant(site, show, grant, 0, 'here') : openToMachine(show, grant)
+    const isEmergency = request.kind === 'break-glass'
+    return request.askedBy === null
+      ? openGrant(site, show, grant, { connections: 0, isEmergency }, 'here')
+      : openToMachine(show, grant)
   }
   const again = query('/ask', {
     resource: request.resource,
