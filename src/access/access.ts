@@ -51,6 +51,14 @@ export interface Wish {
   readonly key?: string | undefined
 }
 
+/** As programs may say it. */
+export interface LooseWish extends Omit<Wish, 'role' | 'lengthMs'> {
+  /** Null: the only one there that the person may ask for. */
+  readonly role: string | null
+  /** Null: as long as the policy offers. */
+  readonly lengthMs: number | null
+}
+
 /** Somebody who decides elsewhere than on a page of the gateway, from an address that nobody knows. */
 export interface Elsewhere {
   readonly via: 'slack'
@@ -137,7 +145,7 @@ export interface Access {
    * Files a request; where the policy needs nobody, it is approved at once and the grant exists when this resolves.
    * @throws Fault NOT_ALLOWED, OUTSIDE_WINDOW, POLICY_DENIES, FROM_ELSEWHERE (at the wished start), REASON_REQUIRED, TICKET_REQUIRED, LENGTH_REFUSED, LOCKED, INPUT_INVALID
    */
-  ask(person: Person, wish: Wish): Promise<Request>
+  ask(person: Person, wish: LooseWish): Promise<Request>
   /** Of which the person may ask for every part. */
   bundles(person: Person, asker?: Asker): readonly BundleOffer[]
   /** @throws Fault RESOURCE_UNKNOWN (with what they could have meant) */

@@ -84,7 +84,7 @@ async function askAll(deps: AccessDeps, asker: Person, typed: BundleWish): Promi
   const askedBy = asker.id === person.id ? null : asker
   const now = deps.clock.now()
   const isSame = (request: Request) =>
-    request.person === person.id && request.askedBy === (askedBy?.id ?? null) && sameBundle(request, wish, deps.bundles)
+    request.person === person.id && request.askedBy === (askedBy?.id ?? null) && sameBundle(request, wish)
   const filed = await filedBefore(deps.store, asker, wish, isSame, now)
   if (filed !== undefined) return siblingsOf(deps.store, filed)
   const { bundle, offers } = bundleFor(deps, person, wish.bundle)
@@ -149,7 +149,8 @@ async function fileAll(
     if (askedBy !== null) await refuseLocked(tx, { ...holder(person), ...what, addresses: [] }, now)
   }
   const open = (await tx.openRequests()).filter((request) => request.person === person.id)
-  const same = open.find((request) => isSame(request) && now < request.lapsesAt)
+  const isPart = (request: Request) => parts.some(({ filing }) => samePart(request, filing))
+  const same = open.find((request) => isSame(request) && isPart(request) && now < request.lapsesAt)
   if (same !== undefined) return siblingsOf(tx, await keepKey(tx, wish, same, now))
   refuseTooMany(open.length + parts.length)
   const requests: Request[] = []
@@ -161,17 +162,14 @@ async function fileAll(
   return requests
 }
 
-function sameBundle(
-  request: Request,
-  { bundle, lengthMs, reason, ticket, startsAt }: BundleWish,
-  bundles: AccessDeps['bundles'] = [],
-): boolean {
-  const items = bundles.find(({ name }) => name === bundle)?.items ?? []
-  const item = items.find(({ resource, role }) => resource === request.resource && role === request.role)
-  // Null: what its policy offered then.
-  const wantedMs = lengthMs ?? item?.lengthMs ?? null
+function samePart(request: Request, { resource, role, lengthMs }: Filing): boolean {
+  return request.resource === resource && request.role === role && request.lengthMs === lengthMs
+}
+
+/** A length that was left to us is what bundle and policy had then. */
+function sameBundle(request: Request, { bundle, lengthMs, reason, ticket, startsAt }: BundleWish): boolean {
   return (
-    (wantedMs === null || request.lengthMs === wantedMs) &&
+    (lengthMs === null || request.lengthMs === lengthMs) &&
     request.bundle?.name === bundle &&
     request.reason === reason &&
     request.ticket === ticket &&

@@ -8,9 +8,10 @@ import { judge, verdictFault } from '../policy/judge.ts'
 import { checkWindows, plainWindows } from '../policy/recurrence.ts'
 import type { Risk } from '../policy/risk.ts'
 import type { Policy } from '../policy/rules.ts'
-import type { Offer, Wish } from './access.ts'
+import type { LooseWish, Offer, Wish } from './access.ts'
 import { assess } from './assess.ts'
 import { beginReview, checkEmergency, livingEmergency, tellOfEmergency } from './break-glass.ts'
+import { completeWish } from './complete-wish.ts'
 import type { AccessDeps } from './deps.ts'
 import { accessEvents, actor, recordRefusal } from './events.ts'
 import { fulfil } from './give.ts'
@@ -28,29 +29,30 @@ import { approve, cancel, expectOpen } from './transitions.ts'
 export const openRequestsMax = 20
 /** How long a key is remembered. */
 
-export async function ask(deps: AccessDeps, asker: Person, wish: Wish): Promise<Request> {
+export async function ask(deps: AccessDeps, asker: Person, wish: LooseWish): Promise<Request> {
   try {
     return await askFor(deps, asker, await holderFor(deps, asker, wish), wish)
   } catch (error) {
     await recordRefusal(deps, 'request.refused', asker, error, {
       resource: wish.resource.slice(0, 80),
-      role: wish.role.slice(0, 80),
+      ...(wish.role !== null && { role: wish.role.slice(0, 80) }),
     })
     throw error
   }
 }
 
-async function askFor(deps: AccessDeps, asker: Person, person: Person, wish: Wish): Promise<Request> {
-  const wished = wishOfHolder(plainWish(wish))
+async function askFor(deps: AccessDeps, asker: Person, person: Person, typed: LooseWish): Promise<Request> {
+  const loose = wishOfHolder(plainWish(typed))
   const askedBy = asker.id === person.id ? null : asker
   const now = deps.clock.now()
   // Before all checks: what was filed stays what it is, also where it could not be filed any more.
   const isSame = (request: Request) =>
-    request.person === person.id && request.askedBy === (askedBy?.id ?? null) && sameWish(request, wished)
-  const filed = await filedBefore(deps.store, asker, wished, isSame, now)
+    request.person === person.id && request.askedBy === (askedBy?.id ?? null) && sameWish(request, loose)
+  const filed = await filedBefore(deps.store, asker, loose, isSame, now)
   if (filed !== undefined) return filed
-  const emergency = wish.emergency === true
-  const seen = offerFor(deps, person, wish.resource, wish.role, undefined, emergency)
+  const wished = completeWish(deps, person, loose)
+  const { resource, role, emergency = false } = wished
+  const seen = offerFor(deps, person, resource, role, undefined, emergency)
   if (emergency) checkEmergency(person, wished)
   checkStart(wished.startsAt, now)
   const risk = await assess(deps, person.id, { ...wished, resource: seen.resource }, now)
@@ -59,12 +61,12 @@ async function askFor(deps: AccessDeps, asker: Person, person: Person, wish: Wis
   return deps.store.transact(async (tx) => {
     const twin = await filedBefore(tx, asker, wished, isSame, now)
     if (twin !== undefined) return twin
-    const what = { resource: wish.resource, role: wish.role }
-    const addresses = wish.asker === undefined ? [] : [wish.asker.address]
+    const what = { resource, role }
+    const addresses = typed.asker === undefined ? [] : [typed.asker.address]
     await refuseLocked(tx, { ...holder(asker), ...what, addresses }, now)
     if (askedBy !== null) await refuseLocked(tx, { ...holder(person), ...what, addresses: [] }, now)
     const open = (await tx.openRequests()).filter((request) => request.person === person.id)
-    const same = open.find((request) => isSame(request) && now < request.lapsesAt)
+    const same = open.find((request) => isSame(request) && sameWish(request, wished) && now < request.lapsesAt)
     if (same !== undefined) return keepKey(tx, wished, same, now)
     const taken = emergency && (await livingEmergency(tx, person, (request) => sameWish(request, wished), now))
     if (taken) return keepKey(tx, wished, taken, now)
@@ -82,7 +84,7 @@ export function refuseTooMany(open: number): void {
   })
 }
 
-function plainWish(wish: Wish): Wish {
+function plainWish(wish: LooseWish): LooseWish {
   const { windows: wished = null } = wish
   if (wished !== null) checkWindows(wished)
   const windows = wished === null ? null : plainWindows(wished)
@@ -162,12 +164,12 @@ export async function refuseLocked(tx: AccessTx, target: LockTarget, now: Instan
   if (lock !== undefined) throw lockedFault(lock.reason)
 }
 
-/** A second tap on the same button files nothing new. */
-function sameWish(request: Request, wish: Wish): boolean {
+/** A second tap on the same button files nothing new. What was left to us is what the policies had then. */
+function sameWish(request: Request, wish: LooseWish): boolean {
   return (
     request.resource === wish.resource &&
-    request.role === wish.role &&
-    request.lengthMs === wish.lengthMs &&
+    [null, request.role].includes(wish.role) &&
+    [null, request.lengthMs].includes(wish.lengthMs) &&
     request.reason === wish.reason &&
     request.ticket === wish.ticket &&
     request.extends === null &&

@@ -7,7 +7,6 @@ import { Fault } from '../kernel/fault.ts'
 import type { GrantId, LockId, PersonId, RequestId, SessionId } from '../kernel/ids.ts'
 import { isoTime, type Instant } from '../kernel/time.ts'
 import type { Risk } from '../policy/risk.ts'
-import { unknownName } from '../resources/catalogue.ts'
 import { approvalJson, termsFrom } from './api-approval.ts'
 import { body, bodyIfAny, caller, checked, idempotencyKey } from './api-call.ts'
 import { asksForBundle, fileBundle, kindJson, lifeJson, lifeRoutes, windowsOf } from './api-life.ts'
@@ -52,7 +51,8 @@ function requestRoutes(site: Site): void {
       const views = await Promise.all(requests.map((request) => access.view(person, request.id)))
       return c.json({ requests: views.map(requestJson(site, person)) }, 201)
     }
-    const wish = await completed(site, person, c, checked(schema.requestWish, value))
+    const { role = null, lengthMs = null, startsAt, hours, ...rest } = checked(schema.requestWish, value)
+    const wish = { ...rest, role, lengthMs, startsAt: instantOrNull(startsAt), windows: windowsOf(hours) }
     const address = peerAddress(c)
     const origin = `${token.label} at ${address}`
     const { id } = await access.ask(person, { ...wish, origin, asker: { address }, key: idempotencyKey(c) })
@@ -67,56 +67,6 @@ function requestRoutes(site: Site): void {
     await access.cancel(person, idOf<RequestId>(c))
     return c.json(requestJson(site, person)(await access.view(person, idOf<RequestId>(c))))
   })
-}
-
-/** With the role and the length that were left to us. */
-async function completed(
-  { deps }: Site,
-  caller: Person,
-  c: WebContext,
-  {
-    onBehalfOf,
-    resource,
-    role,
-    lengthMs,
-    reason,
-    ticket,
-    startsAt,
-    hours,
-    emergency,
-  }: z.output<typeof schema.requestWish>,
-) {
-  const { access } = deps
-  const person = await access.holder(caller, onBehalfOf)
-  const asker = onBehalfOf === undefined ? { address: peerAddress(c) } : undefined
-  const offers = emergency ? access.emergencies(person, asker) : access.offers(person, asker)
-  const named = role ?? onlyRole(offers, resource)
-  const offer = emergency
-    ? access.emergency(person, resource, named, asker)
-    : access.offer(person, resource, named, asker)
-  return {
-    ...{
-      resource,
-      reason,
-      ticket,
-      emergency,
-      role: offer.role.name,
-      lengthMs: lengthMs ?? offer.policy.length.defaultMs,
-    },
-    startsAt: startsAt === null ? null : (Date.parse(startsAt) as Instant),
-    windows: windowsOf(hours),
-    onBehalfOf,
-  }
-}
-
-function onlyRole(offers: ReturnType<Site['deps']['access']['offers']>, resource: string): string {
-  const roles = offers.filter((offer) => offer.resource.name === resource).map(({ role }) => role.name)
-  const [role, another] = roles
-  if (role === undefined) {
-    throw unknownName('resource', resource, [...new Set(offers.map((offer) => offer.resource.name))])
-  }
-  if (another === undefined) return role
-  throw new Fault('INPUT_INVALID', `${resource} has several roles.`, { hint: `Say which: ${roles.join(', ')}` })
 }
 
 function decisionRoutes(site: Site): void {
@@ -286,6 +236,10 @@ async function known({ deps }: Site, id: PersonId | null): Promise<Someone | nul
 
 function someone(person: Person): Someone {
   return { id: person.id, displayName: displayName(person) }
+}
+
+function instantOrNull(text: string | null): Instant | null {
+  return text === null ? null : (Date.parse(text) as Instant)
 }
 
 function timeOrNull(at: Instant | null): string | null {

@@ -4,7 +4,9 @@ import { noTerms } from '../../src/access/terms.ts'
 import type { RequestId } from '../../src/kernel/ids.ts'
 import type { Instant } from '../../src/kernel/time.ts'
 import { HandClock } from '../clock.ts'
-import { openWorld, people, type World } from './world.ts'
+import type { Policy } from '../../src/policy/rules.ts'
+import { systemClock } from '../../src/system.ts'
+import { accessOver, openWorld, people, policies, type World } from './world.ts'
 
 const { alice, bob, carol, dave, olga, sam, mallory } = people
 
@@ -29,6 +31,31 @@ describe('asking', () => {
     expect(request.state).toBe('approved')
     expect(await holds(world, alice, 'reporting')).toMatchObject({ state: 'active', person: alice.id })
     expect(await world.auditTypes()).toEqual(['request.opened', 'request.approved', 'grant.started'])
+  })
+
+  test('what was left to the gateway is the same request under its key, whatever the policies say by then', async () => {
+    await using world = await openWorld()
+    const { role: _role, lengthMs: _lengthMs, ...rest } = wish('', { key: 'nightly' })
+    const loose = { ...rest, role: null, lengthMs: null }
+    const own = (changed: Partial<Policy>) => [{ ...policies[0]!, ...changed }]
+    const under = (all: readonly Policy[]) => accessOver(world.state, systemClock, 3_600_000, { policies: all })
+    const first = await under(own({})).ask(alice, loose)
+    expect(first).toMatchObject({ role: 'readonly', lengthMs: 60_000 })
+    for (const now of [own({ length: { defaultMs: 1000, mostMs: 2000 } }), policies, []]) {
+      expect((await under(now).ask(alice, loose)).id).toBe(first.id)
+    }
+    for (const other of [
+      { ...loose, role: 'admin' },
+      { ...loose, lengthMs: 1000 },
+      { ...loose, reason: 'else' },
+    ]) {
+      await expect(world.access.ask(alice, other)).rejects.toMatchObject({ code: 'INPUT_INVALID', message: /key/ })
+    }
+    await expect(world.access.ask(alice, { ...loose, key: 'other' })).rejects.toMatchObject({
+      code: 'INPUT_INVALID',
+      hint: expect.stringContaining('readonly, admin, reporting') as string,
+    })
+    await expect(world.access.ask(mallory, loose)).rejects.toMatchObject({ code: 'RESOURCE_UNKNOWN' })
   })
 
   test('a second tap on the same button files nothing new', async () => {
