@@ -144,6 +144,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     settings: config.access,
     publicUrl: config.gateway.publicUrl,
     person: (id) => identity.person(id),
+    peopleByEmail: (email) => identity.peopleByEmail(email),
     machines: identity.machines,
     clock,
     random,

@@ -160,10 +160,10 @@ async function waiting(deps: AccessDeps, person: Person): Promise<number | null>
 /** One entry is enough: pages ask this each time. */
 async function waitsFor(deps: AccessDeps, person: Person, campaign: Campaign): Promise<boolean> {
   if (deps.clock.now() >= campaign.dueAt) return false
-  const known = rememberPeople(deps)
+  const [known, accounts] = [rememberPeople(deps), await accountsOf(deps, person)]
   for (const entry of await deps.store.waitingEntries(campaign.id, entriesMax)) {
     const owners = await ownersOf(deps.store, entry, await known(entry.holder), known)
-    if (whyNot(deps, person, campaign, entry, owners) === null) return true
+    if (whyNot(deps, accounts, campaign, entry, owners) === null) return true
   }
   return false
 }
@@ -177,7 +177,7 @@ async function viewCampaign(deps: AccessDeps, person: Person, id: CampaignId): P
   if (campaign === undefined || !maySee(deps, person, campaign)) {
     throw new Fault('NOT_FOUND', 'There is no such campaign that you may see.')
   }
-  const known = rememberPeople(deps)
+  const [known, accounts] = [rememberPeople(deps), await accountsOf(deps, person)]
   const entries = await deps.store.entriesOf(id)
   return {
     campaign,
@@ -187,7 +187,12 @@ async function viewCampaign(deps: AccessDeps, person: Person, id: CampaignId): P
         const [holder, decidedBy] = await Promise.all([known(entry.holder), known(entry.decidedBy)])
         const isOpen = entry.state === 'waiting' && deps.clock.now() < campaign.dueAt
         const owners = isOpen ? await ownersOf(deps.store, entry, holder, known) : []
-        return { entry, holder, decidedBy, mayDecide: isOpen && whyNot(deps, person, campaign, entry, owners) === null }
+        return {
+          entry,
+          holder,
+          decidedBy,
+          mayDecide: isOpen && whyNot(deps, accounts, campaign, entry, owners) === null,
+        }
       }),
     ),
   }
@@ -221,21 +226,28 @@ function rememberPeople(deps: AccessDeps): Known {
   }
 }
 
+/** The one that they come with first; a policy may be for them by another. */
+async function accountsOf(deps: AccessDeps, person: Person): Promise<readonly [Person, ...Person[]]> {
+  const all = person.email === null ? [] : await deps.peopleByEmail(person.email)
+  return [person, ...all.filter((other) => other.id !== person.id && sameHuman(other, person))]
+}
+
 /** Why their word does not count; null: it does. */
 function whyNot(
   deps: AccessDeps,
-  person: Person,
+  accounts: readonly [Person, ...Person[]],
   campaign: Campaign,
   entry: Entry,
   owners: readonly Person[],
 ): Fault | null {
+  const [person] = accounts
   if (!isStaff(person, campaign.reviewers)) {
     return new Fault('NOT_ALLOWED', 'You are not among those who decide in this campaign.')
   }
   const policy = entry.kind === 'policy' ? policyOfSubject(deps, entry.subject) : undefined
   const isOwn =
     owners.some((owner) => sameHuman(owner, person)) ||
-    (policy !== undefined && isFor(policy.who, person, 'is for them'))
+    (policy !== undefined && accounts.some((account) => isFor(policy.who, account, 'is for them')))
   return isOwn ? new Fault('SELF_APPROVAL', 'Nobody decides on their own access.') : null
 }
 
@@ -268,6 +280,7 @@ async function decideIn(
   word: 'confirm' | 'end',
   comment: string,
 ): Promise<CampaignId> {
+  const accounts = await accountsOf(deps, person)
   return deps.store.transact(async (tx) => {
     const entry = await tx.entry(id)
     const campaign = entry && (await tx.campaign(entry.campaign))
@@ -276,7 +289,7 @@ async function decideIn(
     }
     const holder = entry.holder === null ? null : await knownPerson(deps, entry.holder)
     const owners = await ownersOf(tx, entry, holder, rememberPeople(deps))
-    const refusal = whyNot(deps, person, campaign, entry, owners)
+    const refusal = whyNot(deps, accounts, campaign, entry, owners)
     if (refusal !== null) throw refusal
     const now = deps.clock.now()
     const grant = entry.kind === 'grant' ? await tx.grant(entry.subject) : undefined

@@ -27,6 +27,8 @@ export interface AccessDeps extends Rules {
   readonly settings: { readonly requestMs: number; readonly managerClaim?: string }
   readonly publicUrl: URL
   readonly person: (id: PersonId) => Promise<Person | undefined>
+  /** Everybody with that address, in whatever letters. */
+  readonly peopleByEmail: (email: string) => Promise<readonly Person[]>
   /** Absent: there are none. */
   readonly machines?: Pick<Machines, 'askedForBy' | 'byName'>
   readonly clock: Clock

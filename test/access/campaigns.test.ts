@@ -140,6 +140,7 @@ test('nobody decides on their own: not their grant, not by another account, not 
     [twin, first],
     [dave, second],
     [dave, policy],
+    [twin, policy],
   ] as const) {
     await expect(campaigns.decide(who, entry!.id, 'confirm', 'mine')).rejects.toMatchObject({ code: 'SELF_APPROVAL' })
   }

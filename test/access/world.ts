@@ -109,6 +109,7 @@ export function accessOver(state: State, clock: Clock, requestMs: number, more: 
     settings: { requestMs },
     publicUrl: new URL('https://gw.example.com'),
     person: (id) => state.identity.person(id),
+    peopleByEmail: (email) => state.identity.peopleByEmail(email),
     clock,
     random: systemRandom,
     metrics: silent,

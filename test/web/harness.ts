@@ -214,6 +214,7 @@ async function openRooms(
     catalogue,
     policies: [...(more.before ?? []), ...policies, ...(more.policies ?? [])],
     person: (id: PersonId) => identity.person(id),
+    peopleByEmail: (email: string) => identity.peopleByEmail(email),
   }
   const access = createAccess({
     ...shared,

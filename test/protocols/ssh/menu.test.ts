@@ -75,6 +75,7 @@ beforeAll(async () => {
     settings: { requestMs: 3_600_000 },
     publicUrl: new URL('https://gw.example.com'),
     person: (id) => world.state.identity.person(id),
+    peopleByEmail: (email) => world.state.identity.peopleByEmail(email),
     clock: systemClock,
     random: systemRandom,
     metrics: silent,
