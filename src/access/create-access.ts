@@ -4,6 +4,7 @@ import { emergencyLink, isAllowed, offerFor, offersFor, usableOffers } from './o
 import { askBundle, bundleFor, bundlesFor } from './ask-bundle.ts'
 import { decide } from './decide.ts'
 import { isOperator, isStaff, type AccessDeps } from './deps.ts'
+import { settleRefusals } from './events.ts'
 import { extendGrant, extensionFor } from './extend.ts'
 import { endOfTime } from './grant-life.ts'
 import { handBackGrant, revokeGrant, sweep } from './end.ts'
@@ -16,13 +17,15 @@ import { createCampaigns } from './campaigns.ts'
 import { lapseQuestions } from './put-question.ts'
 import { createStatementQuestions } from './statement-questions.ts'
 import { settleCampaigns } from './campaign-ends.ts'
+import { Refusals } from './refusals.ts'
 import { createReviews, remindOfReviews } from './reviews.ts'
 import { decided, toDecide, viewRequest } from './views.ts'
 import { waitingFor } from './waiting-list.ts'
 import { waitForGrant, WaitingPeople } from './wait-for-grant.ts'
 
 /** Puts the use cases together over their store. */
-export function createAccess(deps: AccessDeps): Access {
+export function createAccess(given: Omit<AccessDeps, 'refusals'>): Access {
+  const deps: AccessDeps = { ...given, refusals: new Refusals(given.clock) }
   const { store, clock, changes, publicUrl } = deps
   const waiting = new WaitingPeople()
   return {
@@ -83,6 +86,7 @@ export function createAccess(deps: AccessDeps): Access {
       (await sweep(deps)) +
       (await remindOfReviews(deps)) +
       (await settleCampaigns(deps)) +
-      (await lapseQuestions(deps)),
+      (await lapseQuestions(deps)) +
+      (await settleRefusals(deps)),
   }
 }

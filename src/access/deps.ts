@@ -11,6 +11,7 @@ import type { RiskSettings } from '../policy/risk.ts'
 import type { Rules } from '../policy/rules.ts'
 import type { Catalogue } from '../resources/catalogue.ts'
 import type { HistoryReads } from './history.ts'
+import type { Refusals } from './refusals.ts'
 import type { AccessStore } from './store.ts'
 
 /** What the use cases stand on. */
@@ -34,6 +35,7 @@ export interface AccessDeps extends Rules {
   readonly clock: Clock
   readonly random: Random
   readonly metrics: Metrics
+  readonly refusals: Refusals
 }
 
 /** The person behind an id that the state itself holds. */

@@ -1,6 +1,7 @@
 import { auditEvent, refusalData, theGateway, type Actor, type AuditEvent, type AuditValue } from '../audit/event.ts'
 import { asFault } from '../kernel/fault.ts'
 import type { AccessDeps } from './deps.ts'
+import type { RefusalType } from './refusals.ts'
 import { displayName, type Person } from '../identity/person.ts'
 import type { ReviewId } from '../kernel/ids.ts'
 import { isoTime, type Instant } from '../kernel/time.ts'
@@ -129,16 +130,34 @@ function scopeData({ scope }: Lock) {
   }
 }
 
-/** What was refused leaves a trace too. A failing store is the caller's bigger problem, and goes on to them. */
+/**
+ * What was refused leaves a trace too, of the same only so often in a minute. A failing store is the caller's bigger
+ * problem, and goes on to them.
+ */
 export async function recordRefusal(
-  { store, clock }: Pick<AccessDeps, 'store' | 'clock'>,
-  type: 'request.refused' | 'decision.refused' | 'review.refused',
+  { store, clock, metrics, refusals }: Pick<AccessDeps, 'store' | 'clock' | 'metrics' | 'refusals'>,
+  type: RefusalType,
   person: Person,
   error: unknown,
   data: Readonly<Record<string, AuditValue>>,
 ): Promise<void> {
   const fault = asFault(error)
   if (fault === undefined || fault.code === 'STORE_FAILED') return
+  metrics.add('curfew_refusals_total', { kind: type, code: fault.code })
+  const { isKept, before } = refusals.count(actor(person), type, fault.code)
   const about = { ...data, ...refusalData(fault.code, fault.message) }
-  await store.transact((tx) => tx.record(auditEvent(type, clock.now(), actor(person), about)))
+  await recordAll(store, [...before, ...(isKept ? [auditEvent(type, clock.now(), actor(person), about)] : [])])
+}
+
+/** Writes how many refusals were left out. @returns 0: time alone decided nothing about access. */
+export async function settleRefusals({ store, refusals }: Pick<AccessDeps, 'store' | 'refusals'>): Promise<0> {
+  await recordAll(store, refusals.takeOver())
+  return 0
+}
+
+async function recordAll(store: AccessDeps['store'], events: readonly AuditEvent[]): Promise<void> {
+  if (events.length === 0) return
+  await store.transact(async (tx) => {
+    for (const event of events) await tx.record(event)
+  })
 }

@@ -34,6 +34,7 @@ export const auditTypes = [
   'decision.refused',
   'review.closed',
   'review.refused',
+  'refusals.left-out',
   'campaign.started',
   'campaign.entry-confirmed',
   'campaign.entry-ended',

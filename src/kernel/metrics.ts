@@ -45,6 +45,11 @@ export const metricTable = {
     help: 'Requests to applications that the gateway answered itself, by fault code',
     labels: ['code'],
   },
+  curfew_refusals_total: {
+    type: 'counter',
+    help: 'Requests, decisions and reviews of people that were refused, by kind and fault code',
+    labels: ['kind', 'code'],
+  },
   curfew_requests_total: { type: 'counter', help: 'Requests closed, by state', labels: ['state'] },
   curfew_open_reviews: { type: 'gauge', help: 'Emergencies that nobody has reviewed yet', labels: [] },
   curfew_oldest_open_review_seconds: {
