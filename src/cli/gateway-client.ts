@@ -1,10 +1,10 @@
 import { Agent, fetch, type Response } from 'undici'
 import * as z from 'zod'
-import { Fault, faultCodes } from '../kernel/fault.ts'
+import { asFault, Fault, faultCodes } from '../kernel/fault.ts'
 import type { FaultCode } from '../kernel/fault.ts'
 import { apiPath, oauthProblem, problem } from '../web/api-schema.ts'
 import { CliProblem } from './problem.ts'
-import { readSession } from './session-file.ts'
+import { readSession, seemsOver, sessionOver } from './session-file.ts'
 import { terminalLine } from './terminal-text.ts'
 import type { CliSession } from './session-file.ts'
 
@@ -43,7 +43,23 @@ const answerBytesMax = 64 * 1024 * 1024
 /** For the person who logged in. @throws CliProblem when nobody did. */
 export async function openGateway(): Promise<{ readonly session: CliSession; readonly client: GatewayClient }> {
   const session = await readSession()
-  return { session, client: createGatewayClient(session) }
+  const client = createGatewayClient(session)
+  return { session, client: seemsOver(session) ? untilRefused(session, client) : client }
+}
+
+function untilRefused(session: CliSession, client: GatewayClient): GatewayClient {
+  const told = async <T>(answer: Promise<T>): Promise<T> => {
+    try {
+      return await answer
+    } catch (error) {
+      throw asFault(error)?.code === 'TOKEN_REFUSED' ? await sessionOver(session) : error
+    }
+  }
+  return {
+    ...client,
+    call: (method, path, schema, body, waitMs) => told(client.call(method, path, schema, body, waitMs)),
+    download: (path) => told(client.download(path)),
+  }
 }
 
 export function createGatewayClient(at: {

@@ -16,7 +16,7 @@ import { forPeople, note, print, printJson, styled } from './print.ts'
 import { terminalLine } from './terminal-text.ts'
 import { rememberGateway, usualGateway } from './known-gateways.ts'
 import type { KnownGateway } from './known-gateways.ts'
-import { forgetSession, isOver, readKeptSession, writeSession } from './session-file.ts'
+import { forgetSession, readSession, seemsOver, writeSession } from './session-file.ts'
 import type { CliSession } from './session-file.ts'
 import { forgetPostgres, postgresCertificateFor, startPostgres } from './postgres/certificate.ts'
 import type { Ready as PostgresReady } from './postgres/certificate.ts'
@@ -183,25 +183,33 @@ export function addLogout(program: Command): void {
     .summary('end the session that login made')
     .description('Ends the session at the gateway and forgets it here, with keys and certificates.')
     .action(async () => {
-      const session = await readKeptSession()
+      const session = await readSession()
+      let wasLiving: boolean
       try {
-        if (!isOver(session)) await endSession(session)
+        wasLiving = await endSession(session)
       } finally {
         await forgetSession()
         await forgetSsh(session)
         await forgetPostgres(session)
       }
       print(
-        isOver(session)
-          ? `Your session at ${session.gateway} was over; it is forgotten here, too.`
-          : `Signed out of ${session.gateway}.`,
+        wasLiving
+          ? `Signed out of ${session.gateway}.`
+          : `Your session at ${session.gateway} was over; it is forgotten here, too.`,
       )
     })
 }
 
-async function endSession(session: CliSession): Promise<void> {
+/** @returns false when it was over already. */
+async function endSession(session: CliSession): Promise<boolean> {
   await using client = createGatewayClient(session)
-  await client.call('POST', '/logout', z.undefined())
+  try {
+    await client.call('POST', '/logout', z.undefined())
+    return true
+  } catch (error) {
+    if (asFault(error)?.code === 'TOKEN_REFUSED' && seemsOver(session)) return false
+    throw error
+  }
 }
 
 export function addWhoami(program: Command): void {

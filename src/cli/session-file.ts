@@ -24,19 +24,17 @@ function sessionFile(): string {
   return join(userFolder(readEnvironment()), 'session.json')
 }
 
-/** @throws CliProblem when there is none, it is over, or others could read it. */
-export async function readSession(): Promise<CliSession> {
-  const session = await readKeptSession()
-  if (!isOver(session)) return session
-  throw new CliProblem('your session is over', { hint: `Log in again: ${await loginCommand(session.gateway)}` })
-}
-
-export function isOver({ expiresAt }: CliSession): boolean {
+/** By this machine's clock, which may be wrong: the gateway decides, and this tells what its refusal means. */
+export function seemsOver({ expiresAt }: CliSession): boolean {
   return Date.parse(expiresAt) <= Date.now()
 }
 
+export async function sessionOver({ gateway }: CliSession): Promise<CliProblem> {
+  return new CliProblem('your session is over', { hint: `Log in again: ${await loginCommand(gateway)}` })
+}
+
 /** Whether it still holds or not. @throws CliProblem when there is none, or others could read it. */
-export async function readKeptSession(): Promise<CliSession> {
+export async function readSession(): Promise<CliSession> {
   const file = sessionFile()
   const { text, mode } = await readWithMode(file)
   if ((mode & 0o077) !== 0) {

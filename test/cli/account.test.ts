@@ -175,6 +175,20 @@ describe('the session', () => {
     expect(await run('alice', 'whoami')).toMatchObject({ status: 1, stdout: '' })
   })
 
+  test('that is over by a wrong clock only goes on, and ends with logout', async () => {
+    const kept = await readFile(sessionFile('carol'), 'utf8')
+    const session = JSON.parse(kept) as { token: string }
+    await writeFile(sessionFile('carol'), JSON.stringify({ ...session, expiresAt: '2026-01-01T00:00:00.000Z' }))
+    expect(await run('carol', 'whoami')).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('carol') as string,
+    })
+    const { status, stdout } = await run('carol', 'logout')
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/^Signed out of /)])
+    await writeFile(sessionFile('carol'), kept, { mode: 0o600 })
+    expect(await run('carol', 'whoami')).toMatchObject({ status: 1, stdout: '' }) // its token was ended
+  })
+
   test('that is over is told from one that is not there, and logout forgets it with its key', async () => {
     const session = JSON.parse(await readFile(sessionFile('carol'), 'utf8')) as object
     await writeFile(sessionFile('carol'), JSON.stringify({ ...session, expiresAt: '2026-01-01T00:00:00.000Z' }))
