@@ -4,7 +4,7 @@ import { Fault } from '../kernel/fault.ts'
 import type { GrantId } from '../kernel/ids.ts'
 import { commentLengthMax } from './decide.ts'
 import { isOperator, type AccessDeps } from './deps.ts'
-import { accessEvents, actor } from './events.ts'
+import { accessEvents, actor, orRefused } from './events.ts'
 import { escalateAll } from './escalate.ts'
 import { decidesOn, requestersOf } from './place.ts'
 import { endLocks } from './place-lock.ts'
@@ -15,13 +15,17 @@ import { expectLiving, handBack, lapse, revoke, settleGrant, settleRequest } fro
 /** Grant, live sessions and future connects, in one action. */
 export async function revokeGrant(deps: AccessDeps, person: Person, id: GrantId, comment: string): Promise<void> {
   if (comment.length > commentLengthMax) throw new Fault('INPUT_INVALID', 'The comment is too long.')
-  await deps.store.transact(async (tx) => {
+  await ending(deps, person, id, async (tx) => {
     const grant = await tx.grant(id)
     if (grant === undefined) throw unknownGrant()
     await checkMayRevoke(deps, tx, person, grant)
     const now = deps.clock.now()
     await writeEnd(tx, revoke(expectLiving(grant, now), person.id, comment.trim(), now), person)
   })
+}
+
+function ending(deps: AccessDeps, person: Person, id: GrantId, work: (tx: AccessTx) => Promise<void>): Promise<void> {
+  return orRefused(deps, 'grant.end-refused', person, { grant: id.slice(0, 80) }, () => deps.store.transact(work))
 }
 
 async function checkMayRevoke(deps: AccessDeps, tx: AccessTx, person: Person, grant: Grant): Promise<void> {
@@ -37,7 +41,7 @@ async function isTheirs(tx: AccessTx, person: Person, grant: Grant): Promise<boo
 }
 
 export async function handBackGrant(deps: AccessDeps, person: Person, id: GrantId): Promise<void> {
-  await deps.store.transact(async (tx) => {
+  await ending(deps, person, id, async (tx) => {
     const grant = await tx.grant(id)
     if (grant === undefined || !(await isTheirs(tx, person, grant))) throw unknownGrant()
     const now = deps.clock.now()

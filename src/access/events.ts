@@ -149,6 +149,22 @@ export async function recordRefusal(
   await recordAll(store, [...before, ...(isKept ? [auditEvent(type, clock.now(), actor(person), about)] : [])])
 }
 
+/** Does what may be refused; a refusal leaves its trace. */
+export async function orRefused<T>(
+  deps: Parameters<typeof recordRefusal>[0],
+  type: RefusalType,
+  person: Person,
+  data: Readonly<Record<string, AuditValue>>,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    await recordRefusal(deps, type, person, error, data)
+    throw error
+  }
+}
+
 /** Writes how many refusals were left out. @returns 0: time alone decided nothing about access. */
 export async function settleRefusals({ store, refusals }: Pick<AccessDeps, 'store' | 'refusals'>): Promise<0> {
   await recordAll(store, refusals.takeOver())

@@ -8,7 +8,7 @@ import { readNetwork } from '../policy/networks.ts'
 import { sameHuman } from '../policy/subject.ts'
 import { commentLengthMax } from './decide.ts'
 import { isOperator, type AccessDeps } from './deps.ts'
-import { accessEvents, actor } from './events.ts'
+import { accessEvents, actor, orRefused } from './events.ts'
 import { isEmpty } from './locks.ts'
 import { once } from './once.ts'
 import type { Lock } from './states.ts'
@@ -24,7 +24,7 @@ export async function placeLock(
   lengthMs: number | null,
   key?: string,
 ): Promise<Lock> {
-  expectOperator(deps, person)
+  await orRefused(deps, 'lock.refused', person, {}, () => expectOperator(deps, person))
   checkScope(scope)
   checkReason(reason)
   const { group = null, address = null, ...rest } = scope
@@ -81,7 +81,11 @@ function checkReason(reason: string): void {
 }
 
 export async function liftLock(deps: AccessDeps, person: Person, id: LockId): Promise<void> {
-  expectOperator(deps, person)
+  await orRefused(deps, 'lock.refused', person, { lock: id.slice(0, 80) }, () => lift(deps, person, id))
+}
+
+async function lift(deps: AccessDeps, person: Person, id: LockId): Promise<void> {
+  await expectOperator(deps, person)
   await deps.store.transact(async (tx) => {
     const lock = await tx.lock(id)
     const now = deps.clock.now()
@@ -113,6 +117,7 @@ export async function endLocks(deps: AccessDeps, tx: AccessTx): Promise<void> {
   }
 }
 
-function expectOperator(deps: AccessDeps, person: Person): void {
+/** @throws Fault NOT_ALLOWED */
+async function expectOperator(deps: AccessDeps, person: Person): Promise<void> {
   if (!isOperator(deps, person)) throw new Fault('NOT_ALLOWED', 'Only operators place and lift locks.')
 }

@@ -2,7 +2,12 @@ import { auditEvent, type Actor, type AuditEvent } from '../audit/event.ts'
 import type { FaultCode } from '../kernel/fault.ts'
 import { isoTime, type Clock, type Instant } from '../kernel/time.ts'
 
-export type RefusalType = 'request.refused' | 'decision.refused' | 'review.refused'
+export type RefusalType =
+  | 'request.refused'
+  | 'decision.refused'
+  | 'review.refused'
+  | 'grant.end-refused'
+  | 'lock.refused'
 
 const windowMs = 60_000
 /** Of one person, kind and code in a minute: somebody who tries by hand stays below. */

@@ -47,7 +47,7 @@ export const metricTable = {
   },
   curfew_refusals_total: {
     type: 'counter',
-    help: 'Requests, decisions and reviews of people that were refused, by kind and fault code',
+    help: 'What people tried in access and might not (requests, decisions, reviews, ends, locks), by kind and fault code',
     labels: ['kind', 'code'],
   },
   curfew_requests_total: { type: 'counter', help: 'Requests closed, by state', labels: ['state'] },

@@ -25,9 +25,9 @@ export interface LockWish {
 /** @throws Fault NOT_ALLOWED; INPUT_INVALID, also for names that nothing here has: such a lock would stop nobody. */
 export async function placeLock(site: Site, by: Person, wish: LockWish): Promise<Lock> {
   const { access, catalogue } = site.deps
-  // Who may not place locks does not learn who is known here.
-  if (!access.isOperator(by)) throw new Fault('NOT_ALLOWED', 'Only operators place and lift locks.')
   const { group, resource, role, address, reason, lengthMs, key } = wish
+  // Who may not place locks does not learn who is known here: they are refused there, on record.
+  if (!access.isOperator(by)) return access.placeLock(by, { person: null, group, resource, role, address }, reason)
   const resources = catalogue.resources.map(({ name }) => name)
   const roles = catalogue.resources
     .filter(({ name }) => resource === null || name === resource)

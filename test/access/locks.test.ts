@@ -1,4 +1,5 @@
 // Goal: a lock stops what matches all that its scope names, nothing else, and not a moment longer than it says.
+import type { AuditEvent } from '../../src/audit/event.ts'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { lockMatch, stoppingLock, type LockTarget } from '../../src/access/locks.ts'
@@ -115,10 +116,32 @@ test('nobody lifts a lock that others placed on them, nor does a second account;
   await expect(world.access.liftLock(olga, lock.id)).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
   await expect(world.access.liftLock(twin, lock.id)).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
   expect(await world.access.locks()).toHaveLength(1)
+  const refused = (await world.state.audit.search({ types: ['lock.refused'], limit: 10 })).map(
+    ({ json }) => JSON.parse(json) as AuditEvent,
+  )
+  expect(refused).toMatchObject([
+    { person: twin.id, data: { lock: lock.id, code: 'NOT_ALLOWED' } },
+    { person: olga.id, data: { lock: lock.id, code: 'NOT_ALLOWED' } },
+  ])
   await world.access.liftLock(oscar, lock.id)
   const own = await world.access.placeLock(olga, onOlga, 'a drill')
   await world.access.liftLock(olga, own.id)
   expect(await world.access.locks()).toEqual([])
+})
+
+test('who may neither place nor lift locks, nor end the access of others, leaves a trace of it', async () => {
+  await using world = await openWorld()
+  const wish = { resource: 'prod-db', role: 'reporting', lengthMs: 60_000, reason: 'x', ticket: null, startsAt: null }
+  await world.access.ask(alice, { ...wish, origin: 'x' })
+  const [grant] = await world.access.livingGrants(alice.id)
+  const before = (await world.auditTypes()).length
+  const onBob = { person: bob.id, resource: null, role: null }
+  await expect(world.access.placeLock(alice, onBob, 'x')).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
+  await expect(world.access.liftLock(alice, 'lock-x')).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
+  await expect(world.access.revoke(bob, grant!.id, '')).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
+  await expect(world.access.handBack(bob, grant!.id)).rejects.toMatchObject({ code: 'GRANT_UNKNOWN' })
+  const types = (await world.auditTypes()).slice(before)
+  expect(types).toEqual(['lock.refused', 'lock.refused', 'grant.end-refused', 'grant.end-refused'])
 })
 
 test('asking and deciding from a locked address, or in a locked group, is refused', async () => {
