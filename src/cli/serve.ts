@@ -1,6 +1,9 @@
+import { constants } from 'node:os'
 import type { Command } from 'commander'
 import { readEnvironment } from '../config/environment.ts'
 import { checkConfig } from '../config/load.ts'
+import { ConfigProblems, formatProblem, type ConfigProblem } from '../config/problems.ts'
+import type { Log } from '../kernel/log.ts'
 
 /** A terminal and npm may both pass on one Ctrl-C; what comes so soon is the same wish. */
 const sameWishMs = 500
@@ -9,7 +12,9 @@ export function addServe(program: Command): void {
   program
     .command('serve')
     .summary('run the gateway')
-    .description('Runs the gateway until SIGTERM or SIGINT, then drains it; a second signal ends it at once.')
+    .description(
+      'Runs the gateway until SIGTERM or SIGINT, then drains it; a second signal ends it at once. SIGHUP checks the file and says so in the log; a changed one takes effect at the next start.',
+    )
     .requiredOption('--config <file>', 'configuration file (YAML)')
     .addHelpText('after', '\nExample:\n  curfew serve --config /etc/curfew/curfew.yaml\n')
     .action(async ({ config: file }: { config: string }) => {
@@ -19,23 +24,51 @@ export function addServe(program: Command): void {
       // Before the start: a signal that comes while it starts is not lost.
       using signals = listenForSignals()
       await using gateway = await startGateway(config)
-      for (const { path, message, line, hint } of notices) gateway.log.warn({ file, line, path, hint }, message)
+      tellNotices(gateway.log, notices)
+      signals.onHangUp(() => void checkAgain(file, gateway.log))
       await signals.first
       gateway.log.info({ drainMs: config.gateway.drainMs }, 'stopping')
     })
 }
 
-function listenForSignals(): Disposable & { readonly first: Promise<void> } {
+function tellNotices(log: Log, notices: readonly ConfigProblem[]): void {
+  for (const { file, path, message, line, hint } of notices) log.warn({ file, line, path, hint }, message)
+}
+
+/** What SIGHUP asks of other daemons is to read their file again. This one says what would come of it. */
+async function checkAgain(file: string, log: Log): Promise<void> {
+  try {
+    const { notices } = await checkConfig(file, readEnvironment())
+    log.info({ file }, 'the configuration file is good; it takes effect at the next start')
+    tellNotices(log, notices)
+  } catch (error) {
+    const problems = error instanceof ConfigProblems ? error.problems.map(formatProblem) : [String(error)]
+    log.error({ file, problems }, 'the configuration file has problems; this gateway goes on with what it has read')
+  }
+}
+
+interface Signals extends Disposable {
+  readonly first: Promise<void>
+  /** Told of each SIGHUP from now on. */
+  onHangUp(act: () => void): void
+}
+
+function listenForSignals(): Signals {
   const first = Promise.withResolvers<void>()
   let firstAtMs: number | undefined
+  let hangUp = (): void => undefined
   const onSignal = (signal: NodeJS.Signals) => {
     firstAtMs ??= performance.now()
     first.resolve()
-    if (performance.now() - firstAtMs > sameWishMs) process.exit(signal === 'SIGINT' ? 130 : 143)
+    if (performance.now() - firstAtMs > sameWishMs) process.exit(128 + constants.signals[signal])
   }
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
+  // Started from a terminal, it means that the terminal is gone. Nobody else may end sessions by it unasked.
+  if (process.stdin.isTTY) process.on('SIGHUP', onSignal)
+  else process.on('SIGHUP', () => hangUp())
   return {
     first: first.promise,
+    onHangUp: (act) => void (hangUp = act),
     // The handlers stay: a second signal must end a drain that hangs.
     [Symbol.dispose]: () => first.resolve(),
   }

@@ -2,9 +2,10 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Program } from '../clients/program.ts'
+import { Terminal } from '../clients/terminal.ts'
 import { environment, goodConfig, makeConfigFolder } from '../config/example.ts'
 import type { ConfigFolder } from '../config/example.ts'
 
@@ -68,6 +69,34 @@ test('what is worth knowing about the configuration is in the log', async () => 
   await program.until(/"path":"resources\.wiki\.roles\.readonly\.recording".*leave no recording/)
   program.kill('SIGINT')
   expect(await program.exited()).toMatchObject({ status: 0 })
+})
+
+test('SIGHUP changes nothing: it says whether the file would do for the next start', async () => {
+  await using program = await serve(config)
+  const { ops } = await started(program)
+  await writeFile(join(folder.folder, 'curfew.yaml'), config.replace('port: 0', 'prt: 0'))
+  program.kill('SIGHUP')
+  await program.until(/"level":"error".*"message":"the configuration file has problems; this gateway goes on with /)
+  expect(program.stdout).toContain('listen.web.prt: there is no such key')
+  expect((await fetch(`http://127.0.0.1:${ops}/healthz`)).status).toBe(200)
+  await writeFile(join(folder.folder, 'curfew.yaml'), config)
+  program.kill('SIGHUP')
+  await program.until(/"message":"the configuration file is good; it takes effect at the next start"/)
+  program.kill('SIGTERM')
+  expect(await program.exited()).toMatchObject({ status: 0, signal: null, stderr: '' })
+  expect(program.stdout).not.toContain('hunter2')
+})
+
+test('a terminal that is closed stops it in order', async () => {
+  const log = join(folder.folder, 'log')
+  await writeFile(join(folder.folder, 'curfew.yaml'), config)
+  const terminal = await Terminal.open(folder.folder, { env: environment })
+  await terminal.type(`exec '${process.execPath}' '${main}' serve --config curfew.yaml > log 2>&1`)
+  const logged = (text: string) =>
+    vi.waitFor(async () => expect(await readFile(log, 'utf8')).toContain(text), { timeout: 15_000, interval: 50 })
+  await logged('"message":"gateway started"')
+  await terminal[Symbol.asyncDispose]()
+  await logged('"message":"stopping"')
 })
 
 async function freePort(): Promise<number> {
