@@ -1,4 +1,4 @@
-import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
+import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml'
 import type { Document, Pair } from 'yaml'
 import { writePath } from './problems.ts'
 import type { ConfigPath, ConfigProblem, Finding } from './problems.ts'
@@ -11,6 +11,11 @@ export interface ConfigDocument {
   readonly problems: readonly ConfigProblem[]
   /** Puts a finding in its place in the file. */
   readonly place: (finding: Finding) => ConfigProblem
+}
+
+interface Position {
+  readonly line: number
+  readonly col: number
 }
 
 /** Aliases are counted so that a few lines cannot unfold into gigabytes. */
@@ -32,21 +37,41 @@ export function parseConfigDocument(file: string, text: string): ConfigDocument 
     return { value: document.toJS({ maxAliasCount: aliasesMax }), problems, place }
   } catch (error) {
     if (!(error instanceof ReferenceError)) throw error
-    return { value: undefined, problems: [...problems, place({ path: [], message: error.message })], place }
+    const lost = lostAlias(document)
+    const at = lines.linePos(lost?.offset ?? 0)
+    const message =
+      lost === undefined ? 'aliases unfold into too much' : `there is no anchor &${lost.name} before this alias`
+    const problem = problemAt(file, at, message, lost === undefined ? 'Write some of them out.' : null)
+    return { value: undefined, problems: [...problems, problem], place }
   }
 }
 
-function yamlProblem(file: string, at: { line: number; col: number }, code: string, message: string): ConfigProblem {
-  const duplicate = code === 'DUPLICATE_KEY'
-  return {
-    file,
-    line: at.line,
-    column: at.col,
-    path: '',
-    message: duplicate ? 'this key is there already' : `this is not YAML: ${message}`,
-    expected: null,
-    hint: duplicate ? 'Rename it, or join the two.' : null,
+function yamlProblem(file: string, at: Position, code: string, message: string): ConfigProblem {
+  switch (code) {
+    case 'DUPLICATE_KEY':
+      return problemAt(file, at, 'this key is there already', 'Rename it, or join the two.')
+    case 'MULTIPLE_DOCS':
+      return problemAt(file, at, 'a second document begins here, after "---"', 'One file holds one configuration.')
+    default:
+      return problemAt(file, at, `this is not YAML: ${message}`, null)
   }
+}
+
+function problemAt(file: string, at: Position, message: string, hint: string | null): ConfigProblem {
+  return { file, line: Math.max(1, at.line), column: Math.max(1, at.col), path: '', message, expected: null, hint }
+}
+
+/** The first that stands for nothing. */
+function lostAlias(document: Document): { readonly name: string; readonly offset: number } | undefined {
+  let lost: { name: string; offset: number } | undefined
+  visit(document, {
+    Alias: (_, alias) => {
+      if (alias.resolve(document) !== undefined) return undefined
+      lost = { name: alias.source, offset: alias.range?.[0] ?? 0 }
+      return visit.BREAK
+    },
+  })
+  return lost
 }
 
 function placeFinding(

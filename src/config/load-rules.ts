@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import type * as z from 'zod'
 import type { RiskSettings } from '../policy/risk.ts'
 import type { Rules } from '../policy/rules.ts'
@@ -8,6 +7,7 @@ import { parseConfigDocument } from './document.ts'
 import { reasonOf } from './files.ts'
 import { mapOf } from './leftovers.ts'
 import { ConfigProblems, type Finding } from './problems.ts'
+import { readText } from './read-text.ts'
 import { claimsAskedFor, resolvePolicies } from './resolve-policies.ts'
 import { salvage } from './salvage.ts'
 import { schemaFindings } from './schema-findings.ts'
@@ -103,7 +103,7 @@ function resolved(parsed: z.output<typeof part>): LoadedRules {
 
 async function textOf(file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8')
+    return await readText(file)
   } catch (error) {
     const message = `cannot read the file: ${reasonOf(error)}`
     throw new ConfigProblems([{ file, line: 1, column: 1, path: '', message, expected: null, hint: null }])

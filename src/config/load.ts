@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { databaseUserFindings } from './check-database-users.ts'
 import { guardFindings } from './check-guard.ts'
@@ -13,6 +12,7 @@ import { httpNotices } from './notice-http.ts'
 import { createReferenceReader, reasonOf } from './files.ts'
 import { ConfigProblems } from './problems.ts'
 import type { ConfigProblem } from './problems.ts'
+import { readText } from './read-text.ts'
 import { readReferences, resolveConfig } from './resolve.ts'
 import { salvage } from './salvage.ts'
 import { schemaFindings } from './schema-findings.ts'
@@ -70,7 +70,7 @@ export async function loadConfig(file: string, environment: NodeJS.ProcessEnv): 
 
 async function readConfigFile(file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8')
+    return await readText(file)
   } catch (error) {
     const hint = 'Say which with --config FILE; config/production.yaml is an example.'
     const message = `cannot read the configuration: ${reasonOf(error)}`

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import * as z from 'zod'
 import type { Instant } from '../kernel/time.ts'
@@ -10,6 +9,7 @@ import { parseConfigDocument } from './document.ts'
 import { reasonOf } from './files.ts'
 import { loadRules, type LoadedRules } from './load-rules.ts'
 import { ConfigProblems, type ConfigProblem, type Finding } from './problems.ts'
+import { readText } from './read-text.ts'
 import { duration } from './schema-fields.ts'
 
 const momentForm = { error: 'expected a moment such as 2026-11-23T10:00[Europe/Berlin] or 2026-11-23T09:00Z' }
@@ -172,7 +172,7 @@ export function momentOf(text: string): Instant | undefined {
 
 async function textOf(file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8')
+    return await readText(file)
   } catch (error) {
     const message = `cannot read the cases: ${reasonOf(error)}`
     throw new ConfigProblems([{ file, line: 1, column: 1, path: '', message, expected: null, hint: null }])

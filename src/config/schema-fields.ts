@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import * as z from 'zod'
 import { parseDurationMs } from '../kernel/durations.ts'
 import { tlsVersions } from '../kernel/transport.ts'
@@ -59,6 +60,16 @@ export const groups = (about: string) => z.array(z.string().min(1)).min(1).meta(
 /** Lower-case host names of DNS whose last label is no number: browsers would take it for an address. */
 export const hostNamePattern =
   /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*(?!\d+$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
+
+const serverForm = { error: 'expected a host name or address, without scheme and port' }
+const serverName = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*\.?$/i
+
+/** Where clients connect to, by name or address. */
+export const server = (about: string) =>
+  z
+    .string(serverForm)
+    .refine((text) => serverName.test(text) || isIP(text.replace(/^\[(.*)\]$/, '$1')) !== 0, serverForm)
+    .meta({ description: about })
 
 export const domainForm = { error: 'expected a domain in lower case, such as apps.example.com' }
 

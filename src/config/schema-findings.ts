@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { closest } from '../kernel/closest.ts'
-import type { ConfigPath, Finding } from './problems.ts'
+import { writePath, type ConfigPath, type Finding } from './problems.ts'
 import { secretForm } from './schema-fields.ts'
 import { configSchema } from './schema.ts'
 
@@ -8,8 +8,20 @@ type Issue = z.core.$ZodIssue
 
 /** What the schema has to say, in words. @param value what was checked, to quote from. */
 export function schemaFindings(issues: readonly Issue[], value: unknown): readonly Finding[] {
+  if (value === null) return [emptyFile]
   const shape = configJsonSchema()
-  return issues.flatMap((issue) => findingsOf(issue, value, shape))
+  const merges = issues.flatMap(mergeKeyIn)
+  const others = issues.flatMap(withoutMergeKeys)
+  return [
+    ...new Map(merges.map((finding) => [writePath(finding.path), finding])).values(),
+    ...others.flatMap((issue) => findingsOf(issue, value, shape)),
+  ]
+}
+
+const emptyFile: Finding = {
+  path: [],
+  message: 'the file is empty',
+  hint: 'Begin with a copy of config/production.yaml; docs/configuration.md has every key.',
 }
 
 /** The part of JSON Schema that zod writes for this schema. */
@@ -66,6 +78,21 @@ function unknownKey(path: ConfigPath, key: string, value: unknown, shape: JsonSc
   const known = Object.keys(schemaAt(shape, value, path)?.properties ?? {})
   const hint = meant(key, known).hint ?? `Known here: ${known.join(', ')}.`
   return { path: [...path, key], message: 'there is no such key', at: 'key', hint }
+}
+
+function withoutMergeKeys(issue: Issue): readonly Issue[] {
+  if (issue.path.includes('<<')) return []
+  return issue.code === 'unrecognized_keys' ? [{ ...issue, keys: issue.keys.filter((key) => key !== '<<') }] : [issue]
+}
+
+/** YAML 1.2 has none: to it `<<` is a name as any other. */
+function mergeKeyIn(issue: Issue): readonly Finding[] {
+  const unknown = issue.code === 'unrecognized_keys' ? issue.keys.filter((key) => key === '<<') : []
+  const path = [...issue.path.map((step) => (typeof step === 'number' ? step : String(step))), ...unknown]
+  const at = path.indexOf('<<')
+  if (at < 0) return []
+  const hint = `Write out what is to stand here, or use the alias for a whole value: ${path[at - 1] ?? 'KEY'}: *NAME`
+  return [{ path: path.slice(0, at + 1), message: 'merge keys are not understood', at: 'key', hint }]
 }
 
 /** What kind of thing it is must be known before the rest can be checked. */

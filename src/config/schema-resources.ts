@@ -1,10 +1,19 @@
 import * as z from 'zod'
 import { sshAllowances } from '../resources/catalogue.ts'
-import { described, filePath, keepalives, recording, roleDescription, roles, secretReference } from './schema-fields.ts'
+import {
+  described,
+  filePath,
+  keepalives,
+  recording,
+  roleDescription,
+  roles,
+  secretReference,
+  server,
+} from './schema-fields.ts'
 import { httpResource } from './schema-http.ts'
 import { postgresResource } from './schema-postgres.ts'
 
-const host = z.string().min(1).meta({ description: 'Host name or address of the target.' })
+const host = server('Host name or address of the target.')
 
 const port = (usual: number) => z.int().min(1).max(65535).default(usual).meta({ description: 'Port of the target.' })
 

@@ -10,6 +10,7 @@ import {
   minTlsVersion,
   name,
   secretReference,
+  server,
   size,
 } from './schema-fields.ts'
 import { freezeSchema } from './schema-freezes.ts'
@@ -43,9 +44,9 @@ export const configSchema = z
           description: 'Address of the pages as browsers reach them. HTTPS.',
           examples: ['https://gw.example.com'],
         }),
-        clientHost: z.string().optional().meta({
-          description: 'Host name that psql and ssh are told to connect to. Default: the host of `publicUrl`.',
-        }),
+        clientHost: server(
+          'Host name that psql and ssh are told to connect to. Default: the host of `publicUrl`.',
+        ).optional(),
         domain: z
           .string(domainForm)
           .regex(hostNamePattern, domainForm)
@@ -54,7 +55,7 @@ export const configSchema = z
             description: 'Applications are at `NAME.` and this domain. Default: the host of `publicUrl`.',
             examples: ['apps.example.com'],
           }),
-        clientRootCertificate: z.string().optional().meta({
+        clientRootCertificate: z.string().min(1).optional().meta({
           description:
             'What the pages tell clients to write as `sslrootcert`: the path of the CA file on their machines, or `system`. Absent: not written.',
         }),

@@ -94,8 +94,8 @@ const yaml: readonly (readonly [string, string, string])[] = [
     goodConfig.replace('labels: { env: production }', 'labels: { env: ['),
     'curfew.yaml:17:5: this is not YAML',
   ],
-  ['an empty file', '', 'curfew.yaml:1:1: expected a map, got nothing'],
-  ['two documents', `${goodConfig}---\na: 1\n`, 'curfew.yaml:38:1: this is not YAML'],
+  ['an empty file', '', 'curfew.yaml:1:1: the file is empty'],
+  ['two documents', `${goodConfig}---\na: 1\n`, 'curfew.yaml:38:1: a second document'],
   [
     'a resource that is there twice',
     spoilt('  wiki:', '  shop:'),
