@@ -14,6 +14,7 @@ import { CliProblem } from './problem.ts'
 import { openGateway } from './gateway-client.ts'
 import type { GatewayClient } from './gateway-client.ts'
 import { countOption } from './options.ts'
+import { patiently } from './patience.ts'
 import { note, print, printJson, styled } from './print.ts'
 import { readKeys } from './recording-keys.ts'
 import { terminalLine } from './terminal-text.ts'
@@ -54,10 +55,13 @@ async function tail({ lines, follow, json }: { lines: number; follow?: true; jso
   const { head } = await page(client, 0, 1)
   let after = lines === 0 ? 0 : Math.max(0, head.sequence - lines)
   for (;;) {
-    for await (const event of eventsAfter(client, after)) {
-      show(event)
-      after = event.sequence
+    const newest = async () => {
+      for await (const event of eventsAfter(client, after)) {
+        show(event)
+        after = event.sequence
+      }
     }
+    await (follow === true ? patiently(newest) : newest())
     if (follow !== true) break
     await delay(followMs)
   }
@@ -104,12 +108,12 @@ function addVerify(audit: Command): void {
       'Checks the hash chain from the first event and the signatures of the checkpoints: of the gateway that you are logged in to, or of an export (`curfew audit tail --lines 0 --json`).',
     )
     .argument('[file]', 'an export; - reads standard input')
-    .option('--key <file>', 'public keys to trust for an export: a JWK or a JWK set')
+    .option('--key <file>', 'public keys to trust, a JWK or a JWK set; without it those that the gateway tells')
     .option('--data <folder>', 'the same from the data folder of the gateway')
     .option('--json', 'print one line of JSON')
     .addHelpText('after', '\nExamples:\n  curfew audit verify\n  curfew audit verify audit.jsonl --key public.jwks\n')
     .action(async (file: string | undefined, options: VerifyOptions) => {
-      const result = file === undefined ? await verifyGateway() : await verifyExport(file, options)
+      const result = file === undefined ? await verifyGateway(options) : await verifyExport(file, options)
       if (options.json) printJson(result)
       else report(result)
       if (!result.ok) process.exitCode = 1
@@ -122,10 +126,11 @@ interface VerifyOptions {
   readonly json?: true
 }
 
-async function verifyGateway(): Promise<AuditVerification> {
+async function verifyGateway(options: VerifyOptions): Promise<AuditVerification> {
+  const kept = keysFile(options)
   const { client } = await openGateway()
   await using _ = client
-  const keys = (await client.call('GET', '/keys', keySet)).value
+  const keys = kept === undefined ? (await client.call('GET', '/keys', keySet)).value : await readKeys(kept)
   // Checkpoints first: one that is made while events are read would point past the last of them.
   const checkpoints = await checkpointsOf(client)
   return await verifyAudit(eventsAfter(client, 0), checkpoints, keys)
@@ -136,13 +141,17 @@ const exportLine = z.union([
   z.strictObject({ sequence: z.int(), jws: z.string() }),
 ])
 
+function keysFile({ key, data }: Pick<VerifyOptions, 'key' | 'data'>): string | undefined {
+  return key ?? (data === undefined ? undefined : join(data, 'keys', 'public.jwks'))
+}
+
 /** Reads the file twice: checkpoints stand behind the events that they sign. */
-async function verifyExport(file: string, { key, data }: VerifyOptions): Promise<AuditVerification> {
+async function verifyExport(file: string, options: VerifyOptions): Promise<AuditVerification> {
   const lines = file === '-' ? await allLines(process.stdin) : undefined
   const read = () => readExport(file, lines)
   const checkpoints: Checkpoint[] = []
   for await (const row of read()) if ('jws' in row) checkpoints.push(row)
-  const keyFile = key ?? (data === undefined ? undefined : join(data, 'keys', 'public.jwks'))
+  const keyFile = keysFile(options)
   if (keyFile === undefined && checkpoints.length > 0) {
     throw new CliProblem('the export has signed checkpoints, and there is no key to check them with', {
       hint: "Give --key FILE with the gateway's public keys, or --data FOLDER.",

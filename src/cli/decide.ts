@@ -46,6 +46,16 @@ export function addDeny(program: Command): void {
     .action((id: string, { comment, json }: Word) => decide('deny', id, { comment }, json))
 }
 
+export function addCancel(program: Command): void {
+  program
+    .command('cancel')
+    .summary('call off a request of yours')
+    .description('Calls off a request that is not decided yet. What waits for it ends, too.')
+    .argument('<id>', 'as `curfew requests` shows it')
+    .option('--json', 'print one line of JSON')
+    .action((id: string, { json }: Word) => decide('cancel', id, {}, json))
+}
+
 function decision(program: Command, verdict: string): Command {
   return program
     .command(verdict)

@@ -1,10 +1,11 @@
 import { Agent, fetch, type Response } from 'undici'
 import * as z from 'zod'
-import { asFault, Fault, faultCodes } from '../kernel/fault.ts'
+import { Fault, faultCodes } from '../kernel/fault.ts'
 import type { FaultCode } from '../kernel/fault.ts'
 import { apiPath, oauthProblem, problem } from '../web/api-schema.ts'
 import { CliProblem } from './problem.ts'
-import { readSession, seemsOver, sessionOver } from './session-file.ts'
+import { loginCommand } from './known-gateways.ts'
+import { readSession, seemsOver } from './session-file.ts'
 import { terminalLine } from './terminal-text.ts'
 import type { CliSession } from './session-file.ts'
 
@@ -35,6 +36,12 @@ export interface GatewayClient extends AsyncDisposable {
   line<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.output<Schema>>
 }
 
+/** Nobody answers there, or not in time; asked again, somebody may. */
+export class Unreachable extends CliProblem {}
+
+/** The gateway ended the session: somebody signed out, or the token was revoked. */
+export class SessionEnded extends CliProblem {}
+
 const callMsMax = 15_000
 /** Until a file begins to come. */
 const beginMsMax = 120_000
@@ -44,29 +51,13 @@ const answerBytesMax = 64 * 1024 * 1024
 export async function openGateway(): Promise<{ readonly session: CliSession; readonly client: GatewayClient }> {
   const session = await readSession()
   const client = createGatewayClient(session)
-  return { session, client: seemsOver(session) ? untilRefused(session, client) : client }
+  return { session, client }
 }
 
-function untilRefused(session: CliSession, client: GatewayClient): GatewayClient {
-  const told = async <T>(answer: Promise<T>): Promise<T> => {
-    try {
-      return await answer
-    } catch (error) {
-      throw asFault(error)?.code === 'TOKEN_REFUSED' ? await sessionOver(session) : error
-    }
-  }
-  return {
-    ...client,
-    call: (method, path, schema, body, waitMs) => told(client.call(method, path, schema, body, waitMs)),
-    download: (path) => told(client.download(path)),
-  }
-}
+/** Whom calls are made to, and by which session. */
+type At = Pick<CliSession, 'gateway'> & Partial<Pick<CliSession, 'token' | 'expiresAt'>>
 
-export function createGatewayClient(at: {
-  readonly gateway: string
-  readonly ca: string | null
-  readonly token?: string
-}): GatewayClient {
+export function createGatewayClient(at: At & { readonly ca: string | null }): GatewayClient {
   const agent = new Agent({
     connect: { ...(at.ca === null ? {} : { ca: at.ca }), timeout: callMsMax },
     maxResponseSize: answerBytesMax,
@@ -109,23 +100,23 @@ export function createGatewayClient(at: {
     async call(method, path, schema, body, waitMs) {
       const { status, ok, text } = await ask(method, `${apiPath}${path}`, body, waitMs)
       const answer = parseJson(text)
-      if (!ok) throw refusal(status, answer)
+      if (!ok) throw await refusal(status, answer, at)
       return { status, value: checked(schema, answer) }
     },
     async form(path, schema, fields) {
       const { status, ok, text } = await ask('POST', path, new URLSearchParams(fields))
       const answer = parseJson(text)
-      if (!ok) throw oauthRefusal(status, answer)
+      if (!ok) throw await oauthRefusal(status, answer)
       return checked(schema, answer)
     },
     async line(path, schema) {
       const { status, ok, text } = await ask('GET', path)
-      if (!ok) throw refusal(status, parseJson(text))
+      if (!ok) throw await refusal(status, parseJson(text))
       return checked(schema, text.trimEnd())
     },
     async download(path) {
       const response = await reach(at.gateway, () => begin(`${apiPath}${path}`))
-      if (!response.ok) throw refusal(response.status, parseJson(await response.text()))
+      if (!response.ok) throw await refusal(response.status, parseJson(await response.text()), at)
       return piecesOf(at.gateway, response)
     },
     [Symbol.asyncDispose]: async () => void (await Promise.all([agent.close(), files.close()])),
@@ -149,7 +140,7 @@ async function reach<T>(gateway: string, work: () => Promise<T>): Promise<T> {
 }
 
 /** Undici wraps what went wrong. */
-function unreachable(gateway: string, cause: unknown): CliProblem {
+export function unreachable(gateway: string, cause: unknown): CliProblem {
   const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
   const code = inner instanceof Error && 'code' in inner ? String(inner.code) : ''
   if (/CERT|SIGN|ISSUER|ALTNAME|VERIFY/.test(code)) {
@@ -159,7 +150,7 @@ function unreachable(gateway: string, cause: unknown): CliProblem {
     })
   }
   const reason = reasonOf(code, inner)
-  return new CliProblem(`cannot reach ${gateway}: ${reason}`, {
+  return new Unreachable(`cannot reach ${gateway}: ${reason}`, {
     cause,
     hint: 'Check the address, and that the gateway runs.',
   })
@@ -169,6 +160,7 @@ function unreachable(gateway: string, cause: unknown): CliProblem {
 function reasonOf(code: string, inner: unknown): string {
   if (/^(ERR_SSL|EPROTO)/.test(code)) return 'what answers there is no HTTPS server'
   if (code === 'ENOTFOUND') return 'there is no host of this name'
+  if (inner instanceof Error && inner.name === 'TimeoutError') return 'it does not answer in time'
   return inner instanceof Error ? inner.message : String(inner)
 }
 
@@ -181,20 +173,40 @@ function parseJson(text: string): unknown {
   }
 }
 
-function refusal(status: number, answer: unknown): Error {
+/** @param at of the session that was shown, where one was. */
+async function refusal(status: number, answer: unknown, at?: At): Promise<Error> {
   const parsed = problem.safeParse(answer)
   if (!parsed.success)
     return new CliProblem(`the gateway answered with status ${status}`, { hint: 'Is this a Curfew gateway?' })
   const { code, detail, hint } = parsed.data
-  if (isFaultCode(code)) return new Fault(code, detail, { hint })
+  if (code === 'TOKEN_REFUSED' && at?.token !== undefined) {
+    const isOver = at.expiresAt !== undefined && seemsOver({ expiresAt: at.expiresAt })
+    const why = isOver ? 'your session is over' : 'the gateway takes your session no longer: it was ended there'
+    return new SessionEnded(why, {
+      hint: `Log in again: ${await loginCommand(at.gateway)}`,
+    })
+  }
+  if (isFaultCode(code)) return new Fault(code, detail, { hint: hintHere(code, hint) })
   return new CliProblem(detail, { hint })
 }
 
-function oauthRefusal(status: number, answer: unknown): Error {
+async function oauthRefusal(status: number, answer: unknown): Promise<Error> {
   const parsed = oauthProblem.safeParse(answer)
   if (!parsed.success) return refusal(status, answer)
   const { error, error_description: description } = parsed.data
   return new CliProblem(`${terminalLine(description || 'the gateway refused')} (${terminalLine(error)})`)
+}
+
+/** What a page would have people look at is not on a terminal. */
+const hintsHere: Partial<Record<FaultCode, string>> = {
+  REQUEST_UNKNOWN: 'See those that concern you: curfew requests',
+  GRANT_UNKNOWN: 'See what you have: curfew grants',
+  NOT_FOUND: 'Check what you typed.',
+  INPUT_INVALID: 'Correct it; --help has what is expected.',
+}
+
+function hintHere(code: FaultCode, hint: string): string {
+  return new Fault(code, '').hint === hint ? (hintsHere[code] ?? hint) : hint
 }
 
 function typeOf(body: object): string {

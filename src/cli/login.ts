@@ -9,9 +9,10 @@ import { asFault } from '../kernel/fault.ts'
 import { isoTime } from '../kernel/time.ts'
 import type { Instant } from '../kernel/time.ts'
 import { CliProblem } from './problem.ts'
-import { createGatewayClient, openGateway } from './gateway-client.ts'
+import { createGatewayClient, openGateway, SessionEnded, Unreachable } from './gateway-client.ts'
 import type { GatewayClient } from './gateway-client.ts'
 import { asUsage } from './options.ts'
+import { patiently } from './patience.ts'
 import { forPeople, note, print, printJson, styled } from './print.ts'
 import { terminalLine } from './terminal-text.ts'
 import { rememberGateway, usualGateway } from './known-gateways.ts'
@@ -158,7 +159,8 @@ function tell({ link, code, expiresAt }: Started, json: true | undefined): void 
 async function answered(client: GatewayClient, { id, secret, intervalMs }: Started): Promise<Done> {
   for (;;) {
     await delay(intervalMs)
-    const { value } = await client.call('POST', '/login/poll', z.union([loginDone, loginWaiting]), { id, secret })
+    const poll = () => client.call('POST', '/login/poll', z.union([loginDone, loginWaiting]), { id, secret })
+    const { value } = await patiently(poll)
     if ('token' in value) return value
   }
 }
@@ -182,33 +184,40 @@ export function addLogout(program: Command): void {
     .command('logout')
     .summary('end the session that login made')
     .description('Ends the session at the gateway and forgets it here, with keys and certificates.')
-    .action(async () => {
+    .option('--json', 'print one line of JSON')
+    .action(async ({ json }: { json?: true }) => {
       const session = await readSession()
-      let wasLiving: boolean
       try {
-        wasLiving = await endSession(session)
+        const ended = await endSession(session)
+        if (json) printJson({ gateway: session.gateway, ended })
+        else
+          print(
+            ended
+              ? `Signed out of ${session.gateway}.`
+              : `Your session at ${session.gateway} was over; it is forgotten here, too.`,
+          )
       } finally {
         await forgetSession()
         await forgetSsh(session)
         await forgetPostgres(session)
       }
-      print(
-        wasLiving
-          ? `Signed out of ${session.gateway}.`
-          : `Your session at ${session.gateway} was over; it is forgotten here, too.`,
-      )
     })
 }
 
-/** @returns false when it was over already. */
+/** @returns false when it was over there already. @throws CliProblem when the gateway cannot be told. */
 async function endSession(session: CliSession): Promise<boolean> {
   await using client = createGatewayClient(session)
   try {
     await client.call('POST', '/logout', z.undefined())
     return true
   } catch (error) {
-    if (asFault(error)?.code === 'TOKEN_REFUSED' && seemsOver(session)) return false
-    throw error
+    if (error instanceof SessionEnded) return false
+    // By all that is known here it is over.
+    if (error instanceof Unreachable && seemsOver(session)) return false
+    if (!(error instanceof CliProblem) && asFault(error) === undefined) throw error
+    const { gateway, expiresAt } = session
+    const message = `your session is forgotten here, but stands at ${gateway} until ${forPeople(expiresAt)}: ${(error as Error).message}`
+    throw new CliProblem(message, { cause: error, hint: `End it there: ${gateway}/sign-ins` })
   }
 }
 

@@ -1,7 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { loadRules, type LoadedRules } from '../config/load-rules.ts'
 import { loadPolicyCases, momentOf, situationOf, type PolicyCase, type PolicyCases } from '../config/policy-cases.ts'
-import { Fault } from '../kernel/fault.ts'
 import { isoTime } from '../kernel/time.ts'
 import { isCountryCode } from '../policy/countries.ts'
 import { explain, type Opinion } from '../policy/explain.ts'
@@ -9,6 +8,7 @@ import { verdictFault, type Verdict } from '../policy/judge.ts'
 import type { Situation } from '../policy/weigh.ts'
 import { addDryRun } from './dry-run.ts'
 import { asUsage, lengthOption } from './options.ts'
+import { CliProblem } from './problem.ts'
 import { print, printJson, styled, table } from './print.ts'
 import { terminalLine } from './terminal-text.ts'
 
@@ -129,7 +129,7 @@ function addExplain(policy: Command): void {
     .command('explain')
     .summary('say which policy decides about somebody, and why others do not')
     .description(
-      'Judges one situation. What is not given counts as not known yet: it neither lets a policy fail nor a denial speak.\nExit code: 0 allowed, 1 not.',
+      'Judges one situation. What is not given counts as not known yet: it neither lets a policy fail nor a denial speak.\nExit code: 0 allowed, 1 not, 2 the question or the file is wrong.',
     )
     .argument('<file>', 'configuration file with the policies (YAML)')
     .argument('<resource>', 'name of a resource')
@@ -183,14 +183,11 @@ function claimOption(text: string, so: Record<string, string[]> = {}): Record<st
 async function explainOne(file: string, resource: string, role: string, question: Question): Promise<void> {
   const loaded = await loadRules(file)
   const known = loaded.resources.find(({ name }) => name === resource)
-  if (known === undefined)
-    throw new Fault(
-      'RESOURCE_UNKNOWN',
-      `${file} has no resource "${resource}".`,
-      hintOf(loaded.resources.map(({ name }) => name)),
-    )
-  if (!known.roles.includes(role))
-    throw new Fault('ROLE_UNKNOWN', `${resource} has no role "${role}".`, hintOf(known.roles))
+  if (known === undefined) {
+    const names = loaded.resources.map(({ name }) => name)
+    throw new CliProblem(`${file} has no resource "${resource}"`, mistyped(names))
+  }
+  if (!known.roles.includes(role)) throw new CliProblem(`${resource} has no role "${role}"`, mistyped(known.roles))
   const {
     email,
     machine,
@@ -206,7 +203,7 @@ async function explainOne(file: string, resource: string, role: string, question
   } = question
   const emergency = question.emergency === true
   if (country !== undefined && from === undefined) {
-    throw new Fault('INPUT_INVALID', '--country says where an address is.', { hint: 'Give the address, too: --from' })
+    throw new CliProblem('--country says where an address is', { hint: 'Give the address, too: --from', exitCode: 2 })
   }
   const situation = situationOf(loaded, {
     person: { groups: [...group], claims: claim, ...(email !== undefined && { email }) },
@@ -225,11 +222,12 @@ async function explainOne(file: string, resource: string, role: string, question
 function knownMachine({ machines }: LoadedRules, name: string | undefined): string | undefined {
   const names = machines.map((one) => one.name)
   if (name === undefined || names.includes(name)) return name
-  throw new Fault('INPUT_INVALID', `There is no machine "${name}" in the file.`, hintOf(names))
+  throw new CliProblem(`there is no machine "${name}" in the file`, mistyped(names))
 }
 
-function hintOf(names: readonly string[]): { hint: string } {
-  return { hint: `There are: ${names.slice(0, 12).join(', ')}.` }
+/** Not 1: that says "not allowed", and a check that expects it would pass. */
+function mistyped(names: readonly string[]): { hint: string; exitCode: 2 } {
+  return { hint: `There are: ${names.slice(0, 12).join(', ')}.`, exitCode: 2 }
 }
 
 function verdictText(verdict: Verdict, situation: Situation): string {

@@ -26,7 +26,7 @@ export function explain(error: unknown): ExitCode {
   }
   const fault = asFault(error)
   if (fault !== undefined) {
-    complain(fault.message, fault.hint)
+    complain(fault.message, fault.hint === fault.message ? null : fault.hint)
     return fault.code === 'CONFIG_INVALID' ? 2 : 1
   }
   const system = systemProblem(error)

@@ -49,6 +49,7 @@ const commands: readonly (readonly [name: string, load: () => Promise<AddCommand
   ['whoami', async () => (await import('./login.ts')).addWhoami],
   ['request', async () => (await import('./request.ts')).addRequest],
   ['requests', async () => (await import('./request.ts')).addRequests],
+  ['cancel', async () => (await import('./decide.ts')).addCancel],
   ['approve', async () => (await import('./decide.ts')).addApprove],
   ['deny', async () => (await import('./decide.ts')).addDeny],
   ['statements', async () => (await import('./statement.ts')).addStatements],

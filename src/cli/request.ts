@@ -4,6 +4,7 @@ import { formatDuration } from '../kernel/durations.ts'
 import { request as requestShape, requestBundle, requestList } from '../web/api-schema.ts'
 import { openGateway, type GatewayClient } from './gateway-client.ts'
 import { lengthOption } from './options.ts'
+import { patiently } from './patience.ts'
 import { forPeople, note, print, printJson, table } from './print.ts'
 import { CliProblem } from './problem.ts'
 import { daysOption, hoursOf, hoursOption, type HourOptions } from './request-hours.ts'
@@ -102,7 +103,7 @@ export async function decided(client: GatewayClient, asked: Request): Promise<Re
   for (let request = asked; ;) {
     if (request.state !== 'requested') return request
     await delay(pollMs)
-    request = (await client.call('GET', pathOf(asked.id), requestShape)).value
+    request = await patiently(async () => (await client.call('GET', pathOf(asked.id), requestShape)).value)
   }
 }
 

@@ -2,7 +2,6 @@ import { readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { readEnvironment, userFolder } from '../config/environment.ts'
-import { loginCommand } from './known-gateways.ts'
 import { writePrivateFile } from './private-file.ts'
 import { CliProblem } from './problem.ts'
 
@@ -25,12 +24,8 @@ function sessionFile(): string {
 }
 
 /** By this machine's clock, which may be wrong: the gateway decides, and this tells what its refusal means. */
-export function seemsOver({ expiresAt }: CliSession): boolean {
+export function seemsOver({ expiresAt }: Pick<CliSession, 'expiresAt'>): boolean {
   return Date.parse(expiresAt) <= Date.now()
-}
-
-export async function sessionOver({ gateway }: CliSession): Promise<CliProblem> {
-  return new CliProblem('your session is over', { hint: `Log in again: ${await loginCommand(gateway)}` })
 }
 
 /** Whether it still holds or not. @throws CliProblem when there is none, or others could read it. */

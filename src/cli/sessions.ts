@@ -12,6 +12,7 @@ export function addSessions(program: Command): void {
     .command('sessions')
     .summary('list live sessions, and end them')
     .description('Lists your live sessions.')
+    .showHelpAfterError('  To end one: curfew sessions end SESSION. Or try --help.')
     .option('--all', 'those of everybody (operators)')
     .option('--json', 'print one line of JSON each')
     .addHelpText(

@@ -41,6 +41,7 @@ const scopeTable = Object.entries(scopeWords).map(([name, words]) => `  ${name.p
 function addCreate(token: Command): void {
   token
     .command('create', { isDefault: true })
+    .showHelpAfterError('  Try --help; its other commands (exchange, list, revoke): curfew token --help')
     .summary('make a token and print it, once')
     .option('--label <text>', 'what it is for', thisProgram())
     .option('--for <length>', 'how long it lasts, such as 8h', lengthOption)
@@ -88,10 +89,12 @@ function addRevoke(token: Command): void {
     .command('revoke')
     .summary('revoke a token and end the sessions that came in by it')
     .argument('<id>', 'as `curfew token list` shows it')
-    .action(async (id: string) => {
+    .option('--json', 'print one line of JSON')
+    .action(async (id: string, { json }: { json?: true }) => {
       const { client } = await openGateway()
       await using _ = client
       await client.call('DELETE', `/tokens/${encodeURIComponent(id)}`, z.undefined())
+      if (json) return printJson({ id, state: 'revoked' })
       print(`${terminalLine(id)} is revoked.`)
     })
 }

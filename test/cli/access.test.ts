@@ -64,6 +64,22 @@ test('a refusal ends the wait with its comment and exit code 1', async () => {
   expect([status, stdout]).toEqual([1, expect.stringMatching(/was refused by bob@shop\.example: not today\n$/)])
 })
 
+test('who asked calls it off, and nobody else', async () => {
+  await using waiting = await curfew.start('alice', 'request', 'prod-db', 'readonly', '--reason', 'oh', '--wait')
+  const [id] = await waiting.until(/request-\w+/)
+  const other = await run('bob', 'cancel', id)
+  expect([other.status, other.stderr]).toEqual([1, expect.stringMatching(/^curfew: .*\n {2}\S/)])
+  expect(await run('alice', 'cancel', id)).toMatchObject({
+    status: 0,
+    stdout: `${id}: prod-db as readonly was called off.\n`,
+  })
+  expect(await waiting.exited()).toMatchObject({ status: 1 })
+  const again = await run('alice', 'cancel', id, '--json')
+  expect([again.status, again.stderr]).toEqual([1, expect.stringMatching(/^curfew: /)])
+  const grant = await run('alice', 'cancel', 'grant-1')
+  expect([grant.status, grant.stderr]).toEqual([2, expect.stringContaining('curfew requests')])
+})
+
 test('an approver gives less than was asked for', async () => {
   const [asked] = json(
     await run('alice', 'request', 'prod-db', 'readonly', '--reason', 'less', '--for', '1h', '--json'),

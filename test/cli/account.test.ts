@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -139,6 +140,20 @@ describe('audit', () => {
     expect([verified.status, verified.stdout]).toEqual([
       0,
       expect.stringMatching(/^The audit log is whole: \d+ events/),
+    ])
+  })
+
+  test('a gateway’s own log is checked with the keys that one kept, where they are given', async () => {
+    await gateway.restart() // a stop signs the head of the log
+    const good = ['--data', gateway.config.gateway.dataFolder]
+    expect(await run('sam', 'audit', 'verify', ...good)).toMatchObject({ status: 0 })
+    const other = join(home, 'other.jwk')
+    const { publicKey } = generateKeyPairSync('ed25519')
+    await writeFile(other, JSON.stringify(publicKey.export({ format: 'jwk' })))
+    const strange = await run('sam', 'audit', 'verify', '--key', other)
+    expect([strange.status, strange.stdout]).toEqual([
+      1,
+      expect.stringContaining('a checkpoint has no valid signature'),
     ])
   })
 

@@ -81,6 +81,8 @@ export interface TestGateway extends AsyncDisposable {
   psql(options: Partial<PsqlOptions> & { readonly user: string }): Program
   /** Stops the gateway as SIGTERM would, and starts it again on the same ports and data. */
   restart(): Promise<void>
+  /** Stops it alone. @returns what starts it again. */
+  away(): Promise<() => Promise<void>>
 }
 
 const client = { clientId: 'curfew', clientSecret: 'a-secret-for-tests-only' } as const
@@ -158,6 +160,10 @@ function testGateway(parts: Parts): TestGateway {
     async restart() {
       await running.gateway[Symbol.asyncDispose]()
       running.gateway = await parts.start()
+    },
+    async away() {
+      await running.gateway[Symbol.asyncDispose]()
+      return async () => void (running.gateway = await parts.start())
     },
     [Symbol.asyncDispose]: () => parts.stack.disposeAsync(),
   }

@@ -137,6 +137,8 @@ test.each([
       'curfew ssh-ca',
       'curfew ssh-ca --data .',
       'curfew token create --for soon',
+      'curfew token lst',
+      'curfew sessions ed session-1',
       'curfew token create --scope everything',
       'curfew evidence lock-1',
       'curfew audit tail --lines many',
