@@ -3,8 +3,6 @@ import { join } from 'node:path'
 import { createAccess } from './access/create-access.ts'
 import type { Access } from './access/access.ts'
 import { createReports } from './access/reports.ts'
-import { Sweeper } from './access/sweeper.ts'
-import { auditEvent, theGateway } from './audit/event.ts'
 import { startCheckpoints } from './audit/checkpoints.ts'
 import type { Config } from './config/config.ts'
 import { createEvidence } from './evidence/evidence.ts'
@@ -36,7 +34,6 @@ import { startDatabaseUsers } from './protocols/postgres/users/database-users.ts
 import { listenSsh } from './protocols/ssh/listener.ts'
 import { openSigningKey } from './recording/keys.ts'
 import { openRecordings } from './recording/recordings.ts'
-import type { Recordings } from './recording/recorder.ts'
 import { createCatalogue } from './resources/catalogue.ts'
 import { connectCommands, type ConnectPlace } from './resources/connect.ts'
 import { createHosts, originOf } from './resources/hosts.ts'
@@ -47,6 +44,7 @@ import { openDataKey } from './store/data-key.ts'
 import type { State } from './store/state.ts'
 import { openSqliteState } from './store/sqlite/open.ts'
 import { calmGarbageCollector, systemClock, systemRandom } from './system.ts'
+import { drain, noteStartAndStop, readiness, startSweeping } from './upkeep.ts'
 import { createPages } from './web/create-pages.ts'
 
 /** Parts that tests put in place of the machine's own. */
@@ -69,8 +67,6 @@ export interface Gateway extends AsyncDisposable {
   readonly log: Log
 }
 
-/** How often time alone is written down, and the second line looks for what the first missed. */
-const sweepMs = 1000
 const checkpointMs = 10 * 60_000
 /** Short, as an application cannot ask whether it still holds. */
 const assertionMs = 5 * 60_000
@@ -300,46 +296,4 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     log,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
-}
-
-/** New connections are refused at once; live sessions may go on for a while, then end. */
-async function drain(listeners: readonly Listening[], gate: SessionGate, drainMs: number): Promise<void> {
-  await Promise.all([gate.drain(drainMs), ...listeners.map((listener) => listener[Symbol.asyncDispose]())])
-}
-
-/** The first and the last event that a run writes. */
-async function noteStartAndStop(
-  { audit }: State,
-  { gateway }: Config,
-  clock: Clock,
-  stack: AsyncDisposableStack,
-): Promise<void> {
-  const note = (type: 'gateway.started' | 'gateway.stopped') =>
-    audit.append([auditEvent(type, clock.now(), theGateway, { node: gateway.name })])
-  await note('gateway.started')
-  stack.defer(() => note('gateway.stopped'))
-}
-
-/** Writes down what time alone decides, and looks for what should have ended. */
-function startSweeping(gate: SessionGate, access: Access, log: Log): Disposable {
-  const sweeper = new Sweeper(() => access.sweep(), log)
-  const timer = setInterval(() => {
-    gate.sweep()
-    void sweeper.look()
-  }, sweepMs)
-  return { [Symbol.dispose]: () => clearInterval(timer) }
-}
-
-async function readiness(
-  state: State,
-  recordings: Pick<Recordings, 'problem'>,
-  gate: SessionGate,
-): Promise<{ ok: boolean; problems: string[] }> {
-  const recording = await recordings.problem()
-  const problems = [
-    ...((await state.healthy()) ? [] : ['the state cannot be read and written']),
-    ...(recording === null ? [] : [recording.message]),
-    ...(gate.draining ? ['the gateway is shutting down'] : []),
-  ]
-  return { ok: problems.length === 0, problems }
 }

@@ -16,7 +16,8 @@ const map: Readonly<Record<string, readonly string[]>> = {
   web: inner,
   // The CLI speaks HTTP: of the web it knows the API's shapes, of the gateway how to start one.
   cli: [...inner, 'system.ts', 'gateway.ts', 'web/api-schema.ts'],
-  'gateway.ts': [...inner, 'system.ts', 'protocols', 'store', 'web', 'notify', 'observability', 'geo'],
+  'upkeep.ts': [...inner, 'store'],
+  'gateway.ts': [...inner, 'upkeep.ts', 'system.ts', 'protocols', 'store', 'web', 'notify', 'observability', 'geo'],
   'main.ts': ['cli', 'config'],
 }
 
