@@ -1,3 +1,4 @@
+import { globSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -41,6 +42,12 @@ test('docs/operations.md lists every metric and every type of audit event, and n
   const text = await read('docs/operations.md')
   expect(firstCells(text, 'Metrics').toSorted()).toEqual(Object.keys(metricTable).toSorted())
   expect(firstCells(text, 'Audit events').toSorted()).toEqual([...auditTypes].toSorted())
+})
+
+test('docs/README.md lists every page and every decision', async () => {
+  const listed = await read('docs/README.md')
+  const pages = globSync(['*.md', 'decisions/*.md'], { cwd: join(root, 'docs') })
+  expect(pages.filter((page) => page !== 'README.md' && !listed.includes(`](${page})`))).toEqual([])
 })
 
 test('docs/dependencies.md lists every dependency, and no other', async () => {
