@@ -2,6 +2,7 @@ import { Agent, fetch, type Response } from 'undici'
 import * as z from 'zod'
 import { Fault, faultCodes } from '../kernel/fault.ts'
 import type { FaultCode } from '../kernel/fault.ts'
+import { readEnvironment } from '../config/environment.ts'
 import { apiPath, oauthProblem, problem } from '../web/api-schema.ts'
 import { CliProblem } from './problem.ts'
 import { loginCommand } from './known-gateways.ts'
@@ -180,6 +181,11 @@ async function refusal(status: number, answer: unknown, at?: At): Promise<Error>
     return new CliProblem(`the gateway answered with status ${status}`, { hint: 'Is this a Curfew gateway?' })
   const { code, detail, hint } = parsed.data
   if (code === 'TOKEN_REFUSED' && at?.token !== undefined) {
+    if (at.token === readEnvironment()['CURFEW_TOKEN']) {
+      return new CliProblem('the gateway does not take the token in CURFEW_TOKEN', {
+        hint: 'Make a new one: curfew token create --scope SCOPE',
+      })
+    }
     const isOver = at.expiresAt !== undefined && seemsOver({ expiresAt: at.expiresAt })
     const why = isOver ? 'your session is over' : 'the gateway takes your session no longer: it was ended there'
     return new SessionEnded(why, {

@@ -37,18 +37,36 @@ export async function rememberGateway({ gateway, ca }: KnownGateway): Promise<vo
   await writePrivateFile(knownFile(), `${JSON.stringify(known, null, 2)}\n`)
 }
 
-/** The one gateway that was used before. @throws CliProblem when there is none, or one must choose. */
-export async function usualGateway(): Promise<KnownGateway> {
+/** The one gateway that was used before. @param variable of the environment, where that is the way to name one. @throws CliProblem when there is none, or one must choose. */
+export async function usualGateway(variable?: string): Promise<KnownGateway> {
   const known = await readKnown()
   const [only, ...others] = known
   if (only !== undefined && others.length === 0) return only
   const message =
     only === undefined ? 'which gateway?' : `which gateway? ${known.map(({ gateway }) => gateway).join(', ')}`
-  throw new CliProblem(message, { exitCode: 2, hint: `Say it: curfew login --gateway ${only?.gateway ?? 'URL'}` })
+  const way =
+    variable === undefined
+      ? `curfew login --gateway ${only?.gateway ?? 'URL'}`
+      : `${variable}=${only?.gateway ?? 'URL'}`
+  throw new CliProblem(message, { exitCode: 2, hint: `Say it: ${way}` })
 }
 
 /** What to type to log in there again. Without the address it is trusted as it was before. */
 export async function loginCommand(gateway: string): Promise<string> {
   const known = await readKnown()
   return known.length === 1 && known[0]!.gateway === gateway ? 'curfew login' : `curfew login --gateway ${gateway}`
+}
+
+/** @throws CliProblem; http is only for a gateway on this machine. */
+export function gatewayOrigin(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const local = url !== undefined && /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname)
+  if (url !== undefined && (url.protocol === 'https:' || (url.protocol === 'http:' && local))) return url.origin
+  throw new CliProblem(`"${text}" is not the address of a gateway; expected https://HOST`)
+}
+
+export async function readAuthorities(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8')
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text
+  throw new CliProblem(`${file} holds no PEM certificate`)
 }

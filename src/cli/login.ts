@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Option } from 'commander'
@@ -15,9 +14,9 @@ import { asUsage } from './options.ts'
 import { patiently } from './patience.ts'
 import { forPeople, note, print, printJson, styled } from './print.ts'
 import { terminalLine } from './terminal-text.ts'
-import { rememberGateway, usualGateway } from './known-gateways.ts'
+import { gatewayOrigin, readAuthorities, rememberGateway, usualGateway } from './known-gateways.ts'
 import type { KnownGateway } from './known-gateways.ts'
-import { forgetSession, readSession, seemsOver, writeSession } from './session-file.ts'
+import { forgetSession, readKeptSession, seemsOver, writeSession } from './session-file.ts'
 import type { CliSession } from './session-file.ts'
 import { forgetPostgres, postgresCertificateFor, startPostgres } from './postgres/certificate.ts'
 import type { Ready as PostgresReady } from './postgres/certificate.ts'
@@ -50,7 +49,7 @@ export function addLogin(program: Command): void {
     .option('--json', 'print one line of JSON with the link, and one when you are in')
     .addHelpText(
       'after',
-      '\nExample:\n  curfew login --gateway https://gw.example.com\n\nThe session is kept in $XDG_CONFIG_HOME/curfew/session.json (~/.config), the keys in ssh/ and postgres/ beside it.\nOnly you can read them.\n',
+      '\nExample:\n  curfew login --gateway https://gw.example.com\n\nThe session is kept in $XDG_CONFIG_HOME/curfew/session.json (~/.config), the keys in ssh/ and postgres/ beside it.\nOnly you can read them.\n\nJobs need no login: CURFEW_TOKEN holds a token, CURFEW_GATEWAY the address, CURFEW_CA the file of --ca.\n',
     )
     .action(async (options: Options) => {
       return options.renew ? renew(options) : login(options, await gatewayFor(options))
@@ -165,20 +164,6 @@ async function answered(client: GatewayClient, { id, secret, intervalMs }: Start
   }
 }
 
-/** @throws CliProblem; http is only for a gateway on this machine. */
-export function gatewayOrigin(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  const local = url !== undefined && /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname)
-  if (url !== undefined && (url.protocol === 'https:' || (url.protocol === 'http:' && local))) return url.origin
-  throw new CliProblem(`"${text}" is not the address of a gateway; expected https://HOST`)
-}
-
-export async function readAuthorities(file: string): Promise<string> {
-  const text = await readFile(file, 'utf8')
-  if (text.includes('-----BEGIN CERTIFICATE-----')) return text
-  throw new CliProblem(`${file} holds no PEM certificate`)
-}
-
 export function addLogout(program: Command): void {
   program
     .command('logout')
@@ -186,7 +171,7 @@ export function addLogout(program: Command): void {
     .description('Ends the session at the gateway and forgets it here, with keys and certificates.')
     .option('--json', 'print one line of JSON')
     .action(async ({ json }: { json?: true }) => {
-      const session = await readSession()
+      const session = await readKeptSession()
       try {
         const ended = await endSession(session)
         if (json) printJson({ gateway: session.gateway, ended })

@@ -2,6 +2,7 @@ import { readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { readEnvironment, userFolder } from '../config/environment.ts'
+import { gatewayOrigin, readAuthorities, usualGateway } from './known-gateways.ts'
 import { writePrivateFile } from './private-file.ts'
 import { CliProblem } from './problem.ts'
 
@@ -23,13 +24,39 @@ function sessionFile(): string {
   return join(userFolder(readEnvironment()), 'session.json')
 }
 
+/**
+ * What a job shows in its environment, or what `curfew login` left.
+ * @throws CliProblem when there is neither, or others could read it.
+ */
+export async function readSession(): Promise<CliSession> {
+  const { CURFEW_TOKEN: token = '', CURFEW_GATEWAY: gateway, CURFEW_CA: ca } = readEnvironment()
+  return token === '' ? readKeptSession() : jobSession(token, gateway, ca)
+}
+
+/** How long it lasts only the gateway knows. */
+const unknownEnd = '9999-12-31T00:00:00.000Z'
+
+async function jobSession(token: string, gateway: string | undefined, ca: string | undefined): Promise<CliSession> {
+  const at = gateway === undefined ? await usualGateway('CURFEW_GATEWAY') : { gateway: namedGateway(gateway), ca: null }
+  const trusted = ca === undefined ? at : { ...at, ca: await readAuthorities(ca) }
+  return { ...trusted, token, person: '', expiresAt: unknownEnd }
+}
+
+function namedGateway(text: string): string {
+  try {
+    return gatewayOrigin(text)
+  } catch (cause) {
+    throw new CliProblem(`CURFEW_GATEWAY: ${(cause as Error).message}`, { cause, exitCode: 2 })
+  }
+}
+
 /** By this machine's clock, which may be wrong: the gateway decides, and this tells what its refusal means. */
 export function seemsOver({ expiresAt }: Pick<CliSession, 'expiresAt'>): boolean {
   return Date.parse(expiresAt) <= Date.now()
 }
 
 /** Whether it still holds or not. @throws CliProblem when there is none, or others could read it. */
-export async function readSession(): Promise<CliSession> {
+export async function readKeptSession(): Promise<CliSession> {
   const file = sessionFile()
   const { text, mode } = await readWithMode(file)
   if ((mode & 0o077) !== 0) {

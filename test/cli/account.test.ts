@@ -143,6 +143,34 @@ describe('audit', () => {
     ])
   })
 
+  test('a job shows its token in the environment, and needs no login', async () => {
+    const made = await run('sam', 'token', 'create', '--scope', 'reports:read')
+    const env = {
+      XDG_CONFIG_HOME: join(home, 'nobody'),
+      CURFEW_TOKEN: made.stdout.trim(),
+      CURFEW_GATEWAY: gateway.url.href,
+      CURFEW_CA: gateway.caFile,
+    }
+    const job = async (change: object, ...words: string[]) => {
+      await using program = new Program(process.execPath, [main, ...words], { env: { ...env, ...change } })
+      return await program.exited()
+    }
+    const report = await job({}, 'report', 'unused', '--csv')
+    expect([report.status, report.stderr]).toEqual([0, ''])
+    expect((await job({}, 'requests')).stderr).toContain('requests:read')
+    const refused = await job({ CURFEW_TOKEN: 'curfew_x' }, 'report')
+    expect([refused.status, refused.stderr]).toEqual([
+      1,
+      'curfew: the gateway does not take the token in CURFEW_TOKEN\n  Make a new one: curfew token create --scope SCOPE\n',
+    ])
+    await using unnamed = new Program(process.execPath, [main, 'report'], {
+      env: { XDG_CONFIG_HOME: join(home, 'nobody'), CURFEW_TOKEN: 'x' },
+    })
+    expect((await unnamed.exited()).stderr).toBe('curfew: which gateway?\n  Say it: CURFEW_GATEWAY=URL\n')
+    const nowhere = await job({ CURFEW_GATEWAY: 'gw' }, 'report')
+    expect([nowhere.status, nowhere.stderr]).toEqual([2, expect.stringContaining('CURFEW_GATEWAY: "gw" is not')])
+  })
+
   test('a gateway’s own log is checked with the keys that one kept, where they are given', async () => {
     await gateway.restart() // a stop signs the head of the log
     const good = ['--data', gateway.config.gateway.dataFolder]
