@@ -44,11 +44,6 @@ export class Operation implements Awaited {
   }
 }
 
-/** Of a kind that is not known here. OpenSSH answers nothing to those that it does not know either. */
-export class UnknownRequest extends Operation {
-  readonly mayGoUnanswered = true
-}
-
 export class Opening implements Awaited {
   readonly chars: number
   readonly #log: OperationLog

@@ -15,8 +15,6 @@ export interface Reply {
 export interface Awaited {
   /** How much of the room for waiting requests its texts take. */
   readonly chars: number
-  /** Servers differ in whether they answer it. */
-  readonly mayGoUnanswered?: boolean
   /** A piece of the content that was asked for. Only READ. */
   data?(bytes: Buffer): void
   answered(reply: Reply): void
@@ -27,51 +25,34 @@ export interface Awaited {
 const requestsMax = 65_536
 const charsMax = 16_777_216
 
-/** Requests by their id. Of several with one id, the first is answered first, as a server does that takes turns. */
+/**
+ * Requests by their id. Two of one id may be answered in any order, and their replies do not tell which is whose; no
+ * client needs it, as an id is free again with the reply (draft-ietf-secsh-filexfer-02 section 3).
+ */
 export class Pending {
-  readonly #first = new Map<number, Awaited>()
-  readonly #others = new Map<number, Awaited[]>()
-  #count = 0
+  readonly #waiting = new Map<number, Awaited>()
   #chars = 0
 
   add(id: number, request: Awaited): void {
-    this.#count += 1
+    if (this.#waiting.has(id)) throw new NotUnderstood('Two SFTP requests that wait have one id.')
+    this.#waiting.set(id, request)
     this.#chars += request.chars
-    if (this.#count > requestsMax || this.#chars > charsMax) throw new NotUnderstood('Too many SFTP requests wait.')
-    const first = this.#first.get(id)
-    if (first === undefined) {
-      this.#first.set(id, request)
-      return
+    if (this.#waiting.size > requestsMax || this.#chars > charsMax) {
+      throw new NotUnderstood('Too many SFTP requests wait.')
     }
-    if (first.mayGoUnanswered === true || request.mayGoUnanswered === true) {
-      throw new NotUnderstood('An SFTP request may go unanswered, and others have its id.')
-    }
-    const others = this.#others.get(id)
-    if (others === undefined) this.#others.set(id, [request])
-    else others.push(request)
   }
 
   take(id: number): Awaited {
-    const request = this.#first.get(id)
+    const request = this.#waiting.get(id)
     if (request === undefined) throw new NotUnderstood('An SFTP reply answers no request.')
-    this.#count -= 1
+    this.#waiting.delete(id)
     this.#chars -= request.chars
-    const next = this.#others.size > 0 ? this.#nextOf(id) : undefined
-    if (next === undefined) this.#first.delete(id)
-    else this.#first.set(id, next)
     return request
   }
 
   /** Empties it. */
   *takeAll(): Generator<Awaited> {
-    const ids = [...this.#first.keys()]
-    for (const id of ids) while (this.#first.has(id)) yield this.take(id)
-  }
-
-  #nextOf(id: number): Awaited | undefined {
-    const others = this.#others.get(id)
-    const next = others?.shift()
-    if (others?.length === 0) this.#others.delete(id)
-    return next
+    const ids = [...this.#waiting.keys()]
+    for (const id of ids) yield this.take(id)
   }
 }

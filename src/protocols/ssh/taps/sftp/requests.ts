@@ -4,17 +4,7 @@ import type { OperationLog } from '../operation-log.ts'
 import { NotUnderstood } from '../protocol-tap.ts'
 import { shownText } from '../text.ts'
 import { placeOf, readAttributes } from './attributes.ts'
-import {
-  Closing,
-  Copying,
-  Listing,
-  Opening,
-  OpeningFolder,
-  Operation,
-  refused,
-  Transfer,
-  UnknownRequest,
-} from './awaited.ts'
+import { Closing, Copying, Listing, Opening, OpeningFolder, Operation, refused, Transfer } from './awaited.ts'
 import type { AwaitedOperation } from './awaited.ts'
 import { readExtension } from './extensions.ts'
 import { handleBytesMax } from './handles.ts'
@@ -103,8 +93,7 @@ export class Requests implements PacketSink {
       case packet.extended:
         return this.#extended(fields)
       default: {
-        const operation = readOperation(type, fields, this.#handles)
-        if (operation === undefined) return new UnknownRequest(this.#log, unknownRequest(type), false)
+        const operation = readOperation(type, fields, this.#handles) ?? unknownRequest(type)
         return new Operation(this.#log, operation, looks.has(operation.op))
       }
     }
