@@ -7,6 +7,7 @@ import { SshReader } from '../../../src/identity/ssh/wire.ts'
 import { Fault } from '../../../src/kernel/fault.ts'
 import { authenticate, type AuthenticateDeps, type Caller } from '../../../src/protocols/ssh/auth/authenticate.ts'
 import type { Conversation } from '../../../src/protocols/ssh/conversation.ts'
+import { HandClock } from '../../clock.ts'
 import { ada, HandIdentity, newKey, requests } from './hand-identity.ts'
 import { MessageClient, memoryPair } from './memory-transport.ts'
 
@@ -265,6 +266,18 @@ test('whoever says nothing is sent away in time; a person at the browser is not'
   await new Promise((resolve) => setTimeout(resolve, 80))
   slow.identity.answer.resolve(ada)
   expect((await slow.done).identified).toEqual(ada)
+})
+
+test('a client that shows a sign-in and never goes on keeps its place no longer than a person may take', async () => {
+  const clock = new HandClock()
+  const stage = begin(new HandIdentity(), {}, { clock })
+  await admitted(stage)
+  stage.client.send(requests.interactive(user))
+  question(await stage.client.next())
+  clock.pass(300_000)
+  expect(stage.server.gone.aborted).toBe(false)
+  clock.pass(10_000)
+  await expect(stage.done).rejects.toMatchObject({ code: 'DEADLINE_PASSED' })
 })
 
 test('no sequence of messages brings anything down, or anybody in', async () => {

@@ -149,7 +149,7 @@ class Reception {
   }
 
   async #bySignIn(wanted: Wanted): Promise<Identified | undefined> {
-    this.#deadline.lift()
+    this.#deadline.arm(this.#deps.signInMs)
     const ask = { client: this.#client, wanted, keyFingerprint: this.#keys.proved }
     const identified = await signInByBrowser(this.#exchange, ask, this.#stop, this.#deps)
     if (identified !== undefined) this.#exchange.say(signedInText(identified.personName))

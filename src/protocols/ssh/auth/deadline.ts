@@ -1,7 +1,10 @@
 import { Fault } from '../../../kernel/fault.ts'
 import type { Clock, Timer } from '../../../kernel/time.ts'
 
-/** How long somebody unknown may take. It rests while a person is being waited for, who has a deadline of their own. */
+/** A longer timer would fire at once. */
+const timerMsMax = 2 ** 31 - 1
+
+/** How long somebody unknown may take. */
 export class Deadline implements Disposable {
   readonly signal: AbortSignal
   readonly #late = new AbortController()
@@ -16,18 +19,15 @@ export class Deadline implements Disposable {
     this.arm()
   }
 
-  arm(): void {
-    this.lift()
-    this.#timer = this.#clock.after(this.#handshakeMs, () => {
+  /** @param personMs that a person may take first; a client that shows them nothing, or does not go on, is late all the same. */
+  arm(personMs = 0): void {
+    this.#timer?.cancel()
+    this.#timer = this.#clock.after(Math.min(personMs + this.#handshakeMs, timerMsMax), () => {
       this.#late.abort(new Fault('DEADLINE_PASSED', 'Nobody signed in in time.'))
     })
   }
 
-  lift(): void {
-    this.#timer?.cancel()
-  }
-
   [Symbol.dispose](): void {
-    this.lift()
+    this.#timer?.cancel()
   }
 }
