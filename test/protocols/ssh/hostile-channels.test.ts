@@ -106,6 +106,14 @@ test('a target opens no more channels than a client may', async () => {
   expect([refusal.byte(), refusal.uint32(), refusal.uint32()]).toEqual([92, 1000, 4])
 })
 
+/** What has come and nobody has read. */
+async function allAt(end: MessageClient): Promise<readonly Buffer[]> {
+  const all: Buffer[] = []
+  while (end.unread > 0) all.push(await end.next())
+  return all
+}
+const typesAt = async (end: MessageClient) => (await allAt(end)).map(([type]) => type)
+
 const ownNumber = 3
 const opened = (client: MessageClient, target: MessageClient, numbers: readonly number[]) => {
   client.send(sshByte(90), sshString('session'), ...[numbers[0]!, 100_000, 32_768].map(sshUint32))
@@ -131,15 +139,10 @@ test('what the target does not run may be asked for in another way, and nothing 
   data(client, 0, 'in time')
   run(client, 0, 'exec', 'a second one')
   await settled()
-  const types = async (end: MessageClient) => {
-    const all: Buffer[] = []
-    while (end.unread > 0) all.push(await end.next())
-    return all
-  }
-  const atTarget = await types(target)
+  const atTarget = await allAt(target)
   expect(atTarget.map(([type]) => type)).toEqual([90, 98, 98, 94])
   expect(atTarget[3]!.subarray(9).toString()).toBe('in time')
-  const atClient = await types(client)
+  const atClient = await allAt(client)
   // Confirmed, failed, the room of what was thrown away given back, begun, and no second one.
   expect(atClient.map(([type]) => type)).toEqual([91, 100, 93, 99, 100])
   expect(atClient[2]!.readUInt32BE(5)).toBe('early'.length)
@@ -196,6 +199,59 @@ test('nothing runs on what was sent for something that did not run', async () =>
   const atClient: number[] = []
   while (client.unread > 0) atClient.push((await client.next())[0]!)
   expect(atClient).toEqual([91, 100, 100])
+})
+
+// Goal: what is refused on one connection of many (ControlMaster) harms none of the others. A channel's number is free
+// again when it was closed both ways, and the ends are not equally far.
+test('a client may use the number of a refused channel again before the target has closed that', async () => {
+  const { host, client, target } = place('shell')
+  opened(client, target, [ownNumber, 0])
+  await settled()
+  run(client, 0, 'exec', 'id')
+  client.send(sshByte(97), sshUint32(0))
+  client.send(sshByte(90), sshString('session'), ...[ownNumber, 100_000, 32_768].map(sshUint32))
+  await settled()
+  expect(gone(client.transport)).toBe('')
+  expect(await typesAt(target)).toEqual([90, 97])
+  target.send(sshByte(97), sshUint32(ownNumber))
+  await settled()
+  expect(await typesAt(target)).toEqual([90])
+  target.send(sshByte(91), ...[ownNumber, 1, 100_000, 32_768].map(sshUint32))
+  await settled()
+  expect(await typesAt(client)).toEqual([91, 99, 95, 98, 96, 97, 91])
+  run(client, 1, 'shell', '')
+  await settled()
+  expect(await typesAt(target)).toEqual([98])
+  expect(host.channels.count).toBe(1)
+})
+
+test('a target keeps the number of a refused channel until the client has closed that', async () => {
+  const { client, target } = place('shell')
+  opened(client, target, [ownNumber, 0])
+  await settled()
+  run(client, 0, 'exec', 'id')
+  await settled()
+  expect(await typesAt(client)).toEqual([91, 99, 95, 98, 96, 97])
+  expect(await typesAt(target)).toEqual([90])
+  client.send(sshByte(97), sshUint32(0))
+  await settled()
+  expect(await typesAt(target)).toEqual([97])
+})
+
+test('but only for one channel more, and none of any size', async () => {
+  for (const more of [Buffer.alloc(0), Buffer.alloc(10_000)]) {
+    const { client, target } = place('shell')
+    opened(client, target, [ownNumber, 0])
+    await settled()
+    run(client, 0, 'exec', 'id')
+    client.send(sshByte(97), sshUint32(0))
+    const again = () =>
+      client.send(sshByte(90), sshString('session'), ...[ownNumber, 100_000, 32_768].map(sshUint32), more)
+    again()
+    if (more.length === 0) again()
+    await settled()
+    expect(gone(client.transport)).toContain('used twice')
+  }
 })
 
 test('what a target sends where nothing runs is recorded', async () => {

@@ -28,8 +28,10 @@ export class RelayChannel {
   hasExited = false
   clientClosed = false
   targetClosed = false
-  /** The gate has closed it towards both ends: nothing passes any more. */
+  /** The gate has closed it towards the client: nothing passes any more, but the client's own close. */
   isDismissed = false
+  /** What waits for its number. */
+  onOver: (() => void) | null = null
   bytesUp = 0
   bytesDown = 0
 

@@ -60,7 +60,7 @@ export async function dismissTarget(
     target.send(isSubsystem ? channelClose(number!) : windowAdjust(number!, lastOutputBytes))
   }
   for (const channel of open) {
-    const isClosing = channel.isRunning || channel.clientClosed || channel.isDismissed
+    const isClosing = channel.isRunning || channel.clientClosed
     if (!isClosing) target.send(channelClose(channel.target!))
   }
   if (running.size > 0) await either(settled.promise, askedMs, clock)

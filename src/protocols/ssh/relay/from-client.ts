@@ -39,6 +39,8 @@ const listeningMax = 1000
 /** Every transport of ours takes packets of this size. */
 const packetBytesMax = 32 * 1024
 const heldMax = 10
+/** Of a channel's opening that waits for its number, what depends on its type. */
+const waitingOpenBytesMax = 4096
 const environmentBytesMax = 4096
 /** What a refused shell or command ends with: as ssh itself when it fails. */
 const refusedStatus = 255
@@ -124,7 +126,7 @@ export class FromClient {
     const channel = this.#host.channels.ofTarget(recipientOf(bytes))
     if (channel === undefined) throw new SshWireError('there is no such channel')
     channel.clientClosed = true
-    if (!channel.isDismissed) this.#host.target.send(bytes)
+    this.#host.target.send(bytes)
     if (channel.isOver) this.#host.channelOver(channel)
   }
 
@@ -140,7 +142,18 @@ export class FromClient {
     if (channels.count >= channelsMax) return refuse(openFailure.resourceShortage, 'too many channels are open')
     const refusal = needed === 'session' ? null : refusalOf(role, needed, `a channel of type ${open.type}`)
     if (refusal !== null) return refuse(openFailure.prohibited, refusal)
-    this.#pass(open, needed === 'session')
+    if (!this.#waitsFor(channels.ofClient(open.sender), open)) this.#pass(open, needed === 'session')
+  }
+
+  /**
+   * The client counts a channel that was refused as closed when it has closed it; the target may still say something
+   * about its number until it has closed it, too.
+   */
+  #waitsFor(before: RelayChannel | undefined, open: ChannelOpen): boolean {
+    if (before?.isDismissed !== true || !before.clientClosed) return false
+    if (before.onOver !== null || open.rest.length > waitingOpenBytesMax) return false
+    before.onOver = () => this.#open(open)
+    return true
   }
 
   #pass(open: ChannelOpen, isSession: boolean): void {
@@ -285,16 +298,18 @@ export class FromClient {
     channel.hasFailed = true
   }
 
-  /** Ends a channel as a program would that says why it cannot go on: ssh and scp show that; an error they do not. */
+  /**
+   * Ends a channel as a program would that says why it cannot go on: ssh and scp show that; an error they do not.
+   * At the target it is closed when the client has closed it: until then that may not give its number away again.
+   */
   #dismiss(channel: RelayChannel, wantReply: boolean, why: string): void {
-    const { client, target } = this.#host
+    const { client } = this.#host
     const number = channel.client!
     if (wantReply) channel.replies.answer(channelSuccess(number))
     this.#say(channel, why)
     client.send(exitStatus(number, refusedStatus))
     client.send(channelEof(number))
     client.send(channelClose(number))
-    target.send(channelClose(channel.target!))
     channel.isDismissed = true
   }
 

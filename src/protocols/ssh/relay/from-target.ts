@@ -143,7 +143,9 @@ export class FromTarget {
     if (channel === undefined || channel.target === null) throw new SshWireError('there is no such channel')
     channel.targetClosed = true
     if (!channel.isDismissed) this.#host.client.send(bytes)
-    if (channel.isOver) this.#host.channelOver(channel)
+    if (!channel.isOver) return
+    this.#host.channelOver(channel)
+    channel.onOver?.()
   }
 
   #confirmed(bytes: Buffer): void {
