@@ -350,6 +350,36 @@ test('a target with less room than the menu gave gets what is typed there, as it
   expect(toClient.map((message) => [message[0], message.readUInt32BE(5)])).toEqual([[93, 16]])
 })
 
+test('a target that takes smaller packets than the menu gets no larger ones', async () => {
+  const { host, client, target, fromClient, fromTarget } = place('shell')
+  const menusNumber = 2 ** 30 + 1
+  host.client.onMessage = null
+  const names = { clientChannel: ownNumber, ownChannel: menusNumber }
+  const sizes = { clientWindowBytes: 100_000, clientPacketBytesMax: 32_768, grantedWindowBytes: 50 }
+  const requests = [Buffer.concat([sshByte(98), sshUint32(menusNumber), sshString('shell'), sshBoolean(true)])]
+  adopt({ ...names, ...sizes, requests, typed: Buffer.alloc(0) }, host, {
+    fromClient,
+    fromTarget,
+    listen: (take) => (host.client.onMessage = take),
+    hear: (take) => (host.target.onMessage = take),
+  })
+  await settled()
+  target.send(sshByte(91), ...[ownNumber, 0, 1000, 8].map(sshUint32))
+  await settled()
+  await allAt(target)
+  const texts = async () => (await allAt(target)).map((message) => message.subarray(9).toString())
+  // Behind the menu's window, too, and however small the pieces are.
+  for (let round = 0; round < 3; round++) {
+    data(client, menusNumber, 'a line of more than eight')
+    await settled()
+    expect(await texts()).toEqual(['a line o', 'f more t', 'han eigh', 't'])
+  }
+  data(client, menusNumber, 'just fit')
+  data(client, menusNumber, '')
+  await settled()
+  expect(await texts()).toEqual(['just fit', ''])
+})
+
 test('more than the menu gave ends the connection', async () => {
   const { host, client, target, fromClient, fromTarget } = place('shell')
   host.client.onMessage = null

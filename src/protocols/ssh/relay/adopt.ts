@@ -47,6 +47,8 @@ export function adopt(adopted: AdoptedChannel, host: RelayHost, ears: Ears): voi
   record(recorder, 'ch', { ch: channel.ch, kind: 'session' })
   let owed: OwedInput | undefined
   let isEnded = false
+  /** What the target takes in one packet; the client goes by what the menu took. */
+  let packetBytesMax = 0
 
   ears.hear((bytes) => {
     const isOurs = bytes[0] !== undefined && bytes[0] >= message.channelOpenConfirmation
@@ -68,12 +70,19 @@ export function adopt(adopted: AdoptedChannel, host: RelayHost, ears: Ears): voi
     }
   })
   const window = adopted.clientWindowBytes - voice.reserveBytes
-  const packetBytesMax = Math.min(adopted.clientPacketBytesMax, 32 * 1024)
+  const clientPacketBytesMax = Math.min(adopted.clientPacketBytesMax, 32 * 1024)
   target.send(
-    channelOpen({ type: 'session', sender: adopted.clientChannel, windowBytes: window, packetBytesMax, rest: none }),
+    channelOpen({
+      type: 'session',
+      sender: adopted.clientChannel,
+      windowBytes: window,
+      packetBytesMax: clientPacketBytesMax,
+      rest: none,
+    }),
   )
 
   function opened(confirmation: OpenConfirmation): void {
+    packetBytesMax = Math.max(1, confirmation.packetBytesMax)
     channels.nameForTarget(channel, confirmation.sender)
     for (const request of adopted.requests) fromClient.take(unanswered(request, confirmation.sender))
     const send = (bytes: Buffer) => fromClient.take(channelData(confirmation.sender, bytes))
@@ -106,13 +115,23 @@ export function adopt(adopted: AdoptedChannel, host: RelayHost, ears: Ears): voi
     const type = bytes[0] ?? 0
     const isChannels = type >= message.channelOpenConfirmation && type <= message.channelFailure
     if (isChannels && recipientOf(bytes) === adopted.ownChannel) bytes.writeUInt32BE(channel.target!, 1)
-    if (owed === undefined || !isChannels || recipientOf(bytes) !== channel.target) return fromClient.take(bytes)
+    if (!isChannels || recipientOf(bytes) !== channel.target) return fromClient.take(bytes)
+    if (owed === undefined) return pass(bytes)
     if (type === message.channelData) owed.fromClient(readData(bytes))
     else if (type === message.channelEof && !owed.isEmpty) isEnded = true
     else fromClient.take(bytes)
     // What is closed wants nothing more.
     if (type === message.channelClose) settled()
     else goOn()
+  }
+
+  function pass(bytes: Buffer): void {
+    const isTooLarge = bytes[0] === message.channelData && bytes.length - dataAt > packetBytesMax
+    if (!isTooLarge) return fromClient.take(bytes)
+    const data = readData(bytes)
+    for (let at = 0; at < data.length; at += packetBytesMax) {
+      fromClient.take(channelData(channel.target!, data.subarray(at, at + packetBytesMax)))
+    }
   }
 
   function failed(): void {
@@ -125,6 +144,8 @@ export function adopt(adopted: AdoptedChannel, host: RelayHost, ears: Ears): voi
 }
 
 const none = Buffer.alloc(0)
+/** Where the data of a CHANNEL_DATA message begin. */
+const dataAt = 9
 
 /** The request again, to the target's number, and without asking for an answer: the client has had it. */
 function unanswered(request: Buffer, recipient: number): Buffer {
