@@ -1,3 +1,6 @@
+/** Questions of a client that the target has not answered yet; more end the connection. */
+export const questionsMax = 1000
+
 /**
  * Answers in the order of the questions (RFC 4254 sections 4 and 5.4): some come from the far end, some from here.
  * What was asked first is answered first, so an answer of ours waits for those before it.
