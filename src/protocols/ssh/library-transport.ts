@@ -1,13 +1,14 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SshWireError } from '../../identity/ssh/wire.ts'
-import { ExchangeAllowance } from './exchange-allowance.ts'
-import { IdentificationReader, printable } from './identification.ts'
+import { Exchanges } from './exchanges.ts'
+import { printable } from './identification.ts'
+import { Intake } from './intake.ts'
 import { KeyAge } from './key-age.ts'
 import type { AlgorithmLists, HostKey, Library, Negotiated, Protocol } from './library/types.ts'
 import { Mailbox, type MessageListener } from './mailbox.ts'
-import { freeMemory } from './memory.ts'
 import { Outbox } from './outbox.ts'
+import { Outgoing } from './outgoing.ts'
 import type { SharedReads } from './shared-reads.ts'
 import { disconnectMessage, reasonCodes, unimplementedMessage } from './transport-messages.ts'
 import { PeerLeft, type DisconnectReason, type Transport, type TransportTimes } from './transport.ts'
@@ -21,16 +22,6 @@ export interface LibraryTransportOptions extends Partial<TransportTimes> {
 }
 
 const identification = 'Curfew'
-const congestedBytes = 1024 * 1024
-const drainedBytes = 256 * 1024
-/** Far more than passes on its way before the sender rests: answers to questions that the peer asks and does not read. */
-const untakenBytesMax = 64 * 1024 * 1024
-/** What keeping a message costs beside its bytes. */
-const heldMessageBytes = 128
-/** What a handshake may send us: KEXINIT, keys and their certificates need less than half of it. */
-const handshakeBytesMax = 64 * 1024
-/** What may come, though we asked for a rest, while we wait for the peer's part of a key exchange. */
-const exchangeBytesMax = 32 * 1024 * 1024
 const unimplementedMax = 100
 /** How long a goodbye waits for the peer to take it, and for a key exchange to end. */
 const lingerMs = 2000
@@ -40,39 +31,26 @@ const offerMsMax = 500
 
 /** A transport on ssh2's key exchange and packets. */
 export class LibraryTransport implements Transport {
-  readonly algorithms = { kex: '', cipher: '', hostKey: '' }
   onDrain: (() => void) | null = null
   /** Settles when the first keys are there, or the connection is over before. */
   readonly opened: Promise<void>
   /** What the peer takes as signatures, by EXT_INFO (RFC 8308); null when it did not say. */
   peerSignatureAlgorithms: readonly string[] | null = null
-  peerSoftware = ''
   readonly #socket: Duplex
   readonly #protocol: Protocol
   readonly #outbox: Outbox
   readonly #isServer: boolean
-  /** What the socket hands out is ours alone, belongs to the next chunk soon, or is somebody else's. */
-  readonly #chunks: 'own' | 'shared' | 'foreign'
   readonly #keyAge: KeyAge
-  readonly #allowance: ExchangeAllowance
-  /** The key exchange that is under way was our wish. */
-  #isOurExchange = false
+  readonly #exchanges: Exchanges
+  readonly #intake: Intake
+  readonly #outgoing: Outgoing
   readonly #mailbox: Mailbox
   readonly #open = Promise.withResolvers<void>()
   readonly #gone = new AbortController()
-  #identification: IdentificationReader | undefined
-  #sessionId: Buffer | undefined
-  #hostKey: Buffer | undefined
-  /** What is to be sent when the keys are exchanged. */
-  #held: Uint8Array[] = []
-  #heldBytes = 0
   #pauses = 0
-  #isCongested = false
   #isOver = false
   #cause: Error | undefined
   #farewell: { reason: number; description: string } | undefined
-  #bytesRead = 0
-  #exchangeBytes = 0
   #unimplemented = 0
   #offerTimer: NodeJS.Timeout | undefined
   #lingerTimer: NodeJS.Timeout | undefined
@@ -80,10 +58,7 @@ export class LibraryTransport implements Transport {
   constructor(socket: Duplex, library: Library, options: LibraryTransportOptions) {
     this.#socket = socket
     this.#isServer = options.role.server
-    this.#chunks = options.reads === undefined ? (socket instanceof Socket ? 'own' : 'foreign') : 'shared'
-    this.#identification = new IdentificationReader(!this.#isServer)
     this.#keyAge = new KeyAge(options, () => this.rekey())
-    this.#allowance = new ExchangeAllowance(options)
     this.#mailbox = new Mailbox(
       () => this.#setPace(),
       (error) => this.#fail(error, reasonCodes.PROTOCOL_ERROR),
@@ -105,6 +80,13 @@ export class LibraryTransport implements Transport {
       onError: (error) => this.#fail(error, reasonCodes.PROTOCOL_ERROR),
       onHandshakeComplete: (negotiated) => this.#exchanged(negotiated),
     })
+    this.#exchanges = new Exchanges(this.#protocol, options)
+    this.#intake = new Intake(this.#protocol, this.#exchanges, {
+      chunks: options.reads === undefined ? (socket instanceof Socket ? 'own' : 'foreign') : 'shared',
+      mayGreet: !this.#isServer,
+      onIdentified: () => this.#identified(),
+    })
+    this.#outgoing = new Outgoing(this.#protocol, this.#exchanges, this.#keyAge, this.#outbox)
     this.#listen(options.reads)
     if (socket.destroyed) this.#closed()
     else this.#protocol.start()
@@ -136,8 +118,17 @@ export class LibraryTransport implements Transport {
   }
 
   get sessionId(): Buffer {
-    if (this.#sessionId === undefined) throw new Error('no keys have been exchanged yet')
-    return this.#sessionId
+    const { sessionId } = this.#exchanges
+    if (sessionId === undefined) throw new Error('no keys have been exchanged yet')
+    return sessionId
+  }
+
+  get algorithms(): Transport['algorithms'] {
+    return this.#exchanges.algorithms
+  }
+
+  get peerSoftware(): string {
+    return this.#intake.peerSoftware
   }
 
   get gone(): AbortSignal {
@@ -145,7 +136,7 @@ export class LibraryTransport implements Transport {
   }
 
   get bytesRead(): number {
-    return this.#bytesRead
+    return this.#intake.bytes
   }
 
   get bytesWritten(): number {
@@ -170,46 +161,22 @@ export class LibraryTransport implements Transport {
   }
 
   send(message: Uint8Array): void {
-    if (this.#isOver) return
-    if (this.#isExchanging) {
-      this.#held.push(Buffer.from(message))
-      this.#heldBytes += message.length + heldMessageBytes
-    } else {
-      this.#encrypt(message)
-      this.#keyAge.sent(message.length)
-    }
-    this.#isCongested ||= this.#waitingBytes > congestedBytes
-    if (this.#waitingBytes > untakenBytesMax) {
-      this.#fail(new Error('the peer does not take what it is sent'), reasonCodes.PROTOCOL_ERROR)
-    }
+    if (this.#isOver || this.#outgoing.send(message)) return
+    this.#fail(new Error('the peer does not take what it is sent'), reasonCodes.PROTOCOL_ERROR)
   }
 
   release(message: Buffer): void {
     this.#protocol._decipher?.release?.(message)
   }
 
-  #encrypt(message: Uint8Array): void {
-    const cipher = this.#protocol._cipher
-    if (cipher.encryptMessage !== undefined) return cipher.encryptMessage(message)
-    const packet = cipher.allocPacket(message.length)
-    packet.set(message, 5)
-    cipher.encrypt(packet)
-  }
-
   // Pace
 
   get congested(): boolean {
-    return this.#isCongested
-  }
-
-  get #waitingBytes(): number {
-    return this.#outbox.waitingBytes + this.#heldBytes
+    return this.#outgoing.congested
   }
 
   #easeCongestion(): void {
-    if (!this.#isCongested || this.#isOver || this.#waitingBytes > drainedBytes) return
-    this.#isCongested = false
-    this.onDrain?.()
+    if (!this.#isOver && this.#outgoing.ease()) this.onDrain?.()
   }
 
   pause(): void {
@@ -237,22 +204,18 @@ export class LibraryTransport implements Transport {
   // Keys
 
   get #isExchanging(): boolean {
-    return this.#sessionId === undefined || this.#protocol._kexinit !== undefined
+    return this.#exchanges.isUnderWay
   }
 
   rekey(): void {
     if (this.#isExchanging || this.#isOver) return
-    this.#isOurExchange = true
-    this.#protocol.rekey()
+    this.#exchanges.begin()
     this.#setPace()
   }
 
   #isVerified(hostKey: Buffer, verify: (hostKey: Buffer) => void): boolean {
-    // As a later exchange shows the same key, its certificate may have run out since.
-    if (this.#hostKey?.equals(hostKey) === true) return true
     try {
-      verify(hostKey)
-      this.#hostKey = Buffer.from(hostKey)
+      this.#exchanges.believe(hostKey, verify)
       return true
     } catch (error) {
       const cause = error instanceof Error ? error : new Error(String(error))
@@ -262,32 +225,15 @@ export class LibraryTransport implements Transport {
   }
 
   #exchanged(negotiated: Negotiated): void {
-    this.#exchangeBytes = 0
-    this.#countExchange()
-    const { cs, sc } = negotiated
-    const cipher = cs.cipher === sc.cipher ? cs.cipher : `${cs.cipher}/${sc.cipher}`
-    Object.assign(this.algorithms, { kex: negotiated.kex, cipher, hostKey: negotiated.serverHostKey })
+    this.#intake.exchangeOver()
+    this.#exchanges.done(negotiated, this.bytesRead + this.bytesWritten)
     clearTimeout(this.#offerTimer)
     this.#keyAge.renew()
-    this.#sessionId ??= this.#protocol._kex!.sessionID!
-    if (this.#farewell === undefined) this.#sendHeld()
+    if (this.#farewell === undefined) this.#outgoing.sendHeld()
     else this.#leave(this.#farewell.reason, this.#farewell.description)
     this.#open.resolve()
     this.#setPace()
     this.#easeCongestion()
-  }
-
-  #countExchange(): void {
-    if (this.#sessionId !== undefined && !this.#isOurExchange) this.#allowance.take(this.#bytesRead + this.bytesWritten)
-    this.#isOurExchange = false
-  }
-
-  #sendHeld(): void {
-    const held = this.#held
-    this.#held = []
-    this.#heldBytes = 0
-    // A new exchange may begin among them: the rest is held again.
-    for (const message of held) this.send(message)
   }
 
   #learn(values: ReadonlyMap<string, Buffer>): undefined {
@@ -306,48 +252,20 @@ export class LibraryTransport implements Transport {
   // Reading
 
   #read(chunk: Buffer): void {
-    this.#bytesRead += chunk.length
-    if (this.#isOver && this.#farewell === undefined) return
+    if (this.#isOver && this.#farewell === undefined) return this.#intake.drop(chunk)
     try {
-      this.#boundBytes(chunk.length)
-      const rest = this.#identification === undefined ? chunk : this.#identify(chunk)
-      if (rest !== undefined && rest.length > 0) this.#parse(rest)
+      this.#intake.take(chunk, this.#isHeld)
     } catch (error) {
       this.#fail(
         readable(error),
-        this.#sessionId === undefined ? reasonCodes.KEY_EXCHANGE_FAILED : reasonCodes.PROTOCOL_ERROR,
+        this.#exchanges.sessionId === undefined ? reasonCodes.KEY_EXCHANGE_FAILED : reasonCodes.PROTOCOL_ERROR,
       )
     }
     this.#setPace()
   }
 
-  #parse(chunk: Buffer): void {
-    const keepsNothing = this.#protocol._decipher?.release !== undefined
-    // Keys that are exchanged may bring another cipher in the middle of a chunk.
-    const isSafe = keepsNothing && !this.#isExchanging
-    const bytes = this.#chunks === 'shared' && !isSafe ? Buffer.from(chunk) : chunk
-    this.#protocol.parse(bytes, 0, bytes.length)
-    if (this.#chunks === 'own' && keepsNothing && this.#protocol._decipher?.release !== undefined) freeMemory(chunk)
-  }
-
-  #boundBytes(bytes: number): void {
-    if (this.#sessionId === undefined && this.#bytesRead > handshakeBytesMax) {
-      throw new Error('too much was sent before keys were exchanged')
-    }
-    if (!this.#isExchanging || !this.#isHeld) return
-    this.#exchangeBytes += bytes
-    if (this.#exchangeBytes > exchangeBytesMax) throw new Error('the key exchange is not answered')
-  }
-
-  #identify(chunk: Buffer): Buffer | undefined {
-    const found = this.#identification!.take(chunk)
-    if (found === undefined) return undefined
-    this.#identification = undefined
-    this.peerSoftware = found.software
-    const line = Buffer.concat([found.line, Buffer.from('\r\n')])
-    this.#protocol.parse(line, 0, line.length)
+  #identified(): void {
     if (this.#isServer) this.#offerTimer = setTimeout(() => this.#offerUnasked(), offerMsMax).unref()
-    return found.rest
   }
 
   /** Our offer answers the client's; but there are clients that wait for ours. */
@@ -362,7 +280,7 @@ export class LibraryTransport implements Transport {
     if (this.#isOver) return
     const code = reasonCodes[reason]
     this.#cause ??= new Error(`closed by the gateway: ${description}`)
-    if (this.#sessionId === undefined || !this.#isExchanging) return this.#leave(code, description)
+    if (this.#exchanges.sessionId === undefined || !this.#isExchanging) return this.#leave(code, description)
     // What is held, and this message itself between two sets of keys, could not be read before the exchange is over.
     this.#over()
     this.#farewell = { reason: code, description }
@@ -380,13 +298,7 @@ export class LibraryTransport implements Transport {
     this.#over()
     this.#farewell = undefined
     this.#open.reject(this.#cause)
-    try {
-      if (!this.#isExchanging) for (const message of this.#held.splice(0)) this.#encrypt(message)
-      this.#encrypt(disconnectMessage(reason, description))
-    } catch {
-      // The goodbye is a courtesy; the connection ends in any case.
-    }
-    this.#outbox.end()
+    this.#outgoing.sendLast(disconnectMessage(reason, description))
     this.#socket.resume() // what still comes is thrown away, or the peer's own end would never be seen
     clearTimeout(this.#lingerTimer)
     this.#lingerTimer = setTimeout(() => this.destroy(), lingerMs).unref()
@@ -417,8 +329,7 @@ export class LibraryTransport implements Transport {
     this.#keyAge.stop()
     for (const timer of [this.#offerTimer, this.#lingerTimer]) clearTimeout(timer)
     this.#protocol.cleanup()
-    this.#held = []
-    this.#heldBytes = 0
+    this.#outgoing.drop()
     this.#open.reject(this.#cause)
     this.#gone.abort(this.#cause)
   }
