@@ -380,6 +380,66 @@ test('a target that takes smaller packets than the menu gets no larger ones', as
   expect(await texts()).toEqual(['just fit', ''])
 })
 
+test('a target that runs no shell after a choice in the menu ends the terminal, with words', async () => {
+  const { host, client, target, fromClient, fromTarget } = place('shell')
+  const menusNumber = 2 ** 30 + 1
+  host.client.onMessage = null
+  const names = { clientChannel: ownNumber, ownChannel: menusNumber }
+  const sizes = { clientWindowBytes: 100_000, clientPacketBytesMax: 32_768, grantedWindowBytes: 50 }
+  const asked = (type: string) =>
+    Buffer.concat([
+      sshByte(98),
+      sshUint32(menusNumber),
+      sshString(type),
+      sshBoolean(true),
+      sshString(''),
+      sshString(''),
+    ])
+  adopt({ ...names, ...sizes, requests: [asked('env'), asked('shell')], typed: Buffer.alloc(0) }, host, {
+    fromClient,
+    fromTarget,
+    listen: (take) => (host.client.onMessage = take),
+    hear: (take) => (host.target.onMessage = take),
+  })
+  await settled()
+  target.send(sshByte(91), ...[ownNumber, 0, 1000, 32_768].map(sshUint32))
+  await settled()
+  target.send(sshByte(100), sshUint32(ownNumber))
+  await settled()
+  const said = await allAt(client)
+  // Room for what the target takes more than the menu, and no answer: the client has had it.
+  expect(said.map(([type]) => type)).toEqual([93, 95, 98, 96, 97])
+  expect(said[1]!.toString('latin1')).toContain('curfew: the target runs no shell')
+  expect(said[2]!.readUInt32BE(said[2]!.length - 4)).toBe(255)
+  await allAt(target)
+  client.send(sshByte(97), sshUint32(menusNumber))
+  await settled()
+  expect(await typesAt(target)).toEqual([97])
+})
+
+test('a shell that runs after a choice in the menu is answered to nobody, but what is asked later is', async () => {
+  const { host, client, target, fromClient, fromTarget } = place('shell')
+  const menusNumber = 2 ** 30 + 1
+  host.client.onMessage = null
+  const names = { clientChannel: ownNumber, ownChannel: menusNumber }
+  const sizes = { clientWindowBytes: 100_000, clientPacketBytesMax: 32_768, grantedWindowBytes: 1000 }
+  const requests = [Buffer.concat([sshByte(98), sshUint32(menusNumber), sshString('shell'), sshBoolean(true)])]
+  adopt({ ...names, ...sizes, requests, typed: Buffer.alloc(0) }, host, {
+    fromClient,
+    fromTarget,
+    listen: (take) => (host.client.onMessage = take),
+    hear: (take) => (host.target.onMessage = take),
+  })
+  await settled()
+  target.send(sshByte(91), ...[ownNumber, 0, 1000, 32_768].map(sshUint32))
+  await settled()
+  target.send(sshByte(99), sshUint32(ownNumber))
+  run(client, menusNumber, 'exec', 'a second one')
+  await settled()
+  expect(await typesAt(client)).toEqual([100])
+  expect(gone(target.transport)).toBe('')
+})
+
 test('more than the menu gave ends the connection', async () => {
   const { host, client, target, fromClient, fromTarget } = place('shell')
   host.client.onMessage = null

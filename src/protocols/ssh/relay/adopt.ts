@@ -42,13 +42,14 @@ export function adopt(adopted: AdoptedChannel, host: RelayHost, ears: Ears): voi
   const { fromClient, fromTarget } = ears
   const { client, target, channels, recorder } = host
   const voice = new Voice(adopted.clientWindowBytes)
-  const channel = new RelayChannel(channels.next(), 'session', voice, (reply) => client.send(reply))
+  const channel = new RelayChannel(channels.next(), 'session', voice, answered)
   channels.nameForClient(channel, adopted.clientChannel)
   record(recorder, 'ch', { ch: channel.ch, kind: 'session' })
   let owed: OwedInput | undefined
   let isEnded = false
   /** What the target takes in one packet; the client goes by what the menu took. */
   let packetBytesMax = 0
+  let isShellAnswered = false
 
   ears.hear((bytes) => {
     const isOurs = bytes[0] !== undefined && bytes[0] >= message.channelOpenConfirmation
@@ -84,7 +85,7 @@ export function adopt(adopted: AdoptedChannel, host: RelayHost, ears: Ears): voi
   function opened(confirmation: OpenConfirmation): void {
     packetBytesMax = Math.max(1, confirmation.packetBytesMax)
     channels.nameForTarget(channel, confirmation.sender)
-    for (const request of adopted.requests) fromClient.take(unanswered(request, confirmation.sender))
+    for (const request of adopted.requests) fromClient.take(readdressed(request, confirmation.sender))
     const send = (bytes: Buffer) => fromClient.take(channelData(confirmation.sender, bytes))
     ears.listen(take)
     if (channel.isDismissed) return settled()
@@ -134,6 +135,13 @@ export function adopt(adopted: AdoptedChannel, host: RelayHost, ears: Ears): voi
     }
   }
 
+  /** The client has had its answer to the shell from the menu. */
+  function answered(reply: Buffer): void {
+    if (isShellAnswered) return client.send(reply)
+    isShellAnswered = true
+    if (reply[0] === message.channelFailure) fromClient.dismiss(channel, 'the target runs no shell')
+  }
+
   function failed(): void {
     const number = adopted.clientChannel
     client.send(stderrData(number, Buffer.from('curfew: the target does not open a session\r\n')))
@@ -147,10 +155,10 @@ const none = Buffer.alloc(0)
 /** Where the data of a CHANNEL_DATA message begin. */
 const dataAt = 9
 
-/** The request again, to the target's number, and without asking for an answer: the client has had it. */
-function unanswered(request: Buffer, recipient: number): Buffer {
+/** The request again, to the target's number. Only of the shell it is asked whether the target does it. */
+function readdressed(request: Buffer, recipient: number): Buffer {
   const fields = new SshReader(request, 5)
   const type = fields.string().toString('latin1')
   fields.boolean()
-  return channelRequest(recipient, type, false, fields.rest())
+  return channelRequest(recipient, type, type === 'shell', fields.rest())
 }

@@ -104,7 +104,8 @@ export class ChannelRequests {
     const text = command.toString('utf8')
     const refusal = refusalOf(role, neededToRun(what, text), what)
     if (refusal !== null) {
-      this.#dismiss(channel, wantReply, refusal)
+      if (wantReply) channel.replies.answer(channelSuccess(channel.client!))
+      this.dismiss(channel, refusal)
       return refusal
     }
     channel.isRunning = true
@@ -137,10 +138,9 @@ export class ChannelRequests {
    * Ends a channel as a program would that says why it cannot go on: ssh and scp show that; an error they do not.
    * At the target it is closed when the client has closed it: until then that may not give its number away again.
    */
-  #dismiss(channel: RelayChannel, wantReply: boolean, why: string): void {
+  dismiss(channel: RelayChannel, why: string): void {
     const { client } = this.#host
     const number = channel.client!
-    if (wantReply) channel.replies.answer(channelSuccess(number))
     this.#say(channel, why)
     client.send(exitStatus(number, refusedStatus))
     client.send(channelEof(number))

@@ -74,6 +74,11 @@ export class FromClient {
     }
   }
 
+  /** Ends a channel with words, as one that was refused. */
+  dismiss(channel: RelayChannel, why: string): void {
+    this.#channelRequests.dismiss(channel, why)
+  }
+
   #channel(bytes: Buffer): RelayChannel | undefined {
     const channel = this.#host.channels.ofTarget(recipientOf(bytes))
     if (channel === undefined) throw new SshWireError('there is no such channel')

@@ -18,7 +18,7 @@ export class Replies {
     return this.#open.length
   }
 
-  /** The question was passed on. `arrived` sees the answer before it goes on; it may swallow it by returning false. */
+  /** The question was passed on. `arrived` sees the answer before it goes on. */
   passedOn(arrived?: (reply: Buffer) => void): void {
     this.#open.push({ reply: null, arrived })
   }
