@@ -175,8 +175,12 @@ export class LibraryTransport implements Transport {
     return this.#outgoing.congested
   }
 
+  taken(): Promise<void> {
+    return this.#outgoing.taken()
+  }
+
   #easeCongestion(): void {
-    if (!this.#isOver && this.#outgoing.ease()) this.onDrain?.()
+    if (this.#outgoing.ease() && !this.#isOver) this.onDrain?.()
   }
 
   pause(): void {
@@ -329,7 +333,7 @@ export class LibraryTransport implements Transport {
     this.#keyAge.stop()
     for (const timer of [this.#offerTimer, this.#lingerTimer]) clearTimeout(timer)
     this.#protocol.cleanup()
-    this.#outgoing.drop()
+    this.#outgoing.close()
     this.#open.reject(this.#cause)
     this.#gone.abort(this.#cause)
   }

@@ -20,6 +20,8 @@ export class Outgoing {
   #held: Uint8Array[] = []
   #heldBytes = 0
   #isCongested = false
+  #isClosed = false
+  #taken: PromiseWithResolvers<void> | undefined
 
   constructor(protocol: Protocol, exchanges: Exchanges, keyAge: KeyAge, outbox: Outbox) {
     this.#protocol = protocol
@@ -53,7 +55,7 @@ export class Outgoing {
   /** The keys are there. */
   sendHeld(): void {
     const held = this.#held
-    this.drop()
+    this.#drop()
     // A new exchange may begin among them: the rest is held again.
     for (const message of held) this.send(message)
   }
@@ -69,15 +71,33 @@ export class Outgoing {
     this.#outbox.end()
   }
 
-  /** @returns whether it was congested, and is no more. */
+  /** Resolves when nothing waits any more, or the connection is over. */
+  taken(): Promise<void> {
+    if (this.#isClosed || this.#waitingBytes === 0) return Promise.resolve()
+    return (this.#taken ??= Promise.withResolvers()).promise
+  }
+
+  /** Something was written. @returns whether it was congested, and is no more. */
   ease(): boolean {
+    if (this.#taken !== undefined && this.#waitingBytes === 0) this.#allTaken()
     if (!this.#isCongested || this.#waitingBytes > drainedBytes) return false
     this.#isCongested = false
     return true
   }
 
-  /** What is held is sent no more. */
-  drop(): void {
+  /** The connection is over. */
+  close(): void {
+    this.#isClosed = true
+    this.#drop()
+    this.#allTaken()
+  }
+
+  #allTaken(): void {
+    this.#taken?.resolve()
+    this.#taken = undefined
+  }
+
+  #drop(): void {
     this.#held = []
     this.#heldBytes = 0
   }

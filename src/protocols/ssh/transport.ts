@@ -33,6 +33,8 @@ export interface Transport {
   /** More waits to be written than is sensible: let the sender of these bytes rest until `onDrain`. */
   readonly congested: boolean
   onDrain: (() => void) | null
+  /** Resolves when nothing waits to be written any more, or the connection is over. */
+  taken(): Promise<void>
   /** Reads no more from the peer (messages that were read already still come), until `resume`. Counted: pairs nest. */
   pause(): void
   resume(): void

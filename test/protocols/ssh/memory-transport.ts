@@ -42,6 +42,10 @@ export class MemoryTransport implements Transport {
     message.fill(0xee)
   }
 
+  taken(): Promise<void> {
+    return Promise.resolve()
+  }
+
   pause(): void {
     this.#paused += 1
   }

@@ -38,6 +38,8 @@ export type RelayEnd = Pick<SessionEnd, 'by' | 'bytesFromClient' | 'bytesFromTar
 const cutStatus = 255
 /** A client that does not close its channels is told to disconnect after this. */
 const closingMs = 250
+/** What a target said last before it hung up waits so long for a client that takes it slowly. */
+const takingMs = 30_000
 /** A client that does not read its goodbye is hung up on after this. */
 const goodbyeMs = 1000
 
@@ -231,7 +233,18 @@ export class Relay implements RelayHost {
   }
 
   readonly #clientGone = (): void => this.#endBy('client', this.client.gone.reason)
-  readonly #targetGone = (): void => this.#endBy('target', this.target.gone.reason)
+
+  /** What it said last is on its way: a client that takes it slowly gets it, as it would without a gateway. */
+  readonly #targetGone = (): void => {
+    const { client, target } = this
+    client.onMessage = ignore
+    const late = Promise.withResolvers<void>()
+    const timer = this.#parts.clock.after(takingMs, late.resolve)
+    void Promise.race([client.taken(), late.promise]).then(() => {
+      timer.cancel()
+      this.#endBy('target', target.gone.reason)
+    })
+  }
 
   #endBy(by: 'client' | 'target', error: unknown): void {
     if (!this.#stop()) return
