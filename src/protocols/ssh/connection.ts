@@ -16,8 +16,9 @@ import type { AdoptedChannel, Conversation } from './conversation.ts'
 import { faultDisconnect } from './fault-disconnect.ts'
 import type { Hall } from './hall.ts'
 import { serveMenu } from './menu/serve-menu.ts'
+import { stderrData } from './relay/messages.ts'
 import { runSession, type Doorway, type SessionDeps } from './session.ts'
-import { asciiLine, refusalText } from './texts.ts'
+import { asciiLine, asciiText, refusalText } from './texts.ts'
 import { acceptTransport } from './transport-over-library.ts'
 import type { Transport } from './transport.ts'
 
@@ -134,13 +135,22 @@ function atDoor(conversation: Conversation): Doorway {
   }
 }
 
-/** Somebody who was let in to choose. */
-function fromMenu(transport: Transport, adopted: AdoptedChannel): Doorway {
+/** Somebody who was let in to choose. What the target wants read comes out of their terminal's window. */
+function fromMenu(transport: Transport, chosen: AdoptedChannel): Doorway {
+  let adopted = chosen
   return {
-    say: () => undefined,
+    say: (text) => {
+      const bytes = Buffer.from(`${asciiText(text.trimEnd())}\n`.replaceAll('\n', '\r\n'))
+      const { clientChannel, clientWindowBytes, clientPacketBytesMax } = adopted
+      if (bytes.length > Math.min(clientWindowBytes / 2, clientPacketBytesMax)) return
+      transport.send(stderrData(clientChannel, bytes))
+      adopted = { ...adopted, clientWindowBytes: clientWindowBytes - bytes.length }
+    },
     enter: () => undefined,
     refuse: (fault) => transport.disconnect(faultDisconnect[fault.code], asciiLine(refusalText(fault))),
-    adopted,
+    get adopted() {
+      return adopted
+    },
   }
 }
 

@@ -1,7 +1,8 @@
 // Goal: a bare `ssh gw` leads on: to the menu at a terminal, to a target by choice or by jump, to words for scripts.
 // Method: the whole gateway with a real sshd behind it; the real ssh.
 import { createHash, randomBytes } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Program } from '../../clients/program.ts'
@@ -12,10 +13,15 @@ const isRoot = process.getuid?.() === 0
 const stack = new AsyncDisposableStack()
 let gateway: SshTestGateway
 let configFile: string
+/** Of the target; as long as there is one. */
+let bannerFile: string
 
 beforeAll(async () => {
   if (!isRoot) return
-  gateway = stack.use(await startSshTestGateway())
+  const folder = await mkdtemp(join(tmpdir(), 'curfew-banner-'))
+  stack.defer(() => rm(folder, { recursive: true, force: true }))
+  bannerFile = join(folder, 'banner')
+  gateway = stack.use(await startSshTestGateway({ sshd: { extraConfig: ['LogLevel INFO', `Banner ${bannerFile}`] } }))
   await gateway.sshGrant('alice', 'open')
   configFile = join(gateway.folder, 'ssh_config')
   const shared = `StrictHostKeyChecking yes\n  UserKnownHostsFile ${gateway.knownHostsFile}\n  IdentitiesOnly yes`
@@ -36,12 +42,15 @@ async function batch(...words: readonly string[]) {
 
 describe.runIf(isRoot)('the menu (needs root, as sshd does)', () => {
   test('a choice goes on as a shell of the target, with its terminal and its exit status', async () => {
+    await writeFile(bannerFile, 'Authorised use only.\nAll else is a crime.\n')
+    await using stage = new AsyncDisposableStack()
+    stage.defer(() => rm(bannerFile))
     await using program = atTerminal(['ssh', ...ssh('gw')])
     await program.until(/you are alice@shop\.example/)
     await program.until(/1 {2}web-1 +open +active/)
     await program.until(/q to quit: /)
     program.send('open@web-1')
-    await program.until(/[#$] /)
+    await program.until(/Authorised use only\.\r\nAll else is a crime\.\r\n[\s\S]*[#$] /)
     program.send('stty size; echo $((40+2))-from-the-target; exit 7')
     await program.until(/30 100[\s\S]*42-from-the-target/)
     expect((await program.exited()).status).toBe(7)
