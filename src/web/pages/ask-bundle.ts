@@ -25,6 +25,9 @@ interface Typed {
 
 /** Asking for several things at once: one form, a request for each. */
 export function askBundleRoutes(site: Site): void {
+  // where the form leads to: after a new sign-in, or by the address bar
+  site.page('/ask/bundle', (visit) => visit.c.redirect('/ask', 303))
+
   site.form('/ask/bundle', async (visit, fields) => {
     const typed = readBundle(fields)
     const offer = await bundleOf(site, visit, typed)

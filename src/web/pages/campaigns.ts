@@ -23,17 +23,18 @@ export function campaignRoutes(site: Site): void {
   const at = (visit: Visit) => visit.c.req.param('id') as CampaignId
 
   site.page('/reviews/campaigns', async (visit) => {
-    return site.render(visit.c, await listPage(site, visit, undefined), visit)
+    return site.render(visit.c, await listPage(site, visit, nothingTyped), visit)
   })
 
   site.form('/reviews/campaigns', async (visit, fields) => {
+    const typed = read(fields)
     try {
-      const { campaign } = await campaigns.start(visit.person, wishOf(fields))
+      const { campaign } = await campaigns.start(visit.person, wishOf(typed))
       return visit.c.redirect(path('reviews', 'campaigns', campaign.id), 303)
     } catch (error) {
       const fault = asFault(error)
-      if (fault?.code !== 'INPUT_INVALID') throw error
-      return site.render(visit.c, await listPage(site, visit, fault), visit)
+      if (fault?.code !== 'INPUT_INVALID' && fault?.code !== 'RATE_LIMITED') throw error
+      return site.render(visit.c, await listPage(site, visit, typed, fault), visit)
     }
   })
 
@@ -89,21 +90,45 @@ interface Word {
 
 const wordStates = { confirm: 'confirmed', end: 'ended' } as const
 
-function wishOf(fields: Fields) {
-  const length = (name: string) => {
-    const lengthMs = parseDurationMs(fields.text(name, 16))
-    if (lengthMs === undefined) throw new Fault('INPUT_INVALID', 'Give a length of time.', { hint: 'Such as 7d.' })
-    return lengthMs
-  }
-  const groups = fields.text('reviewers', 500)
-  const reviewers = groups.split(',').map((group) => group.trim())
+/** How a campaign is to be, as somebody typed it. */
+interface Typed {
+  readonly name: string
+  readonly for: string
+  readonly grants: string
+  readonly tokens: string
+  readonly reviewers: string
+}
+
+const nothingTyped: Typed = {
+  ...{ name: '', for: '14d', grants: writeDuration(standingMs), tokens: writeDuration(standingMs), reviewers: '' },
+}
+
+function read(fields: Fields): Typed {
   return {
-    ...{ name: fields.text('name', 80), lengthMs: length('for'), grantMs: length('grants'), tokenMs: length('tokens') },
-    reviewers: groups === '' ? undefined : reviewers.filter((group) => group !== ''),
+    name: fields.text('name', 80),
+    for: fields.text('for', 16),
+    grants: fields.text('grants', 16),
+    tokens: fields.text('tokens', 16),
+    reviewers: fields.text('reviewers', 500),
   }
 }
 
-async function listPage({ deps }: Site, { show, person }: Visit, wrong: Fault | undefined): Promise<Page> {
+function wishOf(typed: Typed) {
+  const groups = typed.reviewers.split(',').map((group) => group.trim())
+  return {
+    name: typed.name,
+    ...{ lengthMs: lengthIn(typed.for), grantMs: lengthIn(typed.grants), tokenMs: lengthIn(typed.tokens) },
+    reviewers: typed.reviewers === '' ? undefined : groups.filter((group) => group !== ''),
+  }
+}
+
+function lengthIn(text: string): number {
+  const lengthMs = parseDurationMs(text)
+  if (lengthMs === undefined) throw new Fault('INPUT_INVALID', 'Give a length of time.', { hint: 'Such as 7d.' })
+  return lengthMs
+}
+
+async function listPage({ deps }: Site, { show, person }: Visit, typed: Typed, wrong?: Fault): Promise<Page> {
   const { campaigns } = deps.access
   const list = await campaigns.list(person)
   const body = html`<h1>Access reviews</h1>
@@ -113,7 +138,7 @@ async function listPage({ deps }: Site, { show, person }: Visit, wrong: Fault | 
     </p>
     ${wrong !== undefined && html`<p class="notice stop" role="alert">Nothing was started. ${wrong.message} ${wrong.hint}</p>`}
     ${list.length === 0 ? empty('There was no campaign yet.') : list.map((one) => countCard(show, one))}
-    ${campaigns.mayStart(person) && startForm()}`
+    ${campaigns.mayStart(person) && startForm(typed)}`
   const status = wrong === undefined ? { topic: 'reviews' } : { status: faultStatus[wrong.code] }
   return { title: 'Access reviews', current: 'reviews', ...status, body }
 }
@@ -134,36 +159,37 @@ function countCard(show: Show, { campaign, entries, waiting }: CampaignCount): H
   </section>`
 }
 
-function startForm(): Html {
-  const lengths = (chosen: string) =>
-    usualLengths.map(
-      (one) =>
-        html`<option value="${one}" ${one === chosen ? ' selected' : ''}>
-          ${formatDuration(parseDurationMs(one) ?? 0)}
-        </option>`,
-    )
+function startForm(typed: Typed): Html {
   return html`<h2>Start one</h2>
     <section class="card">
       <form method="post" action="/reviews/campaigns" class="stack">
         <label for="name">Name</label
-        ><input id="name" name="name" required maxlength="80" autocomplete="off" placeholder="autumn" />
+        ><input
+          id="name"
+          name="name"
+          value="${typed.name}"
+          required
+          maxlength="80"
+          autocomplete="off"
+          placeholder="autumn"
+        />
         <label for="for">Due in</label
         ><select id="for" name="for">
-          ${lengths('14d')}
+          ${usualLengths.map((one) => html`<option value="${one}" ${one === typed.for ? ' selected' : ''}>${formatDuration(parseDurationMs(one)!)}</option>`)}
         </select>
         <div class="pair">
           <div>
             <label for="grants">Grants of at least</label
-            ><input id="grants" name="grants" required maxlength="16" value="${writeDuration(standingMs)}" />
+            ><input id="grants" name="grants" required maxlength="16" value="${typed.grants}" />
           </div>
           <div>
             <label for="tokens">Tokens of at least</label
-            ><input id="tokens" name="tokens" required maxlength="16" value="${writeDuration(standingMs)}" />
+            ><input id="tokens" name="tokens" required maxlength="16" value="${typed.tokens}" />
           </div>
         </div>
         <label for="reviewers"
           >Who decides <span class="optional">groups, with commas; empty: the reviewers</span></label
-        ><input id="reviewers" name="reviewers" maxlength="500" autocomplete="off" />
+        ><input id="reviewers" name="reviewers" value="${typed.reviewers}" maxlength="500" autocomplete="off" />
         <div class="actions"><button class="btn go">Start</button></div>
       </form>
     </section>`

@@ -6,7 +6,7 @@ import type { SignInId } from '../../kernel/ids.ts'
 import type { Html, Visit } from '../context.ts'
 import type { Fields } from '../forms.ts'
 import type { Page } from '../html/layout.ts'
-import { notice, path, query } from '../html/parts.ts'
+import { noneByEnter, notice, path, query } from '../html/parts.ts'
 import { createRateLimit } from '../rate-limit.ts'
 import type { Site } from '../site.ts'
 
@@ -117,7 +117,7 @@ function confirmPage(visit: Visit, signIn: SignIn, rememberMs: number): Page {
       </dl>
     </section>
     <form method="post" action="${path('s', signIn.code)}" class="stack">
-      ${rememberMs > 0 && rememberBox(visit, signIn, rememberMs)}
+      ${noneByEnter} ${rememberMs > 0 && rememberBox(visit, signIn, rememberMs)}
       <div class="actions">
         <button class="btn stop" name="answer" value="refuse">Not me: refuse</button
         ><button class="btn go" name="answer" value="confirm">This was me: let it in</button>

@@ -1,14 +1,16 @@
 import { html } from 'hono/html'
 import { isBrowsers } from '../../identity/endings.ts'
 import type { OwnSignIns } from '../../identity/identity.ts'
-import { scopes, scopeWords, usualScopes } from '../../identity/scopes.ts'
+import { scopes, scopeWords, usualScopes, type Scope } from '../../identity/scopes.ts'
 import type { BrowserSession, Token } from '../../identity/store.ts'
 import { formatDuration, parseDurationMs, writeDuration } from '../../kernel/durations.ts'
-import { Fault } from '../../kernel/fault.ts'
+import { asFault, Fault } from '../../kernel/fault.ts'
+import { faultStatus } from '../../kernel/fault-status.ts'
 import type { CredentialId } from '../../kernel/ids.ts'
 import type { Instant } from '../../kernel/time.ts'
 import { browserName, programName } from '../../kernel/user-agent.ts'
 import type { Html, Visit } from '../context.ts'
+import type { Fields } from '../forms.ts'
 import type { Page } from '../html/layout.ts'
 import { action, chip, copyable, path } from '../html/parts.ts'
 import type { Show } from '../html/show.ts'
@@ -22,24 +24,48 @@ interface Made {
   readonly token: Token
 }
 
+/** A token that is wished for, as somebody typed it. */
+interface Typed {
+  readonly label: string
+  readonly for: string
+  readonly scopes: readonly Scope[]
+}
+
+const nothingTyped: Typed = { label: '', for: '', scopes: usualScopes }
+
+/** What came of the form for tokens. */
+interface Outcome {
+  readonly made?: Made
+  readonly wrong?: Fault
+  readonly typed: Typed
+}
+
 /** What this person is signed in with, each with its way to end it; and tokens for programs. */
 export function signInsRoutes(site: Site): void {
   const { identity } = site.deps
 
-  site.page('/sign-ins', async (visit) => site.render(visit.c, await signInsPage(site, visit, undefined), visit))
+  site.page('/sign-ins', async (visit) =>
+    site.render(visit.c, await signInsPage(site, visit, { typed: nothingTyped }), visit),
+  )
 
   site.form('/sign-ins/tokens', async (visit, fields) => {
-    const lengthMs = parseDurationMs(fields.text('for', 16))
-    if (lengthMs === undefined) throw new Fault('INPUT_INVALID', 'Give a length of time such as 8h.')
-    const label = fields.text('label', labelCharsMax)
-    const chosen = scopes.filter((scope) => fields.flag(scopeField(scope)))
-    if (chosen.length === 0) throw new Fault('INPUT_INVALID', 'Tick at least one thing that the token may do.')
+    const typed = read(fields)
     const { id } = visit.visitor.browserSession
     const by = { credential: id, browserSession: id }
-    const made = await identity.tokens.make(visit.person, { label, kind: 'access', lengthMs, scopes: chosen, by })
-    // shown in the answer itself: a redirect would have to keep the secret somewhere
-    return site.render(visit.c, await signInsPage(site, visit, made), visit)
+    try {
+      const made = await identity.tokens.make(visit.person, { ...wishOf(typed), by })
+      // shown in the answer itself: a redirect would have to keep the secret somewhere
+      const page = await signInsPage(site, visit, { made, typed: nothingTyped })
+      return await site.render(visit.c, page, visit)
+    } catch (error) {
+      const fault = asFault(error)
+      if (fault?.code !== 'INPUT_INVALID') throw error
+      return site.render(visit.c, await signInsPage(site, visit, { wrong: fault, typed }), visit)
+    }
   })
+
+  // where the form leads to: after a new sign-in, or by the address bar
+  site.page('/sign-ins/tokens', (visit) => visit.c.redirect('/sign-ins', 303))
 
   site.form('/sign-ins/:id/revoke', async (visit) => {
     const id = visit.c.req.param('id') as CredentialId
@@ -48,7 +74,23 @@ export function signInsRoutes(site: Site): void {
   })
 }
 
-async function signInsPage(site: Site, visit: Visit, made: Made | undefined): Promise<Page> {
+function read(fields: Fields): Typed {
+  return {
+    label: fields.text('label', labelCharsMax),
+    for: fields.text('for', 16),
+    scopes: scopes.filter((scope) => fields.flag(scopeField(scope))),
+  }
+}
+
+/** @throws Fault INPUT_INVALID */
+function wishOf({ label, for: length, scopes: chosen }: Typed) {
+  const lengthMs = parseDurationMs(length)
+  if (lengthMs === undefined) throw new Fault('INPUT_INVALID', 'Give a length of time such as 8h.')
+  if (chosen.length === 0) throw new Fault('INPUT_INVALID', 'Tick at least one thing that the token may do.')
+  return { label, kind: 'access', lengthMs, scopes: chosen } as const
+}
+
+async function signInsPage(site: Site, visit: Visit, { made, wrong, typed }: Outcome): Promise<Page> {
   const own = living(await site.deps.identity.own.list(visit.person.id), visit.now)
   const body = html`<h1>Sign-ins</h1>
     <p class="lead">
@@ -62,8 +104,9 @@ async function signInsPage(site: Site, visit: Visit, made: Made | undefined): Pr
     <h2>Remembered addresses</h2>
     ${addressesTable(visit.show, own)}
     <h2>Tokens</h2>
-    ${tokensTable(visit.show, own.tokens)} ${tokenForm(site)}`
-  return { title: 'Sign-ins', current: 'sign-ins', body, ...(made !== undefined && { status: 201 as const }) }
+    ${tokensTable(visit.show, own.tokens)} ${tokenForm(site, typed, wrong)}`
+  const status = made === undefined ? wrong && faultStatus[wrong.code] : 201
+  return { title: 'Sign-ins', current: 'sign-ins', body, ...(status !== undefined && { status }) }
 }
 
 type Own = Awaited<ReturnType<OwnSignIns['list']>>
@@ -223,37 +266,35 @@ function mayDo({ scopes: held }: Token): string {
 
 const scopeField = (scope: string) => `scope-${scope}`
 
-function scopeBoxes(): Html {
-  return html`<details class="later">
+function scopeBoxes(chosen: readonly Scope[], wrong: Fault | undefined): Html {
+  return html`<details class="later" ${wrong === undefined ? '' : ' open'}>
     <summary>What it may do</summary>
     ${scopes.map(
       (scope) =>
         html`<label class="check"
-          ><input
-            type="checkbox"
-            name="${scopeField(scope)}"
-            value="yes"
-            ${usualScopes.includes(scope) && ' checked'}
-          />
+          ><input type="checkbox" name="${scopeField(scope)}" value="yes" ${chosen.includes(scope) && ' checked'} />
           <span>${scopeWords[scope]} <span class="small mono">${scope}</span></span></label
         >`,
     )}
   </details>`
 }
 
-function tokenForm({ deps }: Site): Html {
+function tokenForm({ deps }: Site, typed: Typed, wrong: Fault | undefined): Html {
   const mostMs = deps.identity.tokens.lengthMsMax
   const lengths = [...new Set([...usualLengths.map((text) => parseDurationMs(text)!), mostMs])]
     .filter((one) => one <= mostMs)
     .toSorted((left, right) => left - right)
+  const chosenMs = parseDurationMs(typed.for)
   return html`<section class="card">
     <h2 class="inside">Make a token</h2>
+    ${wrong !== undefined && html`<p class="notice stop" role="alert">No token was made. ${wrong.message} ${wrong.hint}</p>`}
     <form method="post" action="/sign-ins/tokens" class="inline">
       <div class="grow">
         <label for="label">What for</label
         ><input
           id="label"
           name="label"
+          value="${typed.label}"
           required
           maxlength="${labelCharsMax}"
           autocomplete="off"
@@ -263,11 +304,11 @@ function tokenForm({ deps }: Site): Html {
       <div>
         <label for="length">How long</label
         ><select id="length" name="for">
-          ${lengths.map((one) => html`<option value="${writeDuration(one)}">${formatDuration(one)}</option>`)}
+          ${lengths.map((one) => html`<option value="${writeDuration(one)}" ${one === chosenMs ? ' selected' : ''}>${formatDuration(one)}</option>`)}
         </select>
       </div>
       <button class="btn go">Make</button>
-      ${scopeBoxes()}
+      ${scopeBoxes(typed.scopes, wrong)}
     </form>
   </section>`
 }
