@@ -18,11 +18,11 @@ export const client = { clientId: 'curfew', clientSecret: 'a-secret-for-tests-on
 /** A provider that knows the gateway at `publicUrl` and `people`. */
 export function startProviderFor(
   publicUrl: URL,
-  more: { port?: number; backChannelCa?: string } = {},
+  more: { port?: number; backChannelCa?: string; people?: readonly OidcPerson[] } = {},
 ): Promise<OidcProvider> {
   return startOidcProvider({
-    ...more,
     people,
+    ...more,
     clients: [
       {
         ...client,

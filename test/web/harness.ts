@@ -45,7 +45,7 @@ import { systemClock, systemRandom } from '../../src/system.ts'
 import { createWebApp } from '../../src/web/app.ts'
 import { createPages } from '../../src/web/create-pages.ts'
 import { listenFront } from '../../src/protocols/http/front.ts'
-import { Browser, client, startProviderFor } from '../servers/oidc.ts'
+import { Browser, client, startProviderFor, type OidcPerson } from '../servers/oidc.ts'
 import { stepOf } from '../../src/policy/approval.ts'
 import { plainRole } from '../postgres-role.ts'
 
@@ -101,6 +101,8 @@ export interface More {
   /** Come before the usual ones, and so decide first. */
   readonly before?: readonly Policy[]
   readonly bundles?: readonly Bundle[]
+  /** In place of the usual ones; they sign in by their subject. */
+  readonly people?: readonly OidcPerson[]
   /** Of the identity room alone; the system's where it is left out. */
   readonly identityClock?: Clock
 }
@@ -111,7 +113,7 @@ export async function startPages(more: More = {}): Promise<Pages> {
   stack.defer(() => rm(folder, { recursive: true, force: true }))
   const port = await freePort()
   const url = new URL(`https://localhost:${port}`)
-  const provider = stack.use(await startProviderFor(url))
+  const provider = stack.use(await startProviderFor(url, { ...(more.people && { people: more.people }) }))
   const authority = await makeAuthority('Curfew web test')
   const issued = await issue(authority, { names: ['localhost', '127.0.0.1'] })
   const logLines: string[] = []

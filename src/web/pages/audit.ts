@@ -83,7 +83,7 @@ function eventRow(show: Show, { sequence, json }: ChainedEvent): Html {
       <span class="mono nowrap">${event.type}</span>
       <div class="small narrow-only">${event.personName ?? 'the gateway'}</div>
     </td>
-    <td class="line wide">${event.personName ?? html`<span class="small">the gateway</span>`}</td>
+    <td class="by wide">${event.personName ?? html`<span class="small">the gateway</span>`}</td>
     <td class="wide more">
       ${Object.entries(event.data).map(([name, value]) => value !== null && datum(name, value))}
     </td>
