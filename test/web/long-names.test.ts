@@ -95,6 +95,9 @@ const walks = (): readonly (readonly [keyof typeof signedIn, readonly string[]])
 ]
 const reports = ['without-a-human', 'standing', 'unused', 'requests', 'failed', 'use']
 
+/** A telephone's: name, and three lines of links. */
+const topMax = 160
+
 async function tooWide(options: BrowserContextOptions): Promise<readonly string[]> {
   const found: string[] = []
   for (const [who, paths] of walks()) {
@@ -104,6 +107,8 @@ async function tooWide(options: BrowserContextOptions): Promise<readonly string[
       await page.evaluate(`for (const one of document.querySelectorAll('details')) one.open = true`)
       const [whole, window] = await page.evaluate<[number, number]>(widths)
       if (whole > window) found.push(`${path}: ${whole}`)
+      const top = await page.evaluate<number>(`document.querySelector('header').offsetHeight`)
+      if (top > topMax) found.push(`${path}: a top of ${top}`)
     }
     await page.context().close()
   }

@@ -106,7 +106,7 @@ function slimTop(chrome: Chrome): Html {
       <nav aria-label="Main">
         <a href="/approvals">Approvals${chrome.toDecide > 0 && countOf(chrome)}</a>
       </nav>
-      <div class="me"><span class="who">${chrome.name}</span></div>
+      <div class="me"><span class="who" title="${chrome.name}">${chrome.name}</span></div>
     </div>
   </header>`
 }
@@ -134,7 +134,7 @@ function top(chrome: Chrome, current: NavKey | undefined): Html {
         ${link('sign-ins', '/sign-ins', 'Sign-ins')}
       </nav>
       <div class="me">
-        <span class="who">${chrome.name}</span>
+        <span class="who" title="${chrome.name}">${chrome.name}</span>
         <form method="post" action="/sign-out"><button class="quiet">Sign out</button></form>
       </div>
     </div>
