@@ -1,5 +1,5 @@
 import { html } from 'hono/html'
-import { asFault } from '../kernel/fault.ts'
+import { asFault, type FaultCode } from '../kernel/fault.ts'
 import type { Html, WebContext } from './context.ts'
 import { faultStatus } from '../kernel/fault-status.ts'
 import { challengeOf, problemType } from '../kernel/problem.ts'
@@ -28,6 +28,14 @@ export function failureHandler({ deps, render, visitOf }: Site): (error: Error, 
     // the frame needs the visitor, and that look-up may be what failed
     const visit = await visitOf(c).catch(() => undefined)
     return render(c, failurePage(c, telling), visit).catch(() => render(c, failurePage(c, telling), undefined))
+  }
+}
+
+/** For `catch`: a second tap, or somebody was quicker. The page that it leads to tells how things stand. */
+export function unlessAlready(...codes: readonly FaultCode[]): (error: unknown) => void {
+  return (error) => {
+    const code = asFault(error)?.code
+    if (code === undefined || !codes.includes(code)) throw error
   }
 }
 
@@ -63,9 +71,11 @@ function failurePage(c: WebContext, { status, code, message, hint }: Telling): P
   return { title: message, narrow: true, status, body }
 }
 
-/** Their sentences do not get lost with the form: the way back leads to an empty one. */
+/** What took them long does not get lost with the form: the way back leads to an empty one. */
 function whatTheyWrote(c: WebContext): Html | false {
-  const words = ['reason', 'comment'].map((name) => c.var.form?.asSent(name) ?? '').find((text) => text !== '')
+  const words = ['reason', 'comment', 'policies']
+    .map((name) => c.var.form?.asSent(name) ?? '')
+    .find((text) => text !== '')
   if (words === undefined) return false
   return html`<label for="written">What you wrote <span class="optional">copy it, it is not kept</span></label>
     <textarea id="written" rows="4" readonly>${words}</textarea>`

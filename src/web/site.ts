@@ -42,7 +42,9 @@ export function createSite(app: WebApp, deps: WebDeps, assets: Assets, auditor: 
   async function visitorOf(c: WebContext): Promise<Visit> {
     const visit = await visitOf(c)
     if (visit !== undefined) return visit
-    throw new Fault('SIGN_IN_REQUIRED', 'You are not signed in any more; nothing was done.')
+    throw new Fault('SIGN_IN_REQUIRED', 'You are not signed in any more; nothing was done.', {
+      hint: 'Sign in, and send it again.',
+    })
   }
 
   async function render(c: WebContext, page: Page, visit: Visit | undefined): Promise<Response> {
@@ -81,6 +83,10 @@ export function createSite(app: WebApp, deps: WebDeps, assets: Assets, auditor: 
       app.get(pattern, named(pattern), async (c) => {
         const visit = await visitOf(c)
         if (visit !== undefined) return answer(visit)
+        // A page that looks again by itself: the provider would not answer a script, and nobody is to be signed in unasked.
+        if (c.req.header('sec-fetch-dest') === 'empty') {
+          throw new Fault('SIGN_IN_REQUIRED', 'You are not signed in any more.', { hint: 'Sign in to see this page.' })
+        }
         const { pathname, search } = new URL(c.req.url)
         return c.redirect(query('/sign-in', { to: pathname === '/' ? undefined : `${pathname}${search}` }), 303)
       })

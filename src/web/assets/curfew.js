@@ -32,6 +32,11 @@ function tick() {
     bar.value = Math.min(bar.max, leftS)
     bar.classList.toggle('late', leftS < Math.min(300, bar.max / 4))
   }
+  for (const element of document.querySelectorAll('time[data-ago]')) {
+    const minutes = Math.floor((now - Date.parse(element.dateTime)) / 60_000)
+    const text = minutes < 1 ? 'just now' : `${formatLeft(minutes * 60_000)} ago`
+    if (element.textContent !== text) element.textContent = text
+  }
 }
 
 const forms = {
@@ -114,14 +119,28 @@ function inUse(main) {
   )
 }
 
-/** Focus goes back to the same control, so that nobody who uses the keyboard is thrown to the top. */
+/** What a link, button or summary is for, wherever it stands. */
+function purposeOf(control) {
+  const place = control.getAttribute('href') ?? control.form?.getAttribute('action') ?? ''
+  return `${control.tagName} ${place} ${control.getAttribute('aria-label') ?? control.textContent}`
+}
+
+/**
+ * Focus goes back to the same control, so that nobody who uses the keyboard is thrown to the top; never to another one,
+ * that would do something else.
+ */
 function replaceMain(main, next) {
   const controls = (root) => [...root.querySelectorAll('a, button, summary')]
-  const focused = controls(main).indexOf(document.activeElement)
+  const focused = main.contains(document.activeElement) ? purposeOf(document.activeElement) : undefined
   replaceAround(main, next)
+  main.className = next.className
   main.dataset.renew = next.dataset.renew ?? ''
   main.dataset.version = next.dataset.version ?? ''
-  if (focused >= 0) controls(main)[focused]?.focus()
+  if (focused !== undefined) {
+    controls(main)
+      .find((control) => purposeOf(control) === focused)
+      ?.focus()
+  }
 }
 
 /** What tells where things stand stays in its place and gets other words: only so is it said to people who hear the page. */
@@ -160,6 +179,12 @@ async function lookAgain() {
   }
 }
 
+/** Signed in in another tab, over whoever this page was made for. */
+function isSomebodyElses(page) {
+  const [seen, now] = [document, page].map((root) => root.querySelector('.who')?.textContent)
+  return seen !== undefined && now !== undefined && seen !== now
+}
+
 async function look() {
   const main = document.getElementById('main')
   if (inUse(main) && !main.querySelector('[data-stale]')) return
@@ -174,6 +199,7 @@ async function look() {
   const next = page.getElementById('main')
   if (!next) return
   if (inUse(main)) return tellStale(main, next)
+  if (isSomebodyElses(page)) return location.reload()
   // It goes on to elsewhere: browsers heed that on a page that they load, not on one that was fetched.
   if (page.querySelector('head > meta[http-equiv=refresh]')) return location.reload()
   // Nothing that matters is new: a finger may be on a button.
@@ -184,16 +210,28 @@ async function look() {
   prepare()
 }
 
+const reopenMs = 30_000
+
 /** Open only while the page is looked at: browsers keep few connections to one host. */
 function follow(topic) {
   let source
+  let again
   const open = () => {
     source = new EventSource(`/events?topic=${encodeURIComponent(topic)}`)
     source.addEventListener('changed', () => lookAgain().catch(() => {})) // the next change tries again
     // Connected, perhaps again: something may have changed since the page was made.
     source.addEventListener('hello', () => lookAgain().catch(() => {}))
+    source.addEventListener('error', comeBack)
+  }
+  // A browser comes back by itself after a lost connection only, not after a refusal: somebody who is signed out reads
+  // so, and what a gateway or a balancer refuses for a while is asked for again (HTML, "Server-sent events").
+  const comeBack = () => {
+    if (source.readyState !== EventSource.CLOSED) return
+    lookAgain().catch(() => {}) // the next time tries again
+    again = setTimeout(open, reopenMs)
   }
   document.addEventListener('visibilitychange', () => {
+    clearTimeout(again)
     source?.close()
     if (!document.hidden) open()
   })
@@ -216,9 +254,9 @@ function prepare() {
   showCopyButtons()
 }
 
-// Back from another page: the browser may show this one as it was.
+// Back from another page: the browser may show this one as it was, with what was typed.
 addEventListener('pageshow', (event) => {
-  if (event.persisted) location.reload()
+  if (event.persisted && !inUse(document.getElementById('main'))) location.reload()
 })
 
 prepare()

@@ -42,7 +42,7 @@ export function createShow(now: Instant, zone: string): Show {
     second: (at) => write('second', at),
     clock: (at) => write(dayOf(at) === dayOf(now) ? 'clock' : 'moment', at),
     time: (at) => write('time', at),
-    ago: (at) => html`<time datetime="${isoTime(at)}" title="${isoTime(at)}">${agoText(now - at)}</time>`,
+    ago: (at) => html`<time datetime="${isoTime(at)}" title="${isoTime(at)}" data-ago>${agoText(now - at)}</time>`,
   }
 }
 

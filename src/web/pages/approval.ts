@@ -12,6 +12,7 @@ import type { GrantId, RequestId } from '../../kernel/ids.ts'
 import { sameHuman } from '../../policy/subject.ts'
 import type { Html, Visit } from '../context.ts'
 import { createDoneInShort, type Done } from '../done-in-short.ts'
+import { unlessAlready } from '../failure.ts'
 import type { Fields } from '../forms.ts'
 import { approvalFacts, approvalTitle } from '../html/approval-facts.ts'
 import { approvalForm, commentCharsMax, type Choices, type Refused } from '../html/approval-form.ts'
@@ -55,7 +56,8 @@ export function approvalRoutes(site: Site): void {
 
   site.form('/grants/:id/revoke', async (visit, fields) => {
     const request = fields.text('request', 64)
-    await access.revoke(visit.person, visit.c.req.param('id') as GrantId, fields.text('comment', commentCharsMax))
+    const [id, comment] = [visit.c.req.param('id') as GrantId, fields.text('comment', commentCharsMax)]
+    await access.revoke(visit.person, id, comment).catch(unlessAlready('GRANT_IN_WRONG_STATE'))
     return visit.c.redirect(request === '' ? '/sessions' : path('approvals', request), 303)
   })
 

@@ -1,9 +1,10 @@
 import { html } from 'hono/html'
 import type { SignIn } from '../../identity/store.ts'
 import { formatDuration } from '../../kernel/durations.ts'
-import { asFault, Fault } from '../../kernel/fault.ts'
+import { Fault } from '../../kernel/fault.ts'
 import type { SignInId } from '../../kernel/ids.ts'
 import type { Html, Visit } from '../context.ts'
+import { unlessAlready } from '../failure.ts'
 import type { Fields } from '../forms.ts'
 import type { Page } from '../html/layout.ts'
 import { noneByEnter, notice, path, query } from '../html/parts.ts'
@@ -45,7 +46,7 @@ export function inBandRoutes(site: Site): void {
 
   site.form('/s/:code', async (visit, fields) => {
     const signIn = await waiting(visit)
-    await answer(visit, signIn, fields).catch(unlessAnswered)
+    await answer(visit, signIn, fields).catch(unlessAlready('ALREADY_DECIDED'))
     return visit.c.redirect(path('answered', signIn.id), 303)
   })
 
@@ -58,11 +59,6 @@ export function inBandRoutes(site: Site): void {
     }
     return site.render(visit.c, await answeredPage(site, visit, signIn), visit)
   })
-}
-
-/** A second tap: the page that it leads to tells how the first one went. */
-function unlessAnswered(error: unknown): void {
-  if (asFault(error)?.code !== 'ALREADY_DECIDED') throw error
 }
 
 const enterCode: Page = {

@@ -8,6 +8,7 @@ import type { GrantId } from '../../kernel/ids.ts'
 import type { HttpRole, PostgresRole, SshRole } from '../../resources/catalogue.ts'
 import { connectCommands } from '../../resources/connect.ts'
 import type { Html, Visit } from '../context.ts'
+import { unlessAlready } from '../failure.ts'
 import {
   action,
   chip,
@@ -72,7 +73,7 @@ export function myAccessRoutes(site: Site): void {
   })
 
   site.form('/grants/:id/hand-back', async (visit) => {
-    await access.handBack(visit.person, visit.c.req.param('id') as GrantId)
+    await access.handBack(visit.person, visit.c.req.param('id') as GrantId).catch(unlessAlready('GRANT_IN_WRONG_STATE'))
     return visit.c.redirect('/', 303)
   })
 }
@@ -112,22 +113,23 @@ function nothingOpen(offers: number): Html {
     : empty('Nothing is open. Pick what you need below; psql, ssh and web applications tell you the same.')
 }
 
+/** What is known of a living grant where it is shown. */
+interface Around {
+  /** Undefined: on the page of its own request. */
+  readonly connections?: number
+  readonly isEmergency: boolean
+}
+
 /** One living grant with how long is left and what to type. */
-export function openGrant(
-  site: Site,
-  show: Show,
-  grant: Grant,
-  { connections, isEmergency }: { readonly connections: number; readonly isEmergency: boolean },
-  request: 'here' | 'linked' = 'linked',
-): Html {
+export function openGrant(site: Site, show: Show, grant: Grant, { connections, isEmergency }: Around): Html {
   const about = `${grant.resource} as ${grant.role}`
   return html`<section class="card" aria-label="${about}">
     <div class="row">
       <div class="grow">
         <span class="name">${grant.resource}</span> <span class="role">as ${grant.role}</span>
         <div class="small">
-          ${request === 'linked' && html`<a href="${path('requests', grant.request)}">Request</a> · `}by policy
-          “${grant.policy}”${connections > 0 && html` · <a href="/sessions">${connections === 1 ? 'one connection' : `${connections} connections`}</a>`}
+          ${connections !== undefined && html`<a href="${path('requests', grant.request)}">Request</a> · `}by policy
+          “${grant.policy}”${connections !== undefined && connections > 0 && html` · <a href="/sessions">${connections === 1 ? 'one connection' : `${connections} connections`}</a>`}
         </div>
         ${grantLimits(show, grant)}
       </div>

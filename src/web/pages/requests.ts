@@ -9,6 +9,7 @@ import { approversWords } from '../../policy/approval.ts'
 import { windowsWords } from '../../policy/grant-words.ts'
 import type { Catalogue } from '../../resources/catalogue.ts'
 import type { Html, Visit } from '../context.ts'
+import { unlessAlready } from '../failure.ts'
 import { fieldsOf } from '../forms.ts'
 import { bundleCard } from '../html/grant-life.ts'
 import type { Page } from '../html/layout.ts'
@@ -40,7 +41,7 @@ export function requestRoutes(site: Site): void {
 
   site.form('/requests/:id/cancel', async (visit) => {
     const id = visit.c.req.param('id') as RequestId
-    await access.cancel(visit.person, id)
+    await access.cancel(visit.person, id).catch(unlessAlready('REQUEST_CLOSED', 'REQUEST_LAPSED'))
     return visit.c.redirect(path('requests', id), 303)
   })
 
@@ -175,9 +176,8 @@ function afterwards(
 ): Html | false {
   if (request.state === 'requested') return false
   if (grant !== undefined && (grant.state === 'active' || grant.state === 'scheduled') && show.now < grant.expiresAt) {
-    const isEmergency = request.kind === 'break-glass'
     return request.askedBy === null
-      ? openGrant(site, show, grant, { connections: 0, isEmergency }, 'here')
+      ? openGrant(site, show, grant, { isEmergency: request.kind === 'break-glass' })
       : openToMachine(show, grant)
   }
   const again = query('/ask', {
