@@ -42,7 +42,8 @@ export class Lane implements AsyncDisposable {
   /** Sent or refused, and not written down yet because the store failed. */
   readonly #unwritten = new Map<MessageId, () => Promise<void>>()
   readonly #stop = new AbortController()
-  #quietUntil = 0 as Instant
+  /** By the monotonic clock: one that is set back must not lengthen it. */
+  #quietUntilMs = 0
   #timer: Timer | undefined
   #looking: Promise<void> | undefined
   #again = false
@@ -96,7 +97,8 @@ export class Lane implements AsyncDisposable {
   async #begin(): Promise<number> {
     const { outbox, clock } = this.#deps
     const now = clock.now()
-    if (now < this.#quietUntil) return Math.min(lookMsMax, this.#quietUntil - now)
+    const quietMs = this.#quietUntilMs - clock.monotonicMs()
+    if (quietMs > 0) return Math.min(lookMsMax, quietMs)
     this.#endedSince.clear()
     const due = await outbox.due(this.key, now, this.#width + this.#underWay.size)
     for (const queued of due) {
@@ -147,7 +149,7 @@ export class Lane implements AsyncDisposable {
       if (outcome.kind !== 'later') metrics.add('curfew_notifications_total', { channel, outcome: word(settlement) })
     }
     if (outcome.kind === 'failed' && outcome.pauseMs !== undefined) {
-      this.#quietUntil = later(this.#deps.clock.now(), outcome.pauseMs)
+      this.#quietUntilMs = this.#deps.clock.monotonicMs() + outcome.pauseMs
     }
     if (settlement.problem !== null && outcome.kind !== 'void' && outcome.kind !== 'later') {
       const about = { ...{ channel, recipient: message.recipient, message: message.id }, problem: settlement.problem }

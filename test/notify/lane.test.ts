@@ -188,6 +188,25 @@ test('a receiver that asks for quiet gets it, for everything', async () => {
     .toBe('sent')
 })
 
+test('quiet that was asked for is over in time, also when the clock is set back meanwhile', async () => {
+  await using on = await stage()
+  const first = await on.queue('siem')
+  let calls = 0
+  const lane = on.lane('siem', async () => {
+    calls += 1
+    return calls === 1 ? { kind: 'failed', problem: 'too many', pauseMs: 30_000 } : sent
+  })
+  lane.wake()
+  await expect.poll(async () => (await on.message(first))?.attempts).toBe(1)
+  on.clock.jump(-6 * hourMs)
+  const second = await on.queue('siem')
+  lane.wake()
+  await expect.poll(() => on.clock.timers).toBeGreaterThan(0)
+  on.clock.pass(31_000)
+  lane.wake()
+  await expect.poll(async () => (await on.message(second))?.state).toBe('sent')
+})
+
 test('one notice is sent to one recipient once, however often it is planned', async () => {
   await using on = await stage()
   const id = await on.queue('siem')
