@@ -27,7 +27,8 @@ export function failureHandler({ deps, render, visitOf }: Site): (error: Error, 
     if (wantsProblem(c)) return problem(c, telling)
     // the frame needs the visitor, and that look-up may be what failed
     const visit = await visitOf(c).catch(() => undefined)
-    return render(c, failurePage(c, telling), visit).catch(() => render(c, failurePage(c, telling), undefined))
+    const page = failurePage(c, deps.publicUrl, telling)
+    return render(c, page, visit).catch(() => render(c, page, undefined))
   }
 }
 
@@ -58,10 +59,10 @@ function problem(c: WebContext, { status, code, message, hint }: Telling): Respo
   return c.body(JSON.stringify({ ...body, requestId: c.var.requestId }), status)
 }
 
-function failurePage(c: WebContext, { status, code, message, hint }: Telling): Page {
+function failurePage(c: WebContext, publicUrl: URL, { status, code, message, hint }: Telling): Page {
   const signIn = status === 401 || code === 'SIGN_IN_FAILED' || code === 'PROVIDER_UNREACHABLE'
   const next = signIn
-    ? html`<a class="btn go" href="${query('/sign-in', { to: backTo(c) })}">Sign in</a>`
+    ? html`<a class="btn go" href="${query('/sign-in', { to: backTo(c, publicUrl) })}">Sign in</a>`
     : html`<a class="btn plain" href="/">My access</a>`
   const body = html`<h1>${message}</h1>
     <p class="lead">${hint}</p>
@@ -81,10 +82,10 @@ function whatTheyWrote(c: WebContext): Html | false {
     <textarea id="written" rows="4" readonly>${words}</textarea>`
 }
 
-/** After signing in again: the page whose form it was. */
-function backTo(c: WebContext): string | undefined {
-  const referer = c.req.header('referer')
-  if (referer === undefined || !URL.canParse(referer)) return undefined
-  const { pathname, search } = new URL(referer)
+/** After signing in again: the page whose form it was. A provider's page is none of ours. */
+function backTo(c: WebContext, publicUrl: URL): string | undefined {
+  const referer = URL.parse(c.req.header('referer') ?? '')
+  if (referer?.origin !== publicUrl.origin) return undefined
+  const { pathname, search } = referer
   return pathname.startsWith('/sign-in') || pathname === '/' ? undefined : `${pathname}${search}`
 }

@@ -83,6 +83,12 @@ test('a script that looks again is told of the sign-out, and signs nobody in', a
   expect((await pages.stranger().get('/approvals')).location).toBe('/sign-in?to=%2Fapprovals')
 })
 
+test('after a sign-in that failed, the way back is a page of ours or none', async () => {
+  const failed = (referer: string) => pages.stranger().get('/sign-in/callback?error=access_denied', { referer })
+  expect((await failed('https://id.example.com/login/step/2')).text).toContain('href="/sign-in"')
+  expect((await failed(`${pages.url.origin}/locks`)).text).toContain('href="/sign-in?to=%2Flocks"')
+})
+
 /** As somebody of their own: what is ended here is nobody else's. */
 async function opened(path: string): Promise<Page> {
   const { page } = await watchPage({ chromium, pages, who: await pages.signIn('erin') }, path)

@@ -1,6 +1,6 @@
 // Goal: names and addresses of any length leave every page as wide as its window, and every button in reach.
 // Method: a real Chromium, a narrow telephone and a usual desk, and the longest names that the configuration takes.
-import type { BrowserContextOptions } from 'playwright-core'
+import type { BrowserContextOptions, Locator } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { stepOf } from '../../src/policy/approval.ts'
 import type { Policy } from '../../src/policy/rules.ts'
@@ -123,4 +123,19 @@ test('on a narrow telephone', { timeout: 120_000 }, async () => {
 
 test('on a desk', { timeout: 120_000 }, async () => {
   expect(await tooWide({ viewport: { width: 1280, height: 800 } })).toEqual([])
+})
+
+test('what a token may do stands below its name, and pushes nothing away', { timeout: 60_000 }, async () => {
+  const options = { viewport: { width: 1280, height: 800 } }
+  const { page } = await watchPage({ chromium, pages, who: signedIn.erin }, '/sign-ins', options)
+  const heading = page.getByRole('heading', { name: 'Make a token' })
+  const below = async (what: Locator) => (await what.boundingBox())!.y - (await heading.boundingBox())!.y
+  const name = page.getByLabel('What for')
+  const before = await below(name)
+  await page.getByText('What it may do').click()
+  const first = page.getByRole('checkbox').first()
+  await first.waitFor()
+  expect(await below(name)).toBe(before)
+  expect(await below(first)).toBeGreaterThan(before)
+  await page.context().close()
 })
