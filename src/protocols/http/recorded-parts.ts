@@ -55,19 +55,24 @@ export function recordedHeaders(raw: RawHeaders, extra: ReadonlySet<string>): Ht
 function recordedValue(name: string, value: string): string {
   switch (name) {
     case 'referer':
-      return withoutQuery(value)
+      return withoutUser(withoutQuery(value))
     case 'location':
     case 'content-location':
-      return maskedUrl(value, noNames)
+      return withoutUser(maskedUrl(value, noNames))
     case 'sec-websocket-protocol':
-      // Browsers can set no other header there, so some applications put tokens into it.
-      return /bearer|token|auth/i.test(value) ? hidden : value
+      // Browsers can set no other header there, so some applications put tokens into it: by name, as a JWT, or just long.
+      return /bearer|token|auth|eyJ|[^\s,]{40}/i.test(value) ? hidden : value
     default:
       return value
   }
 }
 
 const noNames: ReadonlySet<string> = new Set()
+
+/** `https://user:password@host/` */
+function withoutUser(url: string): string {
+  return url.replace(/^((?:[a-z][a-z\d+.-]*:)?\/\/)[^/?#]*@/i, `$1${hidden}@`)
+}
 
 function withoutQuery(url: string): string {
   const at = url.search(/[?#]/)

@@ -63,7 +63,22 @@ describe('headers', () => {
   test('tokens that browsers put into a WebSocket protocol are masked', () => {
     const value = (text: string) => recordedHeaders(['Sec-WebSocket-Protocol', text], none)[0]![1]
     expect(value('base64url.bearer.authorization.k8s.io.AAAA, v4.channel.k8s.io')).toBe('***')
+    expect(value('v1, eyJhbGciOi.eyJ.x')).toBe('***')
+    expect(value(`v1,${'a1'.repeat(20)}`)).toBe('***')
     expect(value('mqtt')).toBe('mqtt')
+    expect(value('graphql-transport-ws, graphql-ws, soap')).toBe('graphql-transport-ws, graphql-ws, soap')
+  })
+
+  test.each([
+    ['https://user:password@host/a@b', 'https://***@host/a@b'],
+    ['//user:password@host', '//***@host'],
+    ['https://host/a@b?c=d@e', 'https://host/a@b?c=d@e'],
+    ['/a//b@c', '/a//b@c'],
+  ])('a password in a URL is masked: %s', (url, expected) => {
+    expect(recordedHeaders(['Location', url, 'Content-Location', url], none).map(([, value]) => value)).toEqual([
+      expected,
+      expected,
+    ])
   })
 })
 
