@@ -125,12 +125,12 @@ export interface RequestView {
 
 /** The use cases from request to grant. Each is one transaction, with its audit event and its change. */
 export interface Access {
-  /** What the person may ask for now or later, in the file's order. */
-  offers(person: Person, asker?: Asker): readonly Offer[]
+  /** What the person may ask for now or later, in the file's order. @param resource: of this one alone. */
+  offers(person: Person, asker?: Asker, resource?: string): readonly Offer[]
   /** What the person may ask for, and what they have as an emergency now. */
   usable(person: Person, asker?: Asker): Promise<readonly Offer[]>
   /** What the person may have in an emergency, and only then. */
-  emergencies(person: Person, asker?: Asker): readonly Offer[]
+  emergencies(person: Person, asker?: Asker, resource?: string): readonly Offer[]
   /** @throws Fault RESOURCE_UNKNOWN, ROLE_UNKNOWN, as `offer` does */
   emergency(person: Person, resource: string, role: string, asker?: Asker): Offer
   /** What is done with emergencies afterwards. */

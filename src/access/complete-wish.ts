@@ -22,10 +22,10 @@ export function completeWish<Some extends LooseWish>(
 }
 
 function onlyRole(deps: AccessDeps, person: Person, { resource, asker, emergency = false }: LooseWish): string {
-  const offers = offersFor(deps, person, asker, emergency)
-  const roles = offers.filter((offer) => offer.resource.name === resource).map(({ role }) => role.name)
+  const roles = offersFor(deps, person, asker, emergency, resource).map(({ role }) => role.name)
   const [role, another] = roles
   if (role === undefined) {
+    const offers = offersFor(deps, person, asker, emergency)
     throw unknownName('resource', resource, [...new Set(offers.map((offer) => offer.resource.name))])
   }
   if (another === undefined) return role

@@ -29,9 +29,9 @@ export function createAccess(given: Omit<AccessDeps, 'refusals'>): Access {
   const { store, clock, changes, publicUrl } = deps
   const waiting = new WaitingPeople()
   return {
-    offers: (person, asker) => offersFor(deps, person, asker),
+    offers: (person, asker, resource) => offersFor(deps, person, asker, false, resource),
     usable: (person, asker) => usableOffers(deps, person, asker),
-    emergencies: (person, asker) => offersFor(deps, person, asker, true),
+    emergencies: (person, asker, resource) => offersFor(deps, person, asker, true, resource),
     emergency: (person, resource, role, asker) => offerFor(deps, person, resource, role, asker, true),
     reviews: createReviews(deps),
     campaigns: createCampaigns(deps),

@@ -8,10 +8,21 @@ import { unknownName } from '../resources/catalogue.ts'
 import type { Asker, Offer } from './access.ts'
 import type { AccessDeps } from './deps.ts'
 
-/** @param emergency what may be had in an emergency, instead of what may be asked for in the usual way. */
-export function offersFor(deps: AccessDeps, person: Person, asker?: Asker, emergency = false): Offer[] {
+/**
+ * @param emergency what may be had in an emergency, instead of what may be asked for in the usual way.
+ * @param resource of this one alone; there may be thousands.
+ */
+export function offersFor(
+  deps: AccessDeps,
+  person: Person,
+  asker?: Asker,
+  emergency = false,
+  resource?: string,
+): Offer[] {
   const asked = { person, client: asker, emergency, at: deps.clock.now() }
-  return deps.catalogue.resources.flatMap((resource) => offersOf(deps, resource, asked))
+  if (resource === undefined) return deps.catalogue.resources.flatMap((one) => offersOf(deps, one, asked))
+  const named = deps.catalogue.resource(resource)
+  return named === undefined ? [] : offersOf(deps, named, asked)
 }
 
 function offersOf(
@@ -27,15 +38,14 @@ function offersOf(
 /** With what is had as an emergency now and cannot be asked for otherwise. */
 export async function usableOffers(deps: AccessDeps, person: Person, asker?: Asker): Promise<readonly Offer[]> {
   const usual = offersFor(deps, person, asker)
-  const taken = offersFor(deps, person, asker, true).filter(
-    (offer) =>
-      !usual.some(({ resource, role }) => resource.name === offer.resource.name && role.name === offer.role.name),
-  )
-  if (taken.length === 0) return usual
   const living = await deps.store.livingGrants(person.id)
+  const names = new Set(living.map(({ resource }) => resource))
+  const taken = [...names].flatMap((name) => offersFor(deps, person, asker, true, name))
   const isHad = ({ resource, role }: Offer) =>
     living.some((grant) => grant.resource === resource.name && grant.role === role.name)
-  return [...usual, ...taken.filter(isHad)]
+  const isUsual = ({ resource, role }: Offer) =>
+    usual.some((offer) => offer.resource.name === resource.name && offer.role.name === role.name)
+  return [...usual, ...taken.filter((offer) => isHad(offer) && !isUsual(offer))]
 }
 
 /** One that is stopped is offered all the same: people see why, and when it opens. */
@@ -67,21 +77,18 @@ export function offerFor(
   asker?: Asker,
   emergency = false,
 ): Offer {
-  const named = deps.catalogue.resource(resource)
-  const asked = { person, client: asker, emergency, at: deps.clock.now() }
-  const known = named && offersOf(deps, named, asked).find((offer) => offer.role.name === role)
+  const there = offersFor(deps, person, asker, emergency, resource)
+  const isMeant = (offer: Offer) => offer.role.name === role
+  const known = there.find(isMeant)
   if (known !== undefined) return known
-  // All others are looked at only to say what might have been meant.
-  const offers = offersFor(deps, person, asker, emergency)
-  const isMeant = (offer: Offer) => offer.resource.name === resource && offer.role.name === role
-  if (!emergency && !offers.some(isMeant) && offersFor(deps, person, asker, true).some(isMeant)) {
+  if (!emergency && offersFor(deps, person, asker, true, resource).some(isMeant)) {
     throw new Fault('NO_GRANT', `${resource} as ${role} is for emergencies only.`, {
       hint: `In an emergency: ${emergencyLink(deps, resource, role)}`,
     })
   }
-  const there = offers.filter((offer) => offer.resource.name === resource)
   if (there.length === 0) {
-    throw unknownName('resource', resource, [...new Set(offers.map((offer) => offer.resource.name))])
+    const all = offersFor(deps, person, asker, emergency)
+    throw unknownName('resource', resource, [...new Set(all.map((offer) => offer.resource.name))])
   }
   throw unknownName(
     'role',

@@ -150,7 +150,7 @@ export class Identifier implements Disposable {
   async #roleOf(person: Person, resource: string, wanted: string): Promise<string> {
     if (wanted !== '') return wanted
     const { access, clock } = this.#deps
-    const roles = access.offers(person).filter((offer) => offer.resource.name === resource)
+    const roles = access.offers(person, undefined, resource)
     if (roles.length === 1) return roles[0]!.role.name
     const now = clock.now()
     const grants = (await access.livingGrants(person.id)).filter(

@@ -141,18 +141,18 @@ async function chooseFirst(site: Site, visit: Visit): Promise<Response> {
 /** Where the same can be had in an emergency, and whether there is no other way. */
 function emergencyOf({ deps }: Site, visit: Visit, { resource, role, onward, onBehalfOf }: Typed) {
   if (onBehalfOf !== '') return { only: false, link: '' } // machines have no emergencies
-  const isMeant = (offer: Offer) => offer.resource.name === resource && offer.role.name === role
+  const isMeant = (offer: Offer) => offer.role.name === role
   const { person } = visit
-  const isThere = deps.access.emergencies(person, visit).some(isMeant)
-  const only = isThere && !deps.access.offers(person, visit).some(isMeant)
+  const isThere = deps.access.emergencies(person, visit, resource).some(isMeant)
+  const only = isThere && !deps.access.offers(person, visit, resource).some(isMeant)
   const link = query('/ask/emergency', { resource, role, ...onwardFields(onward, 'then') })
   return { only, link: isThere ? link : '' }
 }
 
 async function askPage(site: Site, visit: Visit, offer: Offer, typed: Typed, wrong: Wrong | undefined, emergency = '') {
   const { resource, role, policy, stopped } = offer
-  const own = site.deps.access.offers(visit.person, visit)
-  const forThemselves = own.some((one) => one.resource.name === resource.name && one.role.name === role.name)
+  const own = site.deps.access.offers(visit.person, visit, resource.name)
+  const forThemselves = own.some((one) => one.role.name === role.name)
   const machines = await machineOffersFor(site, visit)
   const may = [role.description, ...(role.kind === 'postgres' ? [] : [roleFacts(role)])].filter(Boolean).join(' · ')
   const body = html`<h1>Ask for ${resource.name} as ${role.name}</h1>

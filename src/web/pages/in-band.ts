@@ -225,7 +225,7 @@ async function nextStep({ deps }: Site, { person, now, show }: Visit, signIn: Si
       html`<a href="${path('requests', open.id)}">Your request for ${resource} as ${role}</a> waits for a decision. The
         terminal goes on by itself once it is approved.`,
     )
-  if (!deps.access.offers(person).some((offer) => offer.resource.name === resource && offer.role.name === role)) {
+  if (!deps.access.offers(person, undefined, resource).some((offer) => offer.role.name === role)) {
     return notice(
       'stop',
       html`No policy lets you use ${resource} as ${role}. <a href="/">See what you may ask for</a>.`,

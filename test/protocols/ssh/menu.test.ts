@@ -222,7 +222,7 @@ test('Ctrl-C stops waiting, a refusal is read, and the menu goes on', async () =
   await channel.until('q to quit: ')
   expect(channel.text).toContain('not today')
   channel.type('web-1\r')
-  await channel.until('web-1 has the roles ops, root. Type a number, or role@resource.')
+  await channel.until('web-1 has the roles ops, root. Type a number, a part of a name, or role@resource.')
   channel.type('7\rl\r')
   await channel.until('"7" is none of these')
   await channel.until('RESOURCE')

@@ -4,7 +4,7 @@ import { admitAsking, type AdmitDeps, type Asked } from '../auth/admit.ts'
 import type { Conversation, Prompt } from '../conversation.ts'
 import { knownPerson, reachOf, type Reachable, type ReachDeps } from './reach.ts'
 import { Interrupted, type Terminal } from './terminal.ts'
-import { faultText, greeting, misnamedText, noChoiceText, noShellText, reachText } from './words.ts'
+import { faultText, foundText, greeting, menuText, misnamedText, noChoiceText, noShellText } from './words.ts'
 
 export type ChooseDeps = ReachDeps & AdmitDeps
 
@@ -34,7 +34,7 @@ export async function choose(
   for (let isShown = false; ;) {
     const reach = await reachOf(who.identified, deps)
     const own = reach.filter(({ kind }) => kind === 'ssh')
-    if (!isShown) terminal.print(reachText(reach, columns(), true))
+    if (!isShown) terminal.print(menuText(reach, columns()))
     isShown = true
     const answer = await terminal.readLine(`\n${own.length > 0 ? 'Number to connect, ' : ''}l to list, q to quit: `)
     if (answer.kind === 'end') return { kind: 'quit' }
@@ -42,7 +42,7 @@ export async function choose(
     if (['q', 'quit', 'exit', 'logout'].includes(word)) return { kind: 'quit' }
     if (['l', 'ls', 'list', 'status'].includes(word)) isShown = false
     else if (word !== '') {
-      const choice = await connect(terminal, who, word, reach, mayBegin, deps)
+      const choice = await connect(terminal, who, word, reach, columns(), mayBegin, deps)
       if (choice !== undefined) return choice
     }
   }
@@ -54,6 +54,7 @@ async function connect(
   who: Pick<Conversation, 'identified' | 'client'>,
   word: string,
   reach: readonly Reachable[],
+  widthMax: number | null,
   mayBegin: MayBegin,
   deps: ChooseDeps,
 ): Promise<Choice | undefined> {
@@ -62,7 +63,7 @@ async function connect(
     reach.filter(({ kind }) => kind === 'ssh'),
   )
   if (chosen === undefined) {
-    terminal.print(noChoiceText(word, reach))
+    terminal.print(foundText(word, reach, widthMax) ?? noChoiceText(word, reach))
     return undefined
   }
   if (!chosen.hasShell) {

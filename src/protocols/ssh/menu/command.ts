@@ -20,7 +20,7 @@ export function runCommand(command: string, { identified, reach, place }: Comman
   switch (command.trim()) {
     case 'ls':
     case 'status':
-      return good(reachText(reach, null, false))
+      return good(reachText(reach))
     case 'whoami':
       return good(asciiText(`${identified.personName}\n`))
     case 'help':

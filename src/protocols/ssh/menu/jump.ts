@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream'
+import type { Offer } from '../../../access/access.ts'
 import { SshReader } from '../../../identity/ssh/wire.ts'
 import { unknownName } from '../../../resources/catalogue.ts'
 import type { Identified } from '../../../sessions/session.ts'
@@ -65,7 +66,8 @@ export async function jumpTarget(fields: Buffer, identified: Identified, deps: R
   const host = new SshReader(fields).text()
   const name = readHost(host)
   const person = await knownPerson(identified, deps)
-  const visible = deps.access.offers(person).flatMap(({ resource }) => (resource.kind === 'ssh' ? [resource.name] : []))
-  if (name !== undefined && visible.includes(name)) return name
-  throw unknownName('resource', host, [...new Set(visible)])
+  const isSsh = ({ resource }: Offer) => resource.kind === 'ssh'
+  if (name !== undefined && deps.access.offers(person, undefined, name).some(isSsh)) return name
+  const visible = deps.access.offers(person).filter(isSsh)
+  throw unknownName('resource', host, [...new Set(visible.map(({ resource }) => resource.name))])
 }

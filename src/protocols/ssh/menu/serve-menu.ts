@@ -239,7 +239,7 @@ class Menu {
     const first = reach.find(({ kind }) => kind === 'ssh')
     const result = isShell
       ? {
-          out: `${greeting(identified.personName)}${reachText(reach, null, false)}\n${howText(this.#deps, first)}`,
+          out: `${greeting(identified.personName)}${reachText(reach)}\n${howText(this.#deps, first)}`,
           errors: '',
           status: 0,
         }

@@ -19,20 +19,59 @@ export function misnamedText(user: string): string {
   return `"${asciiLine(shown)}" is no role@resource: names have 1 to 63 of a-z, 0-9, "-" and "_".\n`
 }
 
-/** What may be reached by SSH, with numbers to choose by; then what is there for other clients. */
-export function reachText(reach: readonly Reachable[], widthMax: number | null, withNumbers: boolean): string {
-  const [own, others] = [reach.filter(({ kind }) => kind === 'ssh'), reach.filter(({ kind }) => kind !== 'ssh')]
-  const head = [...(withNumbers ? ['#'] : []), 'RESOURCE', 'ROLE', 'ACCESS', 'DESCRIPTION']
-  const rows = own.map(({ resource, role, state, description }, index) => [
-    ...(withNumbers ? [String(index + 1)] : []),
-    ...[resource, role, state, description],
-  ])
-  const mine = own.length > 0 ? table([head, ...rows], widthMax) : 'There is nothing that you may reach by SSH.\n'
-  return others.length > 0 ? `${mine}\nBy other clients (see your access page):\n${othersText(others, widthMax)}` : mine
+/** More than a terminal shows at once; who needs another one types a part of its name. */
+const shownMax = 50
+
+const titles = ['RESOURCE', 'ROLE', 'ACCESS', 'DESCRIPTION'] as const
+const nothingThere = 'There is nothing that you may reach by SSH.\n'
+
+/** All that may be reached by SSH, then what is there for other clients. */
+export function reachText(reach: readonly Reachable[]): string {
+  const [own, others] = parted(reach)
+  const rows = own.map(({ resource, role, state, description }) => [resource, role, state, description])
+  return (rows.length > 0 ? table([titles, ...rows], null) : nothingThere) + othersText(others, null)
+}
+
+/** The same with numbers to choose by, and no more of it than can be read. */
+export function menuText(reach: readonly Reachable[], widthMax: number | null): string {
+  const [own, others] = parted(reach)
+  const mine = own.length > 0 ? numberedText(numbered(own), widthMax) : nothingThere
+  return mine + othersText(others.slice(0, shownMax), widthMax) + leftOutText(others.length)
+}
+
+/** Those in which a part stands that was typed, with the numbers that they have in the menu; undefined when there are none. */
+export function foundText(part: string, reach: readonly Reachable[], widthMax: number | null): string | undefined {
+  const all = numbered(parted(reach)[0])
+  if (all.some(({ resource }) => resource === part)) return undefined
+  const found = all.filter(({ resource, role, description }) =>
+    `${role}@${resource} ${resource} ${role} ${description}`.toLowerCase().includes(part),
+  )
+  return found.length === 0 ? undefined : numberedText(found, widthMax)
+}
+
+function numberedText(some: readonly (Reachable & { readonly number: number })[], widthMax: number | null): string {
+  const rows = some
+    .slice(0, shownMax)
+    .map(({ number, resource, role, state, description }) => [String(number), resource, role, state, description])
+  return table([['#', ...titles], ...rows], widthMax) + leftOutText(some.length)
+}
+
+function leftOutText(count: number): string {
+  return count > shownMax ? `  ${shownMax} of ${count}. Type a part of a name to find the others.\n` : ''
+}
+
+function numbered(own: readonly Reachable[]): readonly (Reachable & { readonly number: number })[] {
+  return own.map((one, index) => ({ ...one, number: index + 1 }))
+}
+
+/** What SSH reaches, and what it does not. */
+function parted(reach: readonly Reachable[]): readonly [own: readonly Reachable[], others: readonly Reachable[]] {
+  return [reach.filter(({ kind }) => kind === 'ssh'), reach.filter(({ kind }) => kind !== 'ssh')]
 }
 
 /** One command for each resource serves as an example; it may be longer than a line, and is not cut. */
 function othersText(others: readonly Reachable[], widthMax: number | null): string {
+  if (others.length === 0) return ''
   const rows = others.map(({ resource, role, kind, state, description }) => [
     resource,
     role,
@@ -40,12 +79,11 @@ function othersText(others: readonly Reachable[], widthMax: number | null): stri
     state,
     description,
   ])
-  const examples = others.filter(
-    ({ resource }, index) => others.findIndex((one) => one.resource === resource) === index,
-  )
-  const commands = examples.flatMap((one) => one.commands.slice(0, 1))
+  const examples = new Map<string, Reachable>()
+  for (const one of others) if (!examples.has(one.resource)) examples.set(one.resource, one)
+  const commands = [...examples.values()].flatMap((one) => one.commands.slice(0, 1))
   const lines = commands.map((command) => `  ${command}\n`).join('')
-  return `${table(rows, widthMax)}${lines === '' ? '' : `\n${lines}`}`
+  return `\nBy other clients (see your access page):\n${table(rows, widthMax)}${lines === '' ? '' : `\n${lines}`}`
 }
 
 /** How to name something without the menu. */
@@ -63,7 +101,7 @@ export function noChoiceText(word: string, reach: readonly Reachable[]): string 
   const roles = own.filter(({ resource }) => resource === word).map(({ role }) => role)
   const what =
     roles.length > 0 ? `${word} has the roles ${roles.join(', ')}` : `"${word.slice(0, 80)}" is none of these`
-  return `${what}. ${own.length > 0 ? 'Type a number, or role@resource' : 'Type l or q'}.\n`
+  return `${what}. ${own.length > 0 ? 'Type a number, a part of a name, or role@resource' : 'Type l or q'}.\n`
 }
 
 function noSshText({ resource, kind, commands }: Reachable): string {
