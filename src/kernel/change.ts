@@ -87,14 +87,15 @@ export type Change =
   | { readonly kind: 'credential-revoked'; readonly person: PersonId; readonly credential: CredentialId }
   /** Groups or standing changed: policies must be asked again. */
   | { readonly kind: 'person-changed'; readonly person: PersonId }
-  | { readonly kind: 'session-opened'; readonly session: SessionId }
+  /** `person` absent: an older gateway wrote it. */
+  | { readonly kind: 'session-opened'; readonly session: SessionId; readonly person?: PersonId }
   | {
       readonly kind: 'session-killed'
       readonly session: SessionId
       readonly by: string
       readonly comment: string | null
     }
-  | { readonly kind: 'session-ended'; readonly session: SessionId }
+  | { readonly kind: 'session-ended'; readonly session: SessionId; readonly person?: PersonId }
   | { readonly kind: 'sign-in-answered'; readonly signIn: SignInId; readonly state: 'confirmed' | 'refused' }
 
 /** Where changes arrive. Owned by the kernel because every waiting room needs it. */

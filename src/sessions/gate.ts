@@ -219,7 +219,7 @@ export class SessionGate implements Gate, AsyncDisposable {
         await tx.record(sessionEvents.recordingGivenUp(session, recorder.givenUp, end.at))
       }
       await tx.record(sessionEvents.ended(session, end))
-      await tx.announce({ kind: 'session-ended', session: session.id })
+      await tx.announce({ kind: 'session-ended', session: session.id, person: session.person })
       if (live.isSingle) await noteLastUse(tx, session.grant, end.at)
     }
     await this.#ends.write(session.id, () => sessions.transact(write))

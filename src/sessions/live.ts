@@ -5,7 +5,7 @@ import type { Instant } from '../kernel/time.ts'
 import type { SessionReads, SessionRow } from './session.ts'
 
 /** More than a page can show with use; the count is in the metrics. */
-const liveShownMax = 500
+export const liveShownMax = 500
 
 /** What the pages show and end. */
 export interface LiveSessions {

@@ -59,7 +59,7 @@ function insertSession(
     const used = await noteFirstUse(tx, grant, session)
     await tx.insertSession(session, recording)
     await tx.record(sessionEvents.started(session, recording))
-    await tx.announce({ kind: 'session-opened', session: session.id })
+    await tx.announce({ kind: 'session-opened', session: session.id, person: session.person })
     return used
   })
 }

@@ -39,6 +39,16 @@ const topics: Readonly<Record<string, readonly Change['kind'][]>> = {
   locks,
 }
 
+/**
+ * Sessions come and go many times a second, and a page that shows one's own need not look again for those of others: with
+ * a hundred people at their pages that would be all that the gateway does.
+ */
+function isOfOthers(change: Change, topic: string, { person }: Visit, seesAll: boolean): boolean {
+  const isOwnOnly = topic === 'access' || (topic === 'sessions' && !seesAll)
+  if (!isOwnOnly || (change.kind !== 'session-opened' && change.kind !== 'session-ended')) return false
+  return change.person !== undefined && change.person !== person.id
+}
+
 /** Tells open pages to look again. `closing` ends every stream when the listener stops. */
 export function eventRoutes(site: Site, closing: AbortSignal): void {
   const open = new Map<PersonId, number>()
@@ -60,7 +70,7 @@ export function eventRoutes(site: Site, closing: AbortSignal): void {
     open.set(id, (open.get(id) ?? 0) + 1)
     const answer = streamSSE(c, async (stream) => {
       try {
-        await follow(site, visit, new Set(kinds), stream, closing)
+        await follow(site, visit, topic, stream, closing)
       } finally {
         total -= 1
         const left = open.get(id)! - 1
@@ -77,15 +87,17 @@ export function eventRoutes(site: Site, closing: AbortSignal): void {
 async function follow(
   { deps, visitOf }: Site,
   visit: Visit,
-  kinds: ReadonlySet<Change['kind']>,
+  topic: string,
   stream: SSEStreamingApi,
   closing: AbortSignal,
 ): Promise<void> {
   const bell = createBell()
+  const kinds = new Set(topics[topic])
+  const seesAll = deps.access.isOperator(visit.person)
   let changed = false
   using _feed = deps.changes.subscribe((change) => {
     const mine = change.kind === 'signed-out' && change.person === visit.person.id
-    if (!mine && !kinds.has(change.kind)) return
+    if (!mine && (!kinds.has(change.kind) || isOfOthers(change, topic, visit, seesAll))) return
     changed = true
     bell.ring()
   })

@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers'
 import { Hono } from 'hono'
 import { Agent, fetch } from 'undici'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Change } from '../../src/kernel/change.ts'
 import type { WebEnv } from '../../src/web/context.ts'
 import { securityHeaders } from '../../src/web/guards.ts'
 import { Browser } from '../servers/oidc.ts'
@@ -286,6 +287,39 @@ test('HEAD opens no stream of changes: only streams that somebody reads count', 
   expect(new Set(heads.map(({ status }) => status))).toEqual(new Set([200]))
   const leaving = new AbortController()
   expect((await look('GET', leaving.signal)).status).toBe(200)
+  leaving.abort()
+  await over.destroy()
+})
+
+test("a page of one's own looks again for sessions of one's own, an operator's for all", async () => {
+  const over = new Agent({ connect: { ca: pages.ca } })
+  const leaving = new AbortController()
+  const follow = async (who: SignedIn, topic: string) => {
+    const { body } = await fetch(new URL(`/events?topic=${topic}`, pages.url), {
+      ...{ headers: { cookie: who.cookie }, dispatcher: over, signal: leaving.signal },
+    })
+    const heard = { text: '' }
+    void (async () => {
+      for await (const chunk of body!.pipeThrough(new TextDecoderStream())) heard.text += chunk
+    })().catch(() => undefined) // it is left at the end
+    await expect.poll(() => heard.text).toContain('event: hello')
+    return () => heard.text.split('event: changed').length - 1
+  }
+  const own = [await follow(erin, 'access'), await follow(erin, 'sessions')]
+  const all = await follow(olga, 'sessions')
+  const tell = (change: Pick<Extract<Change, { kind: 'session-opened' }>, 'person'>) =>
+    pages.state.sessions.transact((tx) =>
+      tx.announce({ kind: 'session-opened', session: 'session-elsewhere', ...change }),
+    )
+  await tell({ person: ada.person.id })
+  await expect.poll(all).toBe(1)
+  await tell({ person: erin.person.id })
+  await expect.poll(all).toBe(2)
+  for (const one of own) await expect.poll(one).toBe(1)
+  // As older gateways wrote it.
+  await tell({})
+  await expect.poll(all).toBe(3)
+  for (const one of own) await expect.poll(one).toBe(2)
   leaving.abort()
   await over.destroy()
 })

@@ -3,6 +3,7 @@ import { Fault } from '../../kernel/fault.ts'
 import type { GrantId, SessionId } from '../../kernel/ids.ts'
 import { formatLasted } from '../../kernel/durations.ts'
 import type { Instant } from '../../kernel/time.ts'
+import { liveShownMax } from '../../sessions/live.ts'
 import type { Client, SessionEnd, SessionRow } from '../../sessions/session.ts'
 import type { Html, Visit } from '../context.ts'
 import type { Page } from '../html/layout.ts'
@@ -64,7 +65,8 @@ function livePage(
       ${all ? 'Every connection that is open now.' : 'Your connections that are open now.'} Earlier ones are under
       <a href="/recordings">Recordings</a>.
     </p>
-    ${rows.length === 0 ? empty('No connection is open.', { href: '/', text: 'See what to type' }) : rows.map((row) => liveCard(show, row, emergencies.has(row.session.grant), row.session.person === person.id))}`
+    ${rows.length === 0 ? empty('No connection is open.', { href: '/', text: 'See what to type' }) : rows.map((row) => liveCard(show, row, emergencies.has(row.session.grant), row.session.person === person.id))}
+    ${rows.length === liveShownMax && html`<p class="small">These are the newest ${liveShownMax}; there may be more. A lock ends all of a person, a resource or a role.</p>`}`
   return { title: 'Sessions', current: 'sessions', topic: 'sessions', body }
 }
 
