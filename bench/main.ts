@@ -1,9 +1,10 @@
-/** `npm run bench -- cutoff|pgbench|postgres|guard|ssh|http|http-parts [options]`: see docs/performance.md. */
+/** `npm run bench -- cutoff|pgbench|postgres|guard|ssh|http|http-parts|large [options]`: see docs/performance.md. */
 import { Command } from 'commander'
 import { benchCutoff } from './cutoff.ts'
 import { benchGuard } from './guard.ts'
 import { benchHttp, type HttpOptions } from './http.ts'
 import { benchHttpParts, type HttpPartsOptions } from './http-parts.ts'
+import { benchLarge, type LargeOptions } from './large.ts'
 import { benchPostgres, type PostgresOptions } from './postgres.ts'
 import { benchPgbench, type PgbenchOptions } from './pgbench.ts'
 import { benchSsh, type SshOptions } from './ssh.ts'
@@ -91,6 +92,16 @@ program
   .option('--pairs <n>', 'how often each runs', Number, 5)
   .option('--json', 'one object per case')
   .action(({ json, ...options }: HttpPartsOptions & { json?: true }) => print(benchHttpParts(options), json === true))
+
+program
+  .command('large')
+  .description('what size costs: listing what may be asked for, and searching a long audit log')
+  .option('--resources <n>', 'resources with two roles each', Number, 3000)
+  .option('--policies <n>', 'policies, each for some of them', Number, 500)
+  .option('--events <n>', 'in the audit log', Number, 300_000)
+  .option('--repeats <n>', 'how often it is listed', Number, 9)
+  .option('--json', 'one object per case')
+  .action(({ json, ...options }: LargeOptions & { json?: true }) => print(benchLarge(options), json === true))
 
 await program.parseAsync()
 

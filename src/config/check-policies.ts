@@ -45,7 +45,7 @@ export function policyNotices(parts: Salvaged): readonly Finding[] {
 }
 
 function unreachedRoles(parts: Salvaged): readonly Finding[] {
-  const reached = new Set(parts.policies.flatMap(({ policy }) => pairsOf(policy, parts.resources)))
+  const reached = new Set(parts.policies.flatMap(({ policy }) => [...pairsOf(policy, parts.resources)]))
   return Object.entries(parts.resources).flatMap(([name, resource]) =>
     Object.keys(resource.roles)
       .filter((role) => !reached.has(pair(name, role)))
@@ -68,8 +68,19 @@ function pair(resource: string, role: string): string {
   return `${resource} ${role}`
 }
 
+/** By what was read of one file: each policy is compared with all before it, and a file may have hundreds. */
+const known = new WeakMap<Resources, WeakMap<What, ReadonlySet<string>>>()
+
 /** What a policy is about, by the rule that decides at run time. */
-function pairsOf({ what }: Pick<Policy, 'what'>, resources: Resources): readonly string[] {
+function pairsOf({ what }: Pick<Policy, 'what'>, resources: Resources): ReadonlySet<string> {
+  let ofFile = known.get(resources)
+  if (ofFile === undefined) known.set(resources, (ofFile = new WeakMap()))
+  let pairs = ofFile.get(what)
+  if (pairs === undefined) ofFile.set(what, (pairs = new Set(findPairs(what, resources))))
+  return pairs
+}
+
+function findPairs(what: What, resources: Resources): readonly string[] {
   const rule = { what: { resources: what.resources ?? null, labels: what.labels, roles: what.roles ?? null } }
   return Object.entries(resources).flatMap(([name, { labels, roles }]) =>
     Object.keys(roles)
@@ -165,7 +176,7 @@ function regexFailure(pattern: string): readonly string[] {
 /** Parts of a policy, or all of it, that can never decide about anything. Everything that it names exists. */
 function neverMatches(placed: PlacedPolicy, position: number, parts: Salvaged): readonly Finding[] {
   const pairs = pairsOf(placed.policy, parts.resources)
-  if (pairs.length === 0) return [matchesNothing(placed)]
+  if (pairs.size === 0) return [matchesNothing(placed)]
   const dead = deadNames(placed, parts.resources)
   return dead.length > 0 ? dead : shadowed(placed, pairs, parts.policies.slice(0, position), parts)
 }
@@ -177,7 +188,7 @@ function matchesNothing(placed: PlacedPolicy): Finding {
 
 function deadNames(placed: PlacedPolicy, resources: Resources): readonly Finding[] {
   const { what } = placed.policy
-  const pairs = pairsOf(placed.policy, resources)
+  const pairs = [...pairsOf(placed.policy, resources)]
   const deadResources = (what.resources ?? []).flatMap((name, index) =>
     pairs.some((one) => globPattern(name).test(one.split(' ')[0]!))
       ? []
@@ -203,7 +214,7 @@ function deadName(path: ConfigPath, kind: 'resource' | 'role', name: string): Fi
  */
 function shadowed(
   placed: PlacedPolicy,
-  pairs: readonly string[],
+  pairs: ReadonlySet<string>,
   before: readonly PlacedPolicy[],
   parts: Salvaged,
 ): readonly Finding[] {
@@ -213,7 +224,7 @@ function shadowed(
   )
   const hiding = [...denying, ...sameWay]
     .filter(({ policy }) => isUnconditional(policy))
-    .map((one) => ({ ...one, who: one.policy.who, pairs: new Set(pairsOf(one.policy, parts.resources)) }))
+    .map((one) => ({ ...one, who: one.policy.who, pairs: pairsOf(one.policy, parts.resources) }))
   const covering = new Set<string>()
   for (const one of whomOf(placed.policy.who)) {
     for (const reached of pairs) {
