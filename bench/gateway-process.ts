@@ -9,19 +9,9 @@ import { loadConfig } from '../src/config/load.ts'
 import { startGateway, type Gateway } from '../src/gateway.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { GrantId } from '../src/kernel/ids.ts'
-import type { Person } from '../src/identity/person.ts'
 import type { BrowserSession } from '../src/identity/store.ts'
 import type { Command, Reply } from './gateway-messages.ts'
-
-const person: Person = {
-  id: 'person-bench',
-  issuer: 'http://127.0.0.1:9',
-  subject: 'bench',
-  email: 'bench@example.com',
-  name: null,
-  groups: ['engineers'],
-  seenAt: 0 as Person['seenAt'],
-}
+import { benchPerson as person } from './person.ts'
 
 const [configFile = ''] = process.argv.slice(2)
 const gateway = await startGateway(await loadConfig(configFile, process.env))

@@ -7,12 +7,12 @@ import type { AccessDeps } from '../src/access/deps.ts'
 import { offersFor } from '../src/access/offers.ts'
 import { auditEvent, theGateway } from '../src/audit/event.ts'
 import { loadConfig } from '../src/config/load.ts'
-import type { Person } from '../src/identity/person.ts'
 import { createLog } from '../src/observability/log.ts'
 import { createCatalogue } from '../src/resources/catalogue.ts'
 import { openSqliteState } from '../src/store/sqlite/open.ts'
 import type { State } from '../src/store/state.ts'
 import { systemClock } from '../src/system.ts'
+import { benchPerson } from './person.ts'
 import { median, quantile, rounded } from './statistics.ts'
 
 export interface LargeOptions {
@@ -20,16 +20,6 @@ export interface LargeOptions {
   readonly policies: number
   readonly events: number
   readonly repeats: number
-}
-
-const person: Person = {
-  id: 'person-bench',
-  issuer: 'http://127.0.0.1:9',
-  subject: 'bench',
-  email: 'bench@example.com',
-  name: null,
-  groups: ['engineers'],
-  seenAt: 0 as Person['seenAt'],
 }
 
 export async function* benchLarge(options: LargeOptions): AsyncGenerator<object> {
@@ -57,7 +47,7 @@ async function listing(folder: string, { resources, policies, repeats }: LargeOp
   let offers = 0
   for (let repeat = 0; repeat <= repeats; repeat++) {
     const startedMs = performance.now()
-    offers = offersFor(deps, person).length
+    offers = offersFor(deps, benchPerson).length
     times.push(performance.now() - startedMs)
   }
   const [firstMs = 0, ...others] = times

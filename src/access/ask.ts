@@ -27,7 +27,6 @@ import { startAheadMaxMs } from './terms.ts'
 import { approve, cancel, expectOpen } from './transitions.ts'
 
 export const openRequestsMax = 20
-/** How long a key is remembered. */
 
 export async function ask(deps: AccessDeps, asker: Person, wish: LooseWish): Promise<Request> {
   try {

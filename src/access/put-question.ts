@@ -120,7 +120,7 @@ async function answerOf(
     // Whoever waits no more is not held up by writing that down; the sweep does it if this fails.
     const dropped = drop(deps, question.id, first)
     if (first === 'given-up') {
-      dropped.catch(() => undefined)
+      dropped.catch(() => undefined) // the sweep does it then
       return { answer: 'given-up' }
     }
     return (await dropped) ? { answer: 'lapsed' } : await answered(deps, question.id)

@@ -202,7 +202,7 @@ export class OidcClient {
 
   /** Asks who it is, where that is not known yet; a provider that is down is asked again when it is needed. */
   async meet(): Promise<void> {
-    await this.#provider().catch(() => undefined)
+    await this.#provider().catch(() => undefined) // asked again when it is needed
   }
 
   /** @throws AccessTokenRefused, AccessTokenTooNarrow; Fault PROVIDER_UNREACHABLE, SIGN_IN_FAILED (its keys cannot be read) */

@@ -67,17 +67,8 @@ export interface SessionRow {
 
 export interface SessionReads {
   session(id: SessionId): Promise<SessionRow | undefined>
-  /**
-   * Newest first; `person` narrows, `live` true: not ended. Paging: `before`: started before that instant; with `behind`, also those
-   * of that very instant that come behind this one.
-   */
-  sessions(filter: {
-    person?: PersonId
-    live?: boolean
-    before?: Instant
-    behind?: SessionId
-    limit: number
-  }): Promise<readonly SessionRow[]>
+  /** Newest first; `person` narrows, `live` true: not ended. */
+  sessions(filter: { person?: PersonId; live?: boolean; limit: number }): Promise<readonly SessionRow[]>
 }
 
 /** With the grant that a session begins and ends under: its first use and its last are written with them. */

@@ -31,11 +31,10 @@ function sessionReads(db: Kysely<Tables>): SessionReads {
       const row = await db.selectFrom('sessions').selectAll().where('id', '=', id).executeTakeFirst()
       return row && toSessionRow(row)
     },
-    async sessions({ person, live, before, behind, limit }) {
+    async sessions({ person, live, limit }) {
       let query = db.selectFrom('sessions').selectAll().orderBy('started_at', 'desc').orderBy('id').limit(limit)
       if (person !== undefined) query = query.where('person_id', '=', person)
       if (live !== undefined) query = query.where('ended_at', live ? 'is' : 'is not', null)
-      if (before !== undefined) query = query.where(isBehind({ before, ...(behind !== undefined && { behind }) }))
       return (await query.execute()).map(toSessionRow)
     },
   }

@@ -104,13 +104,13 @@ export class AnswerReader {
   // ---- the head
 
   #readHead(bytes: Buffer, at: number): number {
-    const known = this.#gatherer.isEmpty ? this.#known.find(bytes, at) : undefined
+    const isWhole = this.#gatherer.isEmpty
+    const known = isWhole ? this.#known.find(bytes, at) : undefined
     if (known !== undefined) {
       const next = at + known.bytes.length
       this.#headCame(known.head, next === bytes.length)
       return next
     }
-    const isWhole = this.#gatherer.isEmpty
     const text = this.#gatherer.until(headEnd, bytes, at, headBytesMax)
     if (text === null) throw new BadAnswer(`a head of more than ${headBytesMax} bytes`, 'ANSWER_HEAD_TOO_LARGE')
     if (text === undefined) return bytes.length
