@@ -2,8 +2,15 @@ import { isDeepStrictEqual } from 'node:util'
 import type { JSONWebKeySet } from 'jose'
 import { z } from 'zod'
 import { readSigned } from '../kernel/signed.ts'
-import { encodeHeader, firstChain, nextChain, segmentCover, segmentHeadBytes } from '../recording/format.ts'
-import { manifestType, parseManifest, type Manifest } from '../recording/manifest.ts'
+import {
+  encodeHeader,
+  firstChain,
+  manifestType,
+  nextChain,
+  segmentCover,
+  segmentHeadBytes,
+} from '../recording/format.ts'
+import { parseManifest, type Manifest } from '../recording/manifest.ts'
 import { parseHeader } from '../recording/reading.ts'
 import { verifySource } from '../recording/verify.ts'
 import type { LogSaid } from './compare.ts'

@@ -7,6 +7,9 @@ export const magic: Buffer = Buffer.from('CURFEW1\n', 'latin1')
 
 export const recordTypes = { header: 0x48, segment: 0x53, manifest: 0x4d } as const // H, S, M
 
+/** The `typ` of a manifest's JWS, so that no other signature of the same key can pass for one. */
+export const manifestType = 'curfew-recording'
+
 /** Type (1 byte) and length of what follows (uint32, big-endian). */
 export const prefixBytes = 5
 /** sequence, events, rawBytes (uint32 each), firstUs, lastUs (uint64 each), big-endian. */

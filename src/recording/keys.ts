@@ -1,6 +1,6 @@
-import type { KeyObject } from 'node:crypto'
-import { CompactSign, type JSONWebKeySet, type JWK } from 'jose'
+import type { JSONWebKeySet } from 'jose'
 import { openJwkFile } from '../kernel/jwk-file.ts'
+import { signWith, type ThreadKey } from './sign.ts'
 
 /** The gateway's Ed25519 key. Recordings' manifests and the audit log's checkpoints are signed with it. */
 export interface SigningKey {
@@ -15,12 +15,6 @@ export interface SigningKey {
   publicKeys(): JSONWebKeySet
   /** The same key for a worker thread; can be posted to one. */
   forThread(): ThreadKey
-}
-
-export interface ThreadKey {
-  readonly kid: string
-  readonly publicJwk: JWK
-  readonly privateKey: KeyObject
 }
 
 /**
@@ -38,14 +32,4 @@ export async function openSigningKey(dataFolder: string): Promise<SigningKey> {
     publicKeys: () => ({ keys: [...publicKeys] }),
     forThread: () => threadKey,
   }
-}
-
-/** Signing, on whichever thread the key has reached. The header carries the public key, so that a file explains itself. */
-export function signWith(key: ThreadKey): SigningKey['sign'] {
-  const { kty, crv, x } = key.publicJwk as { kty: string; crv: string; x: string }
-  const header = { alg: 'EdDSA', kid: key.kid, jwk: { kty, crv, x } }
-  return (type, payload) =>
-    new CompactSign(Buffer.from(JSON.stringify(payload)))
-      .setProtectedHeader({ ...header, typ: type })
-      .sign(key.privateKey)
 }

@@ -3,7 +3,8 @@ import { encodeSegment, firstChain, segmentHeadBytes } from './format.ts'
 import { groupLines } from './group-lines.ts'
 import type { JoinedParts } from './joined-parts.ts'
 import type { LinePart } from './line-parts.ts'
-import { type Manifest, SparseIndex } from './manifest.ts'
+import type { Manifest } from './manifest.ts'
+import { SparseIndex } from './sparse-index.ts'
 import type { Lines, SealOrder } from './writer-messages.ts'
 
 /** Segments that wait for the disk. */

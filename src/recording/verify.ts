@@ -1,10 +1,11 @@
 import type { JSONWebKeySet } from 'jose'
 import { isDeepStrictEqual } from 'node:util'
 import { readSigned, type SignatureProblem } from '../kernel/signed.ts'
-import { firstChain, nextChain, segmentHeadBytes, sha256, type SegmentHead } from './format.ts'
-import { type Manifest, manifestType, parseManifest, SparseIndex } from './manifest.ts'
+import { firstChain, manifestType, nextChain, segmentHeadBytes, sha256, type SegmentHead } from './format.ts'
+import { type Manifest, parseManifest } from './manifest.ts'
 import { parseHeader } from './reading.ts'
 import { type ByteSource, openFile } from './source.ts'
+import { SparseIndex } from './sparse-index.ts'
 import { type Found, walk } from './walk.ts'
 
 /** What can be said about a recording without its gateway. */

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { DiskFiles } from './files.ts'
-import { signWith, type ThreadKey } from './keys.ts'
+import { signWith, type ThreadKey } from './sign.ts'
 import { RecordingWriter, type WriterSettings } from './writer.ts'
 import type { Orders } from './writer-messages.ts'
 

@@ -1,9 +1,8 @@
 import type { SigningKey } from './keys.ts'
-import { encodeHeader, encodeManifest } from './format.ts'
+import { encodeHeader, encodeManifest, manifestType } from './format.ts'
 import type { RecordingFiles } from './files.ts'
 import { JoinedParts } from './joined-parts.ts'
 import { sparesOf } from './line-parts.ts'
-import { manifestType } from './manifest.ts'
 import { Track } from './track.ts'
 import type { Lines, OpenOrder, Orders, Report, SealOrder } from './writer-messages.ts'
 

@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from 'vitest'
 import { openSigningKey, type SigningKey } from '../../src/recording/keys.ts'
-import { indexEntriesMax, SparseIndex } from '../../src/recording/manifest.ts'
+import { indexEntriesMax, SparseIndex } from '../../src/recording/sparse-index.ts'
 import { openRecording, readRecording } from '../../src/recording/reading.ts'
 import { verifySource } from '../../src/recording/verify.ts'
 import { collect, memorySource, recordInMemory, temporaryFolder } from './support.ts'

@@ -5,12 +5,13 @@ import { beforeAll, expect, test } from 'vitest'
 import {
   encodeManifest,
   encodeSegment,
+  manifestType,
   type RecordedEvent,
   segmentRawBytesMax,
   sha256,
 } from '../../src/recording/format.ts'
-import { openSigningKey, type SigningKey, signWith } from '../../src/recording/keys.ts'
-import { manifestType } from '../../src/recording/manifest.ts'
+import { openSigningKey, type SigningKey } from '../../src/recording/keys.ts'
+import { signWith } from '../../src/recording/sign.ts'
 import { readRecording } from '../../src/recording/reading.ts'
 import { verifySource } from '../../src/recording/verify.ts'
 import { collect, memorySource, recordInMemory, temporaryFolder } from './support.ts'
