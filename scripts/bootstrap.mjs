@@ -24,7 +24,7 @@ const tools = [
   { program: 'pg_restore', package: 'postgresql-client', probe: true },
   { program: 'pgbench', package: 'postgresql', probe: true },
   { program: 'pgbouncer', package: 'pgbouncer' },
-  { program: 'chromium', package: 'chromium' },
+  { program: 'chromium-headless-shell', package: 'chromium-headless-shell' },
   { program: 'tmux', package: 'tmux' },
   { program: 'curl', package: 'curl' },
   { program: 'openssl', package: 'openssl' },
