@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 /** All that these files start ends with them, so they may share a process, which halves their time. */
 const sharing = [
   ...['access', 'audit', 'config', 'evidence', 'geo', 'identity', 'kernel', 'notify', 'observability', 'policy'],
-  ...['protocols', 'recording', 'resources', 'sessions', 'store', 'web'],
+  ...['protocols', 'recording', 'resources', 'sessions', 'store', 'web', 'real-clients', 'cli'],
 ].map((room) => `test/${room}/**/*.test.ts`)
 
 /** Where others would be measured, too: how long a live session waits while somebody does their worst. */
