@@ -3,7 +3,7 @@
 // Slack documents its API.
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import type { Request } from '../../src/access/states.ts'
 import { startTestGateway, type ConfigInput, type Login, type TestGateway } from '../servers/gateway.ts'
 import { startPostgres, type TestPostgres } from '../servers/postgres.ts'
@@ -176,7 +176,12 @@ test('operators see receivers and messages, and can send a test; others cannot',
   expect(await page()).toContain('olga@shop.example')
   const dave = await place.visitor('dave')
   expect((await dave.open(new URL('/operations/notifications', place.url), 'dave')).status).toBe(403)
-  const metrics = await (await fetch(new URL('/metrics', place.opsUrl))).text()
-  expect(metrics).toMatch(/curfew_notifications_total\{channel="mail",outcome="sent"\} [1-9]/)
-  expect(metrics).toContain('curfew_notifications_waiting{channel="webhook"} 0')
+  await vi.waitFor(
+    async () => {
+      const metrics = await (await fetch(new URL('/metrics', place.opsUrl))).text()
+      expect(metrics).toMatch(/curfew_notifications_total\{channel="mail",outcome="sent"\} [1-9]/)
+      expect(metrics).toContain('curfew_notifications_waiting{channel="webhook"} 0')
+    },
+    { timeout: 20_000 },
+  )
 })

@@ -92,7 +92,9 @@ test('what the tests miss is installed with apt-get, and not again', () => {
   expect([first.stdout, first.status]).toEqual(['1\n', 0])
   const [update, install, ...more] = readFileSync(log, 'utf8').trim().split('\n')
   expect(update).toBe('noninteractive update -q')
-  expect(install).toMatch(/^noninteractive install -y -q --no-install-recommends .*postgresql-client .*chromium-headless-shell/)
+  expect(install).toMatch(
+    /^noninteractive install -y -q --no-install-recommends .*postgresql-client .*chromium-headless-shell/,
+  )
   expect(more).toEqual([])
   const second = run(['--packages', '--', 'node', '-p', '1'])
   expect([second.stdout, second.stderr]).toEqual(['1\n', ''])
