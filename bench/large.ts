@@ -42,7 +42,8 @@ async function listing(folder: string, { resources, policies, repeats }: LargeOp
   const config = await loadConfig(file, { BENCH_SECRET: 'none' })
   const catalogue = createCatalogue(config.resources)
   // What the list rests on, and nothing else of the room.
-  const deps = { catalogue, policies: config.policies, denials: config.denials, clock: systemClock } as AccessDeps
+  const rules = { policies: config.policies, denials: config.denials ?? [] }
+  const deps = { catalogue, rules, clock: systemClock } as unknown as AccessDeps
   const times: number[] = []
   let offers = 0
   for (let repeat = 0; repeat <= repeats; repeat++) {

@@ -4,7 +4,7 @@ import { createAccess } from './access/create-access.ts'
 import type { Access } from './access/access.ts'
 import { createReports } from './access/reports.ts'
 import { startCheckpoints } from './audit/checkpoints.ts'
-import type { Config } from './config/config.ts'
+import type { Config, PostgresListener } from './config/config.ts'
 import { createEvidence } from './evidence/evidence.ts'
 import { openCountriesFile } from './geo/countries-file.ts'
 import { openAssertionKeys } from './identity/assertion-keys.ts'
@@ -13,7 +13,7 @@ import { createIdentity } from './identity/create-identity.ts'
 import type { Identity } from './identity/identity.ts'
 import { openSshKeys, sshPublicLine } from './identity/ssh/keys.ts'
 import { openClientAuthority } from './identity/x509/authority.ts'
-import type { Listening } from './kernel/listening.ts'
+import type { Listening, ListeningWithTls } from './kernel/listening.ts'
 import type { Log } from './kernel/log.ts'
 import type { Random } from './kernel/ids.ts'
 import type { Clock } from './kernel/time.ts'
@@ -26,7 +26,6 @@ import { listenFront } from './protocols/http/front.ts'
 import { createHttpTargets } from './protocols/http/targets/targets.ts'
 import { ApplicationGateway } from './protocols/http/applications.ts'
 import { countryFinder } from './policy/countries.ts'
-import type { Rules } from './policy/rules.ts'
 import { createLobby } from './protocols/lobby.ts'
 import { createStatementReader } from './protocols/postgres/guard/reader.ts'
 import { listenPostgres } from './protocols/postgres/listener.ts'
@@ -41,6 +40,7 @@ import { SessionGate } from './sessions/gate.ts'
 import { createLiveSessions } from './sessions/live.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import { openDataKey } from './store/data-key.ts'
+import { createReload, createRules, type Reloaded } from './reload.ts'
 import type { State } from './store/state.ts'
 import { openSqliteState } from './store/sqlite/open.ts'
 import { calmGarbageCollector, systemClock, systemRandom } from './system.ts'
@@ -65,6 +65,8 @@ export interface Gateway extends AsyncDisposable {
   readonly identity: Identity
   readonly state: State
   readonly log: Log
+  /** Another configuration, for what may change while it runs. Sessions that it does not allow any more end at once. */
+  reload(config: Config): Promise<Reloaded>
 }
 
 const checkpointMs = 10 * 60_000
@@ -98,13 +100,11 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
 
   const catalogue = createCatalogue(config.resources)
   const geo = config.geo && stack.use(await openCountriesFile({ ...config.geo, clock, log, metrics }))
-  const rules: Rules = {
-    policies: config.policies,
-    denials: config.denials ?? [],
+  const rules = createRules(config, {
     countryOf: geo === null ? undefined : countryFinder(geo.lookup),
     onConditionFailed: (rule, reason) =>
       log.error({ rule, reason }, 'the condition of a policy could not be worked out'),
-  }
+  })
   const hosts = createHosts(catalogue, config.gateway.domain)
   const assertions = createAssertions({
     keys: await openAssertionKeys(dataFolder),
@@ -134,8 +134,8 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     risk: config.risk,
     changes: state.changes,
     catalogue,
-    ...rules,
-    bundles: config.bundles,
+    rules,
+    bundles: () => rules.bundles,
     staff: config.staff,
     settings: config.access,
     publicUrl: config.gateway.publicUrl,
@@ -148,7 +148,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
   })
   const notifications = await startNotifications({
     settings: config.notify,
-    policies: config.policies,
+    rules,
     gateway: config.gateway.name,
     publicUrl: config.gateway.publicUrl,
     outbox: state.outbox,
@@ -171,7 +171,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
       ...{ changes: state.changes, clock, random, log, metrics },
     }),
   )
-  const postgres: Listening[] = []
+  const postgres: ListeningWithTls<PostgresListener>[] = []
   const ssh: Listening[] = []
   const place: ConnectPlace = {
     clientHost: config.gateway.clientHost,
@@ -185,7 +185,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     new SessionGate({
       node: config.gateway.name,
       catalogue,
-      ...rules,
+      rules,
       connectCommand: (resource, role) => connectCommands(place, resource, role)[0],
       operators: config.staff.operators,
       access: state.access,
@@ -205,7 +205,7 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
       soon: setImmediate,
     }),
   )
-  geo?.onChange(() => gate.placesMoved())
+  geo?.onChange(() => gate.judgeAgain())
   const stranded = await gate.closeStranded()
   if (stranded > 0) log.warn({ sessions: stranded }, 'sessions that an earlier stop left open were closed')
   stack.use(startSweeping(gate, access, log))
@@ -294,6 +294,10 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     identity,
     state,
     log,
+    reload: createReload(config, {
+      ...{ catalogue, rules, web, postgres, audit: state.audit, clock, log, metrics },
+      lookAgain: [() => applications.lookAgain(), () => gate.judgeAgain()],
+    }),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
 }

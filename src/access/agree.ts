@@ -56,7 +56,7 @@ function givingPolicy(
   const now = deps.clock.now()
   const at = startsAt !== null && startsAt > now ? startsAt : now
   const asked = { lengthMs, reason: request.reason, ticket: request.ticket }
-  const verdict = judge(deps, { person: requester, resource, role, at, request: asked, risk: request.risk })
+  const verdict = judge(deps.rules, { person: requester, resource, role, at, request: asked, risk: request.risk })
   if (verdict.kind !== 'allow') return undefined
   const { policy } = verdict
   if (policy.name === request.policy) return policy

@@ -43,9 +43,10 @@ export interface BundleWish extends Pick<
 
 /** Those of which the person may ask for every part. */
 export function bundlesFor(deps: AccessDeps, person: Person, asker?: Asker): readonly BundleOffer[] {
-  if (deps.bundles === undefined || deps.bundles.length === 0) return []
+  const bundles = deps.bundles?.() ?? []
+  if (bundles.length === 0) return []
   const offers = offersFor(deps, person, asker)
-  return deps.bundles.flatMap((bundle) => {
+  return bundles.flatMap((bundle) => {
     const parts = bundle.items.flatMap(
       ({ resource, role }) => offers.find((one) => one.resource.name === resource && one.role.name === role) ?? [],
     )

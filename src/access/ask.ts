@@ -142,7 +142,7 @@ export function deciding(
     request: { lengthMs, reason, ticket },
     risk,
   }
-  const verdict = judge(deps, situation)
+  const verdict = judge(deps.rules, situation)
   if (verdict.kind === 'allow') return verdict.policy
   throw verdictFault(verdict, situation)
 }

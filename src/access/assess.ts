@@ -2,7 +2,7 @@ import type { Person } from '../identity/person.ts'
 import type { PersonId } from '../kernel/ids.ts'
 import type { Instant } from '../kernel/time.ts'
 import { riskOf, type Risk, type RiskyWish } from '../policy/risk.ts'
-import type { Weekly } from '../policy/rules.ts'
+import type { Rules, Weekly } from '../policy/rules.ts'
 import { sameHuman } from '../policy/subject.ts'
 import type { Asker, RequestView } from './access.ts'
 import type { AccessDeps } from './deps.ts'
@@ -17,7 +17,7 @@ type Assessed = Pick<RiskyWish, 'resource' | 'lengthMs'> & {
 
 /** How risky it is to give this to that person, by what is known of them before `now`. */
 export async function assess(
-  deps: Pick<AccessDeps, 'history' | 'risk' | 'countryOf'>,
+  deps: Pick<AccessDeps, 'history' | 'risk'> & { readonly rules: Pick<Rules, 'countryOf'> },
   person: PersonId,
   { resource, lengthMs, startsAt, windows, asker }: Assessed,
   now: Instant,
@@ -25,7 +25,7 @@ export async function assess(
   const history = await deps.history.history(person, resource.name, now)
   const startAt = startsAt !== null && startsAt > now ? startsAt : now
   const at = windows === null || windows === undefined ? startAt : usableFrom(startAt, [{ when: windows }])
-  return riskOf({ resource, lengthMs, at, address: asker?.address }, history, deps.risk, deps.countryOf)
+  return riskOf({ resource, lengthMs, at, address: asker?.address }, history, deps.risk, deps.rules.countryOf)
 }
 
 /** Those who ask are not told by what they stand out. */

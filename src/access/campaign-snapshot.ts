@@ -28,7 +28,7 @@ export async function takeSnapshot(deps: AccessDeps, tx: AccessTx, campaign: Cam
   const found = [
     ...(await Promise.all(grants.map((grant) => grantEntry(tx, grant)))),
     ...tokens.map(tokenEntry),
-    ...deps.policies.flatMap((policy) => policyEntries(deps, policy)),
+    ...deps.rules.policies.flatMap((policy) => policyEntries(deps, policy)),
   ]
   if (found.length === 0) throw new Fault('INPUT_INVALID', 'Nothing stands that could be looked at.')
   if (found.length > entriesMax) {
@@ -96,7 +96,10 @@ function subjectOf(policy: string, role: string): string {
 }
 
 /** The policy that a subject of this form is about, if the file has it still. */
-export function policyOfSubject({ policies }: Pick<AccessDeps, 'policies'>, subject: string): Policy | undefined {
+export function policyOfSubject(
+  { rules: { policies } }: Pick<AccessDeps, 'rules'>,
+  subject: string,
+): Policy | undefined {
   const name = subject.slice(subject.indexOf(' ') + 1)
   return policies.find((policy) => policy.name === name)
 }

@@ -15,9 +15,11 @@ import type { Refusals } from './refusals.ts'
 import type { AccessStore } from './store.ts'
 
 /** What the use cases stand on. */
-export interface AccessDeps extends Rules {
-  /** What is asked for together; absent: nothing. */
-  readonly bundles?: readonly Bundle[] | undefined
+export interface AccessDeps {
+  /** As they are now: another file may have been taken over. */
+  readonly rules: Rules
+  /** What is asked for together, as it is now; absent: nothing. */
+  readonly bundles?: () => readonly Bundle[]
   readonly store: AccessStore
   readonly history: HistoryReads
   readonly risk: RiskSettings

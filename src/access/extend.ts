@@ -137,7 +137,7 @@ function deciding(
   at: Instant,
 ): Policy {
   const situation = { person, resource, role, at, client: asker, request: { lengthMs, reason, ticket }, risk }
-  const verdict = judgeGiven(deps, name, situation)
+  const verdict = judgeGiven(deps.rules, name, situation)
   if (verdict.kind === 'allow') return verdict.policy
   throw verdictFault(verdict, situation)
 }

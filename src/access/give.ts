@@ -32,10 +32,13 @@ async function giveGrant(deps: AccessDeps, tx: AccessTx, request: Approved, now:
 
 /** The policy that let it be asked; if the file has none of that name any more, whichever decides now. */
 export async function policyOf(deps: AccessDeps, { policy: name, ...asked }: Request): Promise<Policy | undefined> {
-  const [named, resource] = [deps.policies.find((one) => one.name === name), deps.catalogue.resource(asked.resource)]
+  const [named, resource] = [
+    deps.rules.policies.find((one) => one.name === name),
+    deps.catalogue.resource(asked.resource),
+  ]
   if (named !== undefined || resource === undefined) return named
   const person = await knownPerson(deps, asked.person)
-  return judge(deps, { person, resource, role: asked.role, request: asked }).policy ?? undefined
+  return judge(deps.rules, { person, resource, role: asked.role, request: asked }).policy ?? undefined
 }
 
 /** Counts from the grant's end as it is now. @throws Fault GRANT_IN_WRONG_STATE when it has ended meanwhile */

@@ -31,7 +31,7 @@ function offersOf(
   asked: Pick<Situation, 'client' | 'emergency' | 'at'> & { readonly person: Person },
 ): Offer[] {
   return Object.values<Offer['role']>(resource.roles).flatMap((role) =>
-    isVisible(deps, { ...asked, resource, role: role.name }) ? [offerIn(deps, { ...asked, resource, role })] : [],
+    isVisible(deps.rules, { ...asked, resource, role: role.name }) ? [offerIn(deps, { ...asked, resource, role })] : [],
   )
 }
 
@@ -54,7 +54,7 @@ function offerIn(
   { role, resource, ...rest }: Omit<Situation, 'role' | 'resource'> & Pick<Offer, 'role' | 'resource'>,
 ): Offer {
   const situation = { ...rest, resource, role: role.name }
-  const verdict = judge(deps, situation)
+  const verdict = judge(deps.rules, situation)
   if (verdict.kind === 'allow') return { resource, role, policy: verdict.policy }
   const { person, emergency } = situation
   const policy = verdict.policy ?? judgedFor(deps, { person, resource, role: role.name, emergency })
@@ -62,7 +62,7 @@ function offerIn(
 }
 
 /** The policy that would decide if nothing denied it; there is one for whatever is visible. */
-function judgedFor({ policies }: AccessDeps, situation: Situation): Policy {
+function judgedFor({ rules: { policies } }: AccessDeps, situation: Situation): Policy {
   const verdict = judge({ policies }, situation)
   if (verdict.kind === 'allow') return verdict.policy
   throw new Fault('NOT_ALLOWED', 'No policy lets you have this.')
@@ -107,6 +107,6 @@ export async function isAllowed(
   { person: id, resource: name, role }: { readonly person: PersonId; readonly resource: string; readonly role: string },
 ): Promise<boolean> {
   const [person, resource] = [await deps.person(id), deps.catalogue.resource(name)]
-  if (person === undefined || resource === undefined) return false
-  return isVisible(deps, { person, resource, role })
+  if (person === undefined || resource === undefined || !Object.hasOwn(resource.roles, role)) return false
+  return isVisible(deps.rules, { person, resource, role })
 }

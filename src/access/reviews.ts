@@ -133,7 +133,7 @@ async function waiting(deps: AccessDeps, person: Person): Promise<number | null>
     open.map(async ({ review }) => reviews(review, person, await knownPerson(deps, review.person))),
   )
   const count = own.filter(Boolean).length
-  const everReviews = deps.policies.some(({ breakGlass }) => breakGlass && isAmong(breakGlass.review, person))
+  const everReviews = deps.rules.policies.some(({ breakGlass }) => breakGlass && isAmong(breakGlass.review, person))
   return count > 0 || everReviews || isOfStaff(deps, person) ? count : null
 }
 

@@ -36,7 +36,7 @@ async function expand(deps: AccessDeps, viewer: Person, request: Request): Promi
   const decisions = await Promise.all(
     given.map(async (decision) => ({ decision, person: await knownPerson(deps, decision.person) })),
   )
-  const policy = deps.policies.find((candidate) => candidate.name === request.policy)
+  const policy = deps.rules.policies.find((candidate) => candidate.name === request.policy)
   return {
     request,
     requester: requesters[0]!,

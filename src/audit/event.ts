@@ -5,6 +5,8 @@ import type { Instant } from '../kernel/time.ts'
 /** Every kind of fact that the audit log holds. docs/operations.md lists them; a test compares the two. */
 export const auditTypes = [
   'gateway.started',
+  'gateway.reloaded',
+  'gateway.reload-refused',
   'gateway.stopped',
   'person.signed-in',
   'person.sign-in-refused',

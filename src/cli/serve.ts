@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { readEnvironment } from '../config/environment.ts'
 import { checkConfig } from '../config/load.ts'
 import { ConfigProblems, formatProblem, type ConfigProblem } from '../config/problems.ts'
+import type { Gateway } from '../gateway.ts'
 import type { Log } from '../kernel/log.ts'
 
 /** A terminal and npm may both pass on one Ctrl-C; what comes so soon is the same wish. */
@@ -13,7 +14,7 @@ export function addServe(program: Command): void {
     .command('serve')
     .summary('run the gateway')
     .description(
-      'Runs the gateway until SIGTERM or SIGINT, then drains it; a second signal ends it at once. SIGHUP checks the file and says so in the log; a changed one takes effect at the next start.',
+      'Runs the gateway until SIGTERM or SIGINT, then drains it; a second signal ends it at once. SIGHUP reads the file again: changed resources, policies, freezes, bundles and certificates hold at once, also for live sessions; what needs a restart, and what is wrong, the log says.',
     )
     .requiredOption('--config <file>', 'configuration file (YAML)')
     .addHelpText('after', '\nExample:\n  curfew serve --config /etc/curfew/curfew.yaml\n')
@@ -25,7 +26,8 @@ export function addServe(program: Command): void {
       using signals = listenForSignals()
       await using gateway = await startGateway(config)
       tellNotices(gateway.log, notices)
-      signals.onHangUp(() => void checkAgain(file, gateway.log))
+      let reading = Promise.resolve()
+      signals.onHangUp(() => void (reading = reading.then(() => readAgain(file, gateway))))
       await signals.first
       gateway.log.info({ drainMs: config.gateway.drainMs }, 'stopping')
     })
@@ -35,12 +37,15 @@ function tellNotices(log: Log, notices: readonly ConfigProblem[]): void {
   for (const { file, path, message, line, hint } of notices) log.warn({ file, line, path, hint }, message)
 }
 
-/** What SIGHUP asks of other daemons is to read their file again. This one says what would come of it. */
-async function checkAgain(file: string, log: Log): Promise<void> {
+/** What SIGHUP asks of daemons. Whatever the file holds, the gateway goes on. */
+async function readAgain(file: string, { log, reload }: Pick<Gateway, 'log' | 'reload'>): Promise<void> {
   try {
-    const { notices } = await checkConfig(file, readEnvironment())
-    log.info({ file }, 'the configuration file is good; it takes effect at the next start')
+    const { config, notices } = await checkConfig(file, readEnvironment())
     tellNotices(log, notices)
+    const reloaded = await reload(config)
+    if (reloaded.kind === 'taken') return
+    const { places } = reloaded
+    log.error({ file, places }, 'nothing of the changed file was taken over: these places need a restart')
   } catch (error) {
     const problems = error instanceof ConfigProblems ? error.problems.map(formatProblem) : [String(error)]
     log.error({ file, problems }, 'the configuration file has problems; this gateway goes on with what it has read')

@@ -6,17 +6,17 @@ import { Secret } from '../kernel/secret.ts'
  * file cannot be read, or is empty, it is what it was.
  */
 export class SecretFile {
-  readonly #file: string
+  readonly file: string
   #last: Secret
 
   constructor(file: string, first: Secret) {
-    this.#file = file
+    this.file = file
     this.#last = first
   }
 
   async reveal(): Promise<string> {
     try {
-      const text = withoutLastNewline(await readFile(this.#file, 'utf8'))
+      const text = withoutLastNewline(await readFile(this.file, 'utf8'))
       if (text !== '') this.#last = new Secret(text)
     } catch {
       // Between removing and writing it anew there is none; if it stays away, the target says what is wrong.

@@ -29,6 +29,11 @@ export const metricTable = {
     help: 'Sessions past their end that only the sweeper found; anything but 0 is a bug',
     labels: [],
   },
+  curfew_reloads_total: {
+    type: 'counter',
+    help: 'Changed configurations that were read while the gateway ran, by what came of them',
+    labels: ['outcome'],
+  },
   curfew_sign_ins_total: { type: 'counter', help: 'Sign-ins, by way and outcome', labels: ['way', 'outcome'] },
   curfew_guarded_statements_total: {
     type: 'counter',
@@ -120,6 +125,8 @@ type Labels<Name extends keyof Table> = Readonly<Record<Table[Name]['labels'][nu
 export interface Metrics {
   add<Name extends NamesOf<'counter'>>(name: Name, labels: Labels<Name>, by?: number): void
   set<Name extends NamesOf<'gauge'>>(name: Name, labels: Labels<Name>, value: number): void
+  /** What it was about is no more. */
+  forget<Name extends NamesOf<'gauge'>>(name: Name, labels: Labels<Name>): void
   /** `value` in seconds. */
   observe<Name extends NamesOf<'histogram'>>(name: Name, labels: Labels<Name>, value: number): void
 }

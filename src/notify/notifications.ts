@@ -44,7 +44,7 @@ export interface NotifyDeps {
   readonly reads: AccessReads
   readonly changes: ChangeFeed
   readonly catalogue: Pick<Catalogue, 'resource'>
-  readonly policies: Rules['policies']
+  readonly rules: Pick<Rules, 'policies'>
   readonly person: (id: PersonId) => Promise<Person | undefined>
   readonly isOperator: (person: Person) => boolean
   /** For buttons in messages. */
@@ -89,7 +89,7 @@ class Telling implements RunningNotifications {
     this.#deps = deps
     this.#settings = settings
     const { reads, person, publicUrl, outbox, clock } = deps
-    const policy = (name: string) => deps.policies.find((one) => one.name === name)
+    const policy = (name: string) => deps.rules.policies.find((one) => one.name === name)
     this.#facts = new Facts({ reads, person, policy, publicUrl, includeReason: settings.includeReason })
     const { slack } = settings
     const hasButtons = slack !== null && slack.buttons !== null

@@ -25,6 +25,7 @@ export function createMetrics(): PublishedMetrics {
   return {
     add: (name, labels, by = 1) => counters.get(name)!.inc(labels, by),
     set: (name, labels, value) => gauges.get(name)!.set(labels, value),
+    forget: (name, labels) => gauges.get(name)!.remove(labels),
     observe: (name, labels, value) => histograms.get(name)!.observe(labels, value),
     text: () => registry.metrics(),
   }

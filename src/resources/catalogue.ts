@@ -235,14 +235,26 @@ export interface Catalogue {
   role(resource: string, role: string): Role | undefined
 }
 
-export function createCatalogue(resources: readonly Resource[]): Catalogue {
-  const byName = new Map(resources.map((resource) => [resource.name, resource]))
+/** A catalogue whose resources may be others later. Who keeps one of them sees by its identity whether it is still the one. */
+export interface LivingCatalogue extends Catalogue {
+  replace(resources: readonly Resource[]): void
+}
+
+export function createCatalogue(given: readonly Resource[]): LivingCatalogue {
+  const namesOf = (resources: readonly Resource[]) => new Map(resources.map((resource) => [resource.name, resource]))
+  let [all, byName] = [given, namesOf(given)]
   return {
-    resources,
+    get resources() {
+      return all
+    },
     resource: (name) => byName.get(name),
     role: (resource, role) => {
       const roles = byName.get(resource)?.roles
       return roles !== undefined && Object.hasOwn(roles, role) ? roles[role] : undefined
+    },
+    replace(resources) {
+      all = resources
+      byName = namesOf(resources)
     },
   }
 }

@@ -11,15 +11,23 @@ export interface Hosts {
 
 /** @param domain of `gateway.domain`: a host name, or an address, below which there are no names. */
 export function createHosts(catalogue: Catalogue, domain: string): Hosts {
-  const byHost = new Map<string, HttpResource>()
-  for (const resource of catalogue.resources) {
-    if (resource.kind !== 'http') continue
-    for (const host of hostsOf(resource, domain)) byHost.set(host, resource)
-  }
+  let known = catalogue.resources
+  let byHost = indexed(known, domain)
   return {
-    resource: (host) => byHost.get(host),
+    resource: (host) => {
+      if (catalogue.resources !== known) {
+        known = catalogue.resources
+        byHost = indexed(known, domain)
+      }
+      return byHost.get(host)
+    },
     hostOf: (resource) => hostsOf(resource, domain)[0],
   }
+}
+
+function indexed(resources: readonly Resource[], domain: string): ReadonlyMap<string, HttpResource> {
+  const applications = resources.filter((resource) => resource.kind === 'http')
+  return new Map(applications.flatMap((one) => hostsOf(one, domain).map((host) => [host, one] as const)))
 }
 
 /** Every host name that an application answers at, the one to show first. */

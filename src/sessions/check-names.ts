@@ -5,7 +5,9 @@ import type { Rules } from '../policy/rules.ts'
 import { unknownName, type Catalogue, type PostgresRole, type Resource, type Role } from '../resources/catalogue.ts'
 import type { Ask } from './admission.ts'
 
-export interface Names extends Rules {
+export interface Names {
+  /** As they are now: another file may have been taken over. */
+  readonly rules: Rules
   readonly catalogue: Catalogue
   /** What to type to reach it; undefined when its protocol has no listener. */
   readonly connectCommand: (resource: string, role: Role) => string | undefined
@@ -37,7 +39,9 @@ function visibleRole(ask: Ask, person: Person, names: Names): Role {
 }
 
 function rolesOf(resource: Resource, person: Person, names: Names): readonly Role[] {
-  return Object.values<Role>(resource.roles).filter(({ name }) => isVisible(names, { person, resource, role: name }))
+  return Object.values<Role>(resource.roles).filter(({ name }) =>
+    isVisible(names.rules, { person, resource, role: name }),
+  )
 }
 
 function namesOf(named: readonly { readonly name: string }[]): readonly string[] {

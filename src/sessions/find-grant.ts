@@ -12,7 +12,8 @@ import type { Basis } from './basis.ts'
 import { chooseGrant, usedUpFault, type Candidate } from './choose-grant.ts'
 import { limitsOf } from './grant-limits.ts'
 
-export interface GrantDeps extends Rules {
+export interface GrantDeps {
+  readonly rules: Rules
   readonly access: Pick<AccessReads, 'request'>
   readonly catalogue: Catalogue
   readonly clock: Clock
@@ -34,7 +35,7 @@ export async function findGrant(
     grants.map(async (grant) => ({ grant, basis: await basisOf(deps, grant, person) })),
   )
   const usable = candidates.filter((one): one is Candidate => one.basis !== undefined)
-  const chosen = chooseGrant(deps, usable, ask, deps.clock.now())
+  const chosen = chooseGrant(deps.rules, usable, ask, deps.clock.now())
   if (chosen === undefined) throw notGranted(deps, ask, person)
   if (chosen instanceof Fault) throw chosen.code === 'GRANT_USED_UP' ? usedUp(deps, chosen, ask) : chosen
   return chosen
@@ -54,8 +55,8 @@ function notGranted(deps: GrantDeps, ask: Ask, person: Person): Fault {
   const resource = deps.catalogue.resource(ask.resource)
   if (resource === undefined) return noGrant(deps, ask)
   const situation = { person, resource, role: ask.role, at: deps.clock.now(), client: { address: ask.client.address } }
-  const verdict = judge(deps, situation)
-  const isForEmergencies = isVisible(deps, { ...situation, emergency: true })
+  const verdict = judge(deps.rules, situation)
+  const isForEmergencies = isVisible(deps.rules, { ...situation, emergency: true })
   const isUnheardOf = verdict.kind === 'deny' && verdict.by === null && verdict.misses !== 'from'
   if (verdict.kind === 'allow' || (isForEmergencies && isUnheardOf)) return noGrant(deps, ask)
   return verdictFault(verdict, situation)

@@ -170,7 +170,7 @@ export class SessionGate implements Gate, AsyncDisposable {
     const { recorder, used } = await writeStart(this.#deps, ask, session, grant, (cause) => {
       live.cut(new Fault('RECORDING_FAILED', 'The recording cannot be written.', { cause }))
     })
-    live.begun(recorder, used, isExtendable(this.#deps, used, live.basis))
+    live.begun(recorder, used, isExtendable(this.#deps.rules, used, live.basis))
     this.#deps.metrics.add('curfew_sessions_started_total', { protocol: session.client.protocol })
   }
 
@@ -258,8 +258,11 @@ export class SessionGate implements Gate, AsyncDisposable {
     })
   }
 
-  /** Addresses may be in other countries than before: sessions that the rules do not allow from there end. */
-  placesMoved(): void {
+  /**
+   * Other rules hold, other resources are there, or addresses are in other countries than before: sessions that would not be
+   * admitted now end.
+   */
+  judgeAgain(): void {
     for (const live of this.#live.all()) this.#live.foresee(live)
   }
 

@@ -15,7 +15,8 @@ import type { Session } from './session.ts'
 import { endedBy, endingReason, expiredFault, type AskLink } from './reasons.ts'
 import { sharing } from './share.ts'
 
-export interface RegistryDeps extends Rules {
+export interface RegistryDeps {
+  readonly rules: Rules
   readonly catalogue: Catalogue
   readonly person: (id: PersonId) => Promise<Person | undefined>
   readonly access: Pick<AccessReads, 'standingLocks'>
@@ -155,15 +156,28 @@ export class LiveRegistry {
   /** Looks when the rules will end a session, so that its own timer does it; cuts it when they do not allow it now. */
   foresee(live: LiveSession): void {
     if (live.cutOff.aborted) return
+    const { resource: name, role } = live.session
+    const resource = this.#deps.catalogue.resource(name)
+    const isThere = resource?.kind === live.session.client.protocol && Object.hasOwn(resource.roles, role)
+    if (!isThere) {
+      return live.cut(new Fault('POLICY_CHANGED', `There is no ${name} as ${role} any more.`))
+    }
+    if (resource !== live.basis.resource) live.basis = { ...live.basis, resource }
     const now = this.#deps.clock.now()
-    const { closing, lookAgainAt } = foresee(this.#deps, live.basis, live.session.client.address, now, live.grantEndsAt)
+    const { closing, lookAgainAt } = foresee(
+      this.#deps.rules,
+      live.basis,
+      live.session.client.address,
+      now,
+      live.grantEndsAt,
+    )
     live.lookAgainAt = lookAgainAt
     if (closing !== null && closing.at <= now) live.cut(closing.fault)
     else live.closing = closing
   }
 
   async refusalFrom({ basis, lockTarget }: LiveSession, address: string): Promise<Fault | undefined> {
-    const fault = refusal(this.#deps, basis, address, this.#deps.clock.now())
+    const fault = refusal(this.#deps.rules, basis, address, this.#deps.clock.now())
     return fault ?? this.#lockOn({ ...lockTarget, addresses: [address] })
   }
 
@@ -174,7 +188,7 @@ export class LiveRegistry {
 
   /** The person changed: sessions that the rules would not allow any more end. When in doubt, they end. */
   async #recheck(id: PersonId): Promise<void> {
-    const { catalogue, log } = this.#deps
+    const { log } = this.#deps
     const person = await this.#deps.person(id).catch((error: unknown) => {
       log.error({ person: id, error }, 'groups could not be read again; ending the sessions')
       return undefined
@@ -183,7 +197,7 @@ export class LiveRegistry {
     for (const live of this.#byId.values()) {
       if (live.session.person !== id) continue
       const { resource: name, role } = live.session
-      if (person === undefined || catalogue.resource(name) === undefined) {
+      if (person === undefined) {
         live.cut(new Fault('POLICY_CHANGED', `Your groups no longer allow ${name} as ${role}.`))
         continue
       }

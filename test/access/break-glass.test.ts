@@ -215,6 +215,7 @@ test('it is said that a review waits when the access is over, daily, then weekly
   const metrics = {
     add: () => undefined,
     observe: () => undefined,
+    forget: () => undefined,
     set: (name: string, _: unknown, value: number) => void (seen[name] = value),
   }
   await using world = await open(clock, metrics)

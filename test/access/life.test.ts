@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { ExtensionWish } from '../../src/access/extend.ts'
 import type { Wish } from '../../src/access/access.ts'
-import type { AccessDeps } from '../../src/access/deps.ts'
 import type { Active, Grant, Request } from '../../src/access/states.ts'
 import { useFirst } from '../../src/access/transitions.ts'
 import type { Change } from '../../src/kernel/change.ts'
@@ -9,7 +8,7 @@ import type { Instant } from '../../src/kernel/time.ts'
 import type { Person } from '../../src/identity/person.ts'
 import type { Policy, Weekly } from '../../src/policy/rules.ts'
 import { HandClock } from '../clock.ts'
-import { openWorld, people, policies, type World } from './world.ts'
+import { openWorld, people, policies, type Given, type World } from './world.ts'
 
 const { alice, bob, carol, dave, mallory } = people
 const minuteMs = 60_000
@@ -32,7 +31,7 @@ type Options = NonNullable<Policy['grants']>
 const usual: Options = { clock: 'start', uses: 'many', unusedMs: null, totalMs: null, recurringMs: null }
 
 /** A world in which all policies give such grants, and its clock. */
-async function open(grants: Partial<Options> = {}, deps: Partial<AccessDeps> = {}) {
+async function open(grants: Partial<Options> = {}, deps: Given = {}) {
   const clock = new HandClock()
   const given = policies.map((policy) => ({ ...policy, grants: { ...usual, ...grants } }))
   const world = await openWorld(clock, hourMs, { policies: given, ...deps })

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { refusalsMax } from '../../src/access/refusals.ts'
 import { HandClock } from '../clock.ts'
-import { openWorld, people, type World } from './world.ts'
+import { openWorld, people, silent, type World } from './world.ts'
 
 const { alice, bob } = people
 const wish = { resource: 'prod-db', reason: '', ticket: null, startsAt: null, origin: 'test', lengthMs: 60_000 }
@@ -19,7 +19,7 @@ async function refuse({ access }: World, times: number, role = 'readonly', who =
 
 test('a loop of refused requests leaves few events, and how many more there were', async () => {
   const counted: string[] = []
-  const metrics = { add: (name: string) => void counted.push(name), set: () => undefined, observe: () => undefined }
+  const metrics = { ...silent, add: (name: string) => void counted.push(name) }
   const clock = new HandClock()
   await using world = await openWorld(clock, 3_600_000, { metrics })
   await refuse(world, 60)

@@ -163,7 +163,7 @@ test('those who ask are not told', async () => {
 test('of recurring hours, the first counts', async () => {
   const sessionsAt = [16, 17, 18, 19, 20].map((day) => Date.UTC(2026, 10, day, 9) as Instant)
   const known: History = { lengthsThereMs: [hourMs], sessionsAt, addresses: ['203.0.113.9'], refusals: 0, failures: 0 }
-  const deps = { history: { history: () => Promise.resolve(known) }, risk: riskDefaults }
+  const deps = { history: { history: () => Promise.resolve(known) }, risk: riskDefaults, rules: {} }
   const night = Date.UTC(2026, 10, 23, 2) as Instant
   const windows = [{ days: [1, 2, 3, 4, 5], fromMinute: 540, toMinute: 600, zone: 'UTC' }]
   const codes = async (part: object) => {

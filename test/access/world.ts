@@ -8,7 +8,8 @@ import type { Person } from '../../src/identity/person.ts'
 import type { Clock } from '../../src/kernel/time.ts'
 import type { Metrics } from '../../src/kernel/metrics.ts'
 import { riskDefaults } from '../../src/policy/risk.ts'
-import type { Policy } from '../../src/policy/rules.ts'
+import type { Bundle } from '../../src/policy/bundle.ts'
+import type { Policy, Rules } from '../../src/policy/rules.ts'
 import { createCatalogue, type Catalogue, type PostgresRole, type Resource } from '../../src/resources/catalogue.ts'
 import { openSqliteState } from '../../src/store/sqlite/open.ts'
 import type { State } from '../../src/store/state.ts'
@@ -17,7 +18,8 @@ import { systemClock, systemRandom } from '../../src/system.ts'
 import { stepOf } from '../../src/policy/approval.ts'
 import { plainRole } from '../postgres-role.ts'
 
-export const silent: Metrics = { add: () => undefined, set: () => undefined, observe: () => undefined }
+const nothing = () => undefined
+export const silent: Metrics = { add: nothing, set: nothing, forget: nothing, observe: nothing }
 export const quiet = createLog({ level: 'error' })
 
 function person(name: string, ...groups: string[]): Person {
@@ -96,15 +98,24 @@ export interface World extends AsyncDisposable {
   auditTypes(): Promise<string[]>
 }
 
+/** What a test wants to be otherwise; rules beside the rest. */
+export type Given = Partial<Omit<AccessDeps, 'rules' | 'bundles'> & Rules> & { readonly bundles?: readonly Bundle[] }
+
 /** The access room over a store that is there. */
-export function accessOver(state: State, clock: Clock, requestMs: number, more: Partial<AccessDeps> = {}): Access {
+export function accessOver(state: State, clock: Clock, requestMs: number, { bundles, ...given }: Given = {}): Access {
+  const { policies: theirs = policies, denials, countryOf, onConditionFailed, ...more } = given
   return createAccess({
     store: state.access,
     history: state.history,
     risk: riskDefaults,
     changes: state.changes,
     catalogue: createCatalogue([prodDb]),
-    policies,
+    rules: {
+      policies: theirs,
+      ...(denials !== undefined && { denials }),
+      ...{ countryOf, ...(onConditionFailed !== undefined && { onConditionFailed }) },
+    },
+    ...(bundles !== undefined && { bundles: () => bundles }),
     staff: { reviewers: ['security'], operators: ['operators'] },
     settings: { requestMs },
     publicUrl: new URL('https://gw.example.com'),
@@ -118,11 +129,7 @@ export function accessOver(state: State, clock: Clock, requestMs: number, more: 
 }
 
 /** The access room over a real store, with people in it. */
-export async function openWorld(
-  clock: Clock = systemClock,
-  requestMs = 3_600_000,
-  more: Partial<AccessDeps> = {},
-): Promise<World> {
+export async function openWorld(clock: Clock = systemClock, requestMs = 3_600_000, more: Given = {}): Promise<World> {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'curfew-access-'))
   stack.defer(() => rm(folder, { recursive: true }))

@@ -71,17 +71,27 @@ test('what is worth knowing about the configuration is in the log', async () => 
   expect(await program.exited()).toMatchObject({ status: 0 })
 })
 
-test('SIGHUP changes nothing: it says whether the file would do for the next start', async () => {
+test('SIGHUP takes over what a changed file says, or says why not', async () => {
   await using program = await serve(config)
   const { ops } = await started(program)
-  await writeFile(join(folder.folder, 'curfew.yaml'), config.replace('port: 0', 'prt: 0'))
-  program.kill('SIGHUP')
+  const change = async (from: string, to: string) => {
+    await writeFile(join(folder.folder, 'curfew.yaml'), config.replace(from, to))
+    program.kill('SIGHUP')
+  }
+  await change('port: 0', 'prt: 0')
   await program.until(/"level":"error".*"message":"the configuration file has problems; this gateway goes on with /)
   expect(program.stdout).toContain('listen.web.prt: there is no such key')
-  expect((await fetch(`http://127.0.0.1:${ops}/healthz`)).status).toBe(200)
-  await writeFile(join(folder.folder, 'curfew.yaml'), config)
-  program.kill('SIGHUP')
-  await program.until(/"message":"the configuration file is good; it takes effect at the next start"/)
+  await change('clientId: curfew', 'clientId: other')
+  await program.until(/"places":\["identity.oidc.clientId"\],"message":"nothing of the changed file was taken over/)
+  await change('- name: read\n', '- name: look\n')
+  const [line] = await program.until(/^\{.*"message":"the changed configuration holds from now on".*\}$/m)
+  expect(JSON.parse(line)).toMatchObject({
+    ...{ level: 'info', rules: { added: ['look'], removed: ['read'], changed: [] } },
+    resources: { added: [], removed: [] },
+  })
+  const metrics = await (await fetch(`http://127.0.0.1:${ops}/metrics`)).text()
+  expect(metrics).toContain('curfew_reloads_total{outcome="taken"} 1')
+  expect(metrics).toContain('curfew_reloads_total{outcome="needs-restart"} 1')
   program.kill('SIGTERM')
   expect(await program.exited()).toMatchObject({ status: 0, signal: null, stderr: '' })
   expect(program.stdout).not.toContain('hunter2')

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { networkOf } from '../../src/identity/address.ts'
 import { FailureLimit } from '../../src/identity/failure-limit.ts'
 import { createLobby } from '../../src/protocols/lobby.ts'
+import { silent } from '../access/world.ts'
 import { HandClock } from '../clock.ts'
 
 test.each([
@@ -34,8 +35,7 @@ test('the first half decides', () => {
 })
 
 test('addresses of one network fill the lobby together', () => {
-  const metrics = { add: () => undefined, set: () => undefined, observe: () => undefined }
-  const lobby = createLobby({ unauthenticatedPerAddressMax: 2, unauthenticatedMax: 10 }, metrics)
+  const lobby = createLobby({ unauthenticatedPerAddressMax: 2, unauthenticatedMax: 10 }, silent)
   const first = lobby.enter('2001:db8::1', 'ssh')
   lobby.enter('2001:db8::2', 'ssh')
   expect(() => lobby.enter('2001:db8::3', 'ssh')).toThrow('Too many connections')

@@ -128,4 +128,4 @@ function listen(state: State) {
 }
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => quiet }
-const uncounted: Metrics = { add() {}, set() {}, observe() {} }
+const uncounted: Metrics = { add() {}, set() {}, forget() {}, observe() {} }

@@ -17,7 +17,19 @@ const map: Readonly<Record<string, readonly string[]>> = {
   // The CLI speaks HTTP: of the web it knows the API's shapes, of the gateway how to start one.
   cli: [...inner, 'system.ts', 'gateway.ts', 'web/api-schema.ts'],
   'upkeep.ts': [...inner, 'store'],
-  'gateway.ts': [...inner, 'upkeep.ts', 'system.ts', 'protocols', 'store', 'web', 'notify', 'observability', 'geo'],
+  'reload.ts': [...inner, 'store'],
+  'gateway.ts': [
+    ...inner,
+    'upkeep.ts',
+    'reload.ts',
+    'system.ts',
+    'protocols',
+    'store',
+    'web',
+    'notify',
+    'observability',
+    'geo',
+  ],
   'main.ts': ['cli', 'config'],
 }
 

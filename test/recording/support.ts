@@ -36,6 +36,7 @@ export function countingMetrics(): CountingMetrics {
     counts,
     add: (name, _labels, by = 1) => void counts.set(name, (counts.get(name) ?? 0) + by),
     set: (name, _labels, value) => void counts.set(name, value),
+    forget: (name) => void counts.delete(name),
     observe() {},
   }
 }

@@ -90,7 +90,7 @@ function check(
       server('web-2'),
       application('wiki'),
     ]),
-    policies: [policy],
+    rules: { policies: [policy] },
     connectCommand: (name, { kind, name: as }) =>
       ({ ssh: `ssh ${as}@${name}@gw`, http: `https://${name}.gw/`, postgres: undefined })[kind],
   })

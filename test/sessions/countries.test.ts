@@ -32,7 +32,8 @@ test('countries count when a session begins, and as long as it lives', async () 
   const { state, catalogue, access } = world
   const gate = stack.use(
     new SessionGate({
-      ...{ node: 'gw-1', catalogue, policies: german, countryOf: countryFinder(countries.lookup), operators: [] },
+      ...{ node: 'gw-1', catalogue, operators: [] },
+      rules: { policies: german, countryOf: countryFinder(countries.lookup) },
       connectCommand: () => undefined,
       ...{ access: state.access, sessions: state.sessions, recordings, changes: state.changes },
       person: (id) => state.identity.person(id),
@@ -42,7 +43,7 @@ test('countries count when a session begins, and as long as it lives', async () 
       ...{ warnBeforeMs: [], sessionsPerPersonMax: 9, clock, random, log, metrics, soon: setImmediate },
     }),
   )
-  countries.onChange(() => gate.placesMoved())
+  countries.onChange(() => gate.judgeAgain())
   const wish = { resource: 'prod-db', role: 'reporting', lengthMs: 60_000, reason: 'x', ticket: null, startsAt: null }
   await access.ask(alice, { ...wish, origin: 'test' })
   const identified = { person: alice.id, personName: 'alice', credential: 'token-a', browserSession: null } as const

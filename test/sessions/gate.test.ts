@@ -71,7 +71,7 @@ function newGate(world: World, recordings: Recordings, node = 'gw-1') {
     node,
     catalogue: world.catalogue,
     connectCommand: (resource, role) => `${role.kind} ${role.name} ${resource}`,
-    policies,
+    rules: { policies },
     operators: ['operators'],
     access: world.state.access,
     sessions: world.state.sessions,

@@ -45,7 +45,7 @@ async function open(grants?: Partial<NonNullable<Policy['grants']>>) {
   )
   const newGate = (node: string) =>
     new SessionGate({
-      ...{ node, catalogue: world.catalogue, policies: given, operators: ['operators'] },
+      ...{ node, catalogue: world.catalogue, rules: { policies: given }, operators: ['operators'] },
       connectCommand: (resource, role) => `${role.kind} ${role.name} ${resource}`,
       ...{ access: world.state.access, sessions: world.state.sessions, recordings, changes: world.state.changes },
       person: (id) => world.state.identity.person(id),

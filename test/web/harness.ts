@@ -214,14 +214,14 @@ async function openRooms(
     ...common,
     changes: state.changes,
     catalogue,
-    policies: [...(more.before ?? []), ...policies, ...(more.policies ?? [])],
+    rules: { policies: [...(more.before ?? []), ...policies, ...(more.policies ?? [])] },
     person: (id: PersonId) => identity.person(id),
     peopleByEmail: (email: string) => identity.peopleByEmail(email),
   }
   const access = createAccess({
     ...shared,
     store: state.access,
-    bundles: more.bundles,
+    bundles: () => more.bundles ?? [],
     history: state.history,
     risk: riskDefaults,
     staff: { reviewers: ['security'], operators: ['operations'] },
@@ -260,7 +260,14 @@ async function openRooms(
     access,
     notifications: null,
     reports: createReports({
-      ...{ reads: state.reports, audit: state.audit, rules: shared, catalogue, clock: systemClock, soon: setImmediate },
+      ...{
+        reads: state.reports,
+        audit: state.audit,
+        rules: shared.rules,
+        catalogue,
+        clock: systemClock,
+        soon: setImmediate,
+      },
       staff: { reviewers: ['security'], operators: ['operations'] },
       teams: null,
       person: shared.person,

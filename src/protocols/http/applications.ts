@@ -80,6 +80,12 @@ export class ApplicationGateway implements Applications, Disposable {
     return this.#deps.hosts.resource(host) !== undefined
   }
 
+  /** To be called when the catalogue has others. */
+  lookAgain(): void {
+    this.#deps.targets.lookAgain()
+    this.#sessions.lookAgain()
+  }
+
   isAnswering(connection: object): boolean {
     return isAnswering(connection)
   }

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { createSecureContext, type SecureContext } from 'node:tls'
+import { createSecureContext, type SecureContext, type SecureContextOptions, type Server } from 'node:tls'
 import type { TlsIdentity, WebListener } from '../../config/config.ts'
 
 interface Offered {
@@ -7,21 +7,42 @@ interface Offered {
   readonly context: SecureContext
 }
 
-/**
- * What a TLS server shows: the first of `certificates` that is for the name that the client asks for, else the listener's own.
- * @returns options of `tls.createServer`
- * @throws when a certificate does not fit its key.
- */
-export function createCertificates({ tls, certificates }: Pick<WebListener, 'tls' | 'certificates'>) {
-  const offered = certificates.map(offer)
-  return {
-    cert: tls.certificate,
-    key: tls.key.reveal(),
-    SNICallback: (name: string, answer: (error: Error | null, context?: SecureContext) => void) => {
-      const fitting = offered.find(({ certificate }) => certificate.checkHost(name, { subject: 'never' }) !== undefined)
-      answer(null, fitting?.context)
-    },
+type Shown = Pick<WebListener, 'tls' | 'certificates'>
+
+/** What a TLS server shows: the first of `certificates` that is for the name that the client asks for, else the listener's own. */
+export class Certificates {
+  #own: { readonly cert: string; readonly key: string }
+  #offered: readonly Offered[]
+
+  /** @throws when a certificate does not fit its key. */
+  constructor({ tls, certificates }: Shown) {
+    this.#own = ownOf(tls)
+    this.#offered = certificates.map(offer)
   }
+
+  /** Options of `tls.createServer`. */
+  get options() {
+    return {
+      ...this.#own,
+      SNICallback: (name: string, answer: (error: Error | null, context?: SecureContext) => void) => {
+        const isFor = ({ certificate }: Offered) => certificate.checkHost(name, { subject: 'never' }) !== undefined
+        answer(null, this.#offered.find(isFor)?.context)
+      },
+    }
+  }
+
+  /** @throws when a certificate does not fit its key; nothing has changed then. */
+  replace(server: Pick<Server, 'setSecureContext'>, { tls, certificates }: Shown, rest: SecureContextOptions): void {
+    const offered = certificates.map(offer)
+    const own = ownOf(tls)
+    server.setSecureContext({ ...rest, ...own })
+    this.#own = own
+    this.#offered = offered
+  }
+}
+
+function ownOf({ certificate, key }: TlsIdentity) {
+  return { cert: certificate, key: key.reveal() }
 }
 
 function offer({ certificate, key }: TlsIdentity): Offered {

@@ -12,11 +12,11 @@ import type { TLSSocket } from 'node:tls'
 import type { WebListener } from '../../config/config.ts'
 import { networkOf, plainAddress } from '../../identity/address.ts'
 import { asFault, Fault } from '../../kernel/fault.ts'
-import type { Listening } from '../../kernel/listening.ts'
+import type { ListeningWithTls } from '../../kernel/listening.ts'
 import type { Log } from '../../kernel/log.ts'
 import { keepAlive } from '../keep-alive.ts'
 import { refuse } from './answers.ts'
-import { createCertificates } from './certificates.ts'
+import { Certificates } from './certificates.ts'
 import type { PlainAnswerer } from './quick/connection.ts'
 import { openLane } from './quick/lane.ts'
 import { refuseRaw, refuseUnread } from './raw-refusal.ts'
@@ -83,8 +83,9 @@ const ciphers = [
  * applications behind it, told apart by the host that the request names.
  * @throws when the address is taken or a certificate does not fit its key.
  */
-export async function listenFront(listener: WebListener, deps: FrontDeps): Promise<Listening> {
-  const server = createSecureServer({ ...serverOptions, ...createCertificates(listener) })
+export async function listenFront(listener: WebListener, deps: FrontDeps): Promise<ListeningWithTls<WebListener>> {
+  const certificates = new Certificates(listener)
+  const server = createSecureServer({ ...serverOptions, ...tlsOptions, ...certificates.options })
   // Looked at when the time is over: setting timers and taking them back for each request costs more than it seems.
   const onSilence = (connection: Socket | ServerHttp2Session) => {
     if (deps.applications?.isAnswering(connection) !== true) connection.destroy()
@@ -115,14 +116,17 @@ export async function listenFront(listener: WebListener, deps: FrontDeps): Promi
   const lane = answerer && openLane(server, { answerer, idleMs, onSilence, firstMs: headersMs })
   server.on('error', (error) => deps.log.error({ error }, 'web: a connection could not be accepted'))
   const { address, port } = server.address() as AddressInfo
-  return { address, port, [Symbol.asyncDispose]: () => close(server, sessions, sockets, [deps.pages, lane]) }
+  return {
+    ...{ address, port },
+    renew: (settings) => certificates.replace(server, settings, tlsOptions),
+    [Symbol.asyncDispose]: () => close(server, sessions, sockets, [deps.pages, lane]),
+  }
 }
+
+const tlsOptions = { minVersion: 'TLSv1.2', ciphers, honorCipherOrder: true } as const
 
 const serverOptions = {
   allowHTTP1: true,
-  minVersion: 'TLSv1.2',
-  ciphers,
-  honorCipherOrder: true,
   handshakeTimeout: handshakeMs,
   headersTimeout: headersMs,
   // Uploads may take as long as they take; whoever has not signed in is answered without their bodies.

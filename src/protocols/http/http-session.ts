@@ -63,6 +63,7 @@ export class HttpSession {
   #idleTimer: { cancel(): void } | undefined
   #lastEnd: (() => void) | undefined
   #isOver = false
+  #isRetired = false
   #isWarned = false
   #bytesFromClient = 0
   #bytesFromTarget = 0
@@ -141,7 +142,15 @@ export class HttpSession {
     this.#bytesFromClient += bytesFromClient
     this.#bytesFromTarget += bytesFromTarget
     this.#lastUsedMs = this.#parts.clock.monotonicMs()
-    if (this.#exchanges.size === 0) this.#lastEnd?.()
+    if (this.#exchanges.size > 0) return
+    this.#lastEnd?.()
+    if (this.#isRetired && !this.#isOver) this.#leave()
+  }
+
+  /** What it is for is another now: what is under way goes on, and with the last of it the session is over. */
+  retire(): void {
+    this.#isRetired = true
+    if (!this.#isOver && this.#exchanges.size === 0) this.#leave()
   }
 
   #watchIdle(leftMs: number): void {
@@ -154,7 +163,7 @@ export class HttpSession {
     })
   }
 
-  /** Nobody came for long. */
+  /** Nobody came for long, or nobody may come any more. */
   #leave(): void {
     this.#close()
     void this.admission.end({ by: 'client', ...this.#bytes() })

@@ -87,6 +87,16 @@ export class HttpSessions {
     return this.#openOnce(known, place, client)
   }
 
+  /** Applications may be others than before: sessions for what they were take no more requests, and the next opens another. */
+  lookAgain(): void {
+    const { catalogue } = this.#deps
+    for (const [key, session] of this.#live) {
+      if (catalogue.resource(session.resource.name) === session.resource) continue
+      this.#live.delete(key)
+      session.retire()
+    }
+  }
+
   #openOnce(known: Known, place: AppPlace, client: Client): Promise<HttpSession> {
     const key = this.#keyOf(known, place)
     const live = this.#live.get(key)

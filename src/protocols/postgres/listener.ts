@@ -3,7 +3,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { createSecureContext } from 'node:tls'
 import type { PostgresListener } from '../../config/config.ts'
 import { Fault } from '../../kernel/fault.ts'
-import type { Listening } from '../../kernel/listening.ts'
+import type { ListeningWithTls } from '../../kernel/listening.ts'
 import { serveConnection, type ConnectionDeps } from './connection.ts'
 import { SaltedPasswords } from './salted-passwords.ts'
 import { Errands } from './errands.ts'
@@ -32,12 +32,16 @@ const sessionIdContext = 'curfew-postgres'
  * cut, and it resolves when they have.
  * @throws when the address cannot be listened on, or the certificate cannot be used.
  */
-export async function listenPostgres(listener: PostgresListener, deps: PostgresDeps): Promise<Listening> {
+export async function listenPostgres(
+  listener: PostgresListener,
+  deps: PostgresDeps,
+): Promise<ListeningWithTls<PostgresListener>> {
   const stop = new AbortController()
   const connections = new OpenConnections()
   const lobby = deps.lobby ?? createLobby(deps.settings.limits, deps.metrics)
   const scratch = new Scratch(deps.clock)
   const errands = new Errands(scratch.turns)
+  const { authority } = deps.identity.certificates
   const within = {
     ...deps,
     lobby,
@@ -45,7 +49,7 @@ export async function listenPostgres(listener: PostgresListener, deps: PostgresD
     errands,
     salted: new SaltedPasswords(),
     handshakes: new Handshakes(deps.clock),
-    terms: termsOf(listener, deps.identity.certificates.authority),
+    terms: termsOf(listener, authority),
     stopping: stop.signal,
   }
   const serve = (socket: Socket) => {
@@ -63,7 +67,11 @@ export async function listenPostgres(listener: PostgresListener, deps: PostgresD
   await once(server, 'listening')
   server.on('error', (error) => deps.log.error({ error }, 'a connection could not be accepted'))
   const { address, port } = server.address() as AddressInfo
-  return { address, port, [Symbol.asyncDispose]: () => close(server, stop, connections) }
+  return {
+    ...{ address, port },
+    renew: (settings) => void (within.terms = termsOf({ ...listener, tls: settings.tls }, authority)),
+    [Symbol.asyncDispose]: () => close(server, stop, connections),
+  }
 }
 
 /** @param ca whose name clients are told, so that those with several certificates choose ours. */

@@ -356,5 +356,6 @@ export class CountingMetrics implements Metrics {
   set(name: string, labels: Readonly<Record<string, string>>, value: number): void {
     this.counts.set([name, ...Object.values(labels)].join(' '), value)
   }
+  forget(): void {}
   observe(): void {}
 }

@@ -70,7 +70,13 @@ beforeAll(async () => {
       resource('secret', 'ops'),
       ...world.catalogue.resources,
     ]),
-    policies: [policy('web', ['web-1', 'files'], { kind: 'none' }), policy('asked', ['web-2'], somebody), ...policies],
+    rules: {
+      policies: [
+        policy('web', ['web-1', 'files'], { kind: 'none' }),
+        policy('asked', ['web-2'], somebody),
+        ...policies,
+      ],
+    },
     staff: { reviewers: [], operators: [] },
     settings: { requestMs: 3_600_000 },
     publicUrl: new URL('https://gw.example.com'),

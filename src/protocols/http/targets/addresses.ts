@@ -30,6 +30,7 @@ export class Addresses {
   readonly #clock: Clock
   readonly #log: Log
   readonly #metrics: Metrics
+  #isResting = false
 
   constructor(resource: HttpResource, { clock, log, metrics }: { clock: Clock; log: Log; metrics: Metrics }) {
     this.#resource = resource.name
@@ -98,9 +99,19 @@ export class Addresses {
     this.#publish(address)
   }
 
+  /** The resource is no more, or another: what its addresses are like is of no interest from now on. */
+  rest(): void {
+    this.#isResting = true
+    for (const address of this.all) this.#metrics.forget('curfew_http_target_healthy', this.#labelsOf(address))
+  }
+
   #publish(address: Address): void {
-    const labels = { resource: this.#resource, address: address.at.text }
-    this.#metrics.set('curfew_http_target_healthy', labels, isWell(address) ? 1 : 0)
+    if (this.#isResting) return
+    this.#metrics.set('curfew_http_target_healthy', this.#labelsOf(address), isWell(address) ? 1 : 0)
+  }
+
+  #labelsOf(address: Address) {
+    return { resource: this.#resource, address: address.at.text }
   }
 }
 

@@ -20,16 +20,26 @@ export interface HttpTargetsDeps {
 
 /** Makes the ways to all HTTP resources of the catalogue and starts their health checks. */
 export function createHttpTargets(deps: HttpTargetsDeps): HttpTargets {
-  const ways = new Map(
-    deps.catalogue.resources
-      .filter((resource): resource is HttpResource => resource.kind === 'http')
-      .map((resource) => [resource.name, new Ways(resource, deps)]),
-  )
+  const ways = new Map<HttpResource, Ways>()
+  /** Sessions may still be on them; their connections end when nobody has used them for a while. */
+  const left = new Set<Ways>()
+  const lookAgain = () => {
+    const there = new Set(deps.catalogue.resources.filter((resource) => resource.kind === 'http'))
+    for (const [resource, way] of ways) {
+      if (there.has(resource)) continue
+      ways.delete(resource)
+      left.add(way)
+      way.rest()
+    }
+    for (const resource of there) if (!ways.has(resource)) ways.set(resource, new Ways(resource, deps))
+  }
+  lookAgain()
   return {
-    to: (resource, role) => ways.get(resource.name)!.with(role),
+    to: (resource, role) => ways.get(resource)!.with(role),
+    lookAgain,
     unhealthy: () => [...ways.values()].flatMap((each) => each.addresses.unhealthy()),
     [Symbol.asyncDispose]: async () => {
-      await Promise.all([...ways.values()].map((each) => each[Symbol.asyncDispose]()))
+      await Promise.all([...ways.values(), ...left].map((each) => each[Symbol.asyncDispose]()))
     },
   }
 }
@@ -85,6 +95,12 @@ class Ways implements AsyncDisposable {
     const { clock } = this.#deps
     const connector = new Connector(way, clock)
     return this.#resource.version === 'http2' ? new Http2Hop(connector, clock) : new Http1Hop(connector, clock)
+  }
+
+  /** Nobody new comes this way. */
+  rest(): void {
+    this.#health[Symbol.dispose]()
+    this.addresses.rest()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

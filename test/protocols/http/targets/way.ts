@@ -197,6 +197,7 @@ function metricsInto(healthy: Map<string, number>): Metrics {
   return {
     add: () => undefined,
     observe: () => undefined,
+    forget: (_name, labels) => void healthy.delete((labels as { address: string }).address),
     set: (_name, labels, value) => void healthy.set((labels as { address: string }).address, value),
   }
 }
