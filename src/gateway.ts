@@ -296,7 +296,8 @@ export async function startGateway(config: Config, overrides: Overrides = {}): P
     log,
     reload: createReload(config, {
       ...{ catalogue, rules, web, postgres, audit: state.audit, clock, log, metrics },
-      lookAgain: [() => applications.lookAgain(), () => gate.judgeAgain()],
+      // Whoever may not go on is told why; then applications make room for others.
+      lookAgain: [() => gate.judgeAgain(), () => applications.lookAgain()],
     }),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }

@@ -53,7 +53,7 @@ interface ReloadDeps {
   readonly rules: LivingRules
   readonly web: ListeningWithTls<WebListener>
   readonly postgres: readonly ListeningWithTls<PostgresListener>[]
-  /** Whoever holds something for resources or by rules looks at them again; sessions that they end come last. */
+  /** For those who hold something for resources, or by rules: to look at them again. */
   readonly lookAgain: readonly (() => void)[]
   readonly audit: State['audit']
   readonly clock: Clock
@@ -64,7 +64,8 @@ interface ReloadDeps {
 /**
  * Takes over another configuration while the gateway runs: resources with their roles, policies, freezes, bundles and the
  * listeners' certificates. All of a file or nothing: one that also changes what only a start can change is not taken.
- * @returns a function that does it, one after the other.
+ * @returns a function that does it; to be called for one configuration after the other.
+ * @throws Fault STORE_FAILED when it cannot be written in the audit log; nothing was taken over then.
  */
 export function createReload(first: Config, deps: ReloadDeps): (next: Config) => Promise<Reloaded> {
   let current = first
@@ -80,12 +81,13 @@ export function createReload(first: Config, deps: ReloadDeps): (next: Config) =>
     }
     const resources = changesOf(current.resources, next.resources)
     const rules = changesOf(rulesOf(current), rulesOf(next))
+    const data = { node: next.gateway.name, ...worded('resources', resources), ...worded('rules', rules) }
+    // First: what is not on record does not happen.
+    await audit.append([auditEvent('gateway.reloaded', clock.now(), theGateway, data)])
     take(next, deps)
     current = next
     metrics.add('curfew_reloads_total', { outcome: 'taken' })
     log.info({ resources, rules }, 'the changed configuration holds from now on')
-    const data = { node: next.gateway.name, ...worded('resources', resources), ...worded('rules', rules) }
-    await audit.append([auditEvent('gateway.reloaded', clock.now(), theGateway, data)])
     return { kind: 'taken', resources, rules }
   }
 }

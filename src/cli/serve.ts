@@ -29,6 +29,7 @@ export function addServe(program: Command): void {
       let reading = Promise.resolve()
       signals.onHangUp(() => void (reading = reading.then(() => readAgain(file, gateway))))
       await signals.first
+      signals.onHangUp(() => undefined)
       gateway.log.info({ drainMs: config.gateway.drainMs }, 'stopping')
     })
 }
@@ -47,7 +48,10 @@ async function readAgain(file: string, { log, reload }: Pick<Gateway, 'log' | 'r
     const { places } = reloaded
     log.error({ file, places }, 'nothing of the changed file was taken over: these places need a restart')
   } catch (error) {
-    const problems = error instanceof ConfigProblems ? error.problems.map(formatProblem) : [String(error)]
+    if (!(error instanceof ConfigProblems)) {
+      return log.error({ file, error }, 'nothing of the changed file was taken over')
+    }
+    const problems = error.problems.map(formatProblem)
     log.error({ file, problems }, 'the configuration file has problems; this gateway goes on with what it has read')
   }
 }

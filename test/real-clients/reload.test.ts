@@ -152,6 +152,10 @@ test('an application that moved: what is under way ends whole, the next request 
     const left = await gateway.gateway.state.sessions.sessions({ live: true, limit: 10 })
     expect(left.filter(({ session: { resource } }) => resource === 'app')).toHaveLength(1)
   })
+  const [ended] = await gateway.gateway.state.audit.search({ types: ['session.ended'], limit: 1 })
+  expect(JSON.parse(ended!.json)).toMatchObject({
+    data: { by: 'gate', code: 'POLICY_CHANGED', message: expect.stringContaining('was configured anew') },
+  })
   // A host that is new has its application; one whose application is gone is nobody's.
   const wiki = gateway.appUrl('/', 'wiki')
   const words = ['-k', '-H', 'accept: text/html', '--resolve', `${wiki.host}:127.0.0.1`]

@@ -144,13 +144,13 @@ export class HttpSession {
     this.#lastUsedMs = this.#parts.clock.monotonicMs()
     if (this.#exchanges.size > 0) return
     this.#lastEnd?.()
-    if (this.#isRetired && !this.#isOver) this.#leave()
+    if (this.#isRetired && !this.#isOver) this.#makeRoom()
   }
 
   /** What it is for is another now: what is under way goes on, and with the last of it the session is over. */
   retire(): void {
     this.#isRetired = true
-    if (!this.#isOver && this.#exchanges.size === 0) this.#leave()
+    if (!this.#isOver && this.#exchanges.size === 0) this.#makeRoom()
   }
 
   #watchIdle(leftMs: number): void {
@@ -163,7 +163,16 @@ export class HttpSession {
     })
   }
 
-  /** Nobody came for long, or nobody may come any more. */
+  #makeRoom(): void {
+    this.#close()
+    const error = new Fault(
+      'POLICY_CHANGED',
+      `${this.resource.name} was configured anew; the next request opens another session.`,
+    )
+    void this.admission.end({ by: 'gate', error, ...this.#bytes() })
+  }
+
+  /** Nobody came for long. */
   #leave(): void {
     this.#close()
     void this.admission.end({ by: 'client', ...this.#bytes() })
