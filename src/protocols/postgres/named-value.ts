@@ -27,6 +27,10 @@ export class NamedValue {
   /** CASE within the value. */
   #cases = 0
   #word = ''
+  /** A string that is such a name was the last thing: behind a comma comes what it names, as in `jsonb_build_object('password', '…')`. */
+  #isKey = false
+  /** The deepest bracket that is open and a list to compare with, `in ('password', 'token')`: names, and nothing that they name. */
+  #listDepth = 0
 
   get isSecret(): boolean {
     return this.#stage === 'name' || this.#stage === 'given' || this.#stage === 'value'
@@ -50,6 +54,7 @@ export class NamedValue {
 
   /** A string that is such a name, as in `data->>'password' = '…'`. */
   key(): void {
+    this.#isKey = this.#depth > 0 && this.#depth !== this.#listDepth
     this.#namedDepth = this.#depth
     if (this.#stage === 'none') this.#stage = 'near'
   }
@@ -57,6 +62,7 @@ export class NamedValue {
   /** A string or a parameter. */
   given(): void {
     this.#word = ''
+    this.#isKey = false
     if (this.#stage === 'near') this.#stage = 'none'
     else if (this.#stage !== 'name') return
     // `set_password('bob', '…')`: which of them it is, nobody knows.
@@ -93,11 +99,14 @@ export class NamedValue {
 
   /** @param character of an operator, a bracket, a comma; each by itself. */
   sign(character: string): void {
+    const [before, isKey] = [this.#word, this.#isKey]
     this.#word = ''
+    this.#isKey &&= character === ':'
     switch (character) {
       case '(':
       case '[':
         this.#depth += 1
+        if (before === 'in') this.#listDepth = this.#depth
         if (this.#stage === 'given') this.#stage = 'none'
         break
       case ')':
@@ -106,10 +115,11 @@ export class NamedValue {
         break
       case ',':
         if (this.#stage !== 'value' || (this.#depth === this.#base && this.#cases === 0)) this.#stage = 'none'
+        if (isKey && this.#stage === 'none') this.#begin()
         break
       case ';':
         this.#stage = 'none'
-        this.#depth = this.#namedDepth = 0
+        this.#depth = this.#namedDepth = this.#listDepth = 0
         break
       case '=':
       case '<':
@@ -148,6 +158,7 @@ export class NamedValue {
     this.#depth = Math.max(0, this.#depth - 1)
     const heldName = this.#namedDepth > this.#depth
     this.#namedDepth = Math.min(this.#namedDepth, this.#depth)
+    if (this.#listDepth > this.#depth) this.#listDepth = 0
     if (this.#stage === 'value' && this.#depth >= this.#base) return
     if (heldName) this.#stage = 'near'
     else if (this.#stage !== 'near') this.#stage = 'none'

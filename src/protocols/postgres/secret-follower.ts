@@ -69,7 +69,9 @@ export class SecretFollower {
     this.#named.given()
     if (isSecret) return 'secret'
     if (last === 'program' || last === 'command') return 'command'
-    if (contentTo - contentFrom <= nameCharsMax && this.#isSecretName(token)) this.#named.key()
+    if (contentTo - contentFrom <= nameCharsMax && (this.#isSecretName(token) || this.#isSecretPath(token))) {
+      this.#named.key()
+    }
     if (last === 'set_config(') {
       const name = this.#sql.slice(contentFrom, Math.min(contentTo, contentFrom + 128))
       if (secretName.test(name.slice(name.lastIndexOf('.') + 1))) this.#named.bracket()
@@ -154,6 +156,13 @@ export class SecretFollower {
   /** `archive_command` and its like: a shell gets what they are set to. */
   #isCommandName({ contentTo }: Token): boolean {
     return this.#sql.slice(contentTo - commandEnd.length, contentTo).toLowerCase() === commandEnd
+  }
+
+  /** `{login,password}`: a path into JSON, which ends in such a name. */
+  #isSecretPath({ contentFrom, contentTo }: Token): boolean {
+    if (this.#sql[contentTo - 1] !== '}') return false
+    const last = /[{,]\s*"?(\w+)"?\s*\}$/.exec(this.#sql.slice(contentFrom, contentTo))?.[1]
+    return last !== undefined && secretName.test(last)
   }
 
   #isSecretName({ contentFrom, contentTo }: Token): boolean {
