@@ -3,6 +3,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
+import { parse, stringify } from 'yaml'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Grant } from '../../src/access/states.ts'
 import type { AuditEvent } from '../../src/audit/event.ts'
@@ -107,6 +108,33 @@ test('the server knows who it is; the password is in no log; it is gone when the
   await untilGone(name)
   await postgres.untilSessions({ usename: name }, 0)
   expect(await postgres.query('select from pg_roles where rolname = $1', [name])).toMatchObject({ rowCount: 0 })
+})
+
+test('a changed role: the user has what it says from the next session on, and is gone with the grant', async () => {
+  const text = await readFile(gateway.configFile, 'utf8')
+  const reload = async (config: string) => {
+    await writeFile(gateway.configFile, config)
+    return gateway.gateway.reload(await loadConfig(gateway.configFile, {}))
+  }
+  const grant = await gateway.grant('alice', 'admin')
+  const name = nameFor('alice', grant)
+  const sql = "select current_user, pg_has_role('shop_admin', 'member'), pg_has_role('shop_readonly', 'member')"
+  expect(await ask('alice', 'admin', sql)).toBe(`${name}|t|f`)
+  const changed = await reload(text.replace(/- shop_admin/, '- shop_readonly'))
+  expect(changed).toMatchObject({ kind: 'taken', resources: { changed: ['prod-db'] } })
+  expect(await ask('alice', 'admin', sql)).toBe(`${name}|f|t`)
+  await using sleeping = await psql('alice', 'admin', 'select pg_sleep(60)')
+  await postgres.untilSessions({ usename: name, state: 'active' }, 1)
+  // Its role is gone, and with it everything that makes users: the session ends, and the user goes with the grant all the same.
+  const parsed = parse(text) as ConfigInput
+  const plain = { login: 'shop_reporting', password: 'file:secrets/shop_reporting', databases: ['shop'] }
+  parsed.resources['prod-db']!.roles = { reporting: plain } as never
+  parsed.policies = parsed.policies.filter(({ name: one }) => one === 'reporting')
+  expect((await reload(stringify(parsed))).kind).toBe('taken')
+  expect((await sleeping.exited()).stderr).toMatch(/There is no prod-db as admin any more/)
+  await gateway.gateway.access.handBack(await gateway.person('alice'), grant.id)
+  await untilGone(name)
+  await reload(text)
 })
 
 test('at the deadline the session is told why, and nothing of it is left at the server', async () => {

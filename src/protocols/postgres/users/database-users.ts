@@ -36,7 +36,8 @@ export interface DatabaseUsers extends AsyncDisposable {
 /** A user that sessions may use. */
 interface Held {
   readonly name: string
-  readonly making: MakingRole
+  /** As the user is at the target now: a changed configuration may want it otherwise. */
+  making: MakingRole
   readonly session: Session
   readonly password: Secret
   readonly made: Promise<void>
@@ -73,6 +74,8 @@ class GrantUsers implements DatabaseUsers {
   readonly #stop = new AbortController()
   /** They own something, and the log has said so. */
   readonly #disabled = new Set<string>()
+  /** Resources of which the metrics say something. */
+  readonly #counted = new Set<string>()
   #looking: Promise<void> = Promise.resolve()
   #nextLook: Timer | undefined
 
@@ -86,6 +89,8 @@ class GrantUsers implements DatabaseUsers {
     const { session, deadline } = admission
     const resource = making.resource.name
     const name = userName(session.personName, session.grant)
+    const before = this.#held.get(keyOf(resource, name))
+    if (before !== undefined && isElsewhere(before.making, making)) this.#leave(before, 'moved')
     while (this.#removals.has(resource, name)) await unlessAborted(this.#removals.callOff(resource, name), signal)
     signal.throwIfAborted()
     if (this.#stop.signal.aborted) throw new Fault('SHUTTING_DOWN', 'The gateway is shutting down.')
@@ -95,6 +100,7 @@ class GrantUsers implements DatabaseUsers {
     const giveBack = once(() => this.#givenBack(held, asFault(admission.cutOff.reason)?.code === 'LOCKED'))
     try {
       await unlessAborted(held.made, signal)
+      if (held.making.resource !== making.resource) await unlessAborted(this.#renew(held, making), signal)
       if (held.validUntil !== deadline.value) await unlessAborted(this.#move(held, deadline.value), signal)
     } catch (error) {
       giveBack()
@@ -169,6 +175,17 @@ class GrantUsers implements DatabaseUsers {
     return this.#turns.run(making.resource.name, signal, () => asAdministrator(making, signal, this.#deps, work))
   }
 
+  /** Gives it the rights and settings that the role says now, and takes all others. */
+  #renew(held: Held, making: MakingRole): Promise<void> {
+    const renewed = held.work.then(async () => {
+      if (held.making.resource === making.resource) return
+      await this.#administer(making, (administrator) => this.#makeAt(administrator, { ...held, making }))
+      held.making = making
+    })
+    held.work = renewed.catch(() => undefined) // whoever asked for it says so
+    return renewed
+  }
+
   /** After what is being done to it. */
   #move(held: Held, validUntil: Instant): Promise<void> {
     const moved = held.work.then(async () => {
@@ -211,7 +228,7 @@ class GrantUsers implements DatabaseUsers {
     this.#drop(held)
     const { making, name, session, work } = held
     const leaving = { resource: making.resource.name, role: making.role.name, name, grant: session.grant, cause }
-    this.#removals.start({ ...leaving, row: () => held.row ?? null }, work)
+    this.#removals.start({ ...leaving, making, row: () => held.row ?? null }, work)
   }
 
   #apply(change: Change): void {
@@ -284,9 +301,16 @@ class GrantUsers implements DatabaseUsers {
     const removals = [...this.#removals.counts()]
     const held = [...this.#held.values()].map(({ making }) => ({ resource: making.resource.name, failed: false }))
     const all = Map.groupBy([...removals, ...held], ({ resource }) => resource)
-    for (const { name: resource } of catalogue.resources) {
+    const there = catalogue.resources.map(({ name }) => name)
+    for (const resource of new Set([...there, ...all.keys(), ...this.#counted])) {
       const here = all.get(resource) ?? []
-      if (here.length === 0 && makingRoles(catalogue, resource).length === 0) continue
+      if (here.length === 0 && makingRoles(catalogue, resource).length === 0) {
+        if (!this.#counted.delete(resource)) continue
+        metrics.forget('curfew_database_users', { resource })
+        metrics.forget('curfew_database_users_overdue', { resource })
+        continue
+      }
+      this.#counted.add(resource)
       metrics.set('curfew_database_users', { resource }, here.length)
       metrics.set('curfew_database_users_overdue', { resource }, here.filter(({ failed }) => failed).length)
     }
@@ -301,6 +325,13 @@ class GrantUsers implements DatabaseUsers {
     await this.#looking
     await this.#removals[Symbol.asyncDispose]()
   }
+}
+
+/** Whether users of one are unknown where the other's are made, or nobody may drop them by the other. */
+function isElsewhere(before: MakingRole, now: MakingRole): boolean {
+  const placeOf = ({ resource: { host, port, others }, user: { administrator } }: MakingRole) =>
+    JSON.stringify([host, port, others, administrator.login, administrator.database])
+  return placeOf(before) !== placeOf(now)
 }
 
 /** `work` goes on; only the wait ends. */

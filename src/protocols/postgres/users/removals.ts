@@ -1,13 +1,13 @@
 import { auditEvent, theGateway, type AuditEvent } from '../../../audit/event.ts'
 import type { Timer } from '../../../kernel/time.ts'
 import type { DatabaseUser } from '../../../sessions/database-users.ts'
-import { asAdministrator } from './administrator.ts'
+import { asAdministrator, type MakingRole } from './administrator.ts'
 import { makingRoles, type DatabaseUsersDeps } from './deps.ts'
 import { removeUser, type Removed } from './remove.ts'
 import type { Turns } from './turns.ts'
 
 /** Why a user goes. */
-export type RemovalCause = 'grant-ended' | 'locked' | 'unused' | 'not-made' | 'gateway-stopped' | 'left-over'
+export type RemovalCause = 'grant-ended' | 'locked' | 'unused' | 'not-made' | 'gateway-stopped' | 'left-over' | 'moved'
 
 /** A user that has to go. */
 export interface Leaving {
@@ -15,6 +15,8 @@ export interface Leaving {
   readonly role: string
   readonly name: string
   readonly grant: string
+  /** Who made it, and where it is; absent: as the configuration has it now. */
+  readonly making?: MakingRole
   /** Null: the state knows nothing of it, or thinks that it is gone. Asked when it is gone. */
   readonly row: () => DatabaseUser | null
   readonly cause: RemovalCause
@@ -101,7 +103,7 @@ export class Removals implements AsyncDisposable {
     await after
     const { catalogue, node, log, metrics } = this.#deps
     const { resource, role, name } = leaving
-    const [making] = makingRoles(catalogue, resource, role)
+    const making = leaving.making ?? makingRoles(catalogue, resource, role)[0]
     if (making === undefined) throw new Error('no role of the resource makes users any more: drop it by hand')
     const { signal } = this.#stop
     const removed = await this.#turns.run(resource, signal, () =>
