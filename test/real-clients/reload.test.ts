@@ -2,6 +2,8 @@
 // that cannot be taken over whole changes nothing. Method: real psql, curl and TLS clients at a real gateway, which is
 // given its file again, changed.
 import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { Agent, request } from 'node:https'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
@@ -10,6 +12,7 @@ import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { issue, makeAuthority } from '../../scripts/certificates.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Program } from '../clients/program.ts'
+import { thisMachine } from '../clients/visitor.ts'
 import { startHttpTestGateway, type HttpTestGateway } from '../servers/http-gateway.ts'
 import { startHttpTarget, type HttpTarget } from '../servers/http-target.ts'
 import type { ConfigInput, Login } from '../servers/gateway.ts'
@@ -162,6 +165,26 @@ test('an application that moved: what is under way ends whole, the next request 
   expect((await gateway.curl(wiki, words)).headers['location']?.[0]).toContain('/open/wiki')
   await reload(() => undefined)
   expect((await gateway.curl(wiki, words)).headers['location']).toBeUndefined()
+})
+
+test('an origin that is taken away is refused on connections that were open before, too', async () => {
+  await gateway.httpGrant('alice', 'open')
+  const headers = { ...(await gateway.bearer('alice', 'open')), origin: 'https://partner.example' }
+  const agents = [1, 2].map(() => new Agent({ keepAlive: true, maxSockets: 1, ca: gateway.ca }))
+  const allowed = async (agent: Agent) => {
+    const asked = request(gateway.appUrl('/hello'), { agent, headers, lookup: thisMachine }).end()
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+    answer.resume()
+    await once(answer, 'end')
+    return answer.headers['access-control-allow-origin']
+  }
+  await reload((input) => Object.assign(input.resources['app']!, { cors: { origins: ['https://partner.example'] } }))
+  for (let count = 0; count < 3; count++) expect(await allowed(agents[0]!)).toBe('https://partner.example')
+  await reload(() => undefined)
+  // This one opens the session of now; the other finds it there.
+  expect(await allowed(agents[1]!)).toBeUndefined()
+  for (let count = 0; count < 3; count++) expect(await allowed(agents[0]!)).toBeUndefined()
+  for (const agent of agents) agent.destroy()
 })
 
 /** psql reads what was said when it is given the next command. */

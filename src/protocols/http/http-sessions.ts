@@ -136,7 +136,10 @@ export class HttpSessions {
   }
 
   #over(key: Key, session: HttpSession): void {
-    if (this.#live.get(key) === session) this.#live.delete(key)
+    const now = this.#live.get(key)
+    // One that made room for another: what becomes of it is nothing to those who are in the other.
+    if (now !== undefined && now !== session) return
+    this.#live.delete(key)
     const fault = asFault(session.admission.cutOff.reason)
     if (!session.admission.cutOff.aborted || fault === undefined) return
     this.#ended.delete(key)

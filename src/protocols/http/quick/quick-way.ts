@@ -1,4 +1,5 @@
 import { Fault } from '../../../kernel/fault.ts'
+import type { HttpResource } from '../../../resources/catalogue.ts'
 import type { Hosts } from '../../../resources/hosts.ts'
 import { peerOf } from '../arrival.ts'
 import type { HttpSession } from '../http-session.ts'
@@ -36,8 +37,7 @@ export class QuickWay {
 
   /** @returns false when it did nothing. */
   take(connection: QuickConnection, head: PlainHead, block: Block): boolean {
-    if (block.basis === undefined) block.basis = this.#look(connection, block)
-    const { basis } = block
+    const basis = this.#basis(connection, block)
     if (basis === null || head.path.startsWith(ownPaths)) return false
     const derived = this.#derived(head, block, basis)
     if (derived === undefined) return false
@@ -57,8 +57,16 @@ export class QuickWay {
     return true
   }
 
-  #look(connection: QuickConnection, block: Block): Basis | null {
+  /** What a block of headers says of itself holds as long as its host is the same application's, unchanged. */
+  #basis(connection: QuickConnection, block: Block): Basis | null {
     const resource = this.#deps.hosts.resource(block.hostName)
+    if (block.basis === undefined || (block.basis !== null && block.basis.resource !== resource)) {
+      block.basis = this.#look(connection, block, resource)
+    }
+    return block.basis
+  }
+
+  #look(connection: QuickConnection, block: Block, resource: HttpResource | undefined): Basis | null {
     if (resource === undefined) return null
     const typed = block.fields.host
     const host = typed.endsWith(':443') ? typed.slice(0, -':443'.length) : typed
