@@ -65,7 +65,7 @@ interface ReloadDeps {
  * Takes over another configuration while the gateway runs: resources with their roles, policies, freezes, bundles and the
  * listeners' certificates. All of a file or nothing: one that also changes what only a start can change is not taken.
  * @returns a function that does it; to be called for one configuration after the other.
- * @throws Fault STORE_FAILED when it cannot be written in the audit log; nothing was taken over then.
+ * @throws Fault STORE_FAILED when it cannot be written in the audit log, and what OpenSSL says of a certificate that it does not take; nothing was taken over then.
  */
 export function createReload(first: Config, deps: ReloadDeps): (next: Config) => Promise<Reloaded> {
   let current = first
@@ -81,10 +81,12 @@ export function createReload(first: Config, deps: ReloadDeps): (next: Config) =>
     }
     const resources = changesOf(current.resources, next.resources)
     const rules = changesOf(rulesOf(current), rulesOf(next))
+    const { web, postgres } = next.listen
+    const renewals = [deps.web.renewal(web), ...deps.postgres.map((one, index) => one.renewal(postgres[index]!))]
     const data = { node: next.gateway.name, ...worded('resources', resources), ...worded('rules', rules) }
     // First: what is not on record does not happen.
     await audit.append([auditEvent('gateway.reloaded', clock.now(), theGateway, data)])
-    take(next, deps)
+    take(next, renewals, deps)
     current = next
     metrics.add('curfew_reloads_total', { outcome: 'taken' })
     log.info({ resources, rules }, 'the changed configuration holds from now on')
@@ -93,9 +95,8 @@ export function createReload(first: Config, deps: ReloadDeps): (next: Config) =>
 }
 
 /** In one go: nobody is judged by some of the old and some of the new. */
-function take(next: Config, { catalogue, rules, web, postgres, lookAgain }: ReloadDeps): void {
-  web.renew(next.listen.web)
-  for (const [index, listening] of postgres.entries()) listening.renew(next.listen.postgres[index]!)
+function take(next: Config, renewals: readonly (() => void)[], { catalogue, rules, lookAgain }: ReloadDeps): void {
+  for (const renew of renewals) renew()
   catalogue.replace(keepingSame(catalogue.resources, next.resources))
   rules.replace(next)
   for (const look of lookAgain) look()

@@ -3,7 +3,7 @@ import { Secret } from '../kernel/secret.ts'
 import { SecretFile } from './secret-file.ts'
 
 /**
- * Where two checked values say something else, as paths into the file: `listen.web.port`. Secrets are compared, and never
+ * Where two checked values say something else, as paths into them: `listen.web.port`. Secrets are compared, and never
  * shown. What nobody can look into is another unless it is the same object.
  */
 export function differences(before: unknown, after: unknown, path = ''): readonly string[] {

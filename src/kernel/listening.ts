@@ -8,8 +8,9 @@ export interface Listening extends AsyncDisposable {
 /** One that shows a certificate. */
 export interface ListeningWithTls<Settings> extends Listening {
   /**
-   * Whoever connects from now on is shown the certificates of `settings`; nothing else of them is looked at.
-   * @throws when a certificate does not fit its key; nothing has changed then.
+   * Makes the certificates of `settings` ready; nothing else of them is looked at.
+   * @returns shows them to whoever connects from then on; never throws.
+   * @throws when one does not fit its key, or is not good enough for TLS.
    */
-  renew(settings: Settings): void
+  renewal(settings: Settings): () => void
 }

@@ -19,7 +19,7 @@ async function place(append: () => Promise<never> | Promise<void>) {
   const seen: string[] = []
   const listening = (name: string) => ({
     ...{ address: '', port: 0, [Symbol.asyncDispose]: () => Promise.resolve() },
-    renew: () => void seen.push(`${name} while ${rules.policies[0]!.name}`),
+    renewal: () => () => void seen.push(`${name} while ${rules.policies[0]!.name}`),
   })
   const look = () => void seen.push(`${rules.policies[0]!.name} ${catalogue.resource('wiki')!.labels['env']}`)
   const reload = createReload(first, {

@@ -31,13 +31,16 @@ export class Certificates {
     }
   }
 
-  /** @throws when a certificate does not fit its key; nothing has changed then. */
-  replace(server: Pick<Server, 'setSecureContext'>, { tls, certificates }: Shown, rest: SecureContextOptions): void {
+  /** @returns replaces them; never throws. @throws when a certificate does not fit its key, or is not good enough for TLS. */
+  replacement({ tls, certificates }: Shown, server: Pick<Server, 'setSecureContext'>, rest: SecureContextOptions) {
     const offered = certificates.map(offer)
     const own = ownOf(tls)
-    server.setSecureContext({ ...rest, ...own })
-    this.#own = own
-    this.#offered = offered
+    createSecureContext({ ...rest, ...own }) // the server makes its own, later
+    return (): void => {
+      server.setSecureContext({ ...rest, ...own })
+      this.#own = own
+      this.#offered = offered
+    }
   }
 }
 

@@ -118,7 +118,7 @@ export async function listenFront(listener: WebListener, deps: FrontDeps): Promi
   const { address, port } = server.address() as AddressInfo
   return {
     ...{ address, port },
-    renew: (settings) => certificates.replace(server, settings, tlsOptions),
+    renewal: (settings) => certificates.replacement(settings, server, tlsOptions),
     [Symbol.asyncDispose]: () => close(server, sessions, sockets, [deps.pages, lane]),
   }
 }

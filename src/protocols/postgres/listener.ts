@@ -69,7 +69,10 @@ export async function listenPostgres(
   const { address, port } = server.address() as AddressInfo
   return {
     ...{ address, port },
-    renew: (settings) => void (within.terms = termsOf({ ...listener, tls: settings.tls }, authority)),
+    renewal: (settings) => {
+      const terms = termsOf({ ...listener, tls: settings.tls }, authority)
+      return () => void (within.terms = terms)
+    },
     [Symbol.asyncDispose]: () => close(server, stop, connections),
   }
 }
