@@ -9,7 +9,7 @@ import type { Session } from '../../../sessions/session.ts'
 import { scramVerifier } from '../scram.ts'
 import { unlessAborted } from '../unless-aborted.ts'
 import { asAdministrator, StatementRefused, type Administrator, type MakingRole } from './administrator.ts'
-import { makingRoles, type DatabaseUsersDeps } from './deps.ts'
+import { isElsewhere, makingRoles, type DatabaseUsersDeps } from './deps.ts'
 import { makeUser, moveEnd } from './make.ts'
 import { userName } from './names.ts'
 import { findUsers, type FoundUser } from './remove.ts'
@@ -325,13 +325,6 @@ class GrantUsers implements DatabaseUsers {
     await this.#looking
     await this.#removals[Symbol.asyncDispose]()
   }
-}
-
-/** Whether users of one are unknown where the other's are made, or nobody may drop them by the other. */
-function isElsewhere(before: MakingRole, now: MakingRole): boolean {
-  const placeOf = ({ resource: { host, port, others }, user: { administrator } }: MakingRole) =>
-    JSON.stringify([host, port, others, administrator.login, administrator.database])
-  return placeOf(before) !== placeOf(now)
 }
 
 /** `work` goes on; only the wait ends. */

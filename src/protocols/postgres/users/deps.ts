@@ -21,6 +21,13 @@ export interface DatabaseUsersDeps {
   readonly metrics: Metrics
 }
 
+/** Whether users of one are unknown where the other's are made, or nobody may drop them by the other. */
+export function isElsewhere(before: MakingRole, now: MakingRole): boolean {
+  const placeOf = ({ resource: { host, port, others }, user: { administrator } }: MakingRole) =>
+    JSON.stringify([host, port, others, administrator.login, administrator.database])
+  return placeOf(before) !== placeOf(now)
+}
+
 /** The roles of a resource that make users; with `role` first, if it is one of them. */
 export function makingRoles(catalogue: Catalogue, resource: string, role?: string): readonly MakingRole[] {
   const found = catalogue.resource(resource)

@@ -2,7 +2,7 @@ import { auditEvent, theGateway, type AuditEvent } from '../../../audit/event.ts
 import type { Timer } from '../../../kernel/time.ts'
 import type { DatabaseUser } from '../../../sessions/database-users.ts'
 import { asAdministrator, type MakingRole } from './administrator.ts'
-import { makingRoles, type DatabaseUsersDeps } from './deps.ts'
+import { isElsewhere, makingRoles, type DatabaseUsersDeps } from './deps.ts'
 import { removeUser, type Removed } from './remove.ts'
 import type { Turns } from './turns.ts'
 
@@ -15,7 +15,7 @@ export interface Leaving {
   readonly role: string
   readonly name: string
   readonly grant: string
-  /** Who made it, and where it is; absent: as the configuration has it now. */
+  /** Who made it, and where it is; absent: whom and where the configuration says now. */
   readonly making?: MakingRole
   /** Null: the state knows nothing of it, or thinks that it is gone. Asked when it is gone. */
   readonly row: () => DatabaseUser | null
@@ -103,7 +103,10 @@ export class Removals implements AsyncDisposable {
     await after
     const { catalogue, node, log, metrics } = this.#deps
     const { resource, role, name } = leaving
-    const making = leaving.making ?? makingRoles(catalogue, resource, role)[0]
+    const [now] = makingRoles(catalogue, resource, role)
+    // The configuration of now has the administrator's password of now.
+    const isThere = leaving.making === undefined || (now !== undefined && !isElsewhere(leaving.making, now))
+    const making = isThere ? now : leaving.making
     if (making === undefined) throw new Error('no role of the resource makes users any more: drop it by hand')
     const { signal } = this.#stop
     const removed = await this.#turns.run(resource, signal, () =>
