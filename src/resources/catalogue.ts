@@ -241,8 +241,8 @@ export interface LivingCatalogue extends Catalogue {
 }
 
 export function createCatalogue(given: readonly Resource[]): LivingCatalogue {
-  const namesOf = (resources: readonly Resource[]) => new Map(resources.map((resource) => [resource.name, resource]))
-  let [all, byName] = [given, namesOf(given)]
+  const indexed = (resources: readonly Resource[]) => new Map(resources.map((resource) => [resource.name, resource]))
+  let [all, byName] = [given, indexed(given)]
   return {
     get resources() {
       return all
@@ -254,7 +254,7 @@ export function createCatalogue(given: readonly Resource[]): LivingCatalogue {
     },
     replace(resources) {
       all = resources
-      byName = namesOf(resources)
+      byName = indexed(resources)
     },
   }
 }
