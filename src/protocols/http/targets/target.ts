@@ -61,7 +61,7 @@ export interface HttpTarget {
 
 /** All targets of the catalogue, with their health checks. Disposing closes every connection. */
 export interface HttpTargets extends AsyncDisposable {
-  /** Other resources are there: ways to those that are gone are no longer checked, and end with what is still under way. */
+  /** Other resources are there: ways to those that are gone are no longer checked, and kept until the stop for what is under way. */
   lookAgain(): void
   /** For client certificates a role has connections of its own. */
   to(resource: HttpResource, role: HttpRole): HttpTarget
