@@ -1,5 +1,6 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { turnEnd, type PutOff } from '../../../kernel/turn-end.ts'
 import { Blocks, requestOf, type Block } from './block.ts'
 import { splitPlainHead, type PlainHead } from './plain-head.ts'
 
@@ -35,7 +36,7 @@ const heldBytesMax = 64 * 1024
  * at best in the quick way, else by the same code as all others. With the first thing that is not plain, the connection goes
  * to Node's server for good, which reads that from its first byte.
  */
-export class QuickConnection {
+export class QuickConnection implements PutOff {
   readonly socket: Socket
   readonly #deps: ConnectionDeps
   readonly #blocks = new Blocks()
@@ -50,6 +51,8 @@ export class QuickConnection {
   #isClosing = false
   /** Of an exchange that goes the usual way. */
   #response: ServerResponse | null = null
+  /** An answer that is not written yet. */
+  #answer = ''
   #held: Buffer[] = []
   #heldBytes = 0
 
@@ -90,6 +93,13 @@ export class QuickConnection {
   /** A whole answer, in Latin-1. */
   answer(text: string): void {
     this.quick = null
+    this.#answer = text
+    turnEnd.do(this)
+  }
+
+  turnEnd(): void {
+    const text = this.#answer
+    this.#answer = ''
     // Who does not read its answers may not ask on.
     if (this.socket.write(text, 'latin1')) this.#next()
   }
@@ -146,7 +156,7 @@ export class QuickConnection {
 
   readonly #onDrain = (): void => {
     if (this.#response !== null) this.#response.emit('drain')
-    else if (this.#isAnswering && this.quick === null) this.#next()
+    else if (this.#isAnswering && this.quick === null && this.#answer === '') this.#next()
   }
   readonly #onTimeout = (): void => this.#deps.onSilence(this.socket)
   readonly #onError = (): void => void this.socket.destroy()

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { Fault } from '../../../kernel/fault.ts'
+import { turnEnd, type PutOff } from '../../../kernel/turn-end.ts'
 import { BadAnswer } from './answer-head.ts'
 import { AnswerReader, type AnswerEvents } from './answer-reader.ts'
 import { BorrowedBody } from './borrowed-body.ts'
@@ -25,7 +26,7 @@ export interface KeptBy {
 }
 
 /** One connection to a target, which carries one request at a time. */
-export class KeptConnection implements AnswerEvents {
+export class KeptConnection implements AnswerEvents, PutOff {
   /** Until when nothing was asked of it and it may be used: monotonic. */
   restsUntilMs = 0
   readonly #connector: Connector
@@ -61,7 +62,11 @@ export class KeptConnection implements AnswerEvents {
   ask(): void {
     if (this.#current === null) return
     if (this.#socket === null) void this.#open()
-    else this.#write(this.#socket, this.#current)
+    else turnEnd.do(this)
+  }
+
+  turnEnd(): void {
+    if (this.#socket !== null && this.#current !== null) this.#write(this.#socket, this.#current)
   }
 
   is(attempt: KeptTry): boolean {

@@ -10,9 +10,11 @@ import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { issue, makeAuthority } from '../../../../scripts/certificates.ts'
 import type { Listening } from '../../../../src/kernel/listening.ts'
 import { Secret } from '../../../../src/kernel/secret.ts'
+import { turnEnd } from '../../../../src/kernel/turn-end.ts'
 import { createLog } from '../../../../src/observability/log.ts'
 import { listenFront, type Applications } from '../../../../src/protocols/http/front.ts'
 import type { Block } from '../../../../src/protocols/http/quick/block.ts'
+import type { QuickConnection } from '../../../../src/protocols/http/quick/connection.ts'
 import { openLane } from '../../../../src/protocols/http/quick/lane.ts'
 
 let listening: Listening
@@ -23,6 +25,8 @@ let ways = { quick: 0, usual: 0, pages: 0 }
 let waiting: (() => void)[] = []
 /** Of the requests, as they came. */
 let blocks: Block[] = []
+/** Whose request came last. */
+let lately: QuickConnection
 /** Clients that left before their answer. */
 let gone = 0
 
@@ -38,6 +42,7 @@ const applications: Applications = {
   },
   takeQuick: (connection, { method, path }, block) => {
     blocks.push(block)
+    lately = connection
     if (!path.startsWith('/quick')) return false
     ways.quick++
     const text = said(method, path, '')
@@ -171,6 +176,24 @@ test.each([1, 3, 3000])('what comes while an answer is under way waits for it: %
   waiting[0]!()
   expect(await answers(socket, count + 1)).toEqual(['/quick/wait', ...paths].map((path) => `[GET ${path} ]`))
   expect(ways.quick + ways.usual).toBe(count + 1)
+  socket.destroy()
+})
+
+test('an answer that is not written yet keeps the next request waiting, whatever the socket says of earlier ones', async () => {
+  const socket = await dial()
+  socket.write(get('/quick/wait/1'))
+  await vi.waitFor(() => expect(waiting).toHaveLength(1))
+  socket.write(get('/quick/wait/2'))
+  await apart()
+  // Something is waiting for the end of the turn for sure, and so the answer does.
+  for (let count = 0; count < 64; count++) turnEnd.do({ turnEnd: () => undefined })
+  waiting[0]!()
+  lately.socket.emit('drain')
+  expect(waiting).toHaveLength(1)
+  expect(await answers(socket, 1)).toEqual(['[GET /quick/wait/1 ]'])
+  await vi.waitFor(() => expect(waiting).toHaveLength(2))
+  waiting[1]!()
+  expect(await answers(socket, 1)).toEqual(['[GET /quick/wait/2 ]'])
   socket.destroy()
 })
 

@@ -1,0 +1,50 @@
+/** What can be put off to the end of a turn. */
+export interface PutOff {
+  /** Does it now. Called once for each time it was put off. */
+  turnEnd(): void
+}
+
+/** So many are done without waiting for the end: those who read them can begin, and what comes next is not kept waiting for long. */
+const togetherMax = 64
+/** After so many turns in a row in which there was one alone, the next are done at once … */
+const aloneTurnsMax = 16
+/** … but for one in so many, to see whether that has changed. */
+const lookEvery = 64
+
+/**
+ * Does things together at the end of a turn of the event loop: above all writing to sockets, once all that has come in this
+ * turn was looked at. Whoever reads at the other ends then wakes up once for many messages, and the processor does not change
+ * from one kind of work to another for each (docs/performance.md). Where nothing comes together, nothing waits.
+ */
+export class TurnEnd {
+  #waiting: PutOff[] = []
+  #isSet = false
+  #aloneTurns = 0
+  #atOnce = 0
+
+  /** Does it at the end of this turn, in the order of the calls, or already now. */
+  do(work: PutOff): void {
+    if (this.#aloneTurns >= aloneTurnsMax && this.#waiting.length === 0 && ++this.#atOnce % lookEvery > 0) {
+      return work.turnEnd()
+    }
+    if (this.#waiting.push(work) >= togetherMax) return this.#doAll()
+    if (this.#isSet) return
+    this.#isSet = true
+    setImmediate(this.#end)
+  }
+
+  readonly #end = (): void => {
+    this.#isSet = false
+    this.#aloneTurns = this.#waiting.length === 1 ? this.#aloneTurns + 1 : 0
+    this.#doAll()
+  }
+
+  #doAll(): void {
+    const all = this.#waiting
+    this.#waiting = []
+    for (const work of all) work.turnEnd()
+  }
+}
+
+/** Of this thread's event loop. */
+export const turnEnd: TurnEnd = new TurnEnd()
