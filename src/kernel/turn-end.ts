@@ -5,7 +5,7 @@ export interface PutOff {
 }
 
 /** So many are done without waiting for the end: those who read them can begin, and what comes next is not kept waiting for long. */
-const togetherMax = 64
+const togetherMax = 256
 /** After so many turns in a row in which there was one alone, the next are done at once … */
 const aloneTurnsMax = 16
 /** … but for one in so many, to see whether that has changed. */

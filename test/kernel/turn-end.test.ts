@@ -1,4 +1,4 @@
-// Goal: what is put off is done, once, in order, and soon: at the end of the turn, or with the 64th, or at once where nothing
+// Goal: what is put off is done, once, in order, and soon: at the end of the turn, or with the 256th, or at once where nothing
 // comes together. Method: turns of the real event loop, and what was done in each.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { beforeEach, expect, test } from 'vitest'
@@ -34,11 +34,11 @@ test('what is put off at the end of a turn is done in the next', async () => {
   expect(done).toEqual([2])
 })
 
-test('64 wait for no end', async () => {
-  for (let number = 0; number < 100; number++) say(number)
-  expect(done).toHaveLength(64)
+test('256 wait for no end', async () => {
+  for (let number = 0; number < 300; number++) say(number)
+  expect(done).toHaveLength(256)
   await nextTurn()
-  expect(done).toEqual(Array.from({ length: 100 }, (_, number) => number))
+  expect(done).toEqual(Array.from({ length: 300 }, (_, number) => number))
 })
 
 test('after 16 turns with one alone nothing waits, until there are several in a turn again', async () => {
