@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { turnEnd, type PutOff } from '../../kernel/turn-end.ts'
 import type { FrameWalker } from './frames.ts'
 import { Gathered } from './gathered.ts'
 import type { Turns } from './turns.ts'
@@ -34,7 +35,7 @@ export interface Stage {
  * do nothing with it anyway, and so nearly every moment is a message boundary at which something can be said to it.
  * Only messages above 64 KiB are sent in halves.
  */
-export class Flow {
+export class Flow implements PutOff {
   bytes = 0
   readonly #from: Socket
   readonly #to: Socket
@@ -50,6 +51,8 @@ export class Flow {
   /** Only while something is held. */
   #held: Gathered | null = null
   #sayings: Buffer[] = []
+  /** Has passed and goes to the receiver at the end of this turn. */
+  #unsent: Buffer | null = null
 
   constructor(from: Socket, to: Socket, walker: FrameWalker, holds: boolean, turns: Turns, events: FlowEvents) {
     this.#from = from
@@ -96,6 +99,7 @@ export class Flow {
 
   /** The receiver left: what comes is still walked, and thrown away. */
   mute(): void {
+    this.turnEnd()
     this.#muted = true
     this.#held = null
     this.resume(paused.receiver)
@@ -103,6 +107,7 @@ export class Flow {
 
   /** Nothing passes any more, for good, at this instant. What was held back is dropped. */
   stop(): void {
+    this.turnEnd()
     this.#stopped = true
     this.#held = null
     this.#sayings = []
@@ -228,9 +233,30 @@ export class Flow {
     while (this.#sayings.length > 0) this.write(this.#sayings.shift()!)
   }
 
-  /** Forwards without looking. */
+  /** Forwards without looking: large pieces at once, small ones with those of other sessions. */
   write(bytes: Buffer): void {
-    if (!this.#muted && !this.#to.write(bytes)) this.pause(paused.receiver)
+    if (this.#muted) return
+    const unsent = this.#unsent
+    if (unsent === null && bytes.length < largeBytesMin) {
+      this.#unsent = bytes
+      return turnEnd.do(this)
+    }
+    if (unsent === null) return this.#send(bytes)
+    this.#unsent = null
+    this.#to.cork()
+    this.#to.write(unsent)
+    this.#send(bytes)
+    this.#to.uncork()
+  }
+
+  turnEnd(): void {
+    const unsent = this.#unsent
+    this.#unsent = null
+    if (unsent !== null) this.#send(unsent)
+  }
+
+  #send(bytes: Buffer): void {
+    if (!this.#to.write(bytes)) this.pause(paused.receiver)
   }
 
   readonly #onDrain = (): void => this.resume(paused.receiver)
