@@ -4,7 +4,7 @@ export interface PutOff {
   turnEnd(): void
 }
 
-/** So many are done without waiting for the end: those who read them can begin, and what comes next is not kept waiting for long. */
+/** So many do not wait for the end: those who read them can begin, and what comes next is not kept waiting for long. */
 const togetherMax = 256
 /** After so many turns in a row in which there was one alone, the next are done at once … */
 const aloneTurnsMax = 16
@@ -14,7 +14,7 @@ const lookEvery = 64
 /**
  * Does things together at the end of a turn of the event loop: above all writing to sockets, once all that has come in this
  * turn was looked at. Whoever reads at the other ends then wakes up once for many messages, and the processor does not change
- * from one kind of work to another for each (docs/performance.md). Where nothing comes together, nothing waits.
+ * from one kind of work to another for each (docs/performance.md). Where nothing comes together, hardly anything waits.
  */
 export class TurnEnd {
   #waiting: PutOff[] = []
@@ -22,12 +22,13 @@ export class TurnEnd {
   #aloneTurns = 0
   #atOnce = 0
 
-  /** Does it at the end of this turn, in the order of the calls, or already now. */
+  /** Does it at the end of this turn, or soon after the caller, or already now where nothing else is put off. */
   do(work: PutOff): void {
     if (this.#aloneTurns >= aloneTurnsMax && this.#waiting.length === 0 && ++this.#atOnce % lookEvery > 0) {
       return work.turnEnd()
     }
-    if (this.#waiting.push(work) >= togetherMax) return this.#doAll()
+    // Not here: the caller would be charged with the work of others, and hear of what goes wrong there.
+    if (this.#waiting.push(work) === togetherMax) process.nextTick(this.#doAll)
     if (this.#isSet) return
     this.#isSet = true
     setImmediate(this.#end)
@@ -39,7 +40,7 @@ export class TurnEnd {
     this.#doAll()
   }
 
-  #doAll(): void {
+  readonly #doAll = (): void => {
     const all = this.#waiting
     this.#waiting = []
     for (const work of all) work.turnEnd()

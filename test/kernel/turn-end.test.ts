@@ -35,7 +35,11 @@ test('what is put off at the end of a turn is done in the next', async () => {
 })
 
 test('256 wait for no end', async () => {
-  for (let number = 0; number < 300; number++) say(number)
+  for (let number = 0; number < 256; number++) say(number)
+  expect(done).toEqual([])
+  await new Promise<void>((resolve) => process.nextTick(resolve))
+  expect(done).toHaveLength(256)
+  for (let number = 256; number < 300; number++) say(number)
   expect(done).toHaveLength(256)
   await nextTurn()
   expect(done).toEqual(Array.from({ length: 300 }, (_, number) => number))

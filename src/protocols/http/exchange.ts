@@ -273,6 +273,7 @@ export class Exchange implements AnswerSink, LiveExchange {
     if (this.#isOver) return
     this.#cutBy = fault
     if (this.#relay !== undefined) return this.#relay.cut(fault)
+    this.#inFlight?.callOff()
     this.#body?.stop()
     this.#recordedUp?.end(this.#request.complete)
     const { arrival, known, reception } = this.#parts

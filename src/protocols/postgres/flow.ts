@@ -11,6 +11,8 @@ export const paused = { receiver: 1, recorder: 2, guard: 4, turn: 8 } as const
 const heldBytesMax = 64 * 1024
 /** Smaller chunks are walked at once. */
 const largeBytesMin = 2 * 1024
+/** What a chunk takes that is written at the end of the turn. */
+const unsentMs = 0.02
 /** Of more messages a chunk is walked in pieces: one takes up to 30 us. */
 const messagesMax = 256
 const pieceBytes = 4 * 1024
@@ -151,7 +153,8 @@ export class Flow implements PutOff {
   #work(chunk: Buffer): void {
     const begunMs = this.#turns.begin()
     this.#take(chunk, begunMs)
-    this.#turns.end(begunMs)
+    if (this.#unsent === null) this.#turns.end(begunMs)
+    else this.#turns.end(begunMs, unsentMs)
   }
 
   #take(chunk: Buffer, nowMs: number): void {
@@ -235,7 +238,7 @@ export class Flow implements PutOff {
 
   /** Forwards without looking: large pieces at once, small ones with those of other sessions. */
   write(bytes: Buffer): void {
-    if (this.#muted) return
+    if (this.#muted || this.#stopped) return
     const unsent = this.#unsent
     if (unsent === null && bytes.length < largeBytesMin) {
       this.#unsent = bytes

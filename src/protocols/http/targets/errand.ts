@@ -33,6 +33,7 @@ export class Errand implements InFlight, Taker {
   #again = false
   #headed = false
   #over = false
+  #isCalledOff = false
 
   constructor(route: Route, request: TargetRequest, sink: AnswerSink) {
     this.#route = route
@@ -47,6 +48,11 @@ export class Errand implements InFlight, Taker {
 
   resume(): void {
     if (!this.#over) this.#try?.resume()
+  }
+
+  callOff(): void {
+    this.#isCalledOff = true
+    this.#try?.callOff()
   }
 
   abort(): void {
@@ -99,6 +105,7 @@ export class Errand implements InFlight, Taker {
   }
 
   #next(error: Error, reached: Reached): Address | undefined {
+    if (this.#isCalledOff) return undefined
     const { addresses, session } = this.#route
     if (reached === 'nowhere') {
       this.#tried = new Set(this.#tried).add(this.#at!)

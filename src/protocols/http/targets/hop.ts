@@ -17,6 +17,8 @@ export interface Taker extends Omit<AnswerSink, 'failed'> {
 /** One try of a request. */
 export interface Try {
   resume(): void
+  /** See `InFlight`. */
+  callOff(): void
   /** Nothing is told after it. */
   abort(): void
 }

@@ -39,6 +39,7 @@ class OneTry implements Try {
   #answer: IncomingMessage | null = null
   #body: BorrowedBody | null = null
   #over = false
+  #isCalledOff = false
   #informational = 0
 
   constructor(request: TargetRequest, taker: Taker, gone: () => void) {
@@ -50,7 +51,7 @@ class OneTry implements Try {
   async run(connector: Connector): Promise<void> {
     try {
       const socket = await connector.open('http/1.1', this.#connecting.signal, bare)
-      if (this.#over) socket.destroy()
+      if (this.#over || this.#isCalledOff) socket.destroy()
       else this.#send(socket)
     } catch (error) {
       if (this.#over) return
@@ -61,6 +62,10 @@ class OneTry implements Try {
 
   resume(): void {
     this.#answer?.resume()
+  }
+
+  callOff(): void {
+    this.#isCalledOff = true
   }
 
   abort(): void {

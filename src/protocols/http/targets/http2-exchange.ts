@@ -17,6 +17,7 @@ export class Http2Exchange implements Try {
   #stream: ClientHttp2Stream | null = null
   #body: BorrowedBody | null = null
   #over = false
+  #isCalledOff = false
   #headed = false
   #informational = 0
   /** What the answer said its body would be; null: nothing. */
@@ -37,7 +38,7 @@ export class Http2Exchange implements Try {
 
   /** @param session with room for one more. */
   start(session: Http2Session): void {
-    if (this.#over) return
+    if (this.#over || this.#isCalledOff) return
     session.take()
     this.#session = session
     const { body, trailers } = this.#request
@@ -56,6 +57,10 @@ export class Http2Exchange implements Try {
 
   resume(): void {
     this.#stream?.resume()
+  }
+
+  callOff(): void {
+    this.#isCalledOff = true
   }
 
   abort(): void {

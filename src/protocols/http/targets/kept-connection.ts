@@ -192,6 +192,7 @@ export class KeptConnection implements AnswerEvents, PutOff {
 
   #write(socket: Socket, attempt: KeptTry): void {
     const { request } = attempt
+    if (attempt.isCalledOff) return
     this.#isAsked = true
     this.#reader.begin(request.method)
     try {
@@ -235,6 +236,7 @@ export class KeptTry implements Try {
   body: BorrowedBody | null = null
   /** All of the request is with the system. */
   isSent: boolean
+  isCalledOff = false
   readonly #connection: KeptConnection
 
   constructor(request: TargetRequest, taker: Taker, connection: KeptConnection) {
@@ -249,6 +251,10 @@ export class KeptTry implements Try {
     queueMicrotask(() => {
       if (this.#connection.is(this)) this.#connection.resume()
     })
+  }
+
+  callOff(): void {
+    this.isCalledOff = true
   }
 
   abort(): void {

@@ -47,6 +47,8 @@ export interface AnswerSink {
 /** A request that is under way. */
 export interface InFlight {
   resume(): void
+  /** What has not been handed to a connection yet never is; it goes nowhere else either. Costs nothing; `abort` follows. */
+  callOff(): void
   /** Ends it at the target at once (HTTP/1: closes the connection; HTTP/2: resets the stream). Nothing is called after it, `failed` neither. */
   abort(): void
   /** Which address it went to; null before that is known. */

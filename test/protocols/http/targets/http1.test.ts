@@ -7,6 +7,8 @@ import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { freePort } from '../../../../scripts/ports.ts'
+import { turnEnd } from '../../../../src/kernel/turn-end.ts'
 import { plainAt, portOf, socketAt, wayTo, type Way } from './way.ts'
 
 async function serve(
@@ -218,6 +220,44 @@ test('an upgrade hands over the plain connection and what came with it', async (
 test('an upgrade that is declined is an answer', async () => {
   await using app = await serve((_request, response) => void response.writeHead(426).end('no'))
   expect(await app.way.ask({ upgrade: 'websocket' })).toMatchObject({ status: 426, ends: 1, connection: null })
+})
+
+test.each([
+  ['put off on a kept connection', true, {}],
+  ['waiting for its connection', false, {}],
+  ['waiting for a connection of its own', false, { method: 'OPTIONS', path: '*' }],
+])('what is called off while it is %s never leaves', async (_, isKept, request) => {
+  await using app = await serve(echo)
+  const seen: string[] = []
+  app.server.on('request', ({ headers }) => seen.push(String(headers['x-which'])))
+  if (isKept) await app.way.ask({ headers: ['x-which', 'first'] })
+  // Something waits for the end of the turn for sure, and so the request does.
+  await turn()
+  for (let count = 0; count < 64; count++) turnEnd.do({ turnEnd: () => undefined })
+  const heard = app.way.start({ ...request, headers: ['x-which', 'called off'] })
+  heard.flight.callOff()
+  // More turns than it takes to open a connection, ask, and hear.
+  await app.way.ask({ headers: ['x-which', 'later'] })
+  await app.way.ask({ headers: ['x-which', 'later'] })
+  heard.flight.abort()
+  await turn()
+  expect(seen).toEqual([...(isKept ? ['first'] : []), 'later', 'later'])
+  expect(heard.ends).toBe(0)
+})
+
+test('what is called off is not asked again, nor elsewhere', async () => {
+  await using app = await serve(echo)
+  const seen: (string | undefined)[] = []
+  app.server.on('request', ({ url }) => seen.push(url))
+  await using way = wayTo([plainAt(await freePort()), plainAt(await portOf(app.server))])
+  // Each session prefers one of the two.
+  const all = Array.from({ length: 10 }, (_, n) => way.start({ path: '/called-off' }, { session: `session-${n}` }))
+  for (const { flight } of all) flight.callOff()
+  await Promise.race(all.map(({ over }) => over))
+  await way.ask({ path: '/other' })
+  await way.ask({ path: '/other' })
+  expect(seen).toEqual(['/other', '/other'])
+  for (const { flight } of all) flight.abort()
 })
 
 test('aborting closes the connection at once and nothing is told after it', async () => {

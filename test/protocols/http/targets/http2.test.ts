@@ -192,6 +192,21 @@ test.each<[string, (socket: Socket) => void]>([
   expect([answer.ends, answer.trailers]).toEqual([1, null])
 })
 
+test('what is called off while its connection is opened never leaves', async () => {
+  const seen: string[] = []
+  await using app = await serve((stream, headers, raw) => {
+    seen.push(String(headers[':path']))
+    echo(stream, headers, raw)
+  })
+  const heard = app.way.start({ path: '/called-off' })
+  heard.flight.callOff()
+  await app.way.ask({ path: '/other' })
+  heard.flight.abort()
+  await app.way.ask({ path: '/other' })
+  expect(seen).toEqual(['/other', '/other'])
+  expect(heard.ends).toBe(0)
+})
+
 test('aborting resets the stream and leaves the connection to the others', async () => {
   const codes: (number | undefined)[] = []
   await using app = await serve((stream) => {
