@@ -6,6 +6,8 @@ import { createServer, type ServerHttp2Stream } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { Fault } from '../../../../src/kernel/fault.ts'
+import { turnEnd } from '../../../../src/kernel/turn-end.ts'
 import { QuickAnswer } from '../../../../src/protocols/http/quick/quick-answer.ts'
 import { QuickExchange } from '../../../../src/protocols/http/quick/quick-exchange.ts'
 import { QuickWay } from '../../../../src/protocols/http/quick/quick-way.ts'
@@ -17,6 +19,7 @@ let gateway: HttpTestGateway
 const unended: ServerHttp2Stream[] = []
 let quick: { readonly mock: { readonly calls: readonly unknown[] } }
 const parts = new AsyncDisposableStack()
+const originals = { start: QuickExchange.prototype.start }
 
 beforeAll(async () => {
   const slow = createServer()
@@ -182,6 +185,30 @@ test('a body that comes before its end is known is not lost', async () => {
     expect((await ask(socket, 'GET', '/bytes?n=300', lines)).body).toHaveLength(300)
   expect(quick.mock.calls.length).toBeGreaterThan(1)
   socket.destroy()
+})
+
+test('a request that is cut before it was written reaches no target', async () => {
+  await gateway.httpGrant('alice', 'open')
+  const lines = linesOf(await gateway.bearer('alice', 'open'))
+  const socket = await dial()
+  for (let count = 0; count < 3; count++) await ask(socket, 'GET', '/hello', lines)
+  // oxlint-disable-next-line typescript/unbound-method -- called with `this`
+  const { start } = originals
+  vi.spyOn(QuickExchange.prototype, 'start').mockImplementationOnce(function (this: QuickExchange) {
+    // Something waits for the end of the turn for sure, and so the request does.
+    for (let count = 0; count < 64; count++) turnEnd.do({ turnEnd: () => undefined })
+    start.call(this)
+    this.cut(new Fault('KILLED', 'Somebody ended it.'))
+  })
+  const answer = await ask(socket, 'GET', '/status/202', lines)
+  expect(answer.head[0]).toContain('403')
+  expect(answer.body).toContain('Somebody ended it.')
+  const other = await dial()
+  for (let count = 0; count < 2; count++)
+    expect((await ask(other, 'GET', '/status/203', lines)).head[0]).toContain('203')
+  expect(gateway.target.seen.map(({ url }) => url)).not.toContain('/status/202')
+  socket.destroy()
+  other.destroy()
 })
 
 test('a mistake of ours on the quick way costs no more than that', async () => {
