@@ -20,8 +20,8 @@ export interface PlainAnswerer {
 
 export interface ConnectionDeps {
   readonly answerer: PlainAnswerer
-  readonly idleMs: number
-  readonly onSilence: (socket: Socket) => void
+  /** Counts on while time passes. */
+  readonly beat: { readonly count: number }
   /** It is Node's now, or closed. */
   readonly onLeft: (connection: QuickConnection) => void
   /** Gives it to Node's own server. */
@@ -47,6 +47,8 @@ export class QuickConnection implements PutOff {
   quick: UnderWay | null = null
   /** Nothing came yet. */
   isFresh = true
+  /** At which beat something came last, or was answered. */
+  heardAt: number
   #isAnswering = false
   #isClosing = false
   /** Of an exchange that goes the usual way. */
@@ -59,12 +61,13 @@ export class QuickConnection implements PutOff {
   constructor(socket: Socket, deps: ConnectionDeps) {
     this.socket = socket
     this.#deps = deps
-    socket.setTimeout(deps.idleMs)
-    socket.on('data', this.#onData).on('drain', this.#onDrain).on('timeout', this.#onTimeout)
+    this.heardAt = deps.beat.count
+    socket.on('data', this.#onData).on('drain', this.#onDrain)
     socket.on('error', this.#onError).on('close', this.#onClose)
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    this.heardAt = this.#deps.beat.count
     if (this.#isAnswering) return this.#hold(chunk)
     const head = splitPlainHead(chunk)
     const block = head === undefined ? undefined : this.#blocks.find(head.block)
@@ -100,6 +103,7 @@ export class QuickConnection implements PutOff {
   turnEnd(): void {
     const text = this.#answer
     this.#answer = ''
+    this.heardAt = this.#deps.beat.count
     // Who does not read its answers may not ask on.
     if (this.socket.write(text, 'latin1')) this.#next()
   }
@@ -111,6 +115,7 @@ export class QuickConnection implements PutOff {
   }
 
   #finished(response: ServerResponse): void {
+    this.heardAt = this.#deps.beat.count
     this.#response = null
     response.detachSocket(this.socket)
     response.destroyed = true
@@ -144,7 +149,7 @@ export class QuickConnection implements PutOff {
 
   #leave(chunk: Buffer): void {
     const { socket } = this
-    socket.off('data', this.#onData).off('drain', this.#onDrain).off('timeout', this.#onTimeout)
+    socket.off('data', this.#onData).off('drain', this.#onDrain)
     socket.off('error', this.#onError).off('close', this.#onClose)
     this.#deps.onLeft(this)
     this.#deps.toNode(socket)
@@ -158,7 +163,6 @@ export class QuickConnection implements PutOff {
     if (this.#response !== null) this.#response.emit('drain')
     else if (this.#isAnswering && this.quick === null && this.#answer === '') this.#next()
   }
-  readonly #onTimeout = (): void => this.#deps.onSilence(this.socket)
   readonly #onError = (): void => void this.socket.destroy()
   readonly #onClose = (): void => {
     this.#deps.onLeft(this)

@@ -3,10 +3,16 @@ import type { Server, TLSSocket } from 'node:tls'
 import { refuseRaw } from '../raw-refusal.ts'
 import { QuickConnection, type ConnectionDeps } from './connection.ts'
 
-export type LaneDeps = Pick<ConnectionDeps, 'answerer' | 'idleMs' | 'onSilence'> & {
+export type LaneDeps = Pick<ConnectionDeps, 'answerer'> & {
+  /** Looked at ten times meanwhile, too. */
+  readonly idleMs: number
+  /** Nothing came and nothing was answered in that time; called again and again while that lasts. */
+  readonly onSilence: (socket: Socket) => void
   /** For the first head to have come, here or at Node's server; looked at ten times meanwhile. */
   readonly firstMs: number
 }
+
+const looksMax = 10
 
 /** Every way in which Node's server tells that a head has come. */
 const headEvents = ['request', 'checkContinue', 'checkExpectation', 'upgrade']
@@ -22,15 +28,20 @@ export interface Lane {
  * not a plain request of an application (see `QuickConnection`).
  * @param server of node:http2 with `allowHTTP1`, whose own listener to connections is the first.
  */
-export function openLane(server: Server, { firstMs, ...deps }: LaneDeps): Lane {
+export function openLane(server: Server, { answerer, idleMs, onSilence, firstMs }: LaneDeps): Lane {
   const [own] = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[]
   if (own === undefined) throw new Error('the server does not take connections itself')
   const all = new Set<QuickConnection>()
   const waiting = new FirstHeads(firstMs)
   const toNode = own.bind(server)
+  const beat = { count: 0 }
+  // A timer for each connection would have to be set anew with each request, which costs more than it seems.
+  const look = setInterval(() => {
+    beat.count += 1
+    for (const { socket, heardAt } of all) if (beat.count - heardAt > looksMax) onSilence(socket)
+  }, idleMs / looksMax)
   const parts = {
-    ...deps,
-    toNode: toNode as ConnectionDeps['toNode'],
+    ...{ answerer, beat, toNode: toNode as ConnectionDeps['toNode'] },
     onLeft: (connection: QuickConnection) => void all.delete(connection),
   }
   server.off('secureConnection', own)
@@ -43,6 +54,7 @@ export function openLane(server: Server, { firstMs, ...deps }: LaneDeps): Lane {
   for (const event of headEvents) server.on(event, (request: HeadCame) => waiting.came(request))
   return {
     close() {
+      clearInterval(look)
       waiting.stop()
       for (const connection of all) connection.close()
     },
@@ -63,7 +75,7 @@ class FirstHeads {
   readonly #sweep: NodeJS.Timeout
 
   constructor(firstMs: number) {
-    this.#sweep = setInterval(() => this.#refuseLate(firstMs), firstMs / 10)
+    this.#sweep = setInterval(() => this.#refuseLate(firstMs), firstMs / looksMax)
   }
 
   add(connection: QuickConnection): void {

@@ -19,7 +19,6 @@ let gateway: HttpTestGateway
 const unended: ServerHttp2Stream[] = []
 let quick: { readonly mock: { readonly calls: readonly unknown[] } }
 const parts = new AsyncDisposableStack()
-const originals = { start: QuickExchange.prototype.start }
 
 beforeAll(async () => {
   const slow = createServer()
@@ -193,7 +192,7 @@ test('a request that is cut before it was written reaches no target', async () =
   const socket = await dial()
   for (let count = 0; count < 3; count++) await ask(socket, 'GET', '/hello', lines)
   // oxlint-disable-next-line typescript/unbound-method -- called with `this`
-  const { start } = originals
+  const { start } = QuickExchange.prototype
   vi.spyOn(QuickExchange.prototype, 'start').mockImplementationOnce(function (this: QuickExchange) {
     // Something waits for the end of the turn for sure, and so the request does.
     for (let count = 0; count < 64; count++) turnEnd.do({ turnEnd: () => undefined })

@@ -6,7 +6,7 @@ import { createSecureServer } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { connect, type TLSSocket } from 'node:tls'
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { issue, makeAuthority } from '../../../../scripts/certificates.ts'
 import type { Listening } from '../../../../src/kernel/listening.ts'
 import { Secret } from '../../../../src/kernel/secret.ts'
@@ -244,6 +244,48 @@ test.each([
   expect(await answers(quick!, 1)).toEqual(['[GET /quick/wait ]'])
   await once(quick!, 'close')
   usual!.destroy()
+  server.close()
+})
+
+test('who is silent for long is told of, whichever way the last request went, and again while that lasts', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const silent: unknown[] = []
+  const settings = { ...identity, ALPNProtocols: ['http/1.1'], allowHTTP1: true }
+  const server = createSecureServer(settings, (__, response) => response.end('[page]'))
+  server.setTimeout(12_345)
+  const lane = openLane(server, {
+    ...{ answerer: applications, idleMs: 10_000, firstMs: 1e6 },
+    onSilence: (socket) => silent.push(socket.remotePort),
+  })
+  await once(server.listen(0), 'listening')
+  const { port } = server.address() as AddressInfo
+  const [never, quick, usual, left] = [0, 1, 2, 3].map(() => connect({ port, rejectUnauthorized: false }))
+  const timeouts: unknown[] = []
+  server.on('request', ({ socket }) => timeouts.push(socket.timeout))
+  left!.write('GET / HTTP/1.1\r\nHost: elsewhere\r\n\r\n')
+  expect(await answers(left!, 1)).toEqual(['[page]'])
+  const ask = async (path: string, socket: TLSSocket) => {
+    socket.write(get(path))
+    expect(await answers(socket, 1)).toEqual([`[GET ${path} ]`])
+  }
+  await ask('/quick/1', quick!)
+  await ask('/usual', usual!)
+  vi.advanceTimersByTime(6000)
+  await ask('/quick/2', quick!)
+  vi.advanceTimersByTime(5000)
+  expect(silent).toHaveLength(2)
+  expect(new Set(silent)).toEqual(new Set([never, usual].map((socket) => socket!.localPort)))
+  await ask('/usual', usual!)
+  vi.advanceTimersByTime(6000)
+  expect(new Set(silent)).toEqual(new Set([never, usual, quick].map((socket) => socket!.localPort)))
+  expect(silent.filter((one) => one === usual!.localPort)).toHaveLength(1)
+  expect(silent.filter((one) => one === quick!.localPort)).toHaveLength(1)
+  expect(silent.filter((one) => one === never!.localPort)).toHaveLength(7)
+  // Of those that Node's server has it takes the time itself.
+  expect(timeouts).toEqual([12_345])
+  lane.close()
+  for (const socket of [never, quick, usual, left]) socket!.destroy()
   server.close()
 })
 
