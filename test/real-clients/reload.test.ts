@@ -155,6 +155,8 @@ test('an application that moved: what is under way ends whole, the next request 
     const left = await gateway.gateway.state.sessions.sessions({ live: true, limit: 10 })
     expect(left.filter(({ session: { resource } }) => resource === 'app')).toHaveLength(1)
   })
+  // Nobody is on the way to the old place any more: its connections are not kept until they are old.
+  await gateway.target.until(({ connections }) => connections === 0, 3000)
   const [ended] = await gateway.gateway.state.audit.search({ types: ['session.ended'], limit: 1 })
   expect(JSON.parse(ended!.json)).toMatchObject({
     data: { by: 'gate', code: 'POLICY_CHANGED', message: expect.stringContaining('was configured anew') },

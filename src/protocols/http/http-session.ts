@@ -169,13 +169,13 @@ export class HttpSession {
       'POLICY_CHANGED',
       `${this.resource.name} was configured anew; the next request opens another session.`,
     )
-    void this.admission.end({ by: 'gate', error, ...this.#bytes() })
+    this.#end({ by: 'gate', error })
   }
 
   /** Nobody came for long. */
   #leave(): void {
     this.#close()
-    void this.admission.end({ by: 'client', ...this.#bytes() })
+    this.#end({ by: 'client' })
   }
 
   #cut(): void {
@@ -192,7 +192,7 @@ export class HttpSession {
 
   async #giveBack(error: Fault): Promise<void> {
     if (this.#exchanges.size > 0) await this.#lastEnds()
-    await this.admission.end({ by: 'gate', error, ...this.#bytes() })
+    this.#end({ by: 'gate', error })
   }
 
   #lastEnds(): Promise<void> {
@@ -214,8 +214,13 @@ export class HttpSession {
     this.#parts.onOver(this)
   }
 
-  #bytes() {
-    return { bytesFromClient: this.#bytesFromClient, bytesFromTarget: this.#bytesFromTarget }
+  #end(how: Pick<Parameters<Admission['end']>[0], 'by' | 'error'>): void {
+    this.target[Symbol.dispose]()
+    void this.admission.end({
+      ...how,
+      bytesFromClient: this.#bytesFromClient,
+      bytesFromTarget: this.#bytesFromTarget,
+    })
   }
 }
 

@@ -55,15 +55,18 @@ export interface InFlight {
   readonly address: string | null
 }
 
-/** The way to one resource's addresses. Connections are kept and shared by all requests with the same credentials. */
-export interface HttpTarget {
+/**
+ * The way to one resource's addresses. Connections are kept and shared by all requests with the same credentials. Disposing
+ * says that nothing is sent by it any more and all that was is over.
+ */
+export interface HttpTarget extends Disposable {
   /** Only an admission opens it; its session prefers one address while that is healthy. Never throws: `failed` tells. */
   send(admission: Admission, request: TargetRequest, sink: AnswerSink): InFlight
 }
 
 /** All targets of the catalogue, with their health checks. Disposing closes every connection. */
 export interface HttpTargets extends AsyncDisposable {
-  /** Other resources are there: ways to those that are gone are no longer checked, and kept until the stop for what is under way. */
+  /** Other resources are there: ways to those that are gone are no longer checked, and closed with the last who has one. */
   lookAgain(): void
   /** For client certificates a role has connections of its own. */
   to(resource: HttpResource, role: HttpRole): HttpTarget

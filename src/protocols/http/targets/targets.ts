@@ -21,7 +21,7 @@ export interface HttpTargetsDeps {
 /** Makes the ways to all HTTP resources of the catalogue and starts their health checks. */
 export function createHttpTargets(deps: HttpTargetsDeps): HttpTargets {
   const ways = new Map<HttpResource, Ways>()
-  /** Sessions may still be on them; their connections end when nobody has used them for a while. */
+  /** Sessions are still on them. */
   const left = new Set<Ways>()
   const lookAgain = () => {
     const there = new Set(deps.catalogue.resources.filter((resource) => resource.kind === 'http'))
@@ -29,7 +29,10 @@ export function createHttpTargets(deps: HttpTargetsDeps): HttpTargets {
       if (there.has(resource)) continue
       ways.delete(resource)
       left.add(way)
-      way.rest()
+      way.rest(() => {
+        left.delete(way)
+        void way[Symbol.asyncDispose]()
+      })
     }
     for (const resource of there) if (!ways.has(resource)) ways.set(resource, new Ways(resource, deps))
   }
@@ -51,6 +54,8 @@ class Ways implements AsyncDisposable {
   readonly #deps: HttpTargetsDeps
   readonly #hops = new Map<string, Hop>()
   readonly #health: Disposable
+  #users = 0
+  #unused: (() => void) | null = null
 
   constructor(resource: HttpResource, deps: HttpTargetsDeps) {
     this.#resource = resource
@@ -72,10 +77,17 @@ class Ways implements AsyncDisposable {
       return hop
     }
     const showsCertificate = role.credentials?.kind === 'certificate'
+    let isUsed = true
+    this.#users += 1
     return {
       send: (admission, request, sink) => {
         const session = admission.session.id
         return new Errand({ name, session, addresses, log, hopTo, showsCertificate }, request, sink)
+      },
+      [Symbol.dispose]: () => {
+        if (isUsed) this.#users -= 1
+        isUsed = false
+        if (this.#users === 0) this.#unused?.()
       },
     }
   }
@@ -97,10 +109,12 @@ class Ways implements AsyncDisposable {
     return this.#resource.version === 'http2' ? new Http2Hop(connector, clock) : new Http1Hop(connector, clock)
   }
 
-  /** Nobody new comes this way. */
-  rest(): void {
+  /** Nobody new comes this way. @param unused called when nobody is on it. */
+  rest(unused: () => void): void {
     this.#health[Symbol.dispose]()
     this.addresses.rest()
+    this.#unused = unused
+    if (this.#users === 0) unused()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

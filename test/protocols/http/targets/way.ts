@@ -61,12 +61,11 @@ export interface StartOptions {
   readonly sink?: Partial<AnswerSink>
 }
 
-export function wayTo(
+export function resourceAt(
   addresses: HttpAddress | readonly [HttpAddress, ...HttpAddress[]],
   changes: Partial<HttpResource> = {},
-  clock: Clock = systemClock,
-): Way {
-  const resource: HttpResource = {
+): HttpResource {
+  return {
     kind: 'http',
     name: 'app',
     description: '',
@@ -83,6 +82,14 @@ export function wayTo(
     roles: { viewer: role },
     ...changes,
   }
+}
+
+export function wayTo(
+  addresses: HttpAddress | readonly [HttpAddress, ...HttpAddress[]],
+  changes: Partial<HttpResource> = {},
+  clock: Clock = systemClock,
+): Way {
+  const resource = resourceAt(addresses, changes)
   const lines: Record<string, unknown>[] = []
   const healthy = new Map<string, number>()
   const targets = createHttpTargets({
@@ -112,7 +119,7 @@ export function wayTo(
   }
 }
 
-const simple: TargetRequest = {
+export const simple: TargetRequest = {
   method: 'GET',
   path: '/',
   host: 'app.example',
@@ -160,7 +167,7 @@ export class Heard {
   }
 }
 
-function sinkOf(heard: Heard): AnswerSink {
+export function sinkOf(heard: Heard): AnswerSink {
   return {
     informational: (status, headers) => heard.informational.push([status, headers]),
     head: (status, headers) => {
@@ -183,7 +190,7 @@ function sinkOf(heard: Heard): AnswerSink {
   }
 }
 
-function admissionOf(session: string): Admission {
+export function admissionOf(session: string): Admission {
   return { session: { id: session as SessionId } } as Admission
 }
 
