@@ -25,7 +25,7 @@ beforeEach(async () => {
   sockets = new Set()
   resource = resourceAt(plainAt(await portOf(server)))
 })
-afterEach(() => void server.closeAllConnections())
+afterEach(() => server.closeAllConnections())
 
 function open() {
   const catalogue = createCatalogue([resource])
