@@ -85,8 +85,9 @@ class Ways implements AsyncDisposable {
         return new Errand({ name, session, addresses, log, hopTo, showsCertificate }, request, sink)
       },
       [Symbol.dispose]: () => {
-        if (isUsed) this.#users -= 1
+        if (!isUsed) return
         isUsed = false
+        this.#users -= 1
         if (this.#users === 0) this.#unused?.()
       },
     }
